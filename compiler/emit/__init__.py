@@ -1,0 +1,1 @@
+"""Writing: manifests become checked files, in canonical YAML, atomically."""

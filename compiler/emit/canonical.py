@@ -1,0 +1,133 @@
+"""Canonical YAML of manifests: one spelling for one value, safe for YAML 1.1 and 1.2 readers alike.
+
+Written by hand because the shape is fixed (mappings, lists, strings, whole numbers, booleans) and a general emitter
+is the largest single cost of a render. Keys come in the order in which people read Kubernetes objects, lists keep
+theirs, nothing is folded, nothing is an alias, and every string that some reader could take for another type is
+quoted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+KEY_ORDER = (
+    "apiVersion", "kind", "metadata", "name", "namespace", "labels", "annotations", "path", "type", "replicas", "stateful",
+    "podGroupSize", "upgradeOrder", "updateStrategy", "selector", "template", "spec", "data",
+    "schedulerName", "priorityClassName", "nodeSelector", "tolerations", "restartPolicy",
+    "terminationGracePeriodSeconds", "enableServiceLinks", "imagePullSecrets",
+    "initContainers", "image", "imagePullPolicy", "command", "args", "env", "value", "valueFrom",
+    "containerPort", "port", "targetPort", "protocol", "ports", "resources", "startupProbe", "readinessProbe",
+    "livenessProbe", "httpGet", "mountPath", "volumeMounts", "containers", "volumes", "roles",
+)  # fmt: skip
+_RANK = {key: rank for rank, key in enumerate(KEY_ORDER)}
+_ALPHABETICAL = frozenset({"labels", "annotations", "matchLabels", "nodeSelector", "data", "limits", "requests"})
+
+_PLAIN = re.compile(r"(?:/|-{0,2}[A-Za-z])[A-Za-z0-9_./@%+=,-]*(?::[A-Za-z0-9_./@%+=,-]+)*\Z")
+"""A string that no YAML reader takes for anything but a string, words apart; blanks and most signs are quoted."""
+_WORDS = frozenset("y n yes no on off true false null none nan inf".split())
+_ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\xa0\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+_UNSAFE = re.compile(r'["\\]|' + _CONTROL.pattern)
+_NOT_IN_BLOCK = re.compile(_CONTROL.pattern.replace(r"\x00-\x1f", r"\x00-\x09\x0b-\x1f"))
+
+_scalars: dict[str, str] = {}
+_orders: dict[tuple[str, ...], tuple[str, ...]] = {}
+_CACHED = 50_000
+
+
+def emit_yaml(manifest: Mapping[str, Any]) -> str:
+    """The YAML text of a manifest, newline at the end. Raises TypeError for what JSON does not know, and floats."""
+    lines: list[str] = []
+    _mapping(manifest, "", "", False, lines)
+    lines.append("")
+    return "\n".join(lines)
+
+
+def _mapping(node: Mapping[str, Any], first: str, indent: str, alphabetical: bool, lines: list[str]) -> None:
+    """Appends the lines of a mapping; `first` starts its first line (a list dash), `indent` all others."""
+    lead = first or indent
+    for key in sorted(node) if alphabetical else _ordered(tuple(node)):
+        value = node[key]
+        name = _scalars.get(key) or _scalar(key)
+        kind = type(value)
+        if kind is str:
+            text = _scalars.get(value) or _text(value, indent)
+            lines.append(f"{lead}{name}: {text}")
+        elif kind is bool:
+            lines.append(f"{lead}{name}: {'true' if value else 'false'}")
+        elif kind is int:
+            lines.append(f"{lead}{name}: {value}")
+        elif isinstance(value, dict):
+            if value:
+                lines.append(f"{lead}{name}:")
+                _mapping(value, "", indent + "  ", key in _ALPHABETICAL, lines)
+            else:
+                lines.append(f"{lead}{name}: {{}}")
+        elif isinstance(value, list):
+            if value:
+                lines.append(f"{lead}{name}:")
+                _sequence(value, indent + "  ", lines)
+            else:
+                lines.append(f"{lead}{name}: []")
+        elif value is None:
+            lines.append(f"{lead}{name}: null")
+        else:
+            raise TypeError(f"{name}: {kind.__name__} has no place in a manifest")
+        lead = indent
+
+
+def _sequence(node: list[Any], indent: str, lines: list[str]) -> None:
+    for item in node:
+        if isinstance(item, dict) and item:
+            _mapping(item, f"{indent}- ", indent + "  ", False, lines)
+        elif isinstance(item, str):
+            lines.append(f"{indent}- {_scalars.get(item) or _text(item, indent)}")
+        elif item is None or isinstance(item, (bool, int)) or item in ({}, []):
+            text = {None: "null", True: "true", False: "false"}.get(item) if not isinstance(item, (dict, list)) else None
+            lines.append(f"{indent}- {text or item}")
+        else:
+            raise TypeError(f"{type(item).__name__} has no place in a list of a manifest")
+
+
+def _ordered(keys: tuple[str, ...]) -> tuple[str, ...]:
+    """The keys in reading order; those that the table does not know follow by name."""
+    order = _orders.get(keys)
+    if order is None:
+        order = tuple(sorted(keys, key=lambda key: (_RANK.get(key, len(_RANK)), key)))
+        if len(_orders) < _CACHED:
+            _orders[keys] = order
+    return order
+
+
+def _text(value: str, indent: str) -> str:
+    """A string as a value: a literal block where it has several clean lines, else one scalar."""
+    if "\n" in value and value[0] not in " \n" and not _NOT_IN_BLOCK.search(value) and " \n" not in value:
+        body = value.rstrip("\n")
+        trailing = len(value) - len(body)
+        chomping = "" if trailing == 1 else "-" if trailing == 0 else "+"
+        inner = "".join(f"\n{indent}  {line}" if line else "\n" for line in body.split("\n"))
+        return f"|{chomping}{inner}" + "\n" * max(0, trailing - 1)
+    return _scalar(value)
+
+
+def _scalar(value: str) -> str:
+    """A string on one line, plain only where no reader of YAML 1.1 or 1.2 takes it for something else."""
+    if _PLAIN.match(value) and value.lower() not in _WORDS:
+        text = value
+    elif '"' in value and not _CONTROL.search(value):
+        text = "'" + value.replace("'", "''") + "'"
+    else:
+        text = f'"{_UNSAFE.sub(_escaped, value)}"'
+    if len(_scalars) < _CACHED and len(value) < 200:
+        _scalars[value] = text
+    return text
+
+
+def _escaped(match: re.Match[str]) -> str:
+    char = match[0]
+    code = ord(char)
+    if 0xD800 <= code <= 0xDFFF:
+        raise TypeError(f"lone surrogate U+{code:04X} in a string")
+    return _ESCAPES.get(char) or (f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}")

@@ -1,0 +1,89 @@
+"""What every check reports: one frozen value per problem, at the place the user typed it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from enum import StrEnum
+from typing import NamedTuple
+
+Path = tuple[str | int, ...]
+
+
+class Severity(StrEnum):
+    """How much a finding weighs: only errors stop a render."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    INFO = "info"
+
+
+class Mark(NamedTuple):
+    """A stretch of a file; lines and columns count from 1, the end is exclusive."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+START = Mark(1, 1, 1, 1)
+
+
+class Finding(NamedTuple):
+    """One problem: a sentence, the user's own line, one hint. Formatters print it, nothing parses it."""
+
+    rule: str
+    file: str
+    mark: Mark
+    message: str
+    hint: str = ""
+    path: Path = ()
+
+    @property
+    def severity(self) -> Severity:
+        """The severity that the rule's letter tells: E, W or I."""
+        return {"E": Severity.ERROR, "W": Severity.WARNING}.get(self.rule[0], Severity.INFO)
+
+
+def in_order(findings: Iterable[Finding]) -> list[Finding]:
+    """The findings without repetitions, by file, line, column and rule."""
+    return sorted(set(findings), key=lambda f: (f.file, f.mark, f.rule, f.message))
+
+
+def has_errors(findings: Iterable[Finding]) -> bool:
+    """Whether any finding is an error."""
+    return any(f.rule[0] == "E" for f in findings)
+
+
+def dotted(path: Path) -> str:
+    """A path the way people write it: `decode.env.HCCL_IF_IP`, `overrides[0].patch`."""
+    text = ""
+    for step in path:
+        text += f"[{step}]" if isinstance(step, int) else f".{step}" if text else str(step)
+    return text
+
+
+def shown(value: object) -> str:
+    """A value short enough for a message; never a whole subtree, which might hold a secret."""
+    if isinstance(value, dict):
+        return "a mapping"
+    if isinstance(value, list):
+        return "a list"
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    text = repr(value) if isinstance(value, str) else str(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint that names the closest known word, or all of them when none is close and they are few."""
+    from difflib import get_close_matches
+
+    words = sorted(known)
+    by_lower = {w.lower(): w for w in words}
+    close = get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.7)
+    if close:
+        return f"did you mean {by_lower[close[0]]}?"
+    return f"known: {', '.join(words)}" if len(words) <= 14 else ""

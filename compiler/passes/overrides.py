@@ -1,0 +1,55 @@
+"""The escape hatch: what the spec cannot say, patched last, with an owner and a reason.
+
+A patch merges as `kubectl patch --type strategic` does: mappings key by key, lists of named items by their merge key,
+other lists as a whole, and null removes a field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from compiler.passes.edit import REMOVED, Edit, Ref, Step, every_object, merge_key
+from compiler.spec.app import App, Override
+from compiler.spec.profile import Platform
+from compiler.spec.quantity import canonical
+
+QUANTITY_FIELDS = ("limits", "requests")
+
+
+def apply(app: App, platform: Platform) -> Iterator[Edit]:
+    """One edit per field of every patch, on every object that the override's target names."""
+    for index, override in enumerate(app.overrides):
+        for ref in targets(app, override):
+            for path, value in _fields(ref.kind, (), override.patch):
+                yield Edit(ref, path, value, f"overrides[{index}]: {override.reason} ({override.owner})")
+
+
+def targets(app: App, override: Override) -> list[Ref]:
+    """The objects of the app that an override names: all of a kind, or the one with the name."""
+    return [ref for ref in every_object(app) if ref.kind == override.kind and override.name in (None, ref.name)]
+
+
+def _fields(kind: str, path: tuple[Step, ...], patch: Mapping[str, Any]) -> Iterator[tuple[tuple[Step, ...], Any]]:
+    for key, value in patch.items():
+        where = (*path, key)
+        keys = merge_key(kind, key) if isinstance(value, list) else None
+        if value is None:
+            yield where, REMOVED
+        elif isinstance(value, dict) and value:
+            yield from _fields(kind, where, value)
+        elif keys and all(isinstance(item, dict) and all(k in item for k in keys) for item in value):
+            for item in value:
+                yield from _fields(kind, (*where, tuple(item[k] for k in keys)), item)
+        else:
+            yield where, _quantity(path, value)
+
+
+def _quantity(path: tuple[Step, ...], value: Any) -> Any:
+    """Resource amounts in canonical form; what is no quantity is left for the output check to report."""
+    if path and path[-1] in QUANTITY_FIELDS and isinstance(value, (str, int)):
+        try:
+            return canonical(value)
+        except ValueError:
+            return value
+    return value

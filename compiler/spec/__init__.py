@@ -1,0 +1,1 @@
+"""The spec: its schema, its checks, and the frozen model that passes and rules see."""

@@ -1,0 +1,31 @@
+"""Every limit of the spec, once: checks, messages, the JSON Schema and the documentation take it from here."""
+
+from __future__ import annotations
+
+NAME_PATTERN = r"[a-z]([-a-z0-9]*[a-z0-9])?"
+"""DNS-1035: the controller makes a headless Service of the same name (AIBrix stormservice/sync.go:73-113)."""
+NAMESPACE_PATTERN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+LABEL_BYTES = 63
+
+NAME_MAX_SINGLE = 27
+"""With role `prefill` and podGroupSize 1 everywhere: pod name = name + role + 17 + hash 10 + index ≤ 63."""
+NAME_MAX_GROUP = 20
+"""With any podGroupSize > 1: AIBrix ≥ 0.6 denies len(name) + len(longest role) + 36 > 63 on create."""
+
+POD_GROUP_SIZE_MAX = 100
+"""StormService CRD v0.5.0, roles[].podGroupSize 1…100."""
+RETRIES_MAX = 100
+"""MindCluster guide, table of fault-retry-times: 0…100."""
+GRACE_SECONDS_MAX = 899
+"""Volcano force-deletes after grace-over-time, 900 s by default (ascend-for-volcano plugin/factory.go:1012-1037)."""
+SUPER_POD_NODES_MAX = 1024
+SUPER_POD_NODES = 48
+"""Default super-pod-size of ascend-for-volcano's scheduler configuration, in nodes."""
+PORT_MAX = 65535
+
+MINDCLUSTER_RELEASES = ("7.3", "26.0", "26.1")
+AIBRIX_RELEASES = ("v0.5.0", "v0.6.0", "v0.7.0")
+
+SPEC_VERSION = "stormc.dev/v1"
+SERVING_ROLES = ("prefill", "decode")
+CONNECTORS = ("MooncakeLayerwiseConnector", "MooncakeConnectorV1")

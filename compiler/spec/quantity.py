@@ -1,0 +1,50 @@
+"""Kubernetes quantities in the one spelling that Go's resource.Quantity writes back."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+PATTERN = r"([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[mkMGTPE]|[eE][-+]?[0-9]{1,2})?"
+
+_QUANTITY = re.compile(PATTERN)
+_BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
+_DECIMAL = {"m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+
+
+def canonical(text: str | int) -> str:
+    """The canonical string of a quantity: `1000m` → `1`, `1024Mi` → `1Gi`, `0.5` → `500m`, `8` → `8`.
+
+    AIBrix's webhook rewrites every other spelling, and Git would differ from the cluster for ever (AIBrix
+    pkg/webhook/stormservice_webhook.go with controller-runtime v0.19; apimachinery pkg/api/resource/quantity.go).
+    Finer than one thousandth is rounded up, as Kubernetes does. Raises ValueError for what is no quantity.
+    """
+    match = _QUANTITY.fullmatch(str(text))
+    if match is None:
+        raise ValueError(f"{text!r} is not a quantity")
+    number, suffix = Decimal(match[1]), match[3] or ""
+    if suffix in _BINARY:
+        return _binary(number * Decimal(1024) ** _BINARY[suffix])
+    exponent = int(suffix[1:]) if suffix[:1] in ("e", "E") and suffix[1:] else _DECIMAL[suffix]
+    milli = int((number.scaleb(exponent + 3)).to_integral_value(rounding="ROUND_CEILING"))
+    return _decimal(milli, in_exponents=suffix[:1] in ("e", "E") and bool(suffix[1:]))
+
+
+def _binary(value: Decimal) -> str:
+    if value != value.to_integral_value():
+        return _decimal(int((value * 1000).to_integral_value(rounding="ROUND_CEILING")), in_exponents=False)
+    units, power = int(value), 0
+    while units and units % 1024 == 0 and power < 6:
+        units, power = units // 1024, power + 1
+    return f"{units}{next((s for s, p in _BINARY.items() if p == power), '')}"
+
+
+def _decimal(milli: int, in_exponents: bool) -> str:
+    if milli == 0:
+        return "0"
+    power = -3
+    while milli % 1000 == 0 and power < 18:
+        milli, power = milli // 1000, power + 3
+    if in_exponents and power:
+        return f"{milli}e{power}"
+    return f"{milli}{next(s for s, p in _DECIMAL.items() if p == power)}"
