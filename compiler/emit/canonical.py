@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import Any
 
 KEY_ORDER = (
-    "apiVersion", "kind", "metadata", "name", "namespace", "labels", "annotations", "path", "type", "replicas", "stateful",
-    "podGroupSize", "upgradeOrder", "updateStrategy", "selector", "template", "spec", "data",
+    "apiVersion", "kind", "metadata", "name", "namespace", "labels", "annotations", "path", "type", "replicas",
+    "stateful", "podGroupSize", "upgradeOrder", "updateStrategy", "selector", "template", "spec", "data",
     "schedulerName", "priorityClassName", "nodeSelector", "tolerations", "restartPolicy",
     "terminationGracePeriodSeconds", "enableServiceLinks", "imagePullSecrets",
     "initContainers", "image", "imagePullPolicy", "command", "args", "env", "value", "valueFrom",
@@ -26,7 +26,7 @@ _ALPHABETICAL = frozenset({"labels", "annotations", "matchLabels", "nodeSelector
 
 _PLAIN = re.compile(r"(?:/|-{0,2}[A-Za-z])[A-Za-z0-9_./@%+=,-]*(?::[A-Za-z0-9_./@%+=,-]+)*\Z")
 """A string that no YAML reader takes for anything but a string, words apart; blanks and most signs are quoted."""
-_WORDS = frozenset("y n yes no on off true false null none nan inf".split())
+_WORDS = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "nan", "inf"])
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\xa0\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
 _UNSAFE = re.compile(r'["\\]|' + _CONTROL.pattern)
@@ -84,9 +84,12 @@ def _sequence(node: list[Any], indent: str, lines: list[str]) -> None:
             _mapping(item, f"{indent}- ", indent + "  ", False, lines)
         elif isinstance(item, str):
             lines.append(f"{indent}- {_scalars.get(item) or _text(item, indent)}")
-        elif item is None or isinstance(item, (bool, int)) or item in ({}, []):
-            text = {None: "null", True: "true", False: "false"}.get(item) if not isinstance(item, (dict, list)) else None
-            lines.append(f"{indent}- {text or item}")
+        elif isinstance(item, (dict, list)) and not item:
+            lines.append(f"{indent}- {'{}' if isinstance(item, dict) else '[]'}")
+        elif type(item) is int:
+            lines.append(f"{indent}- {item}")
+        elif item is None or isinstance(item, bool):
+            lines.append(f"{indent}- {'null' if item is None else str(item).lower()}")
         else:
             raise TypeError(f"{type(item).__name__} has no place in a list of a manifest")
 

@@ -184,11 +184,10 @@ class _Builder:
                     end = begin
                 self.values[where] = Mark(begin.line + 1, begin.column + 1, end.line + 1, end.column + 1)
                 continue
+            key: str | int = len(node)
             if type(node) is dict:
                 key, event, kind = self._key(event, kind, node, where)
-                child: Path = (*where, key)
-            else:
-                key, child = len(node), (*where, len(node))
+            child = (*where, key)
             if kind in ("MappingStartEvent", "SequenceStartEvent"):
                 if len(stack) >= MAX_DEPTH:
                     raise self._stop("E107", event, f"nested deeper than {MAX_DEPTH} levels")

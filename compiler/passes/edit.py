@@ -4,15 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from compiler.spec.app import App
-
-
-class Ref(NamedTuple):
-    """Names one rendered object; its namespace is the app's."""
-
-    kind: str
-    name: str
-
+from compiler.spec.app import App, Ref
 
 Item = tuple[str | int, ...]
 """A list item by its Kubernetes merge key: `("prefill",)` of roles, `(8080, "TCP")` of ports."""
@@ -65,12 +57,6 @@ def merge_key(kind: str, field: str) -> tuple[str, ...] | None:
 def storm(app: App) -> Ref:
     """The StormService of an app."""
     return Ref("StormService", app.name)
-
-
-def every_object(app: App) -> list[Ref]:
-    """All objects that an app renders to."""
-    services = [pod.service for pod in app.serving_pods] + [app.router_service]
-    return [storm(app), Ref("ConfigMap", app.proxy_config), *(Ref("Service", name) for name in services)]
 
 
 def role_path(role: str, *steps: Step) -> tuple[Step, ...]:

@@ -119,7 +119,7 @@ def flags(app: App, role: Role) -> dict[str, Any]:
             merged["data-parallel-size-local"] = role.local_ranks
             merged["data-parallel-rpc-port"] = RPC_PORTS[role.name]
     merged["kv-transfer-config"] = kv_transfer_config(app, role)
-    merged.update(role.engine_args)
+    merged.update(sorted(role.engine_args.items()))
     return {flag: value for flag, value in merged.items() if value is not None and value is not False}
 
 

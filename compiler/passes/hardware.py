@@ -38,7 +38,9 @@ def _node(app: App, role: Role, platform: Platform) -> Iterator[Edit]:
             yield Edit(service, pod_path(role.name, "nodeSelector", "host-arch"), HOST_ARCH[app.host_arch], "hostArch")
     if not platform.labels_nodes or profile.resource == "huawei.com/npu":
         path = role_path(role.name, "template", "metadata", "annotations", SCHEDULE_POLICY)
-        yield Edit(service, path, profile.schedule_policy, f"profile {profile.name}, MindCluster {platform.mindcluster}")
+        yield Edit(
+            service, path, profile.schedule_policy, f"profile {profile.name}, MindCluster {platform.mindcluster}"
+        )
 
 
 def _npus(app: App, role: Role) -> Iterator[Edit]:

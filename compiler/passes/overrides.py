@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from compiler.passes.edit import REMOVED, Edit, Ref, Step, every_object, merge_key
-from compiler.spec.app import App, Override
+from compiler.passes.edit import REMOVED, Edit, Step, merge_key
+from compiler.spec.app import App
 from compiler.spec.profile import Platform
 from compiler.spec.quantity import canonical
 
@@ -20,14 +20,9 @@ QUANTITY_FIELDS = ("limits", "requests")
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
     """One edit per field of every patch, on every object that the override's target names."""
     for index, override in enumerate(app.overrides):
-        for ref in targets(app, override):
+        for ref in app.targets(override):
             for path, value in _fields(ref.kind, (), override.patch):
                 yield Edit(ref, path, value, f"overrides[{index}]: {override.reason} ({override.owner})")
-
-
-def targets(app: App, override: Override) -> list[Ref]:
-    """The objects of the app that an override names: all of a kind, or the one with the name."""
-    return [ref for ref in every_object(app) if ref.kind == override.kind and override.name in (None, ref.name)]
 
 
 def _fields(kind: str, path: tuple[Step, ...], patch: Mapping[str, Any]) -> Iterator[tuple[tuple[Step, ...], Any]]:
@@ -38,11 +33,15 @@ def _fields(kind: str, path: tuple[Step, ...], patch: Mapping[str, Any]) -> Iter
             yield where, REMOVED
         elif isinstance(value, dict) and value:
             yield from _fields(kind, where, value)
-        elif keys and all(isinstance(item, dict) and all(k in item for k in keys) for item in value):
+        elif keys and all(_has(item, keys) for item in value):
             for item in value:
                 yield from _fields(kind, (*where, tuple(item[k] for k in keys)), item)
         else:
             yield where, _quantity(path, value)
+
+
+def _has(item: Any, keys: tuple[str, ...]) -> bool:
+    return isinstance(item, dict) and all(isinstance(item.get(key), (str, int)) for key in keys)
 
 
 def _quantity(path: tuple[Step, ...], value: Any) -> Any:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from compiler.passes.edit import Edit, every_object, storm
+from compiler.passes.edit import Edit, storm
 from compiler.spec.app import App
 from compiler.spec.profile import Platform
 
@@ -17,7 +17,7 @@ MANAGER = "stormc"
 
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
     """app.kubernetes.io labels everywhere; stormc.dev/spec and stormc.dev/spec-digest on the StormService."""
-    for ref in every_object(app):
+    for ref in app.objects:
         for key, value in (("managed-by", MANAGER), ("name", app.name), ("part-of", app.name)):
             yield Edit(ref, ("metadata", "labels", f"app.kubernetes.io/{key}"), value, "ownership")
     for key, value in (("spec", app.spec_file), ("spec-digest", app.digest)):

@@ -11,8 +11,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from compiler.passes.edit import Edit, Ref, container_path, pod_path, role_path, storm
-from compiler.spec.app import ROUTING, App, ServingPod
+from compiler.passes.edit import Edit, container_path, pod_path, role_path, storm
+from compiler.spec.app import ROUTING, App, Ref, ServingPod
 from compiler.spec.profile import Platform
 
 CONTAINER = "router"
@@ -95,13 +95,20 @@ def _pods(app: App) -> Iterator[Edit]:
     yield Edit(service, at("env", ("POD_IP",)), entry, "--advertise-host")
     for name, value in sorted(role.env.items()):
         yield Edit(service, at("env", (name,)), {"name": name, "value": value}, "routing.env")
-    yield Edit(service, at("ports", (port, "TCP")), {"name": "http", "containerPort": port, "protocol": "TCP"}, "proxy.port")
+    yield Edit(
+        service, at("ports", (port, "TCP")), {"name": "http", "containerPort": port, "protocol": "TCP"}, "proxy.port"
+    )
     for resource, amount in (("cpu", role.cpu), ("memory", role.memory)):
         if amount is not None:
             for kind in ("limits", "requests"):
                 yield Edit(service, at("resources", kind, resource), amount, f"routing.resources.{resource}")
     for probe, path in (("readinessProbe", "/readyz"), ("livenessProbe", "/livez")):
-        check = {"httpGet": {"path": path, "port": port}, "periodSeconds": 5, "timeoutSeconds": 2, "failureThreshold": 3}
+        check = {
+            "httpGet": {"path": path, "port": port},
+            "periodSeconds": 5,
+            "timeoutSeconds": 2,
+            "failureThreshold": 3,
+        }
         yield Edit(service, at(probe), check, f"the proxy's {path}")
     # The proxy drains after SIGTERM; ten seconds more let it say why it could not.
     grace = app.proxy["drainSeconds"] + 10

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from compiler.passes.edit import API_VERSIONS, REMOVED, Edit, Item, Ref, Step, merge_key
-from compiler.spec.app import App
+from compiler.passes.edit import API_VERSIONS, REMOVED, Edit, Item, Step, merge_key
+from compiler.spec.app import App, Ref
 from compiler.spec.profile import Platform
 
 Apply = Callable[[App, Platform], Iterator[Edit]]
@@ -82,14 +82,14 @@ def _fold(root: _Fields, edit: Edit, step: Pass, origins: Mapping[Any, Origin]) 
     node: Any = root
     path = edit.path
     for index in range(len(path) - 1):
-        part = path[index]
+        part, following = path[index], path[index + 1]
         child = node.get(part)
         if child is None:
-            child = node[part] = _new(edit, node, part, path[index + 1])
-        elif type(child) is not _Fields and type(child) is not _Items:
+            child = node[part] = _new(edit, node, part, following)
+        elif type(child) is not (_Items if type(following) is tuple else _Fields):
             if not step.rewrites:
                 raise SecondWriter(edit, step.name, _writer(origins, edit.object, path[: index + 1]))
-            child = node[part] = _opened(edit.object.kind, part, child)
+            child = node[part] = _opened(edit, node, part, following, child)
         node = child
     last = path[-1]
     if edit.value is REMOVED:
@@ -112,17 +112,16 @@ def _new(edit: Edit, node: Any, part: Step, following: Step) -> Any:
     return _Fields()
 
 
-def _opened(kind: str, part: Step, value: Any) -> Any:
-    """A value that one edit wrote, opened for the rewriting pass."""
-    if isinstance(value, dict):
-        return _Fields(value)
-    keys = merge_key(kind, str(part)) if isinstance(value, list) else None
-    if keys is None:
-        return _Fields()
-    items = _Items(keys)
-    for item in value:
-        items[tuple(item.get(key) for key in keys)] = _Fields(item)
-    return items
+def _opened(edit: Edit, node: Any, part: Step, following: Step, value: Any) -> Any:
+    """A value that one edit wrote, opened for the rewriting pass; one of another type gives way."""
+    opened = _new(edit, node, part, following)
+    if type(opened) is _Fields and isinstance(value, dict) and type(value) is not _Items:
+        opened.update(value)
+    elif type(opened) is _Items and isinstance(value, list):
+        for item in value:
+            if isinstance(item, dict) and all(isinstance(item.get(key), (str, int)) for key in opened.keys_of_item):
+                opened[tuple(item[key] for key in opened.keys_of_item)] = _Fields(item)
+    return opened
 
 
 def _writer(origins: Mapping[Any, Origin], ref: Ref, path: tuple[Step, ...]) -> str:

@@ -27,6 +27,8 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
         gang = role.min_available or app.gang(role)
         yield Edit(service, role_path(role.name, *annotations, MIN_AVAILABLE), str(gang), "gang formula")
         if role.sp_block:
-            yield Edit(service, role_path(role.name, *annotations, SP_BLOCK), str(role.sp_block), f"{role.name}.spBlock")
+            yield Edit(
+                service, role_path(role.name, *annotations, SP_BLOCK), str(role.sp_block), f"{role.name}.spBlock"
+            )
         if role.queue:
             yield Edit(service, role_path(role.name, *annotations, QUEUE), role.queue, f"{role.name}.queue")

@@ -9,11 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from compiler.spec.profile import Profile
 
 ROUTING = "routing"
+
+
+class Ref(NamedTuple):
+    """Names one rendered object; its namespace is the app's."""
+
+    kind: str
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +206,17 @@ class App:
     def proxy_config(self) -> str:
         """The ConfigMap that holds the proxy's config file."""
         return f"{self.name}-proxy-config"
+
+    @property
+    def objects(self) -> list[Ref]:
+        """Every object that the app renders to."""
+        services = [pod.service for pod in self.serving_pods] + [self.router_service]
+        storm, config = Ref("StormService", self.name), Ref("ConfigMap", self.proxy_config)
+        return [storm, config, *(Ref("Service", name) for name in services)]
+
+    def targets(self, override: Override) -> list[Ref]:
+        """The objects that an override names: all of a kind, or the one with the name."""
+        return [ref for ref in self.objects if ref.kind == override.kind and override.name in (None, ref.name)]
 
     def gateway_labels(self, port: int) -> dict[str, str]:
         """The pod labels by which AIBrix's gateway discovers who serves the model (AIBrix pkg/cache/informers.go)."""

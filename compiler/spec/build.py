@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
 
+from compiler.spec import schema
 from compiler.spec.app import App, Faults, Model, Override, Role, Routing
 from compiler.spec.profile import Platform, Profile
 from compiler.spec.quantity import canonical
@@ -31,7 +32,7 @@ def build_app(data: Mapping[str, Any], spec_file: str, profile: Profile, platfor
         decode=_role("decode", data, profile),
         routing=Routing(**_pods("routing", data)),
         faults=_faults(data["faults"]),
-        proxy=data["proxy"],
+        proxy={key: data["proxy"][key] for key in schema.PROXY},
         gateway=data["gateway"],
         overrides=tuple(map(_override, data["overrides"])),
     )

@@ -65,7 +65,7 @@ _proven: dict[tuple[str, bytes], dict[str, Any]] = {}
 
 
 def _check_section(section: str, value: Mapping[str, Any]) -> tuple[dict[str, Any] | None, list[Any]]:
-    key = (section, marshal.dumps(value, 2))
+    key = (section, marshal.dumps(dict(value), 2))
     known = _proven.get(key)
     if known is not None:
         return known, []
@@ -158,7 +158,8 @@ def _finding(layered: Layered, table: schema.Schema, prefix: Path, error: Any) -
         hint = did_you_mean(str(path[-1]).split("：")[0], known)
         return _at(layered, "E201", path, f"unknown key {name}", hint, key=True)
     if error.code == errors.REQUIRED_FIELD.code:
-        return _at(layered, "E202", path, f"{name} is missing", rules.get("meta", {}).get("description", "").rstrip("."))
+        meaning: str = rules.get("meta", {}).get("description", "")
+        return _at(layered, "E202", path, f"{name} is missing", meaning.rstrip("."))
     if error.code in (errors.BAD_TYPE.code, errors.NOT_NULLABLE.code):
         types = [constraint] if isinstance(constraint, str) else constraint if isinstance(constraint, list) else []
         wanted = " or ".join(_NOUNS.get(t, t) for t in types) or "set"

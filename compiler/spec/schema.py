@@ -29,7 +29,10 @@ def _whole(description: str, low: int, high: int, **rules: Any) -> dict[str, Any
     return _field("integer", description, min=low, max=high, **rules)
 
 
-_LABELS = {"keysrules": {"type": "string", "regex": LABEL_KEY}, "valuesrules": {"type": "string", "regex": LABEL_VALUE}}
+_LABELS = {
+    "keysrules": {"type": "string", "regex": LABEL_KEY},
+    "valuesrules": {"type": "string", "regex": LABEL_VALUE},
+}
 _ENV = _field(
     "dict", "Environment of the container; a value here replaces stormc's default of the same name.",
     keysrules={"type": "string", "regex": ENV_NAME}, valuesrules={"type": ["string", "integer"]}, default={},
@@ -110,7 +113,9 @@ MODEL: Schema = {
     "volume": _field(
         "dict", "Where the weights come from; default: the host directory above model.path.",
         schema={
-            "hostPath": _field("string", "Directory on every node.", regex=ABSOLUTE_PATH, excludes="persistentVolumeClaim"),
+            "hostPath": _field(
+                "string", "Directory on every node.", regex=ABSOLUTE_PATH, excludes="persistentVolumeClaim"
+            ),
             "persistentVolumeClaim": _field(
                 "string", "Claim in the app's namespace.", regex=limits.NAMESPACE_PATTERN, excludes="hostPath"
             ),
@@ -158,7 +163,10 @@ KV_TRANSFER: Schema = {
 
 FAULTS: Schema = {
     "scheduling": _field(
-        "string", "How Volcano deletes the pods of a faulty instance.", allowed=["grace", "force", "off"], default="force"
+        "string",
+        "How Volcano deletes the pods of a faulty instance.",
+        allowed=["grace", "force", "off"],
+        default="force",
     ),
     "retries": _whole("Reschedules after a process failure; 0 turns them off.", 0, limits.RETRIES_MAX, default=10),
     "subHealthy": _field(

@@ -1,0 +1,59 @@
+# Every target sets itself up: the first call creates .venv with pinned dependencies, later ones reuse it.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+
+render: $(VENV)/.runtime ## compile specs/ to rendered/
+	@$(BIN)/stormc render
+
+check: $(VENV)/.runtime ## validate specs/ and fail if rendered/ is stale
+	@$(BIN)/stormc validate
+	@$(BIN)/stormc render --check
+
+test: $(VENV)/.development ## run all tests
+	@$(BIN)/pytest -n 2 --dist worksteal
+
+lint: $(VENV)/.development ## ruff and mypy --strict
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+bench: $(VENV)/.development ## measure speed as ratios in one run
+	@$(BIN)/python -m tests.bench
+
+golden: $(VENV)/.development ## refresh everything that is generated and committed
+	@$(BIN)/python -m compiler.emit.schemas.generate
+	@$(BIN)/python -m tests.golden.refresh
+	@$(BIN)/stormc render
+
+lock: $(VENV)/.development ## pin dependencies anew, without index addresses
+	@$(BIN)/python -m piptools compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url \
+	  --no-emit-trusted-host --no-emit-options --no-header --no-annotate -o .ci/requirements.txt pyproject.toml
+	@$(BIN)/python -m piptools compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url \
+	  --no-emit-trusted-host --no-emit-options --no-header --no-annotate --extra dev -c .ci/requirements.txt \
+	  -o .ci/requirements-dev.txt pyproject.toml
+
+clean: ## remove what make made: .venv, caches
+	@rm -rf $(VENV) .stormc_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "stormc needs Python 3.11 or newer; set PYTHON="; exit 1; }
+	@$(PYTHON) -m venv $(VENV)
+
+# stormc itself is installed in place: a path file beside the pinned packages and its console script.
+$(VENV)/.runtime: .ci/requirements.txt pyproject.toml | $(VENV)/bin/python
+	@echo "setting up $(VENV)" >&2
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r .ci/requirements.txt
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation \
+	  --config-settings editable_mode=compat -e .
+	@touch $@
+
+$(VENV)/.development: .ci/requirements-dev.txt $(VENV)/.runtime
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r .ci/requirements-dev.txt
+	@touch $@
+
+.PHONY: help render check test lint bench golden lock clean

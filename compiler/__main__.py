@@ -1,0 +1,58 @@
+"""The stormc command: finds the verb, runs it, and turns what cannot go on into one line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from importlib import import_module
+
+from compiler import __version__
+from compiler.failure import Failure
+
+VERBS = ("render", "validate", "profiles", "completion")
+
+CLEAN, FINDINGS, USAGE = 0, 1, 2
+
+
+def parser(verb: str | None = None) -> argparse.ArgumentParser:
+    """The command line parser; with a verb only that verb's module is imported for its arguments."""
+    top = argparse.ArgumentParser(
+        prog="stormc", description="Compiles app specs into StormService manifests for Ascend NPUs."
+    )
+    top.add_argument("--version", action="version", version=f"stormc {__version__}")
+    verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
+    for name in VERBS:
+        module = import_module(f"compiler.commands.{name}")
+        sub = verbs.add_parser(name, help=module.HELP, description=(module.__doc__ or "").split(": ", 1)[-1])
+        if verb in (None, name):
+            module.arguments(sub)
+    return top
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command and returns its exit code: 0 clean, 1 findings or drift, 2 usage or internal error."""
+    arguments = sys.argv[1:] if argv is None else argv
+    verb = next((a for a in arguments if not a.startswith("-")), None)
+    options = parser(verb if verb in VERBS else None).parse_args(arguments)
+    try:
+        code: int = import_module(f"compiler.commands.{options.verb}").run(options)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # The reader has seen enough, as with `stormc rules | head`; the interpreter must not complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLEAN
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return USAGE
+    except Failure as failure:
+        print(f"stormc: {failure}", file=sys.stderr)
+        return USAGE
+    except OSError as error:
+        print(f"stormc: {error.filename}: {error.strerror}", file=sys.stderr)
+        return USAGE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+"""stormc profiles: the hardware profiles that specs may name."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+HELP = "list hardware profiles, or show one"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the verb."""
+    parser.add_argument("name", nargs="?", metavar="NAME", help="show this profile with its sources")
+    parser.add_argument("--specs", type=Path, default=Path("specs"), metavar="DIR", help="where the specs are (specs)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints a table of all profiles, or the file of one; 1 for a name that is none."""
+    from compiler.catalogue import profile_files, profile_table
+    from compiler.finding import did_you_mean
+
+    if options.name is None:
+        for line in profile_table(options.specs):
+            print(line)
+        return 0
+    files = profile_files(options.specs)
+    if options.name not in files:
+        print(f"no profile {options.name}; {did_you_mean(options.name, files)}".rstrip("; "), file=sys.stderr)
+        return 1
+    print(files[options.name].read_text(encoding="utf-8"), end="")
+    return 0

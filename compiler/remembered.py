@@ -1,0 +1,95 @@
+"""What the last render of a tree found out, so that an unchanged spec is not compiled again.
+
+An entry holds for one digest of everything that goes into an app: spec, platform files, profiles, compiler sources.
+Nothing depends on it but speed: a missing, foreign or damaged file means that everything is compiled.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from functools import cache
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from compiler.finding import Finding, Mark
+
+FILE = "compiled.json"
+
+
+class Summary(NamedTuple):
+    """What other apps need to know of an app: its identity, its directory, its demand."""
+
+    namespace: str
+    name: str
+    directory: str
+    hardware: str
+    npus: int
+    file: str
+    mark: Mark
+
+
+class Memory(NamedTuple):
+    """An app as the last render left it: input digest, summary, findings, and the hash of each rendered file."""
+
+    digest: str
+    summary: Summary
+    findings: tuple[Finding, ...]
+    hashes: Mapping[str, str]
+
+
+@cache
+def compiler_digest() -> str:
+    """A digest of the compiler's own sources and data: any change of them makes memories void."""
+    root = os.path.dirname(__file__)
+    total = sha256()
+    for directory, names, files in os.walk(root):
+        names[:] = sorted(name for name in names if name != "__pycache__")
+        for name in sorted(files):
+            if name.endswith((".py", ".yaml", ".json")):
+                with open(f"{directory}/{name}", "rb") as file:
+                    content = file.read()
+                total.update(f"{name}\0{len(content)}\0".encode() + content)
+    return total.hexdigest()
+
+
+def input_digest(parts: Iterable[bytes]) -> str:
+    """A digest of everything that an app is compiled from."""
+    total = sha256(compiler_digest().encode())
+    for part in parts:
+        total.update(b"%d\0" % len(part) + part)
+    return total.hexdigest()
+
+
+def recall(state: Path) -> dict[str, Memory]:
+    """The memories by spec path; empty when there are none or they cannot be trusted."""
+    try:
+        with open(state / FILE, "rb") as file:
+            data = json.load(file)
+        if data["compiler"] != compiler_digest():
+            return {}
+        return {path: _memory(entry) for path, entry in data["apps"].items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
+        return {}
+
+
+def _memory(entry: list[Any]) -> Memory:
+    digest, (namespace, name, directory, hardware, npus, file, mark), findings, hashes = entry
+    summary = Summary(namespace, name, directory, hardware, npus, file, Mark(*mark))
+    restored = (
+        Finding(rule, where, Mark(*at), message, hint, tuple(path)) for rule, where, at, message, hint, path in findings
+    )
+    return Memory(digest, summary, tuple(restored), dict(hashes))
+
+
+def remember(state: Path, memories: Mapping[str, Memory]) -> None:
+    """Keeps the memories for the next render; atomic, and silent where the directory cannot be written."""
+    text = json.dumps({"compiler": compiler_digest(), "apps": memories}, separators=(",", ":"))
+    temporary = state / f"{FILE}.{os.getpid()}"
+    try:
+        temporary.write_text(text)
+        temporary.replace(state / FILE)
+    except OSError:
+        temporary.unlink(missing_ok=True)

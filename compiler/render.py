@@ -1,0 +1,191 @@
+"""Rendering a specs directory, and validating one: from paths to a result that commands print."""
+
+from __future__ import annotations
+
+import gc
+import os
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from compiler.emit.write import STATE, Plan, carry_out, digest, locked, make_plan, on_disk
+from compiler.failure import Failure
+from compiler.finding import Finding, has_errors, in_order
+from compiler.load.sources import Source, Sources, read_sources
+from compiler.remembered import Memory, Summary, recall, remember
+from compiler.world import Outcome, World, check_namesakes, compile_all, memory_of
+
+Progress = Callable[[int, int], None]
+
+
+class Rendered(NamedTuple):
+    """The result of a render: findings, and what changed or would change; no plan where errors forbid one."""
+
+    apps: int
+    findings: list[Finding]
+    plan: Plan | None
+
+
+class Validated(NamedTuple):
+    """The result of a validation."""
+
+    apps: int
+    findings: list[Finding]
+
+
+def render(specs: Path, out: Path, selected: Sequence[Path], check: bool, jobs: int, progress: Progress) -> Rendered:
+    """Compiles specs and brings the output directory up to date; with `check` nothing is written.
+
+    With errors in any spec nothing is written at all. `selected` limits the work to some specs. Raises
+    Failure without a specs directory and for a selected path that is no spec.
+    """
+    with _without_collector():
+        if check:
+            return _render(specs, out, selected, jobs, progress, None)
+        with locked(out) as state:
+            return _render(specs, out, selected, jobs, progress, state)
+
+
+def _render(
+    specs: Path, out: Path, selected: Sequence[Path], jobs: int, progress: Progress, state: Path | None
+) -> Rendered:
+    sources = read_sources(specs)
+    world = World(sources)
+    chosen = select(sources, world, specs, selected)
+    memories = recall(out.parent / STATE)
+    fresh, kept, same = _recalled(world, chosen, memories, out)
+    outcomes = compile_all(world, fresh, True, jobs, progress)
+    summaries = [o.summary for o in outcomes if o.summary] + [memory.summary for memory in kept.values()]
+    findings = [*world.shared_findings]
+    findings += [f for memory in kept.values() for f in memory.findings] + [f for o in outcomes for f in o.findings]
+    others = list(world.namesakes(summaries, chosen)) if selected else []
+    findings += check_namesakes([*summaries, *others])
+    if has_errors(findings):
+        return Rendered(len(chosen), in_order(findings), None)
+    wanted = {path: content for o in outcomes for path, content in (o.files or {}).items()}
+    scope = [summary.directory for summary in summaries] if selected else None
+    plan = make_plan(out, wanted, same, scope)
+    findings += plan.findings
+    if has_errors(findings):
+        return Rendered(len(chosen), in_order(findings), None)
+    if state is not None:
+        carry_out(out, plan, state)
+        _remember(
+            world, outcomes, {**memories} if selected else kept, state, bool(outcomes) or len(kept) != len(memories)
+        )
+    return Rendered(len(chosen), in_order(findings), plan)
+
+
+def _recalled(
+    world: World, chosen: Sequence[Source], memories: dict[str, Memory], out: Path
+) -> tuple[list[Source], dict[str, Memory], set[str]]:
+    """Splits apps into those to compile and those that are remembered and whose files are still as they were."""
+    fresh: list[Source] = []
+    kept: dict[str, Memory] = {}
+    same: set[str] = set()
+    for source in chosen:
+        memory = memories.get(source.path)
+        if memory is None or memory.digest != world.digest(source) or not _intact(out, memory):
+            fresh.append(source)
+        else:
+            kept[source.path] = memory
+            same.update(memory.hashes)
+    return fresh, kept, same
+
+
+def _intact(out: Path, memory: Memory) -> bool:
+    for path, known in memory.hashes.items():
+        content = on_disk(out, path)
+        if content is None or digest(content) != known:
+            return False
+    return True
+
+
+def _remember(
+    world: World, outcomes: Sequence[Outcome], memories: dict[str, Memory], state: Path, changed: bool
+) -> None:
+    if not changed:
+        return
+    for outcome in outcomes:
+        hashes = {path: digest(content) for path, content in (outcome.files or {}).items()}
+        memory = memory_of(world, outcome, hashes)
+        if memory is not None:
+            memories[outcome.source.path] = memory
+    remember(state, memories)
+
+
+def validate(
+    specs: Path, selected: Sequence[Path], jobs: int, progress: Progress, crd: Path | None = None
+) -> Validated:
+    """The findings of all specs, or of the selected files and directories. Nothing is written.
+
+    With a CRD the manifests are checked
+    against it too. Raises Failure as `render` does.
+    """
+    with _without_collector():
+        sources = read_sources(specs)
+        world = World(sources, load_crd(crd) if crd else None)
+        chosen = select(sources, world, specs, selected)
+        outcomes = compile_all(world, chosen, False, jobs, progress)
+        summaries: list[Summary] = [o.summary for o in outcomes if o.summary]
+        others = list(world.namesakes(summaries, chosen)) if selected else []
+        findings = [*world.shared_findings, *(f for o in outcomes for f in o.findings)]
+        findings += check_namesakes([*summaries, *others])
+        return Validated(len(chosen), in_order(findings))
+
+
+def load_crd(path: Path) -> Mapping[str, Any]:
+    """The CustomResourceDefinition in a file. Raises Failure for anything else."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        document = YAML(typ="safe").load(path.read_bytes())
+    except YAMLError as error:
+        raise Failure(f"{path} is not YAML: {str(error).splitlines()[0]}") from None
+    if not isinstance(document, dict) or document.get("kind") != "CustomResourceDefinition":
+        raise Failure(f"{path} holds no CustomResourceDefinition")
+    return document
+
+
+def select(sources: Sources, world: World, specs: Path, selected: Sequence[Path]) -> list[Source]:
+    """The apps that paths on the command line name: files, or directories with all apps below them.
+
+    A platform file stands for the apps below its directory. No path at all means every app. Raises Failure.
+    """
+    if not selected:
+        return list(world.apps)
+    root = os.path.realpath(specs)
+    unreadable = {finding.file for finding in sources.findings}
+    chosen: dict[str, Source] = {}
+    for path in selected:
+        below = os.path.relpath(os.path.realpath(path.parent) + os.sep + path.name if path.name else path, root)
+        below = "" if below == "." or os.path.realpath(path) == root else below.replace(os.sep, "/")
+        if below.startswith("../"):
+            raise Failure(f"{path} is not below {specs}")
+        if not below or path.is_dir() or _is_platform(below):
+            directory = "" if not below else below.rpartition("/")[0] if _is_platform(below) else below
+            inside = f"{directory}/" if directory else ""
+            found = [source for source in world.apps if source.path.startswith(inside)]
+        else:
+            found = [source for source in world.apps if source.path == below]
+            if not found and f"{specs}/{below}" not in unreadable:
+                raise Failure(f"{path} is no spec" if path.exists() else f"{path} does not exist")
+        chosen.update((source.path, source) for source in found)
+    return [chosen[path] for path in sorted(chosen)]
+
+
+def _is_platform(below: str) -> bool:
+    return below.rpartition("/")[2] in ("platform.yaml", "platform.yml")
+
+
+class _without_collector:
+    """Keeps the cyclic collector away: a render makes many small values that live to its end, and no cycles."""
+
+    def __enter__(self) -> None:
+        self._was_on = gc.isenabled()
+        gc.disable()
+
+    def __exit__(self, *_: object) -> None:
+        if self._was_on:
+            gc.enable()

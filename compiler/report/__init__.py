@@ -1,0 +1,1 @@
+"""Findings as documents: one module per format."""

@@ -1,0 +1,74 @@
+"""Overrides change objects, they do not make others of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from compiler.rules.rule import Example, Rule, Violation
+from compiler.spec.app import App
+from compiler.spec.profile import Platform
+
+IDENTITY = ("apiVersion", "kind", "metadata.name", "metadata.namespace")
+
+
+def check_target(app: App, platform: Platform) -> Iterator[Violation]:
+    """An override names an object that the app renders.
+
+    A target that matches nothing patches nothing, and the manifest silently lacks what somebody relies on.
+    """
+    for index, override in enumerate(app.overrides):
+        if not app.targets(override):
+            names = ", ".join(ref.name for ref in app.objects if ref.kind == override.kind)
+            yield Violation(
+                ("overrides", index, "target"),
+                f"overrides[{index}].target {override.kind}/{override.name} is not rendered by this app",
+                f"{override.kind} objects: {names}",
+            )
+
+
+def check_identity(app: App, platform: Platform) -> Iterator[Violation]:
+    """An override leaves kind, name and namespace alone.
+
+    Files, Services and the proxy's topology are derived from them; a patched name would leave the others behind.
+    """
+    for index, override in enumerate(app.overrides):
+        for path in _identity_paths(override.patch):
+            yield Violation(
+                ("overrides", index, "patch", *path.split(".")),
+                f"overrides[{index}] changes {path}",
+                "name and namespace are fields of the spec",
+            )
+
+
+def _identity_paths(patch: Mapping[str, Any]) -> Iterator[str]:
+    for path in IDENTITY:
+        head, _, tail = path.partition(".")
+        if head in patch and (not tail or not isinstance(patch[head], dict)):
+            yield head
+            if tail:
+                return
+        elif head in patch and tail in patch[head]:
+            yield path
+
+
+_SOURCE = "docs/architecture.md, pass overrides"
+
+RULES = (
+    Rule(
+        "E048", check_target, _SOURCE,
+        bad=(Example("overrides: [{target: Service/other, patch: {spec: {type: NodePort}}, reason: r, owner: o}]",
+                     "overrides[0].target"),),
+        good=(Example("overrides: [{target: Service, patch: {spec: {type: NodePort}}, reason: r, owner: o}]"),),
+    ),
+    Rule(
+        "E049", check_identity, _SOURCE,
+        bad=(
+            Example("overrides: [{target: Service, patch: {metadata: {name: x}}, reason: r, owner: o}]",
+                    "overrides[0].patch.metadata.name"),
+            Example("overrides: [{target: Service, patch: {metadata: null}, reason: r, owner: o}]",
+                    "overrides[0].patch.metadata"),
+        ),
+        good=(Example("overrides: [{target: Service, patch: {metadata: {labels: {a: b}}}, reason: r, owner: o}]"),),
+    ),
+)  # fmt: skip

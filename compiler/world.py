@@ -1,0 +1,352 @@
+"""The way of the data: sources become apps, apps become manifests, manifests become files. Pure, given the sources."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from compiler.finding import Finding, Mark, did_you_mean, dotted, has_errors
+from compiler.load.document import Document, load_document
+from compiler.load.sources import PLATFORM_FILES, Source, Sources
+from compiler.remembered import Memory, Summary, input_digest
+from compiler.spec.layers import Layer, Layered, merge_layers
+from compiler.spec.profile import Platform, Profile, build_platform, build_profile
+
+PROFILES = Path(__file__).parent / "profiles"
+
+
+class Outcome(NamedTuple):
+    """What became of one spec: findings, and without errors its summary and rendered files (None when not asked)."""
+
+    source: Source
+    summary: Summary | None
+    findings: tuple[Finding, ...]
+    files: Mapping[str, bytes] | None
+
+
+@dataclass(frozen=True)
+class World:
+    """All sources of a specs directory, with platforms and profiles parsed and apps still to be compiled."""
+
+    sources: Sources
+    crd: Mapping[str, Any] | None = None
+
+    @cached_property
+    def apps(self) -> tuple[Source, ...]:
+        """The sources that describe apps."""
+        return tuple(s for s in self.sources.files if not s.is_platform and not s.is_profile)
+
+    @cached_property
+    def _platform_documents(self) -> tuple[dict[str, Document], list[Finding]]:
+        documents: dict[str, Document] = {}
+        findings: list[Finding] = []
+        for source in self.sources.files:
+            if source.is_platform and not source.is_profile:
+                document, found = load_document(source.file, source.raw)
+                if document is not None:
+                    from compiler.spec.check import check_platform
+
+                    _, found = check_platform(Layered((Layer(document),), document.data))
+                if document is not None and not found:
+                    documents[source.directory] = document
+                findings += found
+        return documents, findings
+
+    @cached_property
+    def _broken_platforms(self) -> frozenset[str]:
+        directories = {s.directory for s in self.sources.files if s.is_platform}
+        return frozenset(directories - set(self._platform_documents[0]))
+
+    @cached_property
+    def own_profiles(self) -> tuple[dict[str, Profile], list[Finding]]:
+        """The profiles in specs/profiles and what is wrong with them."""
+        profiles: dict[str, Profile] = {}
+        findings: list[Finding] = []
+        for source in self.sources.files:
+            if source.is_profile:
+                profile, found = load_profile(source.file, source.raw)
+                findings += found
+                if profile is None:
+                    continue
+                taken = profile.name in profiles or (PROFILES / f"{profile.name}.yaml").exists()
+                if taken:
+                    message = f"a profile named {profile.name} exists already"
+                    findings.append(Finding("E302", source.file, Mark(1, 1, 1, 1), message, "choose another name"))
+                profiles[profile.name] = profile
+        return profiles, findings
+
+    @cached_property
+    def shared_findings(self) -> tuple[Finding, ...]:
+        """Findings of the sources that are no apps."""
+        return (*self.sources.findings, *self._platform_documents[1], *self.own_profiles[1])
+
+    def chain(self, directory: str) -> list[str]:
+        """The directories with a platform file from the top down to `directory`."""
+        steps = directory.split("/") if directory else []
+        above = ["", *("/".join(steps[: n + 1]) for n in range(len(steps)))]
+        return [d for d in above if d in self._platform_documents[0] or d in self._broken_platforms]
+
+    def platform(self, directory: str) -> Platform:
+        """The platform of a directory: the files above it merged, the nearest winning key by key."""
+        documents = self._platform_documents[0]
+        layers = [Layer(documents[d]) for d in self.chain(directory) if d in documents]
+        return build_platform(merge_layers(layers).data) if layers else Platform()
+
+    @cached_property
+    def _shared_input(self) -> bytes:
+        return b"\0".join(s.raw for s in self.sources.files if s.is_profile)
+
+    @cached_property
+    def _platform_raw(self) -> dict[str, bytes]:
+        return {s.directory: s.raw for s in self.sources.files if s.is_platform}
+
+    def digest(self, source: Source) -> str:
+        """A digest of everything that this app is compiled from."""
+        platforms = [self._platform_raw[d] for d in self.chain(source.directory)]
+        name = f"{self.sources.spec_file(source)}\0{source.file}".encode("utf-8", "surrogateescape")
+        return input_digest([name, source.raw, self._shared_input, *platforms])
+
+    def layered(self, source: Source, document: Document) -> Layered:
+        """The app's document over the defaults of its platform files."""
+        documents = self._platform_documents[0]
+        layers = [Layer(documents[d], ("defaults",)) for d in self.chain(source.directory) if d in documents]
+        return merge_layers([*(layer for layer in layers if layer.data), Layer(document)])
+
+    def compile(self, source: Source, render: bool = True) -> Outcome:
+        """One spec from bytes to files. Without `render` the manifests are not laid out as files.
+
+        An app below a platform file with errors is not looked at: what is wrong there would be reported as wrong here.
+        """
+        if any(d in self._broken_platforms for d in self.chain(source.directory)):
+            return Outcome(source, None, (), None)
+        document, findings = load_document(source.file, source.raw)
+        if document is None:
+            return Outcome(source, None, tuple(findings), None)
+        return self._compile(source, self.layered(source, document), render)
+
+    def _compile(self, source: Source, layered: Layered, render: bool) -> Outcome:
+        from compiler.passes import PIPELINE
+        from compiler.passes.runner import run_pipeline
+        from compiler.spec.build import build_app
+        from compiler.spec.check import check_app
+
+        data, findings = check_app(layered)
+        hardware = layered.data.get("hardware")
+        profile = self.profile(hardware) if isinstance(hardware, str) else None
+        if profile is None and isinstance(hardware, str):
+            known = (*self.own_profiles[0], *builtin_names())
+            file, mark = layered.locate(("hardware",))
+            message = f"hardware {hardware!r} is no known profile"
+            findings.append(Finding("E207", file, mark, message, did_you_mean(hardware, known), ("hardware",)))
+        if data is None or profile is None:
+            return Outcome(source, None, tuple(findings), None)
+        platform = self.platform(source.directory)
+        app = build_app(data, self.sources.spec_file(source), profile, platform)
+        findings += apply_rules(app, platform, layered)
+        summary = _summary(app, source, layered)
+        if has_errors(findings):
+            return Outcome(source, summary, tuple(findings), None)
+        compiled = run_pipeline(PIPELINE, app, platform)
+        if render or app.overrides:
+            findings += _output_findings(compiled.manifests, layered)
+        if self.crd is not None:
+            findings += _crd_findings(self.crd, compiled.manifests, layered)
+        if not render or has_errors(findings):
+            return Outcome(source, summary, tuple(findings), None)
+        from compiler.emit.layout import layout
+
+        prefix = f"{summary.directory}/"
+        files = layout(compiled.manifests, app.spec_file)
+        return Outcome(source, summary, tuple(findings), {prefix + name: text.encode() for name, text in files.items()})
+
+    def profile(self, name: str) -> Profile | None:
+        """The profile of a name, the user's own or a built-in one."""
+        own = self.own_profiles[0].get(name)
+        return own or builtin_profile(name)
+
+    def identity(self, source: Source) -> Summary | None:
+        """Who an app is, without checking it: enough to see whether another one has the same name."""
+        document, _ = load_document(source.file, source.raw)
+        if document is None:
+            return None
+        layered = self.layered(source, document)
+        name, namespace = layered.data.get("name"), layered.data.get("namespace")
+        if not isinstance(name, str):
+            return None
+        space = namespace if isinstance(namespace, str) else self.platform(source.directory).namespace
+        file, mark = layered.locate(("name",))
+        return Summary(space, name, _directory(source, name), "", 0, file, mark)
+
+    def namesakes(self, summaries: Sequence[Summary], selected: Sequence[Source]) -> Iterator[Summary]:
+        """The identities of unselected apps that may collide with one of the summaries.
+
+        Reads no more YAML than it must: an app of the same name has that name in its text.
+        """
+        names = sorted({summary.name for summary in summaries}, key=len)
+        if not names:
+            return
+        any_name = b"|".join(re.escape(name.encode()) for name in names)
+        pattern = re.compile(b"name[\"']?\\s*:\\s*[\"']?(?:" + any_name + b")\\b")
+        chosen = {source.path for source in selected}
+        for source in self.apps:
+            if source.path not in chosen and pattern.search(source.raw):
+                identity = self.identity(source)
+                if identity is not None:
+                    yield identity
+
+
+_builtin: dict[str, Profile | None] = {}
+
+
+def builtin_names() -> list[str]:
+    """The names of the profiles that come with stormc."""
+    return sorted(path.stem for path in PROFILES.glob("*.yaml"))
+
+
+def builtin_profile(name: str) -> Profile | None:
+    """The profile that comes with stormc under a name; parsed once."""
+    if name not in _builtin:
+        file = PROFILES / f"{name}.yaml"
+        known = "/" not in name and not name.startswith(".") and len(name) < 64 and "\0" not in name and file.is_file()
+        _builtin[name] = load_profile(str(file), file.read_bytes())[0] if known else None
+    return _builtin[name]
+
+
+def load_profile(file: str, raw: bytes) -> tuple[Profile | None, list[Finding]]:
+    """A profile from the bytes of its file, or what is wrong with it."""
+    from compiler.spec.check import check_profile
+
+    document, findings = load_document(file, raw)
+    if document is None:
+        return None, findings
+    data, findings = check_profile(Layered((Layer(document),), document.data))
+    return (build_profile(data) if data else None), findings
+
+
+def apply_rules(app: Any, platform: Platform, layered: Layered) -> Iterator[Finding]:
+    """The findings of every rule on one app, each at the user's own line."""
+    from compiler.rules import RULES
+
+    for rule in RULES:
+        for violation in rule.check(app, platform):
+            file, mark = layered.locate(violation.path, violation.at_key)
+            message = violation.message
+            if file != layered.file:
+                message += f" (app {app.name})"
+            yield Finding(rule.id, file, mark, message, violation.hint, violation.path)
+
+
+def _summary(app: Any, source: Source, layered: Layered) -> Summary:
+    file, mark = layered.locate(("name",))
+    npus = sum(role.npus * role.pod_group_size * role.replicas for role in app.serving_roles)
+    return Summary(app.namespace, app.name, _directory(source, app.name), app.profile.name, npus, file, mark)
+
+
+def _directory(source: Source, name: str) -> str:
+    return f"{source.directory}/{name}" if source.directory else name
+
+
+def _output_findings(manifests: Sequence[Mapping[str, Any]], layered: Layered) -> Iterator[Finding]:
+    """What the API server would refuse; only an override can cause it, so that is where the finding points."""
+    from compiler.emit.schema_check import check_manifest
+
+    for manifest in manifests:
+        for problem in check_manifest(manifest):
+            yield _output_finding("E501", manifest, problem, layered, "correct the override")
+
+
+def _crd_findings(
+    crd: Mapping[str, Any], manifests: Sequence[Mapping[str, Any]], layered: Layered
+) -> Iterator[Finding]:
+    """What a CRD that the user brings would refuse or prune."""
+    from compiler.emit.schema_check import check_against_crd
+
+    for manifest in manifests:
+        if manifest["kind"] == crd["spec"]["names"]["kind"]:
+            for problem in check_against_crd(crd, manifest):
+                yield _output_finding("E502", manifest, problem, layered, "the cluster has another AIBrix release?")
+
+
+def _output_finding(rule: str, manifest: Mapping[str, Any], problem: Any, layered: Layered, hint: str) -> Finding:
+    file, mark = layered.locate(("overrides",))
+    where = f"{manifest['kind']} {manifest['metadata']['name']}"
+    return Finding(rule, file, mark, f"{where}: {dotted(problem.path)}: {problem.message}", hint, ("overrides",))
+
+
+def check_namesakes(summaries: Sequence[Summary]) -> list[Finding]:
+    """Two apps that are the same StormService, or that render into the same directory."""
+    findings = []
+    services: dict[tuple[str, str], Summary] = {}
+    directories: dict[str, Summary] = {}
+    for summary in sorted(summaries, key=lambda s: (s.file, s.mark)):
+        first = services.setdefault((summary.namespace, summary.name), summary)
+        if first is not summary:
+            message = f"app {summary.namespace}/{summary.name} is also defined in {first.file}:{first.mark.line}"
+            hint = "a StormService has one owner: rename one of the two or change its namespace"
+            findings.append(Finding("E301", summary.file, summary.mark, message, hint, ("name",)))
+            continue
+        first = directories.setdefault(summary.directory, summary)
+        if first is not summary:
+            message = f"renders into {summary.directory}/, as {first.file} does"
+            hint = "rename one of the two or move it to another directory"
+            findings.append(Finding("E303", summary.file, summary.mark, message, hint, ("name",)))
+    return findings
+
+
+def compile_all(
+    world: World, sources: Sequence[Source], render: bool, jobs: int, progress: Callable[[int, int], None]
+) -> list[Outcome]:
+    """The outcomes of some apps, in their order; with several jobs in as many processes."""
+    outcomes = []
+    for outcome in _compiled(world, sources, render, jobs):
+        outcomes.append(outcome)
+        progress(len(outcomes), len(sources))
+    return outcomes
+
+
+PARALLEL_FROM = 64
+"""Below this many apps the start of processes costs more than it saves."""
+
+
+def _compiled(world: World, sources: Sequence[Source], render: bool, jobs: int) -> Iterator[Outcome]:
+    if jobs <= 1 or len(sources) < PARALLEL_FROM:
+        for source in sources:
+            yield world.compile(source, render)
+        return
+    import multiprocessing
+
+    from compiler import passes, rules  # noqa: F401  (imported before the fork, shared by all workers)
+    from compiler.emit import schema_check  # noqa: F401
+
+    context = multiprocessing.get_context("fork")
+    with context.Pool(jobs, _start_worker, (world, sources, render)) as pool:
+        yield from pool.imap(_work, range(len(sources)), chunksize=16)
+
+
+_task: tuple[World, Sequence[Source], bool]
+
+
+def _start_worker(world: World, sources: Sequence[Source], render: bool) -> None:
+    global _task
+    _task = (world, sources, render)
+
+
+def _work(index: int) -> Outcome:
+    world, sources, render = _task
+    return world.compile(sources[index], render)
+
+
+def memory_of(world: World, outcome: Outcome, hashes: Mapping[str, str]) -> Memory | None:
+    """What to remember of an outcome; nothing of one with errors."""
+    if outcome.summary is None or has_errors(outcome.findings):
+        return None
+    return Memory(world.digest(outcome.source), outcome.summary, outcome.findings, hashes)
+
+
+def is_platform_file(path: str) -> bool:
+    """Whether a path names a platform file."""
+    return path.rpartition("/")[2] in PLATFORM_FILES
