@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.samples import app, compiled, container, manifest, pod, role, storm
+
+
+def services(overlay: str = "") -> dict[str, Any]:
+    return {m["metadata"]["name"]: m["spec"] for m in compiled(overlay).manifests if m["kind"] == "Service"}
+
+
+LAYOUTS = [
+    ("{}", ["prefill-0", "prefill-1", "decode-0-0", "decode-0-1", "router"]),
+    ("decode: {distributedDp: false}", ["prefill-0", "prefill-1", "decode-0-0", "router"]),
+    ("{prefill: {replicas: 1}, decode: {replicas: 2, podGroupSize: 1, dataParallel: 16}}",
+     ["prefill-0", "decode-0", "decode-1", "router"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("overlay", "names"), LAYOUTS)
+def test_a_service_per_serving_pod_and_one_for_clients(overlay: str, names: list[str]) -> None:
+    found = services(overlay)
+    assert list(found) == [f"qwen3-moe-{name}" for name in names]
+    assert "qwen3-moe" not in found
+
+
+def test_services_select_one_pod_by_stable_labels() -> None:
+    prefix = "stormservice.orchestration.aibrix.ai/"
+    common = {"storm-service-name": "qwen3-moe"}
+    found = services()
+    assert found["qwen3-moe-prefill-1"]["selector"] == {
+        **common, "role-name": "prefill", f"{prefix}role-replica-index": "1",
+    }  # fmt: skip
+    assert found["qwen3-moe-decode-0-1"]["selector"] == {
+        **common, "role-name": "decode", f"{prefix}role-replica-index": "0", f"{prefix}pod-group-index": "1",
+    }  # fmt: skip
+    assert found["qwen3-moe-router"]["selector"] == {**common, "role-name": "routing"}
+
+
+def test_services_have_the_ports_of_their_ranks() -> None:
+    found = services("port: 9000")
+    ports = found["qwen3-moe-decode-0-1"]["ports"]
+    assert [p["port"] for p in ports] == [p["targetPort"] for p in ports] == list(range(9000, 9016))
+    assert found["qwen3-moe-router"]["ports"] == [{"name": "http", "port": 8080, "protocol": "TCP", "targetPort": 8080}]
+
+
+def config(overlay: str = "") -> dict[str, Any]:
+    data = manifest(compiled(overlay), "ConfigMap", "qwen3-moe-proxy-config")["data"]
+    parsed: dict[str, Any] = json.loads(data["config.json"])
+    return parsed
+
+
+@pytest.mark.parametrize("overlay", [overlay for overlay, _ in LAYOUTS])
+def test_the_topology_names_every_port_of_every_service_once(overlay: str) -> None:
+    made = config(overlay)
+    backends = [(b["host"], b["port"]) for name in ("prefill", "decode") for b in made[name]]
+    behind = [(n, p["port"]) for n, s in services(overlay).items() if not n.endswith("-router") for p in s["ports"]]
+    assert backends == behind
+
+
+@pytest.mark.parametrize(
+    ("connector", "mode"), [("MooncakeLayerwiseConnector", "layerwise"), ("MooncakeConnectorV1", "standard")]
+)
+def test_the_connector_decides_the_protocol(connector: str, mode: str) -> None:
+    assert config(f"kvTransfer: {{connector: {connector}}}")["mode"] == mode
+
+
+def test_settings_reach_the_proxy_in_one_order() -> None:
+    forward = config("proxy: {maxFailures: 5, drainSeconds: 60}")
+    backward = config("proxy: {drainSeconds: 60, maxFailures: 5}")
+    assert (forward["maxFailures"], forward["drainSeconds"], forward["probeIntervalSeconds"]) == (5, 60, 5)
+    assert list(forward) == list(backward)
+
+
+def test_routing_pods() -> None:
+    service = storm("{routing: {replicas: 2, image: 'proxy:1', env: {LOG: debug}}, proxy: {port: 9090}}")
+    made = container(service, "routing")
+    assert role(service, "routing")["replicas"] == 2
+    assert (made["name"], made["image"], made["command"]) == ("router", "proxy:1", ["python3", "-m", "proxy"])
+    assert made["ports"] == [{"name": "http", "containerPort": 9090, "protocol": "TCP"}]
+    assert made["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": 9090}
+    assert made["livenessProbe"]["httpGet"] == {"path": "/livez", "port": 9090}
+    assert [e["name"] for e in made["env"]] == ["POD_IP", "LOG"]
+    assert pod(service, "routing")["spec"]["terminationGracePeriodSeconds"] == 40
+    mount = made["volumeMounts"][0]["mountPath"]
+    assert f"--config={mount}/config.json" in made["args"]
+    assert pod(service, "routing")["spec"]["volumes"][0]["configMap"]["name"] == "qwen3-moe-proxy-config"
+
+
+def test_more_replicas_touch_no_pod_template() -> None:
+    def templates(overlay: str) -> list[Any]:
+        return [r["template"] for r in storm(overlay)["spec"]["template"]["spec"]["roles"] if r["name"] != "prefill"]
+
+    assert templates("decode: {replicas: 1}") == templates("decode: {replicas: 3}")
+    assert config("decode: {replicas: 1}") != config("decode: {replicas: 3}")
+
+
+def test_serving_pods_are_a_property_of_the_app() -> None:
+    made = app("decode: {replicas: 2}")
+    assert [p.service for p in made.serving_pods if p.role == "decode"] == [
+        "qwen3-moe-decode-0-0", "qwen3-moe-decode-0-1", "qwen3-moe-decode-1-0", "qwen3-moe-decode-1-1",
+    ]  # fmt: skip

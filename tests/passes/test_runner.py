@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from compiler.passes import PIPELINE
+from compiler.passes.edit import REMOVED, Edit
+from compiler.passes.runner import Pass, SecondWriter, run_pipeline
+from compiler.spec.app import App, Ref
+from compiler.spec.profile import Platform
+from tests.samples import app, compiled
+
+CONFIG = Ref("ConfigMap", "c")
+
+
+def writes(*edits: tuple[tuple[str | tuple[str | int, ...], ...], object]) -> Pass:
+    def apply(app: App, platform: Platform) -> Iterator[Edit]:
+        for path, value in edits:
+            yield Edit(CONFIG, path, value, "test")
+
+    return Pass("one", apply)
+
+
+CONFLICTS = [
+    ((("data", "a"), 1), (("data", "a"), 1)),
+    ((("data",), {"a": 1}), (("data", "b"), 1)),
+    ((("data", "a"), 1), (("data",), {"a": 1})),
+    ((("env", ("X",)), {"name": "X"}), (("env", ("X",), "value"), "1")),
+]
+
+
+@pytest.mark.parametrize(("first", "second"), CONFLICTS)
+def test_a_second_writer_is_refused(first: object, second: object) -> None:
+    pipeline = (writes(first), writes(second)._replace(name="two"))  # type: ignore[arg-type]
+    with pytest.raises(SecondWriter) as caught:
+        run_pipeline(pipeline, app(), Platform())
+    assert (caught.value.first, caught.value.second) == ("one", "two")
+
+
+def test_only_a_rewriting_pass_may_change_and_remove() -> None:
+    second = writes((("data", "a"), 2), (("data", "b"), REMOVED))._replace(rewrites=True)
+    made = run_pipeline((writes((("data", "a"), 1), (("data", "b"), 1)), second), app(), Platform())
+    assert made.manifests[0]["data"] == {"a": 2}
+
+
+def test_lists_merge_by_key_in_order_of_first_writing() -> None:
+    one = writes((("env", ("B",)), {"name": "B"}), (("volumes", ("v",), "emptyDir"), {}))
+    two = writes((("env", ("A",)), {"name": "A"}), (("volumes", ("v",), "extra"), 1))
+    made = run_pipeline((one, two), app(), Platform()).manifests[0]
+    assert [entry["name"] for entry in made["env"]] == ["B", "A"]
+    assert made["volumes"] == [{"name": "v", "emptyDir": {}, "extra": 1}]
+
+
+def test_objects_carry_their_identity() -> None:
+    (made,) = run_pipeline((writes((("data", "a"), "b")),), app(), Platform()).manifests
+    assert made["apiVersion"] == "v1"
+    assert made["metadata"] == {"name": "c", "namespace": "inference"}
+
+
+def leaves(value: object, path: tuple[object, ...] = ()) -> Iterator[tuple[object, ...]]:
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from leaves(inner, (*path, key))
+    else:
+        yield path
+
+
+def test_every_leaf_has_an_origin_and_a_reason() -> None:
+    made = compiled("overrides: [{target: Service, patch: {spec: {type: NodePort}}, reason: r, owner: o}]")
+    assert all(origin.because and origin.by in {p.name for p in PIPELINE} for origin in made.origins.values())
+    for manifest in made.manifests:
+        ref = Ref(manifest["kind"], manifest["metadata"]["name"])
+        written = {path for other, path in made.origins if other == ref}
+        for leaf in leaves({key: manifest[key] for key in manifest if key not in ("apiVersion", "kind", "metadata")}):
+            assert any(leaf[: len(path)] == path[: len(leaf)] for path in written), leaf
+
+
+def test_no_pass_is_idle() -> None:
+    origins = compiled("overrides: [{target: Service, patch: {spec: {type: NodePort}}, reason: r, owner: o}]").origins
+    assert {origin.by for origin in origins.values()} == {p.name for p in PIPELINE}
