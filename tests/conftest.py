@@ -1,0 +1,10 @@
+"""Hypothesis: no deadline, because two cores are shared, and enough examples to matter within the suite's five minutes."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+settings.register_profile(
+    "stormc", deadline=None, max_examples=60, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("stormc")

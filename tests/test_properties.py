@@ -1,0 +1,202 @@
+"""What holds for every spec: purity, order independence, one writer, the gang formula, one meaning for all readers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from compiler.emit.schema_check import check_manifest
+from compiler.passes import PIPELINE
+from compiler.passes.runner import run_pipeline
+from compiler.world import builtin_names, builtin_profile
+from tests.samples import manifest, pod, world
+
+ROOT = Path(__file__).parent.parent
+RELEASES = ["7.3", "26.0", "26.1"]
+names = st.from_regex(r"[a-z][a-z0-9]{0,8}(-[a-z0-9]{1,6})?", fullmatch=True)
+# Words that a YAML reader may take for something else, as values where any text is allowed.
+words = st.sampled_from(["on", "y", "1", "12:30", "0x10", "null", "1e3", "~", "a b", "on-call", "é", "'", '"', "a: b"])
+label_values = st.sampled_from(["on", "y", "1", "NO", "0x10", "null", "1e3", "a.b", "true"])
+
+
+@st.composite
+def roles(draw: st.DrawFn, npus: int) -> dict[str, Any]:
+    """A role whose ranks fill its pods."""
+    size = draw(st.sampled_from([1, 1, 2, 4]))
+    tp = draw(st.sampled_from([t for t in (1, 2, 4, 8, 16) if t <= npus]))
+    role: dict[str, Any] = {"podGroupSize": size, "tensorParallel": tp, "dataParallel": npus // tp * size}
+    optional: dict[str, st.SearchStrategy[Any]] = {
+        "replicas": st.integers(1, 4),
+        "env": st.dictionaries(st.sampled_from(["A", "B", "HCCL_BUFFSIZE"]), words | st.integers(0, 99), max_size=3),
+        "labels": st.dictionaries(st.sampled_from(["team", "x.y/z"]), label_values, max_size=2),
+        "annotations": st.dictionaries(st.sampled_from(["note", "x.y/z"]), words, max_size=2),
+        "engineArgs": st.dictionaries(
+            st.sampled_from(["max-num-seqs", "quantization", "enforce-eager", "hf-overrides"]),
+            st.none() | st.booleans() | st.integers(0, 9) | words | st.just({"b": 1, "a": [True]}),
+            max_size=3,
+        ),
+        "resources": st.fixed_dictionaries({}, optional={"cpu": st.sampled_from(["500m", 8, "1000m"])}),
+        "shmSize": st.sampled_from(["1024Mi", "64Gi"]),
+        "queue": st.just("gold"),
+        "distributedDp": st.just(False),
+    }
+    for field, strategy in optional.items():
+        if draw(st.booleans()):
+            role[field] = draw(strategy)
+    return role
+
+
+@st.composite
+def specs(draw: st.DrawFn) -> tuple[dict[str, Any], str]:
+    """A valid app and the MindCluster release of its platform."""
+    hardware = draw(st.sampled_from(builtin_names()))
+    profile = builtin_profile(hardware)
+    assert profile is not None
+    release = draw(st.sampled_from([r for r in RELEASES if float(r) >= float(profile.mindcluster)]))
+    app: dict[str, Any] = {
+        "apiVersion": "stormc.dev/v1",
+        "kind": "App",
+        "name": draw(names),
+        "model": {"name": draw(st.sampled_from(["m", "qwen3-8B"])), "path": draw(st.sampled_from(["/m/a", "/a b/c"]))},
+        "image": "vllm-ascend:v0.12.0rc1",
+        "hardware": hardware,
+        "prefill": draw(roles(profile.npus)),
+        "decode": draw(roles(profile.npus)),
+    }
+    optional: dict[str, st.SearchStrategy[Any]] = {
+        "namespace": names,
+        "port": st.integers(1024, 60000),
+        "kvTransfer": st.fixed_dictionaries({"connector": st.sampled_from(["MooncakeConnectorV1"])}),
+        "expertParallel": st.booleans(),
+        "faults": st.fixed_dictionaries(
+            {}, optional={"scheduling": st.sampled_from(["grace", "force", "off"]), "retries": st.integers(0, 100)}
+        ),
+        "gateway": st.sampled_from(["roles", "router", "off"]),
+        "proxy": st.fixed_dictionaries({}, optional={"drainSeconds": st.integers(0, 60), "port": st.just(9000)}),
+        "routing": st.fixed_dictionaries({"replicas": st.integers(1, 3)}),
+    }
+    for field, strategy in optional.items():
+        if draw(st.booleans()):
+            app[field] = draw(strategy)
+    return app, release
+
+
+def text_of(app: dict[str, Any]) -> str:
+    return json.dumps(app, ensure_ascii=False)  # YAML with every string quoted
+
+
+def render(app: dict[str, Any], release: str) -> dict[str, bytes]:
+    platform = f'apiVersion: stormc.dev/v1\nkind: Platform\nmindcluster: "{release}"\n'
+    made = world({"app.yaml": text_of(app), "platform.yaml": platform})
+    outcome = made.compile(made.apps[0])
+    assert outcome.files is not None, outcome.findings
+    return dict(outcome.files)
+
+
+@given(specs())
+def test_every_reader_gets_what_was_meant_and_the_schema_holds(case: tuple[dict[str, Any], str]) -> None:
+    app, release = case
+    for path, content in render(app, release).items():
+        read = yaml.safe_load(content)
+        assert read == yaml.load(content, yaml.CSafeLoader)
+        assert not check_manifest(read), path
+        assert b"&id" not in content
+        if read["kind"] == "StormService":
+            for role in ("prefill", "decode"):
+                env = {e["name"]: e.get("value") for e in pod(read, role)["spec"]["containers"][0]["env"]}
+                wanted = {name: str(value) for name, value in app[role].get("env", {}).items()}
+                assert wanted.items() <= env.items()
+                labels = pod(read, role)["metadata"]["labels"]
+                assert app[role].get("labels", {}).items() <= labels.items()
+
+
+@given(specs(), st.randoms())
+def test_the_order_of_keys_changes_no_byte(case: tuple[dict[str, Any], str], random: Any) -> None:
+    def shuffled(value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        keys = list(value)
+        random.shuffle(keys)
+        return {key: shuffled(value[key]) for key in keys}
+
+    app, release = case
+    assert render(shuffled(app), release) == render(app, release)
+
+
+def oracle(app: dict[str, Any], role: str) -> int:
+    """The gang size by counting pods per PodGroup as volcano-controller makes them, one per owner object."""
+    groups: dict[object, int] = {}
+    owner_of: dict[str, object] = {}
+    for name in ("prefill", "decode"):
+        fields = app[name]
+        for replica in range(fields.get("replicas", 1)):
+            owner: object = "role set" if fields["podGroupSize"] == 1 else ("pod set", name, replica)
+            for _ in range(fields["podGroupSize"]):
+                groups[owner] = groups.get(owner, 0) + 1
+            owner_of[name] = owner
+    return groups[owner_of[role]]
+
+
+@given(specs())
+def test_the_gang_is_the_pod_group(case: tuple[dict[str, Any], str]) -> None:
+    app, release = case
+    files = render(app, release)
+    service = yaml.safe_load(files[f"{app['name']}/stormservice-{app['name']}.yaml"])
+    for role in ("prefill", "decode"):
+        found = pod(service, role)["metadata"]["annotations"]["huawei.com/schedule_minAvailable"]
+        assert found == str(oracle(app, role))
+
+
+@given(specs())
+def test_passes_change_no_input_and_repeat_themselves(case: tuple[dict[str, Any], str]) -> None:
+    from compiler.load.document import load_document
+    from compiler.spec.build import build_app
+    from compiler.spec.check import check_app
+    from compiler.spec.layers import Layer, Layered
+    from compiler.spec.profile import Platform
+
+    spec, release = case
+    document, _ = load_document("specs/app.yaml", text_of(spec).encode())
+    assert document is not None
+    data, problems = check_app(Layered((Layer(document),), document.data))
+    assert data is not None, problems
+    profile = builtin_profile(spec["hardware"])
+    assert profile is not None
+    platform = Platform(mindcluster=release)
+    app = build_app(data, "specs/app.yaml", profile, platform)
+    before = repr(app)
+    first, second = run_pipeline(PIPELINE, app, platform), run_pipeline(PIPELINE, app, platform)
+    assert first == second
+    assert repr(app) == before
+
+
+@settings(max_examples=3)
+@given(st.lists(specs(), min_size=12, max_size=12))
+def test_the_hash_seed_changes_no_byte(cases: list[tuple[dict[str, Any], str]]) -> None:
+    program = (
+        "import sys, json, hashlib; from tests.test_properties import render\n"
+        "cases = json.load(sys.stdin)\n"
+        "print([hashlib.sha256(repr(sorted(render(a, r).items())).encode()).hexdigest() for a, r in cases])"
+    )
+    digests = [hashlib.sha256(repr(sorted(render(a, r).items())).encode()).hexdigest() for a, r in cases]
+    for seed in ("1", "2"):
+        made = subprocess.run(
+            [sys.executable, "-c", program], input=json.dumps(cases), capture_output=True, text=True, check=True,
+            cwd=ROOT, env={**os.environ, "PYTHONHASHSEED": seed},
+        )  # fmt: skip
+        assert made.stdout.strip() == str(digests)
+
+
+def test_the_manifest_lookup_of_the_samples_finds_objects() -> None:
+    from tests.samples import compiled
+
+    assert manifest(compiled(), "Service", "qwen3-moe-router")["spec"]["type"] == "ClusterIP"

@@ -1,0 +1,117 @@
+"""The arrows between the rooms: who may import whom (docs/architecture.md)."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+# room → what of ours it may import, besides itself. finding and failure are plain values that every room may use.
+MAY_IMPORT = {
+    "compiler.finding": set[str](),
+    "compiler.failure": set(),
+    "compiler.load": {"compiler.finding", "compiler.failure"},
+    "compiler.spec": {"compiler.finding", "compiler.load"},
+    "compiler.rules": {"compiler.finding", "compiler.spec"},
+    "compiler.passes": {"compiler.spec"},
+    "compiler.emit": {"compiler.finding"},
+    "compiler.report": {"compiler.finding"},
+    "proxy": set(),
+}
+# room → outside libraries that only it may import
+LIBRARIES = {
+    "ruamel": {"compiler.load", "compiler.render"},
+    "_ruamel_yaml": {"compiler.load"},
+    "cerberus": {"compiler.spec"},
+    "jsonschema": {"compiler.emit"},
+    "referencing": {"compiler.emit"},
+    "git": {"compiler.history"},
+    "aiohttp": {"proxy"},
+    "kubernetes_validate": {"compiler.emit.schemas.generate"},
+    "yaml": set(),
+}
+FORBIDDEN_IN_PASSES = {
+    "os",
+    "sys",
+    "pathlib",
+    "io",
+    "time",
+    "datetime",
+    "random",
+    "subprocess",
+    "socket",
+    "secrets",
+    "uuid",
+}
+
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for room in ("compiler", "proxy")
+    for path in sorted((ROOT / room).rglob("*.py"))
+}
+
+
+def imports(module: str) -> set[str]:
+    """Every module that a module names in an import, at any depth."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: imports are absolute"
+            found.add(node.module or "")
+            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+    return found
+
+
+def inside(name: str, room: str) -> bool:
+    return name == room or name.startswith(f"{room}.")
+
+
+def room_of(module: str) -> str | None:
+    return next((room for room in MAY_IMPORT if inside(module, room)), None)
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_arrows_point_one_way(module: str) -> None:
+    room = room_of(module)
+    if room is None:
+        return
+    allowed = MAY_IMPORT[room] | {room}
+    ours = {name for name in imports(module) if inside(name, "compiler") or inside(name, "proxy")}
+    wrong = {name for name in ours if name != "compiler" and not any(inside(name, other) for other in allowed)}
+    assert not wrong, f"{module} may not import {sorted(wrong)}"
+
+
+@pytest.mark.parametrize("module", sorted(MODULES))
+def test_libraries_stay_in_their_room(module: str) -> None:
+    for name in imports(module):
+        rooms = LIBRARIES.get(name.split(".")[0])
+        if rooms is not None:
+            assert any(inside(module, room) for room in rooms), f"{module} may not import {name}"
+
+
+@pytest.mark.parametrize("module", [m for m in sorted(MODULES) if inside(m, "compiler.passes")])
+def test_passes_do_no_io_and_know_no_other_pass(module: str) -> None:
+    names = imports(module)
+    assert not names & FORBIDDEN_IN_PASSES
+    if module != "compiler.passes":
+        allowed = ("compiler.passes.edit", "compiler.passes.runner")
+        others = {n for n in names if inside(n, "compiler.passes") and not any(inside(n, a) for a in allowed)}
+        assert others <= {"compiler.passes"}, f"{module} imports {sorted(others)}"
+
+
+@pytest.mark.parametrize("module", [m for m in sorted(MODULES) if inside(m, "compiler.commands")])
+def test_commands_import_heavy_things_only_when_they_run(module: str) -> None:
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    top = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
+    top |= {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
+    assert not {name for name in top if name and inside(name, "compiler")} - {"compiler.failure"}
+
+
+def test_no_module_has_a_name_that_explains_nothing() -> None:
+    empty = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc"}
+    assert not {module for module in MODULES if module.rpartition(".")[2] in empty}
