@@ -201,8 +201,15 @@ class Checker:
 
     def judge(self, manifest: object) -> list[SchemaProblem]:
         """The same without anything remembered: what jsonschema says about the manifest as a whole."""
-        errors = self._validator.iter_errors(manifest)
-        return sorted({problem for error in errors for problem in _problems(error)}, key=_order)
+        errors = list(self._validator.iter_errors(manifest))
+        of_wrong_type = {tuple(error.absolute_path) for error in errors if error.validator == "type"}
+        problems = {
+            problem
+            for error in errors
+            if error.validator == "type" or tuple(error.absolute_path) not in of_wrong_type
+            for problem in _problems(error)
+        }
+        return sorted(problems, key=_order)
 
 
 _EXACT = {"string": str, "integer": int, "boolean": bool}
@@ -346,18 +353,22 @@ _NOUNS = {
     "number": "a number", "null": "null",
 }  # fmt: skip
 _SENTENCES: dict[str, Callable[[Any, Any], str]] = {
-    "enum": lambda value, allowed: f"{shown(value)} is not one of {', '.join(shown(a) for a in allowed)}",
+    "enum": lambda value, allowed: _enum_sentence(value, allowed),
     "minimum": lambda value, low: f"{shown(value)} is less than the minimum of {low}",
     "maximum": lambda value, high: f"{shown(value)} is more than the maximum of {high}",
     "exclusiveMinimum": lambda value, low: f"{shown(value)} is not more than {low}",
     "exclusiveMaximum": lambda value, high: f"{shown(value)} is not less than {high}",
     "multipleOf": lambda value, unit: f"{shown(value)} is not a multiple of {unit}",
-    "minLength": lambda value, low: f"{shown(value)} has fewer characters than {low}",
+    "minLength": lambda value, low: (
+        f"has {len(value)} characters, at least {low} must be there" if value else "is empty"
+    ),
     "maxLength": lambda value, high: f"{shown(value)} has {len(value)} characters, the limit is {high}",
-    "minItems": lambda value, low: f"has {len(value)} items, at least {low} must be there",
+    "minItems": lambda value, low: f"has {len(value)} items, at least {low} must be there" if value else "is empty",
     "maxItems": lambda value, high: f"has {len(value)} items, the limit is {high}",
     "uniqueItems": lambda value, _: "has the same item twice",
-    "minProperties": lambda value, low: f"has {len(value)} fields, at least {low} must be there",
+    "minProperties": lambda value, low: (
+        f"has {len(value)} fields, at least {low} must be there" if value else "is empty"
+    ),
     "maxProperties": lambda value, high: f"has {len(value)} fields, the limit is {high}",
     "pattern": lambda value, _: f"{shown(value)} has the wrong form",
 }
@@ -394,6 +405,12 @@ def _problems(error: Any) -> Iterator[SchemaProblem]:
 
 def _named(path: Path) -> str:
     return dotted(path) or "the manifest"
+
+
+def _enum_sentence(value: object, allowed: list[Any]) -> str:
+    if value is False and allowed == [True]:
+        return "is false, which Go says by leaving it out"
+    return f"{shown(value)} is not one of {', '.join(shown(a) for a in allowed)}"
 
 
 def _type_sentence(value: object, demand: Any) -> str:

@@ -185,7 +185,7 @@ WRONG: list[tuple[Callable[[], Manifest], str, Any, str]] = [
     (_storm_service, f"{POD}.restartPolicy", "ExitCode", "'ExitCode' is not one of 'Always', 'OnFailure', 'Never'"),
     (_storm_service, "apiVersion", "orchestration.aibrix.ai/v1", "no schema for kind 'StormService'"),
     (_storm_service, "kind", ["StormService"], "no schema for kind a list"),
-    (_storm_service, "spec.selector", {}, "spec.selector has 0 fields, at least 1 must be there"),
+    (_storm_service, "spec.selector", {}, "spec.selector is empty"),
     (_storm_service, "metadata.labels.a b", "x", "the key 'a b' of metadata.labels has the wrong form"),
     (_storm_service, "metadata.labels.a", "x" * 64, "has 64 characters, the limit is 63"),
     (_storm_service, "metadata.labels.a", "x/y", "labels.a 'x/y' has the wrong form"),
@@ -202,7 +202,17 @@ WRONG: list[tuple[Callable[[], Manifest], str, Any, str]] = [
     (_service, "spec.ports.0.port", 65536, "port 65536 is more than the maximum of 65535"),
     (_service, "spec.ports.0.protocol", "tcp", "'tcp' is not one of 'TCP', 'UDP', 'SCTP'"),
     (_kustomization, "resources.+", "service-a.yaml", "resources has the same item twice"),
-    (_kustomization, "resources", [], "resources has 0 items, at least 1 must be there"),
+    (_kustomization, "resources", [], "resources is empty"),
+    # what Go structs do not write back
+    (_storm_service, "spec.paused", False, "spec.paused is false"),
+    (_storm_service, f"{ROLE}.stateful", False, "roles[0].stateful is false"),
+    (_storm_service, f"{POD}.hostNetwork", False, "template.spec.hostNetwork is false"),
+    (_storm_service, f"{POD}.nodeSelector", {}, "nodeSelector is empty"),
+    (_storm_service, f"{POD}.tolerations", [], "tolerations is empty"),
+    (_storm_service, f"{CONTAINER}.args", [], "args is empty"),
+    (_storm_service, f"{CONTAINER}.env.0.value", "", "env[0].value is empty"),
+    (_storm_service, f"{CONTAINER}.readinessProbe.initialDelaySeconds", 0, "initialDelaySeconds 0 is less than"),
+    (_storm_service, f"{ROLE}.template.metadata.annotations", {}, "annotations is empty"),
     # list maps
     (_storm_service, f"{CONTAINER}.env.+", {"name": "A", "value": "2"}, "env[2] repeats name 'A'"),
     (_storm_service, f"{CONTAINER}.ports.+", {"containerPort": 8080}, "ports[2] repeats containerPort 8080, protocol"),
@@ -228,6 +238,19 @@ def test_a_wrong_manifest_has_one_clear_problem(
     problems = check_manifest(_put(make(), path, value))
     assert [p.message for p in problems if message in p.message], problems
     assert len(problems) == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        ("spec.replicas", 0),
+        (f"{POD}.volumes.0.emptyDir", {}),
+        (f"{POD}.securityContext", {}),
+        ("metadata.labels.a", ""),
+    ],
+)
+def test_zeros_that_pointers_and_map_values_keep_are_no_problem(path: str, value: Any) -> None:
+    assert check_manifest(_put(_storm_service(), path, value)) == []
 
 
 def test_the_problem_names_the_place() -> None:
@@ -276,6 +299,7 @@ def test_every_row_of_the_tables_applies() -> None:
     carried = generate._definitions()
     rows = [*generate.ADDED, *generate.REMOVED]
     assert [row for row in rows if row.split(".")[1] not in carried[row.split(".")[0]]["properties"]] == []
+    rows += generate.DROPPED_IF_ZERO
     reached = {name for text in generate.generated().values() for name in json.loads(text)["$defs"]}
     assert {row.split(".")[0] for row in rows} | generate.REQUIRED.keys() <= reached
 

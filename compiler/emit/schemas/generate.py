@@ -149,6 +149,33 @@ ADDED: dict[str, Schema] = {
     "VolumeMount.mountPropagation": {"enum": ["None", "HostToContainer", "Bidirectional"]},
     "VolumeMount.recursiveReadOnly": {"enum": ["Disabled", "IfPossible", "Enabled"]},
 }
+TRUE: Schema = {"enum": [True]}
+FILLED: Schema = {"minLength": 1}
+DROPPED_IF_ZERO: dict[str, Schema] = {
+    "Container.stdin": TRUE,
+    "Container.stdinOnce": TRUE,
+    "Container.tty": TRUE,
+    "EmptyDirVolumeSource.medium": FILLED,
+    "EnvVar.value": FILLED,
+    "PersistentVolumeClaimVolumeSource.readOnly": TRUE,
+    "PodSpec.hostIPC": TRUE,
+    "PodSpec.hostNetwork": TRUE,
+    "PodSpec.hostPID": TRUE,
+    "Probe.initialDelaySeconds": {"minimum": 1},
+    "Role.stateful": TRUE,
+    "StormServiceSpec.paused": TRUE,
+    "StormServiceSpec.stateful": TRUE,
+    "Toleration.key": FILLED,
+    "Toleration.value": FILLED,
+    "VolumeMount.readOnly": TRUE,
+}
+"""Fields of a StormService that Go leaves out when they are false, 0 or empty, as it does with every list and map.
+
+AIBrix's webhook writes each object through Go structs (controller-runtime v0.19.2 defaulterForType): such a field
+differs from Git for ever, and an empty list hashes differently from none, which recreates NPU pods. Pointers, which
+keep their zero (replicas, optional, emptyDir: {}), are not here. Source: omitempty in k8s.io/api core/v1 types.go and
+AIBrix api/orchestration/v1alpha1.
+"""
 REQUIRED = {
     # A template without an image is valid to the API only because an admission plugin may fill it in.
     "Container": ("image",),
@@ -324,6 +351,29 @@ def _referenced(node: Any) -> Iterator[str]:
             yield from _referenced(value)
 
 
+def _filled(node: Any) -> Any:
+    """The schema with no list and no free map allowed to be empty."""
+    if isinstance(node, list):
+        return [_filled(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    result = {key: _filled(value) for key, value in node.items()}
+    if node.get("type") == "array":
+        result.setdefault("minItems", 1)
+    elif node.get("type") == "object" and isinstance(node.get("additionalProperties"), dict):
+        result.setdefault("minProperties", 1)
+    return result
+
+
+def _without_zeros(definitions: Mapping[str, Schema]) -> dict[str, Schema]:
+    """The definitions for an object that Go structs write back."""
+    result: dict[str, Schema] = _filled(definitions)
+    for place, more in DROPPED_IF_ZERO.items():
+        name, field = place.split(".")
+        result[name]["properties"][field] |= more
+    return result
+
+
 def _document(root: str, own: Mapping[str, Schema]) -> Schema:
     """The schema of one kind with every definition that it reaches."""
     carried = _definitions()
@@ -352,8 +402,9 @@ def _text(document: Schema) -> str:
 
 def generated() -> dict[str, str]:
     """The text of every schema file by its name, the same in every run."""
+    storm_service = _document("StormService", STORM_SERVICE)
     documents = {
-        "stormservice.json": _document("StormService", STORM_SERVICE),
+        "stormservice.json": {**storm_service, "$defs": _without_zeros(storm_service["$defs"])},
         "service.json": _document("Service", _object("Service", DNS_1035, 63)),
         "configmap.json": _document("ConfigMap", _object("ConfigMap", DNS_SUBDOMAIN, 253)),
         "kustomization.json": _document("Kustomization", KUSTOMIZATION),
