@@ -45,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
     seconds = time.perf_counter() - start
     verb = ("to write", "to remove") if options.check else ("written", "removed")
     print(
-        f"{result.apps} apps: {len(plan.writes)} files {verb[0]}, {plan.unchanged} unchanged, "
+        f"{result.apps} app{'' if result.apps == 1 else 's'}: {len(plan.writes)} files {verb[0]}, {plan.unchanged} unchanged, "
         f"{len(plan.removals)} {verb[1]}, {seconds:.2f} s",
         file=sys.stderr if options.check else sys.stdout,
     )

@@ -19,6 +19,7 @@ _NOUNS = {
     "integer": "an integer", "string": "a string", "boolean": "true or false", "dict": "a mapping", "list": "a list",
     "float": "a number",
 }  # fmt: skip
+_MEANT = re.compile(r"did you mean (\S+)\?")
 _YAML_11_BOOLEANS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 
@@ -98,7 +99,15 @@ def check_app(layered: Layered) -> tuple[dict[str, Any] | None, list[Finding]]:
             findings += _findings(layered, "override", at, _check_section("override", override)[1])
         else:
             findings.append(_at(layered, "E203", at, f"{dotted(at)} must be a mapping, got {shown(override)}"))
-    return (None if findings else result), findings
+    return (None if findings else result), _without_follow_ups(findings)
+
+
+def _without_follow_ups(findings: list[Finding]) -> list[Finding]:
+    """Drops 'x is missing' where a misspelt key beside it was meant to be x."""
+    meant = {
+        (f.file, *f.path[:-1], match[1]) for f in findings if f.rule == "E201" and (match := _MEANT.fullmatch(f.hint))
+    }
+    return [f for f in findings if f.rule != "E202" or (f.file, *f.path) not in meant]
 
 
 def check_platform(layered: Layered) -> tuple[dict[str, Any] | None, list[Finding]]:
@@ -208,6 +217,8 @@ def _form(pattern: str) -> str:
 
 
 def _type_hint(types: list[str], value: object) -> str:
+    if isinstance(value, str) and "：" in value:
+        return "it contains a full-width colon '：' (U+FF1A): write 'key: value' with an ASCII colon and a space"
     if "boolean" in types and isinstance(value, str) and value.lower() in _YAML_11_BOOLEANS:
         return f"write {_YAML_11_BOOLEANS[value.lower()]}"
     if types == ["string"] and isinstance(value, (int, float)):
