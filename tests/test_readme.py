@@ -1,0 +1,82 @@
+"""What the README and docs/ show is what happens."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+import yaml
+
+from compiler.__main__ import main
+from compiler.spec import limits, schema
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+SPEC_DOC = (ROOT / "docs" / "spec.md").read_text(encoding="utf-8")
+
+
+def blocks(text: str) -> list[str]:
+    return re.findall(r"```yaml\n(.*?)```", text, flags=re.S)
+
+
+def without_comments(text: str) -> str:
+    return "".join(line for line in text.splitlines(keepends=True) if not line.startswith("#"))
+
+
+def test_the_spec_and_what_it_becomes_are_the_committed_ones() -> None:
+    spec, excerpt = blocks(README)
+    assert spec == without_comments((ROOT / "specs/a3/my-test.yaml").read_text(encoding="utf-8"))
+    assert excerpt in (ROOT / "rendered/a3/my-test/stormservice-my-test.yaml").read_text(encoding="utf-8")
+
+
+def test_the_mistake_reads_as_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(ROOT / "specs", tmp_path / "specs")
+    spec = tmp_path / "specs/a3/my-test.yaml"
+    spec.write_text(spec.read_text().replace("dataParallel: 32", "dataParallel: 31"))
+    monkeypatch.chdir(tmp_path)
+    assert main(["render"]) == 1
+    printed = capsys.readouterr().err
+    shown = re.search(r"^    (specs/.*)\n        (.*)$", README, flags=re.M)
+    assert shown
+    assert shown[1] in printed
+    assert shown[2] in printed
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#]+)\)", README + SPEC_DOC))))
+def test_links_lead_somewhere(link: str) -> None:
+    assert (ROOT / link).exists() or (ROOT / "docs" / link).exists()
+
+
+def test_the_targets_and_commands_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    for target in re.findall(r"`?make ([a-z]+)`?", README):
+        assert re.search(rf"^{target}:", makefile, flags=re.M), target
+
+
+def test_every_field_is_documented_with_its_limits() -> None:
+    for table in (schema.APP, schema.ROLE, schema.FAULTS, schema.PROXY, schema.PLATFORM):
+        for field in table:
+            if field not in ("apiVersion", "kind"):
+                assert re.search(rf"\b{field}\b", SPEC_DOC), field
+    assert f"at most {limits.NAME_MAX_SINGLE} characters, {limits.NAME_MAX_GROUP} with" in SPEC_DOC
+    for section in ("proxy", "faults"):
+        for field, rules in schema.SECTIONS[section].items():
+            if isinstance(rules.get("default"), int):
+                assert re.search(rf"`?{field}`?[ |]+{rules['default']}", SPEC_DOC), field
+
+
+def test_the_documented_documents_are_valid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    overrides, platform = blocks(SPEC_DOC)
+    shutil.copytree(ROOT / "specs", tmp_path / "specs")
+    (tmp_path / "specs/platform.yaml").write_text(platform)
+    spec = tmp_path / "specs/a3/my-test.yaml"
+    spec.write_text(spec.read_text() + overrides)
+    monkeypatch.chdir(tmp_path)
+    assert main(["render"]) == 0
+    router = yaml.safe_load((tmp_path / "rendered/a3/my-test/service-my-test-router.yaml").read_text())
+    assert router["spec"]["type"] == "NodePort"
+    assert router["metadata"]["namespace"] == "inference"
