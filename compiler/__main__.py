@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import sys
 from importlib import import_module
@@ -10,31 +11,42 @@ from importlib import import_module
 from compiler import __version__
 from compiler.failure import Failure
 
-VERBS = ("render", "validate", "profiles", "completion")
+# The modules of compiler/commands and what --help says of them.
+VERBS = {
+    "render": "compile specs into manifests",
+    "validate": "check specs, write nothing",
+    "profiles": "list hardware profiles, or show one",
+    "completion": "print a shell completion script",
+}
 
 CLEAN, FINDINGS, USAGE = 0, 1, 2
 
 
-def parser(verb: str | None = None) -> argparse.ArgumentParser:
-    """The command line parser; with a verb only that verb's module is imported for its arguments."""
+def parser(*loaded: str) -> argparse.ArgumentParser:
+    """The command line parser; only the loaded verbs have arguments, because each costs the import of its module."""
     top = argparse.ArgumentParser(
         prog="stormc", description="Compiles app specs into StormService manifests for Ascend NPUs."
     )
     top.add_argument("--version", action="version", version=f"stormc {__version__}")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
-    for name in VERBS:
-        module = import_module(f"compiler.commands.{name}")
-        sub = verbs.add_parser(name, help=module.HELP, description=(module.__doc__ or "").split(": ", 1)[-1])
-        if verb in (None, name):
+    for name, text in VERBS.items():
+        if name in loaded:
+            module = import_module(f"compiler.commands.{name}")
+            sub = verbs.add_parser(name, help=text, description=(module.__doc__ or "").split(": ", 1)[-1])
             module.arguments(sub)
+        elif loaded:
+            verbs.choices[name] = top  # a name to offer and to complain about, without the cost of a parser
+        else:
+            verbs.add_parser(name, help=text)
     return top
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0 clean, 1 findings or drift, 2 usage or internal error."""
+    gc.set_threshold(100_000)  # commands make few cycles; the usual 700 costs a tenth of the start
     arguments = sys.argv[1:] if argv is None else argv
     verb = next((a for a in arguments if not a.startswith("-")), None)
-    options = parser(verb if verb in VERBS else None).parse_args(arguments)
+    options = parser(*[verb] if verb in VERBS else []).parse_args(arguments)
     try:
         code: int = import_module(f"compiler.commands.{options.verb}").run(options)
         sys.stdout.flush()

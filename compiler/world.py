@@ -9,7 +9,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from compiler.finding import Finding, Mark, did_you_mean, dotted, has_errors
+from compiler.finding import Finding, Mark, did_you_mean, has_errors
 from compiler.load.document import Document, load_document
 from compiler.load.sources import PLATFORM_FILES, Source, Sources
 from compiler.remembered import Memory, Summary, input_digest
@@ -266,7 +266,7 @@ def _crd_findings(
     from compiler.emit.schema_check import check_against_crd
 
     for manifest in manifests:
-        if manifest["kind"] == crd["spec"]["names"]["kind"]:
+        if manifest["kind"] == "StormService":
             for problem in check_against_crd(crd, manifest):
                 yield _output_finding("E502", manifest, problem, layered, "the cluster has another AIBrix release?")
 
@@ -274,7 +274,7 @@ def _crd_findings(
 def _output_finding(rule: str, manifest: Mapping[str, Any], problem: Any, layered: Layered, hint: str) -> Finding:
     file, mark = layered.locate(("overrides",))
     where = f"{manifest['kind']} {manifest['metadata']['name']}"
-    return Finding(rule, file, mark, f"{where}: {dotted(problem.path)}: {problem.message}", hint, ("overrides",))
+    return Finding(rule, file, mark, f"{where}: {problem.message}", hint, ("overrides",))
 
 
 def check_namesakes(summaries: Sequence[Summary]) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""Hypothesis: no deadline, because two cores are shared, and enough examples to matter within the suite's five minutes."""
+"""Hypothesis: no deadline, because two cores are shared, and examples enough for a suite of five minutes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The services in specs/, as committed in rendered/: fresh, and what MindCluster's guide asks for, read off the files."""
+"""The services in specs/, as committed in rendered/: fresh, and what MindCluster's guide asks for."""
 
 from __future__ import annotations
 
@@ -111,7 +111,8 @@ def test_kubectl_reads_every_file_as_meant(directory: Path) -> None:
     arguments = [argument for path in files for argument in ("-f", str(path))]
     command = [KUBECTL, "annotate", "--local", "read=yes", "-o", "json", *arguments]
     read = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    decoder, found, at = json.JSONDecoder(), [], 0
+    decoder, at = json.JSONDecoder(), 0
+    found: list[dict[str, Any]] = []
     while at < len(read.rstrip()):
         document, at = decoder.raw_decode(read, at + len(read[at:]) - len(read[at:].lstrip()))
         found += document["items"] if document["kind"] == "List" else [document]

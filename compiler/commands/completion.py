@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import argparse
 
-HELP = "print a shell completion script"
-
 _BASH = """\
 _stormc() {{
   local cur=${{COMP_WORDS[COMP_CWORD]}} verb=${{COMP_WORDS[1]}}
@@ -57,13 +55,11 @@ def run(options: argparse.Namespace) -> int:
 
 def _verbs() -> dict[str, tuple[str, list[str]]]:
     """Help text and flags of every verb."""
-    from compiler.__main__ import parser
+    from compiler.__main__ import VERBS, parser
 
-    top = parser()
-    action = next(a for a in top._actions if isinstance(a, argparse._SubParsersAction))
-    help_of = {choice.dest: choice.help or "" for choice in action._choices_actions}
+    action = next(a for a in parser(*VERBS)._actions if isinstance(a, argparse._SubParsersAction))
     return {
-        name: (help_of[name], sorted(flag for a in sub._actions for flag in a.option_strings))
+        name: (VERBS[name], sorted(flag for a in sub._actions for flag in a.option_strings))
         for name, sub in action.choices.items()
     }
 

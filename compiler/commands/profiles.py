@@ -6,8 +6,6 @@ import argparse
 import sys
 from pathlib import Path
 
-HELP = "list hardware profiles, or show one"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the verb."""

@@ -8,8 +8,6 @@ import sys
 import time
 from pathlib import Path
 
-HELP = "compile specs into manifests"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the verb."""
@@ -45,8 +43,8 @@ def run(options: argparse.Namespace) -> int:
     seconds = time.perf_counter() - start
     verb = ("to write", "to remove") if options.check else ("written", "removed")
     print(
-        f"{result.apps} app{'' if result.apps == 1 else 's'}: {len(plan.writes)} files {verb[0]}, {plan.unchanged} unchanged, "
-        f"{len(plan.removals)} {verb[1]}, {seconds:.2f} s",
+        f"{result.apps} app{'' if result.apps == 1 else 's'}: {len(plan.writes)} files {verb[0]}, "
+        f"{plan.unchanged} unchanged, {len(plan.removals)} {verb[1]}, {seconds:.2f} s",
         file=sys.stderr if options.check else sys.stdout,
     )
     if options.check and not plan.is_empty:

@@ -7,8 +7,6 @@ import os
 import sys
 from pathlib import Path
 
-HELP = "check specs, write nothing"
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the verb."""
@@ -31,5 +29,5 @@ def run(options: argparse.Namespace) -> int:
         result = validate(options.specs, options.path, max(1, options.jobs), progress, options.crd)
     for line in lines(result.findings):
         print(line)
-    print(f"{result.apps} apps: {count(result.findings)}", file=sys.stderr)
+    print(f"{result.apps} app{'' if result.apps == 1 else 's'}: {count(result.findings)}", file=sys.stderr)
     return 1 if has_errors(result.findings) else 0

@@ -72,3 +72,8 @@ def pod_path(role: str, *steps: Step) -> tuple[Step, ...]:
 def container_path(role: str, container: str, *steps: Step) -> tuple[Step, ...]:
     """A path inside a container of a role's pods."""
     return pod_path(role, "containers", (container,), *steps)
+
+
+def env_entry(name: str, value: str) -> dict[str, str]:
+    """An env entry with a literal value; an empty one is left out, as Go leaves it out when it writes back."""
+    return {"name": name, "value": value} if value else {"name": name}

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from compiler.passes.edit import Edit, container_path, pod_path, role_path, storm
+from compiler.passes.edit import Edit, container_path, env_entry, pod_path, role_path, storm
 from compiler.spec.app import App, Role
 from compiler.spec.profile import Platform
 
@@ -184,7 +184,7 @@ def _container(app: App, role: Role) -> Iterator[Edit]:
 
 def _environment(app: App, role: Role) -> Iterator[Edit]:
     values = {**COMMON_ENV, **ROLE_ENV[role.name], **role.env}
-    entries: dict[str, dict[str, Any]] = {name: {"name": name, "value": value} for name, value in values.items()}
+    entries: dict[str, dict[str, Any]] = {name: env_entry(name, value) for name, value in values.items()}
     for name, field in FIELD_ENV.items():
         if name not in role.env:
             entries[name] = {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": field}}}

@@ -11,7 +11,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from compiler.passes.edit import Edit, container_path, pod_path, role_path, storm
+from compiler.passes.edit import Edit, container_path, env_entry, pod_path, role_path, storm
 from compiler.spec.app import ROUTING, App, Ref, ServingPod
 from compiler.spec.profile import Platform
 
@@ -94,7 +94,7 @@ def _pods(app: App) -> Iterator[Edit]:
     entry = {"name": "POD_IP", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}}
     yield Edit(service, at("env", ("POD_IP",)), entry, "--advertise-host")
     for name, value in sorted(role.env.items()):
-        yield Edit(service, at("env", (name,)), {"name": name, "value": value}, "routing.env")
+        yield Edit(service, at("env", (name,)), env_entry(name, value), "routing.env")
     yield Edit(
         service, at("ports", (port, "TCP")), {"name": "http", "containerPort": port, "protocol": "TCP"}, "proxy.port"
     )

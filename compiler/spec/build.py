@@ -66,7 +66,7 @@ def _pods(name: str, data: Mapping[str, Any]) -> dict[str, Any]:
         "labels": fields["labels"],
         "annotations": fields["annotations"],
         "node_selector": fields["nodeSelector"],
-        "tolerations": tuple(fields["tolerations"]),
+        "tolerations": tuple({k: v for k, v in toleration.items() if v != ""} for toleration in fields["tolerations"]),
         "priority_class": fields.get("priorityClassName"),
     }
 

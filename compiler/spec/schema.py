@@ -18,6 +18,7 @@ ENV_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 LABEL_KEY = r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 LABEL_VALUE = r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?"
 FLAG = r"[a-z0-9]+(-[a-z0-9]+)*"
+DNS_SUBDOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 DATE = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 
 
@@ -70,7 +71,7 @@ _POD_FIELDS: Schema = {
             "tolerationSeconds": _whole("Seconds until eviction, with NoExecute.", 0, 10**9),
         }},
     ),
-    "priorityClassName": _field("string", "PriorityClass of the pods.", regex=limits.NAMESPACE_PATTERN, maxlength=253),
+    "priorityClassName": _field("string", "PriorityClass of the pods.", regex=DNS_SUBDOMAIN, maxlength=253),
 }  # fmt: skip
 
 APP: Schema = {
@@ -88,7 +89,7 @@ APP: Schema = {
     "image": {**_IMAGE_FIELDS["image"], "required": True},
     "imagePullSecrets": _field(
         "list", "Secrets that hold registry credentials.", default=[],
-        schema={"type": "string", "regex": limits.NAMESPACE_PATTERN.replace("-a", "-.a")},
+        schema={"type": "string", "regex": DNS_SUBDOMAIN, "maxlength": 253},
     ),
     "hardware": _field("string", "Hardware profile of the NPU nodes.", required=True),
     "hostArch": _field("string", "CPU architecture of the nodes; default: the profile's.", allowed=["arm", "x86"]),

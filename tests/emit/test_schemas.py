@@ -230,7 +230,11 @@ def test_a_valid_manifest_has_no_problem(make: Callable[[], Manifest]) -> None:
     assert check_manifest(make()) == []
 
 
-@pytest.mark.parametrize(("make", "path", "value", "message"), WRONG, ids=[f"{w[1]}={w[2]!r:.30}" for w in WRONG])
+def _named(make: Callable[[], Manifest], path: str, value: object, message: str) -> str:
+    return f"{path} gone" if value is DELETE else f"{path}={value!r:.30}"
+
+
+@pytest.mark.parametrize(("make", "path", "value", "message"), WRONG, ids=[_named(*w) for w in WRONG])
 def test_a_wrong_manifest_has_one_clear_problem(
     make: Callable[[], Manifest], path: str, value: Any, message: str
 ) -> None:

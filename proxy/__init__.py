@@ -1,0 +1,1 @@
+"""The routing proxy that runs in every routing pod."""
