@@ -10,10 +10,10 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from functools import cache
-from hashlib import sha256
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from compiler.digest import digest
 from compiler.finding import Finding, Mark
 
 FILE = "compiled.json"
@@ -44,23 +44,19 @@ class Memory(NamedTuple):
 def compiler_digest() -> str:
     """A digest of the compiler's own sources and data: any change of them makes memories void."""
     root = os.path.dirname(__file__)
-    total = sha256()
+    parts = []
     for directory, names, files in os.walk(root):
         names[:] = sorted(name for name in names if name != "__pycache__")
         for name in sorted(files):
             if name.endswith((".py", ".yaml", ".json")):
                 with open(f"{directory}/{name}", "rb") as file:
-                    content = file.read()
-                total.update(f"{name}\0{len(content)}\0".encode() + content)
-    return total.hexdigest()
+                    parts += [name.encode(), file.read()]
+    return digest(*parts)
 
 
 def input_digest(parts: Iterable[bytes]) -> str:
     """A digest of everything that an app is compiled from."""
-    total = sha256(compiler_digest().encode())
-    for part in parts:
-        total.update(b"%d\0" % len(part) + part)
-    return total.hexdigest()
+    return digest(compiler_digest().encode(), *parts)
 
 
 def recall(state: Path) -> dict[str, Memory]:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from compiler.emit.write import STATE, Plan, carry_out, digest, locked, make_plan, on_disk
+from compiler.digest import digest
+from compiler.emit.write import STATE, Plan, carry_out, locked, make_plan, on_disk
 from compiler.failure import Failure
 from compiler.finding import Finding, has_errors, in_order
 from compiler.load.sources import Source, Sources, read_sources

@@ -10,6 +10,7 @@ import argparse
 import json
 import os
 import random
+import re
 import shutil
 import statistics
 import subprocess
@@ -137,7 +138,7 @@ def run(command: list[str], cwd: Path) -> Run:
     return Run(seconds, usage.ru_maxrss / 1024)
 
 
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+ENVIRONMENT = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"} | {"PYTHONPATH": str(ROOT)}
 STORMC = [sys.executable, "-m", "compiler"]
 BARE = [sys.executable, "-I", "-c", "pass"]
 
@@ -153,7 +154,7 @@ def render(root: Path, jobs: int = 1, cold: bool = False) -> Run:
 def changed(root: Path, number: int, turn: int) -> Run:
     """A full render after one spec got another port."""
     file = root / "specs" / spec_path(number)
-    file.write_text(spec_text(number).replace("port: ", f"port: {turn + 1}"))
+    file.write_text(re.sub("port: .*", f"port: {9000 + turn}", spec_text(number)))
     return render(root)
 
 

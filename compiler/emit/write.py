@@ -11,7 +11,6 @@ import os
 import shutil
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
 
@@ -34,11 +33,6 @@ class Plan(NamedTuple):
     def is_empty(self) -> bool:
         """Whether nothing would be written or removed."""
         return not self.writes and not self.removals
-
-
-def digest(content: bytes) -> str:
-    """The hash by which contents are compared."""
-    return sha256(content).hexdigest()
 
 
 def on_disk(out: Path, path: str) -> bytes | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from compiler.digest import digest
 from compiler.spec.profile import Profile
 
 ROUTING = "routing"
@@ -169,9 +170,7 @@ class App:
         joined = f"{self.namespace}.{self.name}"
         if len(joined) <= 63:
             return joined
-        from hashlib import sha256
-
-        return f"{self.name[:40]}.{sha256(joined.encode()).hexdigest()[:20]}"
+        return f"{self.name[:40]}.{digest(joined.encode())[:20]}"
 
     def gang(self, role: Role) -> int:
         """Pods that must be placeable together: huawei.com/schedule_minAvailable of the role.

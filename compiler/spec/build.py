@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from hashlib import sha256
 from typing import Any
 
+from compiler.digest import digest
 from compiler.spec import schema
 from compiler.spec.app import App, Faults, Model, Override, Role, Routing
 from compiler.spec.profile import Platform, Profile
@@ -41,7 +41,7 @@ def build_app(data: Mapping[str, Any], spec_file: str, profile: Profile, platfor
 def _digest(data: Mapping[str, Any]) -> str:
     """A digest of what the spec says, the same for any order of its keys."""
     text = json.dumps(data, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return digest(text.encode("utf-8", "surrogatepass"))[:16]
 
 
 def _model(data: Mapping[str, Any]) -> Model:
