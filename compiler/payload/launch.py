@@ -1,0 +1,289 @@
+"""Starts the vLLM processes of one engine pod and answers for them.
+
+    launch.py [options] -- vllm serve MODEL --port=8080 --data-parallel-size=32 ...
+
+The command after `--` is that of the whole instance. Which part of it this pod runs follows from its sizes
+(--data-parallel-size, --tensor-parallel-size) and from the environment that AIBrix gives to the pod (POD_GROUP_SIZE,
+POD_GROUP_INDEX, PODSET_NAME, STORM_SERVICE_NAME; the first three only in instances of several pods):
+
+- external data parallelism (--external-dp): a process, a port and NPUs for every rank of the pod;
+- internal data parallelism: one process; in pod 0 it serves, in the others it runs headless;
+- no data parallelism: one process.
+
+The launcher ends when the first process ends, stops the others, and fails with the code of that process: a rank that
+ends by itself is a fault, and Volcano reschedules only what fails (MindCluster ascend-for-volcano
+rescheduling/job.go:580-600). The algorithm is that of MindCluster's k8s-deploy-tool (example/scripts/start_server.sh),
+which loses the code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import shlex
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from types import FrameType
+from typing import NamedTuple
+
+DEVICES = "ASCEND_RT_VISIBLE_DEVICES"
+"""Which of the container's NPUs a process uses, counted from 0 (CANN runtime)."""
+STOP_SECONDS = 20.0
+"""How long a process may take to stop before it is killed."""
+USAGE = 2
+
+
+class Refused(Exception):
+    """The input contradicts itself; the message says how."""
+
+
+class Process(NamedTuple):
+    """One process to start: its command line and what its environment has beyond the pod's."""
+
+    command: tuple[str, ...]
+    env: Mapping[str, str]
+
+
+class Pod(NamedTuple):
+    """Where this pod stands in its instance: how many pods, which of them, the address of the first."""
+
+    size: int
+    number: int
+    head: str
+
+
+def pod_of(env: Mapping[str, str]) -> Pod:
+    """The pod's place in its instance. Raises Refused for values that AIBrix does not write.
+
+    AIBrix v0.5.0 pkg/controller/constants/stormservice.go. The first pod is reached by its name below the headless
+    Service that AIBrix names like the StormService.
+    """
+    size = _number(env, "POD_GROUP_SIZE", 1)
+    index = _number(env, "POD_GROUP_INDEX", 0)
+    if not 0 <= index < size:
+        raise Refused(f"POD_GROUP_INDEX {index} is outside a group of {size} pods")
+    if index == 0:
+        return Pod(size, index, env.get("POD_IP", ""))
+    names = [env.get(name, "") for name in ("PODSET_NAME", "STORM_SERVICE_NAME")]
+    if not all(names):
+        raise Refused("PODSET_NAME and STORM_SERVICE_NAME must name the first pod of the group; does AIBrix run it?")
+    return Pod(size, index, f"{names[0]}-0.{names[1]}")
+
+
+def _number(env: Mapping[str, str], name: str, default: int) -> int:
+    text = env.get(name, "")
+    if not text:
+        return default
+    if not text.isascii() or not text.isdigit():
+        raise Refused(f"{name} is {text!r}, not a number")
+    return int(text)
+
+
+def flag_value(command: Sequence[str], flag: str) -> str | None:
+    """The value of the last `--flag=value` or `--flag value` of a command line."""
+    found = None
+    for position, word in enumerate(command):
+        if word.startswith(f"--{flag}="):
+            found = word.partition("=")[2]
+        elif word == f"--{flag}" and position + 1 < len(command):
+            found = command[position + 1]
+    return found
+
+
+def flag_number(command: Sequence[str], flag: str, default: int | None = None) -> int:
+    """The value of a flag as a number above 0. Raises Refused for anything else."""
+    text = flag_value(command, flag)
+    if text is None and default is not None:
+        return default
+    if text is None or not text.isascii() or not text.isdigit() or int(text) == 0:
+        raise Refused(f"--{flag} is {'missing' if text is None else repr(text)}; a number above 0 is needed")
+    return int(text)
+
+
+def without(command: Sequence[str], flag: str) -> tuple[str, ...]:
+    """The command line without a flag and its value."""
+    kept: list[str] = []
+    skip = False
+    for word in command:
+        if skip:
+            skip = False
+        elif word == f"--{flag}":
+            skip = True
+        elif not word.startswith(f"--{flag}="):
+            kept.append(word)
+    return tuple(kept)
+
+
+def plan(command: Sequence[str], external: bool, env: Mapping[str, str]) -> list[Process]:
+    """The processes of this pod, by local rank. Raises Refused for input that contradicts itself."""
+    if not command:
+        raise Refused("no command after --")
+    ranks = flag_number(command, "data-parallel-size", 1)
+    tensor = flag_number(command, "tensor-parallel-size", 1)
+    port = flag_number(command, "port")
+    pod = pod_of(env)
+    if ranks % pod.size:
+        raise Refused(f"--data-parallel-size {ranks} is not a multiple of the {pod.size} pods of the group")
+    local = ranks // pod.size
+    devices = [device.strip() for device in env.get(DEVICES, "").split(",") if device.strip()]
+    if devices and local * tensor > len(devices):
+        raise Refused(f"{local} ranks of {tensor} NPUs need more than the {len(devices)} in {DEVICES}")
+    if not external:
+        return [Process(_internal(tuple(command), pod, ranks, local), {})]
+    if not pod.head:
+        raise Refused("POD_IP is empty; the template must set it from status.podIP")
+    if port + local - 1 > 65535:
+        raise Refused(f"port {port} leaves no room for {local} ranks")
+    devices = devices or [str(device) for device in range(local * tensor)]
+    command = without(command, "port")
+    return [
+        Process(
+            (
+                *command, f"--port={port + rank}", f"--data-parallel-rank={pod.number * local + rank}",
+                f"--data-parallel-address={pod.head}",
+            ),
+            {DEVICES: ",".join(devices[rank * tensor : (rank + 1) * tensor])},
+        )
+        for rank in range(local)
+    ]  # fmt: skip
+
+
+def _internal(command: tuple[str, ...], pod: Pod, ranks: int, local: int) -> tuple[str, ...]:
+    if ranks == 1:
+        return command
+    if not pod.head:
+        raise Refused("POD_IP is empty; the template must set it from status.podIP")
+    if pod.number == 0:
+        return (*command, "--api-server-count=1", f"--data-parallel-address={pod.head}")
+    return (
+        *without(command, "port"), "--headless", f"--data-parallel-start-rank={pod.number * local}",
+        f"--data-parallel-address={pod.head}",
+    )  # fmt: skip
+
+
+def say(text: str) -> None:
+    """One line to the pod's log."""
+    print(f"launch: {text}", file=sys.stderr, flush=True)
+
+
+def shown(process: Process) -> str:
+    """A process as a shell would take it."""
+    settings = [f"{name}={shlex.quote(value)}" for name, value in process.env.items()]
+    return " ".join([*settings, shlex.join(process.command)])
+
+
+def wait_for_head(pod: Pod, seconds: float) -> None:
+    """Returns when the name of the first pod resolves: its DNS record may come after this pod. Raises Refused."""
+    if pod.number == 0:
+        return
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            socket.getaddrinfo(pod.head, None)
+            return
+        except OSError as error:
+            if time.monotonic() > end:
+                raise Refused(f"{pod.head} did not resolve within {seconds:.0f} s: {error}") from error
+            time.sleep(min(2.0, seconds / 10))
+
+
+class Supervisor:
+    """Runs processes until the first of them ends or a signal asks for the end."""
+
+    def __init__(self) -> None:
+        self.running: dict[int, int] = {}
+        self.asked: signal.Signals | None = None
+
+    def run(self, processes: Sequence[Process]) -> int:
+        """The exit code of the pod: 0 when it was asked to stop, else that of the first process that ended.
+
+        A process killed by signal n counts as 128 + n, and one that ends with 0 unasked as 1. Raises Refused when a
+        command cannot be started; none runs then.
+        """
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, self._forward)
+        for rank, process in enumerate(processes):
+            if self.asked is None:
+                self._start(rank, process)
+        if self.asked is not None:
+            self._signal(self.asked)  # the last start may have crossed the signal
+        code = self._reap()
+        if self.asked is None:
+            # The kubelet sets the limit of a stop that it asks for; this one is ours.
+            signal.signal(signal.SIGALRM, lambda *_: self._signal(signal.SIGKILL))
+            signal.setitimer(signal.ITIMER_REAL, STOP_SECONDS)
+            self._signal(signal.SIGTERM)
+        while self.running:
+            self._reap()
+        return 0 if self.asked is not None else code or 1
+
+    def _start(self, rank: int, process: Process) -> None:
+        say(shown(process))
+        try:
+            child = os.posix_spawnp(
+                process.command[0], process.command, {**os.environ, **process.env}, setpgroup=0,
+                setsigdef=[signal.SIGTERM, signal.SIGINT, signal.SIGHUP],
+            )  # fmt: skip
+        except OSError as error:
+            self._signal(signal.SIGKILL)
+            raise Refused(f"{process.command[0]}: {error.strerror}") from error
+        self.running[child] = rank
+
+    def _reap(self) -> int:
+        """The exit code of the next of our processes, 0 when there is none.
+
+        As the pod's first process the launcher also inherits, and reaps here, what others leave behind. The workers
+        of a process that ended have lost their purpose, and would keep its NPUs.
+        """
+        while self.running:
+            child, status = os.waitpid(-1, 0)
+            if child in self.running:
+                code = os.waitstatus_to_exitcode(status)
+                code = code if code >= 0 else 128 - code
+                say(f"rank {self.running.pop(child)} ended with {code}")
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(child, signal.SIGKILL)
+                return code
+        return 0
+
+    def _forward(self, number: int, frame: FrameType | None) -> None:
+        self.asked = signal.Signals(number)
+        say(f"{self.asked.name}: stopping {len(self.running)} processes")
+        self._signal(self.asked)
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Signals our processes, as the kubelet would; vLLM stops its own workers."""
+        for child in list(self.running):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, number)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs the launcher and returns the exit code of the pod; 2 for input that it refuses."""
+    parser = argparse.ArgumentParser(prog="launch.py", description=(__doc__ or "").split("\n")[0], allow_abbrev=False)
+    parser.add_argument("--external-dp", action="store_true", help="one process and one port per data-parallel rank")
+    parser.add_argument(
+        "--head-timeout", type=float, default=600, metavar="SECONDS", help="wait for the first pod's name (600)"
+    )
+    parser.add_argument("--print", action="store_true", help="show what would be started, and do not")
+    parser.add_argument("command", nargs=argparse.REMAINDER, metavar="-- COMMAND", help="the command of the instance")
+    options = parser.parse_args(argv)
+    command = options.command[1:] if options.command[:1] == ["--"] else options.command
+    try:
+        processes = plan(command, options.external_dp, os.environ)
+        if options.print:
+            print("\n".join(map(shown, processes)))
+            return 0
+        wait_for_head(pod_of(os.environ), options.head_timeout)
+        return Supervisor().run(processes)
+    except Refused as refused:
+        say(f"error: {refused}")
+        return USAGE
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,245 @@
+"""The engine launcher: what it would start, by table; how it runs and stops, with real processes."""
+
+from __future__ import annotations
+
+import ast
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from compiler.payload import launch
+from compiler.payload.launch import Pod, Refused, plan, pod_of
+
+VLLM = ("vllm", "serve", "/m", "--port=8000")
+FIRST = {"POD_IP": "10.0.0.1"}
+
+
+def second(size: int = 2, index: int = 1) -> dict[str, str]:
+    """The environment that AIBrix v0.5.0 gives to a further pod of a group."""
+    return {
+        "POD_IP": "10.0.0.2", "POD_GROUP_SIZE": str(size), "POD_GROUP_INDEX": str(index),
+        "PODSET_NAME": "app-roleset-x-decode-1-0", "STORM_SERVICE_NAME": "app",
+    }  # fmt: skip
+
+
+def commands(flags: str, external: bool, env: dict[str, str]) -> list[str]:
+    return [launch.shown(process) for process in plan((*VLLM, *flags.split()), external, env)]
+
+
+HEAD = "app-roleset-x-decode-1-0-0.app"
+PLANS = [
+    ("--tensor-parallel-size=8", False, FIRST, ["vllm serve /m --port=8000 --tensor-parallel-size=8"]),
+    (
+        "--tensor-parallel-size=2 --data-parallel-size=2", True, FIRST,
+        [
+            f"ASCEND_RT_VISIBLE_DEVICES={devices} vllm serve /m --tensor-parallel-size=2 --data-parallel-size=2"
+            f" --port={port} --data-parallel-rank={rank} --data-parallel-address=10.0.0.1"
+            for devices, port, rank in (("0,1", 8000, 0), ("2,3", 8001, 1))
+        ],
+    ),
+    (
+        "--data-parallel-size=4", True, second(),
+        [
+            f"ASCEND_RT_VISIBLE_DEVICES={device} vllm serve /m --data-parallel-size=4"
+            f" --port={port} --data-parallel-rank={rank} --data-parallel-address={HEAD}"
+            for device, port, rank in ((0, 8000, 2), (1, 8001, 3))
+        ],
+    ),
+    (
+        "--data-parallel-size 2", True, {**FIRST, "ASCEND_RT_VISIBLE_DEVICES": "4, 6"},
+        [
+            f"ASCEND_RT_VISIBLE_DEVICES={device} vllm serve /m --data-parallel-size 2"
+            f" --port={port} --data-parallel-rank={rank} --data-parallel-address=10.0.0.1"
+            for device, port, rank in ((4, 8000, 0), (6, 8001, 1))
+        ],
+    ),
+    (
+        "--data-parallel-size=4", False, FIRST,
+        ["vllm serve /m --port=8000 --data-parallel-size=4 --api-server-count=1 --data-parallel-address=10.0.0.1"],
+    ),
+    (
+        "--data-parallel-size=4", False, second(),
+        [
+            "vllm serve /m --data-parallel-size=4 --headless --data-parallel-start-rank=2"
+            f" --data-parallel-address={HEAD}"
+        ],
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("flags", "external", "env", "expected"), PLANS)
+def test_what_a_pod_starts(flags: str, external: bool, env: dict[str, str], expected: list[str]) -> None:
+    assert commands(flags, external, env) == expected
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+@pytest.mark.parametrize("ranks", [4, 8])
+def test_the_pods_of_a_group_cover_every_rank_once(size: int, ranks: int) -> None:
+    flags = f"--data-parallel-size={ranks}"
+    pods = [second(size, index) for index in range(size)]
+    started = [command for env in pods for command in commands(flags, True, env)]
+    found = sorted(int(launch.flag_value(command.split(), "data-parallel-rank") or -1) for command in started)
+    assert found == list(range(ranks))
+
+
+REFUSED = [
+    ("", False, {**FIRST, "POD_GROUP_SIZE": "two"}, "POD_GROUP_SIZE is 'two', not a number"),
+    ("", False, {**FIRST, "POD_GROUP_INDEX": "1"}, "POD_GROUP_INDEX 1 is outside a group of 1 pods"),
+    ("", False, {"POD_GROUP_SIZE": "2", "POD_GROUP_INDEX": "1"}, "PODSET_NAME and STORM_SERVICE_NAME must name"),
+    ("--data-parallel-size=3", True, second(), "--data-parallel-size 3 is not a multiple of the 2 pods"),
+    ("--data-parallel-size=0", True, FIRST, "--data-parallel-size is '0'; a number above 0 is needed"),
+    ("--data-parallel-size=2", True, {}, "POD_IP is empty"),
+    ("--data-parallel-size=2", False, {}, "POD_IP is empty"),
+    ("--port=65535 --data-parallel-size=2", True, FIRST, "port 65535 leaves no room for 2 ranks"),
+    (
+        "--data-parallel-size=2 --tensor-parallel-size=2", True, {**FIRST, "ASCEND_RT_VISIBLE_DEVICES": "0,1,2"},
+        "2 ranks of 2 NPUs need more than the 3",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("flags", "external", "env", "message"), REFUSED)
+def test_what_contradicts_itself_is_refused(flags: str, external: bool, env: dict[str, str], message: str) -> None:
+    with pytest.raises(Refused, match=message.replace("(", r"\(")):
+        commands(flags, external, env)
+
+
+def test_a_command_needs_a_port_and_words() -> None:
+    with pytest.raises(Refused, match="--port is missing"):
+        plan(("vllm", "serve", "/m"), False, FIRST)
+    with pytest.raises(Refused, match="no command"):
+        plan((), False, FIRST)
+
+
+def test_the_first_pod_is_known_by_its_address_and_the_others_by_its_name() -> None:
+    assert pod_of(FIRST) == Pod(1, 0, "10.0.0.1")
+    assert pod_of(second(index=0)) == Pod(2, 0, "10.0.0.2")
+    assert pod_of(second()) == Pod(2, 1, HEAD)
+
+
+# What follows runs the file as a pod does: a script of its own, with a bare interpreter.
+
+
+class Launcher:
+    """A running launcher; `lines` are what it and its processes print, in order."""
+
+    def __init__(self, script: str, *options: str, **env: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-I", launch.__file__, *options, "--", sys.executable, "-c", script, "--port=8000",
+             *(["--data-parallel-size=2"] if "--external-dp" in options else [])],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env={**os.environ, **FIRST, **env},
+        )  # fmt: skip
+        assert self.process.stdout
+        self.output = self.process.stdout
+
+    def wait_for(self, *words: str) -> list[str]:
+        """The lines up to the one that completes the words, in any order."""
+        missing, lines = set(words), []
+        for line in self.output:
+            lines.append(line.rstrip())
+            missing -= {word for word in missing if word in line and not line.startswith("launch:")}
+            if not missing:
+                return lines
+        raise AssertionError(f"{missing} not in {lines}")
+
+    def end(self) -> tuple[int, str]:
+        """The exit code and the rest of the output."""
+        rest, _ = self.process.communicate(timeout=30)
+        return self.process.returncode, rest
+
+
+@pytest.fixture
+def launchers() -> Iterator[list[Launcher]]:
+    started: list[Launcher] = []
+    yield started
+    for launcher in started:
+        launcher.process.kill()
+        launcher.process.communicate()
+
+
+RANK = "import sys, signal, os; rank = int([a for a in sys.argv if 'parallel-rank' in a][0].split('=')[1]); "
+SLEEP = "print(f'up-{rank}', os.environ['ASCEND_RT_VISIBLE_DEVICES'], flush=True); signal.pause()"
+
+
+def test_a_signal_reaches_every_process_and_the_pod_ends_well(launchers: list[Launcher]) -> None:
+    stop = "signal.signal(signal.SIGTERM, lambda *_: (print(f'down-{rank}', flush=True), sys.exit(3))); "
+    launchers.append(launcher := Launcher(RANK + stop + SLEEP, "--external-dp"))
+    assert {"up-0 0", "up-1 1"} <= set(launcher.wait_for("up-0", "up-1"))
+    launcher.process.send_signal(signal.SIGTERM)
+    code, rest = launcher.end()
+    assert code == 0
+    assert "down-0" in rest and "down-1" in rest
+
+
+@pytest.mark.parametrize(
+    ("death", "expected"), [("sys.exit(7)", 7), ("sys.exit(0)", 1), ("os.kill(os.getpid(), 9)", 137)]
+)
+def test_the_first_process_that_ends_ends_the_pod_with_its_code(
+    launchers: list[Launcher], death: str, expected: int
+) -> None:
+    die = f"rank == 1 and {death}; "
+    launchers.append(launcher := Launcher(RANK + die + SLEEP, "--external-dp"))
+    code, rest = launcher.end()
+    assert code == expected
+    assert "rank 0 ended with 143" in rest
+
+
+def test_a_process_that_does_not_stop_is_killed(
+    launchers: list[Launcher], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    impatient = tmp_path / "launch.py"
+    impatient.write_text(Path(launch.__file__).read_text().replace("STOP_SECONDS = 20.0", "STOP_SECONDS = 0.2"))
+    monkeypatch.setattr(launch, "__file__", str(impatient))
+    ready = tmp_path / "ready"
+    os.mkfifo(ready)
+    stubborn = (
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        f"rank == 1 and (open({str(ready)!r}).read(), sys.exit(5)); open({str(ready)!r}, 'w').close(); "
+    )
+    launchers.append(launcher := Launcher(RANK + stubborn + SLEEP, "--external-dp"))
+    code, rest = launcher.end()
+    assert code == 5
+    assert "rank 0 ended with 137" in rest
+
+
+def test_the_workers_of_a_dead_rank_die_with_it(launchers: list[Launcher]) -> None:
+    launchers.append(launcher := Launcher("import os, sys, signal; os.fork() and sys.exit(4); signal.pause()"))
+    # The worker holds the pipe open: the end of the output is the proof that it is gone.
+    assert launcher.end()[0] == 4
+
+
+def test_print_shows_and_starts_nothing() -> None:
+    result = subprocess.run(
+        [sys.executable, launch.__file__, "--external-dp", "--print", "--", *VLLM, "--data-parallel-size=2"],
+        env={**os.environ, **FIRST}, capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert result.stdout.splitlines() == commands("--data-parallel-size=2", True, FIRST)
+
+
+@pytest.mark.parametrize(
+    ("command", "message"),
+    [
+        (["--", "no-such-program", "--port=1"], "no-such-program: No such file or directory"),
+        (["--", "true"], "--port is missing"),
+        ([], "no command after --"),
+        (["--head-timeout=0.1", "--", "true", "--port=1", "--data-parallel-size=2"], "did not resolve within 0 s"),
+    ],
+)
+def test_bad_input_is_one_line_and_code_2(command: list[str], message: str) -> None:
+    env = {**os.environ, **(second() if "--head-timeout=0.1" in command else FIRST)}
+    env["PODSET_NAME"] = "no.such.host.invalid"
+    result = subprocess.run([sys.executable, launch.__file__, *command], env=env, capture_output=True, text=True)
+    assert result.returncode == 2
+    assert message in result.stderr.splitlines()[-1]
+
+
+def test_the_launcher_is_python_310_and_the_standard_library() -> None:
+    tree = ast.parse(Path(launch.__file__).read_text(encoding="utf-8"), feature_version=(3, 10))
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert {name.split(".")[0] for name in names} <= sys.stdlib_module_names
