@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from compiler.digest import digest
 from compiler.finding import Finding, Mark
+from compiler.load.payload import read_payload
 
 FILE = "compiled.json"
 
@@ -42,10 +43,13 @@ class Memory(NamedTuple):
 
 @cache
 def compiler_digest() -> str:
-    """A digest of the compiler's own sources and data: any change of them makes memories void."""
-    root = os.path.dirname(__file__)
-    parts = []
-    for directory, names, files in os.walk(root):
+    """A digest of the compiler's own sources and data: any change of them makes memories void.
+
+    So does a change of the proxy, whose source is rendered.
+    """
+    compiler = os.path.dirname(__file__)
+    parts = [read_payload().proxy_version.encode()]
+    for directory, names, files in os.walk(compiler):
         names[:] = sorted(name for name in names if name != "__pycache__")
         for name in sorted(files):
             if name.endswith((".py", ".yaml", ".json")):

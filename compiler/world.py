@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from compiler.finding import Finding, Mark, did_you_mean, has_errors
 from compiler.load.document import Document, load_document
+from compiler.load.payload import read_payload
 from compiler.load.sources import PLATFORM_FILES, Source, Sources
 from compiler.remembered import Memory, Summary, input_digest
 from compiler.spec.layers import Layer, Layered, merge_layers
@@ -145,7 +146,7 @@ class World:
         if data is None or profile is None:
             return Outcome(source, None, tuple(findings), None)
         platform = self.platform(source.directory)
-        app = build_app(data, self.sources.spec_file(source), profile, platform)
+        app = build_app(data, self.sources.spec_file(source), profile, platform, read_payload())
         findings += apply_rules(app, platform, layered)
         summary = _summary(app, source, layered)
         if has_errors(findings):

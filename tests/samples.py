@@ -9,6 +9,7 @@ import yaml
 
 from compiler.finding import Finding
 from compiler.load.document import load_document
+from compiler.load.payload import read_payload
 from compiler.load.sources import Source, Sources
 from compiler.passes import PIPELINE
 from compiler.passes.runner import Compiled, run_pipeline
@@ -83,7 +84,7 @@ def app(overlay: str = "", platform: Platform | None = None) -> App:
     assert data is not None, problems
     profile = builtin_profile(data["hardware"])
     assert profile is not None
-    return build_app(data, "specs/app.yaml", profile, platform or Platform())
+    return build_app(data, "specs/app.yaml", profile, platform or Platform(), read_payload())
 
 
 def compiled(overlay: str = "", platform: Platform | None = None) -> Compiled:

@@ -159,6 +159,7 @@ def test_the_gang_is_the_pod_group(case: tuple[dict[str, Any], str]) -> None:
 @given(specs())
 def test_passes_change_no_input_and_repeat_themselves(case: tuple[dict[str, Any], str]) -> None:
     from compiler.load.document import load_document
+    from compiler.load.payload import read_payload
     from compiler.spec.build import build_app
     from compiler.spec.check import check_app
     from compiler.spec.layers import Layer, Layered
@@ -172,7 +173,7 @@ def test_passes_change_no_input_and_repeat_themselves(case: tuple[dict[str, Any]
     profile = builtin_profile(spec["hardware"])
     assert profile is not None
     platform = Platform(mindcluster=release)
-    app = build_app(data, "specs/app.yaml", profile, platform)
+    app = build_app(data, "specs/app.yaml", profile, platform, read_payload())
     before = repr(app)
     first, second = run_pipeline(PIPELINE, app, platform), run_pipeline(PIPELINE, app, platform)
     assert first == second

@@ -58,12 +58,12 @@ def test_the_targets_and_commands_exist() -> None:
 
 
 def test_every_field_is_documented_with_its_limits() -> None:
-    for table in (schema.APP, schema.ROLE, schema.FAULTS, schema.PROXY, schema.PLATFORM):
+    for table in (schema.APP, schema.ROLE, schema.FAULTS, schema.ENGINE, schema.PROXY, schema.PLATFORM):
         for field in table:
             if field not in ("apiVersion", "kind"):
                 assert re.search(rf"\b{field}\b", SPEC_DOC), field
     assert f"at most {limits.NAME_MAX_SINGLE} characters, {limits.NAME_MAX_GROUP} with" in SPEC_DOC
-    for section in ("proxy", "faults"):
+    for section in ("engine", "proxy", "faults"):
         for field, rules in schema.SECTIONS[section].items():
             if isinstance(rules.get("default"), int):
                 assert re.search(rf"`?{field}`?[ |]+{rules['default']}", SPEC_DOC), field

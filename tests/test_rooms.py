@@ -14,7 +14,7 @@ MAY_IMPORT = {
     "compiler.finding": set[str](),
     "compiler.failure": set(),
     "compiler.digest": set(),
-    "compiler.load": {"compiler.finding", "compiler.failure"},
+    "compiler.load": {"compiler.digest", "compiler.finding", "compiler.failure"},
     "compiler.spec": {"compiler.digest", "compiler.finding", "compiler.load"},
     "compiler.rules": {"compiler.finding", "compiler.spec"},
     "compiler.passes": {"compiler.spec"},

@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 KEY_ORDER = (
     "apiVersion", "kind", "metadata", "name", "namespace", "labels", "annotations", "path", "type", "replicas",
     "stateful", "podGroupSize", "upgradeOrder", "updateStrategy", "selector", "template", "spec", "data",
     "schedulerName", "priorityClassName", "nodeSelector", "tolerations", "restartPolicy",
-    "terminationGracePeriodSeconds", "enableServiceLinks", "imagePullSecrets",
-    "initContainers", "image", "imagePullPolicy", "command", "args", "env", "value", "valueFrom",
+    "terminationGracePeriodSeconds", "enableServiceLinks", "automountServiceAccountToken",
+    "imagePullSecrets", "securityContext", "topologySpreadConstraints",
+    "initContainers", "image", "imagePullPolicy", "workingDir", "command", "args", "env", "value", "valueFrom",
     "containerPort", "port", "targetPort", "protocol", "ports", "resources", "startupProbe", "readinessProbe",
-    "livenessProbe", "httpGet", "mountPath", "volumeMounts", "containers", "volumes", "roles",
+    "livenessProbe", "lifecycle", "httpGet", "mountPath", "volumeMounts", "containers", "volumes", "roles",
 )  # fmt: skip
 _RANK = {key: rank for rank, key in enumerate(KEY_ORDER)}
 _ALPHABETICAL = frozenset({"labels", "annotations", "matchLabels", "nodeSelector", "data", "limits", "requests"})
@@ -35,6 +37,7 @@ _NOT_IN_BLOCK = re.compile(_CONTROL.pattern.replace(r"\x00-\x1f", r"\x00-\x09\x0
 _scalars: dict[str, str] = {}
 _orders: dict[tuple[str, ...], tuple[str, ...]] = {}
 _CACHED = 50_000
+_LONG = 2_000
 
 
 def emit_yaml(manifest: Mapping[str, Any]) -> str:
@@ -106,13 +109,26 @@ def _ordered(keys: tuple[str, ...]) -> tuple[str, ...]:
 
 def _text(value: str, indent: str) -> str:
     """A string as a value: a literal block where it has several clean lines, else one scalar."""
-    if "\n" in value and value[0] not in " \n" and not _NOT_IN_BLOCK.search(value) and " \n" not in value:
-        body = value.rstrip("\n")
-        trailing = len(value) - len(body)
-        chomping = "" if trailing == 1 else "-" if trailing == 0 else "+"
-        inner = "".join(f"\n{indent}  {line}" if line else "\n" for line in body.split("\n"))
-        return f"|{chomping}{inner}" + "\n" * max(0, trailing - 1)
+    if "\n" in value and value[0] not in " \n" and " \n" not in value:
+        return _program(value, indent) if len(value) > _LONG else _block(value, indent)
     return _scalar(value)
+
+
+@lru_cache(maxsize=256)
+def _program(value: str, indent: str) -> str:
+    """A long text as a value; every app carries the same programs, so it is laid out once."""
+    return _block(value, indent)
+
+
+def _block(value: str, indent: str) -> str:
+    """A string of several lines as a literal block, or quoted when a block would change it."""
+    if _NOT_IN_BLOCK.search(value):
+        return _scalar(value)
+    body = value.rstrip("\n")
+    trailing = len(value) - len(body)
+    chomping = "" if trailing == 1 else "-" if trailing == 0 else "+"
+    inner = "".join(f"\n{indent}  {line}" if line else "\n" for line in body.split("\n"))
+    return f"|{chomping}{inner}" + "\n" * max(0, trailing - 1)
 
 
 def _scalar(value: str) -> str:

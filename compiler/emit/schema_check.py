@@ -28,6 +28,8 @@ SCHEMAS = {
     ("orchestration.aibrix.ai/v1alpha1", "StormService"): "stormservice.json",
     ("v1", "Service"): "service.json",
     ("v1", "ConfigMap"): "configmap.json",
+    ("policy/v1", "PodDisruptionBudget"): "poddisruptionbudget.json",
+    ("networking.k8s.io/v1", "NetworkPolicy"): "networkpolicy.json",
     ("kustomize.config.k8s.io/v1beta1", "Kustomization"): "kustomization.json",
 }
 MAP_KEYS = "x-kubernetes-list-map-keys"

@@ -5,7 +5,7 @@ Every pass is a pure function `apply(app, platform)` that yields edits. Adding o
 
 from __future__ import annotations
 
-from compiler.passes import engine, faults, hardware, overrides, ownership, proxy, scheduling, workload
+from compiler.passes import engine, faults, hardware, network, overrides, ownership, proxy, scheduling, workload
 from compiler.passes.runner import Pass
 
 PIPELINE: tuple[Pass, ...] = (
@@ -15,6 +15,7 @@ PIPELINE: tuple[Pass, ...] = (
     Pass("scheduling", scheduling.apply),
     Pass("faults", faults.apply),
     Pass("proxy", proxy.apply),
+    Pass("network", network.apply),
     Pass("ownership", ownership.apply),
     Pass("overrides", overrides.apply, rewrites=True),
 )

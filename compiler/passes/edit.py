@@ -31,6 +31,8 @@ API_VERSIONS = {
     "StormService": "orchestration.aibrix.ai/v1alpha1",
     "Service": "v1",
     "ConfigMap": "v1",
+    "PodDisruptionBudget": "policy/v1",
+    "NetworkPolicy": "networking.k8s.io/v1",
 }
 
 MERGE_KEYS: dict[str, tuple[str, ...]] = {

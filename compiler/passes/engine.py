@@ -1,8 +1,9 @@
 """The engine container: image, launch, vLLM flags, KV-transfer config, environment, ports, probes, model volume.
 
-The flags stand literally in `args`, so that a reviewer sees what runs; the launch script adds only what differs
-between the ranks of a pod. With external data parallelism (`distributedDp`) every rank is a process with its own
-port and NPUs; with internal data parallelism one process serves in pod 0 and the other pods run headless.
+The flags stand literally in `args`, so that a reviewer sees what runs; the launcher (compiler/payload/launch.py) adds
+only what differs between the ranks of an instance. It is mounted from a ConfigMap whose name never changes: a new
+launcher touches no pod template and serves the pods that start after it. A command or script of the user's own takes
+the launcher's place; a script gets the environment of MindCluster's k8s-deploy-tool.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from compiler.passes.edit import Edit, container_path, env_entry, pod_path, role_path, storm
-from compiler.spec.app import App, Role
+from compiler.spec.app import ROUTER, ROUTING, App, Ref, Role
 from compiler.spec.profile import Platform
 
 # vllm-ascend, docs/source/tutorials/features/pd_disaggregation_mooncake_multi_node.md, and MindCluster's
@@ -54,44 +55,21 @@ ROLE_ENV = {"prefill": {"HCCL_BUFFSIZE": "256"}, "decode": {"HCCL_BUFFSIZE": "10
 # (roleset/utils.go:217-224): values that are the pod's own are field references.
 FIELD_ENV = {"HCCL_IF_IP": "status.podIP", "POD_IP": "status.podIP"}
 
-STARTUP_PROBE = {"periodSeconds": 10, "failureThreshold": 180, "timeoutSeconds": 5}  # 30 min to load a model
+PROBE_PERIOD = 10
 READINESS_PROBE = {"periodSeconds": 5, "failureThreshold": 3, "timeoutSeconds": 5}
 
-PLAIN_LAUNCH = 'exec "$@" --port {port}\n'
-
-# A rank that ends by itself is a fault even with exit code 0: the pod must fail, or Volcano sees nothing (MindCluster
-# ascend-for-volcano rescheduling/job.go:580-600). The k8s-deploy-tool's script loses the code.
-EXTERNAL_LAUNCH = """\
-index=${{POD_GROUP_INDEX:-0}}
-head=$POD_IP
-if [ "$index" -gt 0 ]; then head=$PODSET_NAME-0.$STORM_SERVICE_NAME; fi
-stopping=
-trap 'stopping=1; kill -TERM $(jobs -p) 2>/dev/null' TERM INT
-for ((i = 0; i < {ranks}; i++)); do
-  ASCEND_RT_VISIBLE_DEVICES=$(seq -s, $((i * {tp})) $((i * {tp} + {tp} - 1))) "$@" --port $(({port} + i)) \\
-    --data-parallel-rank $((index * {ranks} + i)) --data-parallel-address "$head" &
-done
-wait -n; code=$?
-kill -TERM $(jobs -p) 2>/dev/null
-wait
-if [ -n "$stopping" ]; then exit 0; fi
-exit $((code > 0 ? code : 1))
-"""
-
-INTERNAL_LAUNCH = """\
-index=${{POD_GROUP_INDEX:-0}}
-if [ "$index" -eq 0 ]; then
-  exec "$@" --port {port} --api-server-count 1 --data-parallel-address "$POD_IP"
-fi
-exec "$@" --headless --data-parallel-start-rank $((index * {ranks})) \\
-  --data-parallel-address "$PODSET_NAME-0.$STORM_SERVICE_NAME"
-"""
+LAUNCHER_DIRECTORY = "/opt/stormc/launcher"
+LAUNCHER_KEY = "launch.py"
 
 
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
     """The engine container of both serving roles, the model volume, and the labels of AIBrix's gateway."""
+    if app.engine.launches:
+        launcher = Ref("ConfigMap", app.launcher_config)
+        yield Edit(launcher, ("data", LAUNCHER_KEY), app.payload.launcher, "the launcher of this stormc")
     for role in app.serving_roles:
         yield from _container(app, role)
+        yield from _start(app, role)
         yield from _environment(app, role)
         yield from _probes(app, role)
         yield from _model_volume(app, role)
@@ -99,12 +77,19 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
             for key, value in app.gateway_labels(app.port).items():
                 path = role_path(role.name, "template", "metadata", "labels", key)
                 yield Edit(storm(app), path, value, "gateway")
+    if app.engine.script:
+        sizes = {f"{role.name.upper()}_POD": str(role.pod_group_size) for role in app.serving_roles}
+        for name, value in sorted({**script_environment(app), **sizes}.items()):
+            if name not in app.routing.env:
+                path = container_path(ROUTING, ROUTER, "env", (name,))
+                yield Edit(storm(app), path, env_entry(name, value), "engine.script")
 
 
 def flags(app: App, role: Role) -> dict[str, Any]:
     """The vLLM flags of a role: stormc's defaults, what the layout demands, then the user's; null removes one."""
     merged: dict[str, Any] = {
         "served-model-name": app.model.name,
+        "port": app.port,
         **COMMON_FLAGS,
         **ROLE_FLAGS[role.name],
         "tensor-parallel-size": role.tensor_parallel,
@@ -141,7 +126,7 @@ def kv_transfer_config(app: App, role: Role) -> dict[str, Any]:
 
 
 def _arguments(app: App, role: Role) -> list[str]:
-    arguments = ["vllm", "serve", app.model.path]
+    arguments = [*(["--external-dp"] if role.distributed_dp else []), "--", "vllm", "serve", app.model.path]
     for flag, value in flags(app, role).items():
         if value is True:
             arguments.append(f"--{flag}")
@@ -153,13 +138,46 @@ def _arguments(app: App, role: Role) -> list[str]:
     return arguments
 
 
-def launch_script(app: App, role: Role) -> str:
-    """The bash script that starts the ranks of one pod; the vLLM command line is its arguments."""
-    if role.distributed_dp:
-        return EXTERNAL_LAUNCH.format(ranks=role.local_ranks, tp=role.tensor_parallel, port=app.port)
-    if role.data_parallel > 1:
-        return INTERNAL_LAUNCH.format(ranks=role.local_ranks, port=app.port)
-    return PLAIN_LAUNCH.format(port=app.port)
+def script_environment(app: App) -> dict[str, str]:
+    """What MindCluster's start_server.sh reads besides POD_IP (k8s-deploy-tool stormservice.yaml.j2).
+
+    Replica counts stand in it: with a script a change of replicas restarts the pods.
+    """
+    values = {"MODEL_NAME": app.model.name, "MODEL_PATH": app.model.path}
+    for role in app.serving_roles:
+        stem = role.name.upper()
+        values[f"{stem}_DP_SIZE"] = str(role.data_parallel)
+        values[f"{stem}_TP_SIZE"] = str(role.tensor_parallel)
+        values[f"{stem}_NUM"] = str(role.replicas)
+    return values
+
+
+def _start(app: App, role: Role) -> Iterator[Edit]:
+    """The container's command, and where the program comes from that it names."""
+    service, engine = storm(app), app.engine
+
+    def at(*steps: str | tuple[str | int, ...]) -> tuple[Any, ...]:
+        return container_path(role.name, role.name, *steps)
+
+    if engine.command is not None:
+        yield Edit(service, at("command"), list(engine.command), "engine.command")
+        return
+    if engine.script:
+        directory = engine.script.directory
+        yield Edit(service, at("command"), ["/bin/bash", "-c", engine.script.command], "engine.script")
+        yield Edit(service, at("workingDir"), directory, "engine.script")
+        name = "script"
+        source: dict[str, Any] = {"hostPath": {"path": directory, "type": "Directory"}}
+        because = "engine.script"
+    else:
+        yield Edit(service, at("command"), ["python3", f"{LAUNCHER_DIRECTORY}/{LAUNCHER_KEY}"], "the launcher")
+        yield Edit(service, at("args"), _arguments(app, role), f"{role.name}.engineArgs")
+        name, directory = "launcher", LAUNCHER_DIRECTORY
+        source = {"configMap": {"name": app.launcher_config}}
+        because = "the launcher"
+    yield Edit(service, pod_path(role.name, "volumes", (name,)), {"name": name, **source}, because)
+    mount = {"name": name, "mountPath": directory, "readOnly": True}
+    yield Edit(service, at("volumeMounts", (directory,)), mount, because)
 
 
 def _container(app: App, role: Role) -> Iterator[Edit]:
@@ -171,8 +189,6 @@ def _container(app: App, role: Role) -> Iterator[Edit]:
     yield Edit(service, at("image"), role.image, "image")
     if role.image_pull_policy:
         yield Edit(service, at("imagePullPolicy"), role.image_pull_policy, "imagePullPolicy")
-    yield Edit(service, at("command"), ["/bin/bash", "-c", launch_script(app, role), "launch"], "one process per rank")
-    yield Edit(service, at("args"), _arguments(app, role), f"{name}.engineArgs")
     for resource, amount in (("cpu", role.cpu), ("memory", role.memory)):
         if amount is not None:
             for kind in ("limits", "requests"):
@@ -183,13 +199,16 @@ def _container(app: App, role: Role) -> Iterator[Edit]:
 
 
 def _environment(app: App, role: Role) -> Iterator[Edit]:
-    values = {**COMMON_ENV, **ROLE_ENV[role.name], **role.env}
+    values = {**COMMON_ENV, **ROLE_ENV[role.name]}
+    if app.engine.script:
+        values |= {**script_environment(app), "DISTRIBUTED_DP": "true" if role.distributed_dp else "false"}
+    values |= role.env
     entries: dict[str, dict[str, Any]] = {name: env_entry(name, value) for name, value in values.items()}
     for name, field in FIELD_ENV.items():
         if name not in role.env:
             entries[name] = {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": field}}}
     for name, entry in sorted(entries.items()):
-        because = f"{role.name}.env" if name in role.env else "vllm-ascend P/D guide"
+        because = f"{role.name}.env" if name in role.env else "vllm-ascend P/D guide, k8s-deploy-tool"
         yield Edit(storm(app), container_path(role.name, role.name, "env", (name,)), entry, because)
 
 
@@ -198,9 +217,13 @@ def _probes(app: App, role: Role) -> Iterator[Edit]:
     if not role.every_pod_serves:
         return
     check = {"httpGet": {"path": "/health", "port": app.port}}
-    for field, timing in (("startupProbe", STARTUP_PROBE), ("readinessProbe", READINESS_PROBE)):
-        path = container_path(role.name, role.name, field)
-        yield Edit(storm(app), path, {**check, **timing}, "vLLM answers /health when the model is loaded")
+    attempts = -(-app.engine.startup_seconds // PROBE_PERIOD)
+    startup = {"periodSeconds": PROBE_PERIOD, "failureThreshold": attempts, "timeoutSeconds": 5}
+    for field, timing, because in (
+        ("startupProbe", startup, "engine.startupSeconds"),
+        ("readinessProbe", READINESS_PROBE, "vLLM answers /health when the model is loaded"),
+    ):
+        yield Edit(storm(app), container_path(role.name, role.name, field), {**check, **timing}, because)
 
 
 def _model_volume(app: App, role: Role) -> Iterator[Edit]:

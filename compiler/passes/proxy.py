@@ -1,8 +1,8 @@
-"""The routing role, the proxy's topology, a Service per serving pod, and the Service for clients.
+"""The routing role, the proxy's source and topology, a Service per serving pod, and the Service for clients.
 
 Names of pods hold a random suffix, so every serving pod gets a ClusterIP Service over AIBrix's stable labels and the
 proxy addresses those. The topology is a ConfigMap that the proxy reloads when it changes: a change of replicas
-touches no pod template.
+touches no pod template. The source is another one, named by its version: a new proxy restarts the routing pods only.
 """
 
 from __future__ import annotations
@@ -12,18 +12,25 @@ from collections.abc import Iterator
 from typing import Any
 
 from compiler.passes.edit import Edit, container_path, env_entry, pod_path, role_path, storm
-from compiler.spec.app import ROUTING, App, Ref, ServingPod
+from compiler.spec.app import ROUTER, ROUTING, App, Ref, ServingPod
 from compiler.spec.profile import Platform
 
-CONTAINER = "router"
+SOURCE_DIRECTORY = "/opt/stormc"
 CONFIG_DIRECTORY = "/etc/stormc/proxy"
 CONFIG_KEY = "config.json"
 MODES = {"MooncakeLayerwiseConnector": "layerwise", "MooncakeConnectorV1": "standard"}
 """The protocol that a connector speaks with the proxy; each has its own example proxy in vllm-ascend."""
 
+PROBE = {"periodSeconds": 5, "timeoutSeconds": 2, "failureThreshold": 3}
+LEAVE_SECONDS = 5
+POD_SECURITY: dict[str, Any] = {
+    "runAsNonRoot": True, "runAsUser": 65532, "runAsGroup": 65532, "seccompProfile": {"type": "RuntimeDefault"},
+}
+CONTAINER_SECURITY: dict[str, Any] = {
+    "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]},
+}
+
 # AIBrix v0.5.0 pkg/controller/constants/stormservice.go:19-47; the ones without a random part.
-STORM_LABEL = "storm-service-name"
-ROLE_LABEL = "role-name"
 REPLICA_LABEL = "stormservice.orchestration.aibrix.ai/role-replica-index"
 POD_LABEL = "stormservice.orchestration.aibrix.ai/pod-group-index"
 
@@ -33,15 +40,18 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
     yield from _pods(app)
     config = Ref("ConfigMap", app.proxy_config)
     yield Edit(config, ("data", CONFIG_KEY), config_text(app), "proxy, prefill, decode")
+    yield from _source(app)
     for pod in app.serving_pods:
         yield from _service(pod.service, app, _selector(app, pod), [(f"rank-{k}", p) for k, p in enumerate(pod.ports)])
-    router = {STORM_LABEL: app.name, ROLE_LABEL: ROUTING}
-    yield from _service(app.router_service, app, router, [("http", app.proxy["port"])])
+    yield from _service(app.router_service, app, app.role_labels(ROUTING), [("http", app.proxy["port"])])
+    yield from _budget(app)
 
 
 def config_text(app: App) -> str:
     """The proxy's config file: the only format that compiler and proxy share (docs/proxy.md)."""
     config: dict[str, Any] = {"mode": MODES[app.connector], **app.proxy}
+    if app.metaserver_port is not None:
+        config["metaserverPort"] = app.metaserver_port
     for role in app.serving_roles:
         config[role.name] = [
             {"host": pod.service, "port": port}
@@ -63,10 +73,38 @@ def _readable(config: dict[str, Any]) -> str:
 
 
 def _selector(app: App, pod: ServingPod) -> dict[str, str]:
-    selector = {STORM_LABEL: app.name, ROLE_LABEL: pod.role, REPLICA_LABEL: str(pod.replica)}
+    selector = {**app.role_labels(pod.role), REPLICA_LABEL: str(pod.replica)}
     if pod.pod_index is not None:
         selector[POD_LABEL] = str(pod.pod_index)
     return selector
+
+
+def _source(app: App) -> Iterator[Edit]:
+    """The proxy's source as a ConfigMap and its mount; nothing when the routing image brings the proxy along."""
+    if app.proxy_source != "configMap":
+        return
+    service, name, because = storm(app), app.proxy_source_config, "the proxy of this stormc"
+    ref = Ref("ConfigMap", name)
+    for key, text in app.payload.proxy.items():
+        yield Edit(ref, ("data", key), text, because)
+    yield Edit(ref, ("immutable",), True, "another proxy has another name")
+    volume: dict[str, Any] = {"name": "proxy-source", "configMap": {"name": name}}
+    yield Edit(service, pod_path(ROUTING, "volumes", ("proxy-source",)), volume, because)
+    directory = f"{SOURCE_DIRECTORY}/proxy"
+    mount: dict[str, Any] = {"name": "proxy-source", "mountPath": directory, "readOnly": True}
+    yield Edit(service, container_path(ROUTING, ROUTER, "volumeMounts", (directory,)), mount, because)
+    yield Edit(service, container_path(ROUTING, ROUTER, "workingDir"), SOURCE_DIRECTORY, because)
+
+
+def _budget(app: App) -> Iterator[Edit]:
+    """Voluntary evictions leave all routing pods but one.
+
+    RoleSet has no scale subresource that the disruption controller knows, so only a whole `minAvailable` works.
+    """
+    if app.routing.replicas > 1:
+        ref = Ref("PodDisruptionBudget", app.router_service)
+        yield Edit(ref, ("spec", "minAvailable"), app.routing.replicas - 1, "routing.replicas")
+        yield Edit(ref, ("spec", "selector", "matchLabels"), app.role_labels(ROUTING), "AIBrix's stable pod labels")
 
 
 def _service(name: str, app: App, selector: dict[str, str], ports: list[tuple[str, int]]) -> Iterator[Edit]:
@@ -82,7 +120,7 @@ def _pods(app: App) -> Iterator[Edit]:
     service, role = storm(app), app.routing
 
     def at(*steps: str | tuple[str | int, ...]) -> tuple[Any, ...]:
-        return container_path(ROUTING, CONTAINER, *steps)
+        return container_path(ROUTING, ROUTER, *steps)
 
     port = app.proxy["port"]
     yield Edit(service, at("image"), role.image, "routing.image")
@@ -103,16 +141,13 @@ def _pods(app: App) -> Iterator[Edit]:
             for kind in ("limits", "requests"):
                 yield Edit(service, at("resources", kind, resource), amount, f"routing.resources.{resource}")
     for probe, path in (("readinessProbe", "/readyz"), ("livenessProbe", "/livez")):
-        check = {
-            "httpGet": {"path": path, "port": port},
-            "periodSeconds": 5,
-            "timeoutSeconds": 2,
-            "failureThreshold": 3,
-        }
+        check = {"httpGet": {"path": path, "port": port}, **PROBE}
         yield Edit(service, at(probe), check, f"the proxy's {path}")
-    # The proxy drains after SIGTERM; ten seconds more let it say why it could not.
-    grace = app.proxy["drainSeconds"] + 10
-    yield Edit(service, pod_path(ROUTING, "terminationGracePeriodSeconds"), grace, "proxy.drainSeconds")
+    if app.metaserver_port is not None:
+        callback = {"name": "metaserver", "containerPort": app.metaserver_port, "protocol": "TCP"}
+        yield Edit(service, at("ports", (app.metaserver_port, "TCP")), callback, "networkPolicy")
+    yield from _stop(app)
+    yield from _confine(app)
     volume = {"name": "proxy-config", "configMap": {"name": app.proxy_config}}
     yield Edit(service, pod_path(ROUTING, "volumes", ("proxy-config",)), volume, "the proxy's topology")
     mount = {"name": "proxy-config", "mountPath": CONFIG_DIRECTORY, "readOnly": True}
@@ -120,3 +155,33 @@ def _pods(app: App) -> Iterator[Edit]:
     if app.gateway == "router":
         for key, value in app.gateway_labels(port).items():
             yield Edit(service, role_path(ROUTING, "template", "metadata", "labels", key), value, "gateway")
+
+
+def _stop(app: App) -> Iterator[Edit]:
+    """Time to leave the Services' endpoints before SIGTERM, to drain after it, and to say why it could not."""
+    pause = ["sleep", str(LEAVE_SECONDS)]
+    hook = container_path(ROUTING, ROUTER, "lifecycle", "preStop")
+    yield Edit(storm(app), hook, {"exec": {"command": pause}}, "endpoints are withdrawn at the same time as the stop")
+    grace = LEAVE_SECONDS + app.proxy["drainSeconds"] + 10
+    yield Edit(storm(app), pod_path(ROUTING, "terminationGracePeriodSeconds"), grace, "proxy.drainSeconds")
+
+
+def _confine(app: App) -> Iterator[Edit]:
+    """A routing pod holds no credentials, writes to /tmp only, and shares its node with other routing pods last.
+
+    The spread stands there for one replica too, so that a second one touches no template.
+    """
+    service, because = storm(app), "Pod Security Standards, profile restricted"
+    yield Edit(service, pod_path(ROUTING, "automountServiceAccountToken"), False, because)
+    yield Edit(service, pod_path(ROUTING, "securityContext"), POD_SECURITY, because)
+    yield Edit(service, container_path(ROUTING, ROUTER, "securityContext"), CONTAINER_SECURITY, because)
+    yield Edit(service, pod_path(ROUTING, "volumes", ("tmp",)), {"name": "tmp", "emptyDir": {}}, because)
+    mount = {"name": "tmp", "mountPath": "/tmp"}
+    yield Edit(service, container_path(ROUTING, ROUTER, "volumeMounts", ("/tmp",)), mount, because)
+    spread = {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": app.role_labels(ROUTING)},
+    }
+    yield Edit(service, pod_path(ROUTING, "topologySpreadConstraints"), [spread], "a node less, not all routing pods")

@@ -12,9 +12,12 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from compiler.digest import digest
+from compiler.load.payload import Payload
 from compiler.spec.profile import Profile
 
 ROUTING = "routing"
+ROUTER = "router"
+"""The container of a routing pod."""
 
 
 class Ref(NamedTuple):
@@ -108,6 +111,26 @@ class Faults:
     grace_period_seconds: int | None
 
 
+class Script(NamedTuple):
+    """A start script that lies on every node, and the shell command that runs it there."""
+
+    directory: str
+    command: str
+
+
+class Engine(NamedTuple):
+    """How the engine containers start: stormc's launcher, unless there is a command or a script of the user's own."""
+
+    startup_seconds: int
+    command: tuple[str, ...] | None
+    script: Script | None
+
+    @property
+    def launches(self) -> bool:
+        """Whether stormc's launcher starts the engine."""
+        return self.command is None and self.script is None
+
+
 @dataclass(frozen=True, slots=True)
 class Override:
     """One patch of the escape hatch, with an owner and a reason."""
@@ -151,9 +174,13 @@ class App:
     decode: Role
     routing: Routing
     faults: Faults
+    engine: Engine
     proxy: Mapping[str, int]
+    proxy_source: str
+    network_policy: bool
     gateway: str
     overrides: tuple[Override, ...]
+    payload: Payload
 
     @property
     def serving_roles(self) -> tuple[Role, Role]:
@@ -207,15 +234,53 @@ class App:
         return f"{self.name}-proxy-config"
 
     @property
+    def launcher_config(self) -> str:
+        """The ConfigMap that holds the launcher. Its name never changes, so a new launcher restarts no NPU pod."""
+        return f"{self.name}-launcher"
+
+    @property
+    def proxy_source_config(self) -> str:
+        """The ConfigMap that holds the proxy's source.
+
+        The version in its name is what restarts the routing pods, and them alone, when the proxy changes; the old one
+        stays whole for the pods that still run it.
+        """
+        return f"{self.name}-proxy-{self.payload.proxy_version}"
+
+    @property
+    def metaserver_port(self) -> int | None:
+        """The proxy's own port for callbacks of decode pods, where a network policy has to tell them apart."""
+        return self.proxy["port"] + 1 if self.network_policy else None
+
+    @property
     def objects(self) -> list[Ref]:
         """Every object that the app renders to."""
+        configs = [
+            self.proxy_config,
+            *([self.proxy_source_config] if self.proxy_source == "configMap" else []),
+            *([self.launcher_config] if self.engine.launches else []),
+        ]
         services = [pod.service for pod in self.serving_pods] + [self.router_service]
-        storm, config = Ref("StormService", self.name), Ref("ConfigMap", self.proxy_config)
-        return [storm, config, *(Ref("Service", name) for name in services)]
+        return [
+            Ref("StormService", self.name),
+            *(Ref("ConfigMap", name) for name in configs),
+            *(Ref("Service", name) for name in services),
+            *([Ref("PodDisruptionBudget", self.router_service)] if self.routing.replicas > 1 else []),
+            *(Ref("NetworkPolicy", name) for name in (self.engine_policy, self.router_service) if self.network_policy),
+        ]
+
+    @property
+    def engine_policy(self) -> str:
+        """The NetworkPolicy of the prefill and decode pods; that of the routing pods is called like their Service."""
+        return f"{self.name}-engine"
 
     def targets(self, override: Override) -> list[Ref]:
         """The objects that an override names: all of a kind, or the one with the name."""
         return [ref for ref in self.objects if ref.kind == override.kind and override.name in (None, ref.name)]
+
+    def role_labels(self, role: str) -> dict[str, str]:
+        """The labels that AIBrix gives to every pod of a role (v0.5.0 pkg/controller/constants/stormservice.go)."""
+        return {"storm-service-name": self.name, "role-name": role}
 
     def gateway_labels(self, port: int) -> dict[str, str]:
         """The pod labels by which AIBrix's gateway discovers who serves the model (AIBrix pkg/cache/informers.go)."""

@@ -7,13 +7,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from compiler.digest import digest
+from compiler.load.payload import Payload
 from compiler.spec import schema
-from compiler.spec.app import App, Faults, Model, Override, Role, Routing
+from compiler.spec.app import App, Engine, Faults, Model, Override, Role, Routing, Script
 from compiler.spec.profile import Platform, Profile
 from compiler.spec.quantity import canonical
 
 
-def build_app(data: Mapping[str, Any], spec_file: str, profile: Profile, platform: Platform) -> App:
+def build_app(
+    data: Mapping[str, Any], spec_file: str, profile: Profile, platform: Platform, payload: Payload
+) -> App:
     """The app of checked and normalised fields on a known profile and platform."""
     return App(
         name=data["name"],
@@ -32,9 +35,13 @@ def build_app(data: Mapping[str, Any], spec_file: str, profile: Profile, platfor
         decode=_role("decode", data, profile),
         routing=Routing(**_pods("routing", data)),
         faults=_faults(data["faults"]),
-        proxy={key: data["proxy"][key] for key in schema.PROXY},
+        engine=_engine(data["engine"]),
+        proxy={key: data["proxy"][key] for key in schema.PROXY if key != "source"},
+        proxy_source=data["proxy"]["source"],
+        network_policy=data["networkPolicy"],
         gateway=data["gateway"],
         overrides=tuple(map(_override, data["overrides"])),
+        payload=payload,
     )
 
 
@@ -91,6 +98,15 @@ def _role(name: str, data: Mapping[str, Any], profile: Profile) -> Role:
 
 def _faults(data: Mapping[str, Any]) -> Faults:
     return Faults(data["scheduling"], data["retries"], data["subHealthy"], data.get("gracePeriodSeconds"))
+
+
+def _engine(data: Mapping[str, Any]) -> Engine:
+    command, script = data.get("command"), data.get("script")
+    return Engine(
+        startup_seconds=data["startupSeconds"],
+        command=tuple(command) if command else None,
+        script=Script(script["hostPath"], script["command"]) if script else None,
+    )
 
 
 def _override(data: Mapping[str, Any]) -> Override:

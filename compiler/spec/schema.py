@@ -100,7 +100,11 @@ APP: Schema = {
     "decode": _field("dict", "The decode role.", required=True),
     "routing": _field("dict", "The routing role: the proxy.", default={}),
     "faults": _field("dict", "What happens when a chip, a node or a process fails.", default={}),
+    "engine": _field("dict", "How the engine containers start.", default={}),
     "proxy": _field("dict", "Settings of the routing proxy.", default={}),
+    "networkPolicy": _field(
+        "boolean", "Let only routing pods reach the engines, and only decode pods the metaserver.", default=False
+    ),
     "gateway": _field(
         "string", "Which pods carry the model.aibrix.ai labels that AIBrix's gateway discovers.",
         allowed=["roles", "router", "off"], default="roles",
@@ -176,7 +180,31 @@ FAULTS: Schema = {
     "gracePeriodSeconds": _whole("Seconds to finish requests, with scheduling grace.", 1, limits.GRACE_SECONDS_MAX),
 }
 
+ENGINE: Schema = {
+    "startupSeconds": _whole(
+        "Seconds in which a pod may load the model before it counts as failed.", 60, 86400, default=1800
+    ),
+    "command": _field(
+        "list", "The container's command instead of stormc's launcher; the vLLM flags are not passed to it.",
+        schema={"type": "string", "minlength": 1}, minlength=1, excludes="script",
+    ),
+    "script": _field(
+        "dict", "A start script on the nodes instead of the launcher, with the environment of the k8s-deploy-tool.",
+        schema={
+            "hostPath": _field(
+                "string", "Directory on every node, mounted at the same path.", required=True, regex=ABSOLUTE_PATH
+            ),
+            "command": _field("string", "Shell command, run in that directory.", required=True, minlength=1),
+        },
+        excludes="command",
+    ),
+}  # fmt: skip
+
 PROXY: Schema = {
+    "source": _field(
+        "string", "Where the proxy program comes from: a ConfigMap with stormc's own, or the routing image.",
+        allowed=["configMap", "image"], default="configMap",
+    ),
     "port": _whole("Port of the routing pods.", 1024, limits.PORT_MAX, default=8080),
     "maxFailures": _whole("Failures after which one more isolates an instance.", 0, 1000, default=3),
     "probeIntervalSeconds": _whole("Seconds between health probes.", 1, 3600, default=5),
@@ -190,7 +218,7 @@ PROXY: Schema = {
 OVERRIDE: Schema = {
     "target": _field(
         "string", "Kind, or kind/name, of the objects to patch.", required=True,
-        regex=r"(StormService|Service|ConfigMap)(/[a-z]([-a-z0-9]*[a-z0-9])?)?",
+        regex=r"(StormService|Service|ConfigMap|PodDisruptionBudget|NetworkPolicy)(/[a-z]([-a-z0-9]*[a-z0-9])?)?",
     ),
     "patch": _field("dict", "Strategic merge patch; null removes a field.", required=True, minlength=1),
     "reason": _field("string", "Why the spec cannot say it.", required=True, minlength=1),
@@ -205,6 +233,7 @@ SECTIONS: dict[str, Schema] = {
     "decode": ROLE,
     "routing": ROUTING,
     "faults": FAULTS,
+    "engine": ENGINE,
     "proxy": PROXY,
 }
 

@@ -5,15 +5,21 @@ from typing import Any
 
 import pytest
 
-from compiler.spec.app import App
-from tests.samples import app, container, pod, storm
+from compiler.spec.app import App, Role
+from tests.samples import app, compiled, container, manifest, pod, storm
 
 
 def arguments(overlay: str, role: str) -> dict[str, str | None]:
     """The vLLM flags of a role as flag → value, None for a switch."""
     args = container(storm(overlay), role)["args"]
-    assert args[:3] == ["vllm", "serve", "/mnt/models/Qwen3-30B-A3B"]
-    return {flag: value if eq else None for flag, eq, value in (arg.partition("=") for arg in args[3:])}
+    command = args.index("--")
+    assert args[:command] == (["--external-dp"] if role_of(overlay, role).distributed_dp else [])
+    assert args[command + 1 : command + 4] == ["vllm", "serve", "/mnt/models/Qwen3-30B-A3B"]
+    return {flag: value if eq else None for flag, eq, value in (arg.partition("=") for arg in args[command + 4 :])}
+
+
+def role_of(overlay: str, name: str) -> Role:
+    return next(role for role in app(overlay).serving_roles if role.name == name)
 
 
 FLAGS = [
@@ -22,6 +28,7 @@ FLAGS = [
     ("{}", "prefill", "--enforce-eager", None),
     ("{}", "prefill", "--data-parallel-rpc-port", "13389"),
     ("{}", "decode", "--max-num-seqs", "16"),
+    ("port: 9000", "decode", "--port", "9000"),
     ("{}", "decode", "--served-model-name", "qwen3-moe"),
     ("{}", "decode", "--compilation-config", '{"cudagraph_mode":"FULL_DECODE_ONLY"}'),
     ("expertParallel: true", "decode", "--enable-expert-parallel", None),
@@ -164,3 +171,48 @@ def test_resources_and_pull_policy() -> None:
 def test_layout_properties_agree_with_ports() -> None:
     made: App = app()
     assert [p.ports for p in made.serving_pods if p.role == "prefill"] == [(8080, 8081), (8080, 8081)]
+
+
+def test_the_launcher_travels_in_a_config_map_of_a_constant_name() -> None:
+    made = compiled()
+    launcher = manifest(made, "ConfigMap", "qwen3-moe-launcher")
+    assert launcher["data"] == {"launch.py": app().payload.launcher}
+    for name in ("prefill", "decode"):
+        only = container(storm(), name)
+        assert only["command"] == ["python3", "/opt/stormc/launcher/launch.py"]
+        volume = next(v for v in pod(storm(), name)["spec"]["volumes"] if v["name"] == "launcher")
+        assert volume["configMap"] == {"name": "qwen3-moe-launcher"}
+        assert {"name": "launcher", "mountPath": "/opt/stormc/launcher", "readOnly": True} in only["volumeMounts"]
+
+
+def test_a_command_of_ones_own_takes_the_place_of_the_launcher() -> None:
+    overlay = "engine: {command: [bash, -c, 'exec my-engine']}"
+    made = container(storm(overlay), "decode")
+    assert made["command"] == ["bash", "-c", "exec my-engine"]
+    assert "args" not in made
+    assert "launcher" not in {v["name"] for v in pod(storm(overlay), "decode")["spec"]["volumes"]}
+    assert "qwen3-moe-launcher" not in {m["metadata"]["name"] for m in compiled(overlay).manifests}
+
+
+def test_a_script_gets_the_environment_of_the_deploy_tool() -> None:
+    overlay = "{engine: {script: {hostPath: /scripts, command: bash start_server.sh}}, decode: {distributedDp: false}}"
+    service = storm(overlay)
+    made = container(service, "decode")
+    assert (made["command"], made["workingDir"]) == (["/bin/bash", "-c", "bash start_server.sh"], "/scripts")
+    assert {"name": "script", "mountPath": "/scripts", "readOnly": True} in made["volumeMounts"]
+    env = {entry["name"]: entry.get("value") for entry in made["env"]}
+    expected = {
+        "DISTRIBUTED_DP": "false", "PREFILL_DP_SIZE": "2", "PREFILL_TP_SIZE": "8", "DECODE_DP_SIZE": "32",
+        "DECODE_TP_SIZE": "1", "PREFILL_NUM": "2", "DECODE_NUM": "1", "MODEL_NAME": "qwen3-moe",
+        "MODEL_PATH": "/mnt/models/Qwen3-30B-A3B",
+    }  # fmt: skip
+    assert expected.items() <= env.items()
+    assert "POD_IP" in env
+    routing = {entry["name"]: entry.get("value") for entry in container(service, "routing")["env"]}
+    assert {"PREFILL_POD": "1", "DECODE_POD": "2", "PREFILL_NUM": "2"}.items() <= routing.items()
+
+
+@pytest.mark.parametrize(("seconds", "attempts"), [(1800, 180), (60, 6), (3601, 361)])
+def test_a_model_has_time_to_load(seconds: int, attempts: int) -> None:
+    probe = container(storm(f"engine: {{startupSeconds: {seconds}}}"), "prefill")["startupProbe"]
+    assert (probe["periodSeconds"], probe["failureThreshold"]) == (10, attempts)

@@ -84,10 +84,55 @@ def test_routing_pods() -> None:
     assert made["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": 9090}
     assert made["livenessProbe"]["httpGet"] == {"path": "/livez", "port": 9090}
     assert [e["name"] for e in made["env"]] == ["POD_IP", "LOG"]
-    assert pod(service, "routing")["spec"]["terminationGracePeriodSeconds"] == 40
-    mount = made["volumeMounts"][0]["mountPath"]
-    assert f"--config={mount}/config.json" in made["args"]
-    assert pod(service, "routing")["spec"]["volumes"][0]["configMap"]["name"] == "qwen3-moe-proxy-config"
+    assert pod(service, "routing")["spec"]["terminationGracePeriodSeconds"] == 5 + 30 + 10
+    assert made["lifecycle"] == {"preStop": {"exec": {"command": ["sleep", "5"]}}}
+    mounts = {mount["name"]: mount["mountPath"] for mount in made["volumeMounts"]}
+    volumes = {volume["name"]: volume for volume in pod(service, "routing")["spec"]["volumes"]}
+    assert mounts.keys() == volumes.keys() == {"proxy-config", "proxy-source", "tmp"}
+    assert f"--config={mounts['proxy-config']}/config.json" in made["args"]
+    assert volumes["proxy-config"]["configMap"]["name"] == "qwen3-moe-proxy-config"
+    assert mounts["proxy-source"] == f"{made['workingDir']}/proxy"
+
+
+def test_the_proxys_source_travels_in_a_config_map_named_by_its_version() -> None:
+    payload = app().payload
+    name = f"qwen3-moe-proxy-{payload.proxy_version}"
+    source = manifest(compiled(), "ConfigMap", name)
+    assert source["data"] == payload.proxy
+    assert source["immutable"] is True
+    assert "__main__.py" in source["data"] or set(source["data"]) == {"__init__.py"}
+    volumes = pod(storm(), "routing")["spec"]["volumes"]
+    assert [v["configMap"]["name"] for v in volumes if v["name"] == "proxy-source"] == [name]
+
+
+def test_a_proxy_from_the_image_needs_no_source() -> None:
+    overlay = "proxy: {source: image}"
+    service = storm(overlay)
+    assert "workingDir" not in container(service, "routing")
+    assert {v["name"] for v in pod(service, "routing")["spec"]["volumes"]} == {"proxy-config", "tmp"}
+    configs = {m["metadata"]["name"] for m in compiled(overlay).manifests if m["kind"] == "ConfigMap"}
+    assert configs == {"qwen3-moe-proxy-config", "qwen3-moe-launcher"}
+
+
+def test_routing_pods_are_confined() -> None:
+    spec = pod(storm(), "routing")["spec"]
+    assert spec["automountServiceAccountToken"] is False
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    confined = container(storm(), "routing")["securityContext"]
+    assert confined["readOnlyRootFilesystem"] is True
+    assert confined["allowPrivilegeEscalation"] is False
+    assert confined["capabilities"] == {"drop": ["ALL"]}
+    (spread,) = spec["topologySpreadConstraints"]
+    assert spread["topologyKey"] == "kubernetes.io/hostname"
+
+
+@pytest.mark.parametrize(("replicas", "available"), [(1, None), (2, 1), (5, 4)])
+def test_evictions_leave_all_routing_pods_but_one(replicas: int, available: int | None) -> None:
+    made = compiled(f"routing: {{replicas: {replicas}}}").manifests
+    budgets = [m["spec"] for m in made if m["kind"] == "PodDisruptionBudget"]
+    selector = {"matchLabels": {"storm-service-name": "qwen3-moe", "role-name": "routing"}}
+    assert budgets == ([] if available is None else [{"minAvailable": available, "selector": selector}])
 
 
 def test_more_replicas_touch_no_pod_template() -> None:

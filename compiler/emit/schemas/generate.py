@@ -93,6 +93,7 @@ ObjectMeta: inside a template the CRD keeps these five keys and prunes the other
 REMOVED = {
     "PodSpec.ephemeralContainers": "only the ephemeralcontainers subresource may set it",
     "Service.status": "the API server writes it",
+    "PodDisruptionBudget.status": "the disruption controller writes it",
 }
 
 ADDED: dict[str, Schema] = {
@@ -114,6 +115,8 @@ ADDED: dict[str, Schema] = {
     },
     "LabelSelector.matchLabels": LABELS,
     "LabelSelectorRequirement.operator": {"enum": ["In", "NotIn", "Exists", "DoesNotExist"]},
+    "NetworkPolicyPort.protocol": {"enum": ["TCP", "UDP", "SCTP"], "default": "TCP"},
+    "NetworkPolicySpec.policyTypes": {"minItems": 1},
     "NodeSelectorRequirement.operator": {"enum": ["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"]},
     "PodOS.name": {"enum": ["linux", "windows"]},
     "PodSecurityContext.fsGroupChangePolicy": {"enum": ["Always", "OnRootMismatch"]},
@@ -181,6 +184,8 @@ REQUIRED = {
     "Container": ("image",),
     "Service": ("apiVersion", "kind", "metadata", "spec"),
     "ConfigMap": ("apiVersion", "kind", "metadata"),
+    "PodDisruptionBudget": ("apiVersion", "kind", "metadata", "spec"),
+    "NetworkPolicy": ("apiVersion", "kind", "metadata", "spec"),
 }
 
 MIN_RESOURCES: Schema = {"type": "object", "additionalProperties": _ref("Quantity")}
@@ -299,7 +304,9 @@ def _definitions() -> dict[str, Schema]:
     """What kubernetes-validate carries, by the last part of the name; no two of ours share one."""
     source = files("kubernetes_validate") / "kubernetes-json-schema" / f"v{KUBERNETES}-local" / "_definitions.json"
     carried: dict[str, Schema] = json.loads(source.read_text(encoding="utf-8"))["$defs"]
-    ours = ("io.k8s.api.core.v1.", "io.k8s.apimachinery.")
+    ours = (
+        "io.k8s.api.core.v1.", "io.k8s.api.policy.v1.", "io.k8s.api.networking.v1.", "io.k8s.apimachinery.",
+    )  # fmt: skip
     return {name.rsplit(".", 1)[1]: schema for name, schema in carried.items() if name.startswith(ours)}
 
 
@@ -407,6 +414,10 @@ def generated() -> dict[str, str]:
         "stormservice.json": {**storm_service, "$defs": _without_zeros(storm_service["$defs"])},
         "service.json": _document("Service", _object("Service", DNS_1035, 63)),
         "configmap.json": _document("ConfigMap", _object("ConfigMap", DNS_SUBDOMAIN, 253)),
+        **{
+            f"{kind.lower()}.json": _document(kind, _object(kind, DNS_SUBDOMAIN, 253))
+            for kind in ("PodDisruptionBudget", "NetworkPolicy")
+        },
         "kustomization.json": _document("Kustomization", KUSTOMIZATION),
     }
     return {name: _text(document) for name, document in documents.items()}

@@ -1,0 +1,82 @@
+"""The network policies, read by a small model of what they allow."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.samples import compiled, container, storm
+
+SERVICE = "storm-service-name"
+
+
+def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    wanted = selector.get("matchLabels", {})
+    return all(labels.get(key) == value for key, value in wanted.items()) and all(
+        labels.get(some["key"]) in some["values"] for some in selector.get("matchExpressions", ())
+    )
+
+
+def allowed(overlay: str, source: Mapping[str, str], target: str, port: int) -> bool:
+    """Whether a pod with some labels may open a connection to a port of a role's pods."""
+    labels = {SERVICE: "qwen3-moe", "role-name": target}
+    policies = [m["spec"] for m in compiled(overlay).manifests if m["kind"] == "NetworkPolicy"]
+    mine = [policy for policy in policies if selects(policy["podSelector"], labels)]
+    return not mine or any(
+        ("from" not in rule or any(_is(peer, source) for peer in rule["from"]))
+        and ("ports" not in rule or any(p["port"] <= port <= p.get("endPort", p["port"]) for p in rule["ports"]))
+        for policy in mine
+        for rule in policy["ingress"]
+    )
+
+
+def _is(peer: Mapping[str, Any], source: Mapping[str, str]) -> bool:
+    if "namespaceSelector" in peer:
+        return selects(peer["namespaceSelector"], source)
+    return selects(peer["podSelector"], source)
+
+
+ROUTING = {SERVICE: "qwen3-moe", "role-name": "routing"}
+DECODE = {SERVICE: "qwen3-moe", "role-name": "decode"}
+PREFILL = {SERVICE: "qwen3-moe", "role-name": "prefill"}
+OTHER = {SERVICE: "other", "role-name": "routing"}
+GATEWAY = {"kubernetes.io/metadata.name": "envoy-gateway-system"}
+
+WAYS = [
+    (ROUTING, "prefill", 8080, True),
+    (ROUTING, "decode", 8095, True),
+    (ROUTING, "decode", 8096, False),
+    (ROUTING, "decode", 36000, False),
+    (OTHER, "decode", 8080, False),
+    (DECODE, "prefill", 36005, True),
+    (PREFILL, "decode", 13389, True),
+    ({}, "routing", 8080, True),
+    (DECODE, "routing", 8081, True),
+    (PREFILL, "routing", 8081, False),
+    (OTHER, "routing", 8081, False),
+    (GATEWAY, "decode", 8080, True),
+    (GATEWAY, "decode", 36000, False),
+]
+
+
+@pytest.mark.parametrize(("source", "target", "port", "expected"), WAYS)
+def test_who_reaches_whom(source: Mapping[str, str], target: str, port: int, expected: bool) -> None:
+    assert allowed("networkPolicy: true", source, target, port) is expected
+
+
+def test_without_the_gateways_labels_on_the_roles_it_stays_outside() -> None:
+    assert not allowed("{networkPolicy: true, gateway: router}", GATEWAY, "decode", 8080)
+
+
+def test_nothing_is_restricted_unless_asked() -> None:
+    assert not [m for m in compiled().manifests if m["kind"] == "NetworkPolicy"]
+
+
+def test_the_metaserver_has_a_port_of_its_own() -> None:
+    made = compiled("{networkPolicy: true, proxy: {port: 9090}}").manifests
+    (config,) = [m["data"]["config.json"] for m in made if "config.json" in m.get("data", {})]
+    assert '"metaserverPort": 9091' in config
+    router = container(storm("{networkPolicy: true, proxy: {port: 9090}}"), "routing")
+    assert [port["containerPort"] for port in router["ports"]] == [9090, 9091]
