@@ -43,14 +43,15 @@ decode:
 def spec_text(overlay: str = "") -> str:
     """The base spec with the overlay's fields merged into it."""
     fields = yaml.safe_load(BASE)
-    text: str = yaml.safe_dump(_merge(fields, yaml.safe_load(overlay) or {}), sort_keys=False, allow_unicode=True)
+    text: str = yaml.safe_dump(merge(fields, yaml.safe_load(overlay) or {}), sort_keys=False, allow_unicode=True)
     return text
 
 
-def _merge(far: dict[str, Any], near: Mapping[str, Any]) -> dict[str, Any]:
+def merge(far: dict[str, Any], near: Mapping[str, Any]) -> dict[str, Any]:
+    """The near mapping laid over the far one, key by key."""
     for key, value in near.items():
         if isinstance(value, dict) and isinstance(far.get(key), dict):
-            far[key] = _merge(dict(far[key]), value)
+            far[key] = merge(dict(far[key]), value)
         else:
             far[key] = value
     return far
