@@ -7,6 +7,7 @@ import gc
 import os
 import sys
 from importlib import import_module
+from types import ModuleType
 
 from compiler import __version__
 from compiler.failure import Failure
@@ -16,10 +17,16 @@ VERBS = {
     "render": "compile specs into manifests",
     "validate": "check specs, write nothing",
     "profiles": "list hardware profiles, or show one",
+    "run-local": "run a rendered app on this machine",
     "completion": "print a shell completion script",
 }
 
 CLEAN, FINDINGS, USAGE = 0, 1, 2
+
+
+def command(verb: str) -> ModuleType:
+    """The module of a verb; importing it is what a command costs."""
+    return import_module(f"compiler.commands.{verb.replace('-', '_')}")
 
 
 def parser(*loaded: str) -> argparse.ArgumentParser:
@@ -31,7 +38,7 @@ def parser(*loaded: str) -> argparse.ArgumentParser:
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, text in VERBS.items():
         if name in loaded:
-            module = import_module(f"compiler.commands.{name}")
+            module = command(name)
             sub = verbs.add_parser(name, help=text, description=(module.__doc__ or "").split(": ", 1)[-1])
             module.arguments(sub)
         elif loaded:
@@ -48,7 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     verb = next((a for a in arguments if not a.startswith("-")), None)
     options = parser(*[verb] if verb in VERBS else []).parse_args(arguments)
     try:
-        code: int = import_module(f"compiler.commands.{options.verb}").run(options)
+        code: int = command(options.verb).run(options)
         sys.stdout.flush()
         return code
     except BrokenPipeError:

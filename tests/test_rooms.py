@@ -21,6 +21,7 @@ MAY_IMPORT = {
     "compiler.emit": {"compiler.digest", "compiler.finding"},
     "compiler.report": {"compiler.finding"},
     "compiler.payload": set(),
+    "compiler.local": {"compiler.digest", "compiler.failure", "compiler.load"},
     "proxy": set(),
 }
 # room → outside libraries that only it may import

@@ -1,0 +1,389 @@
+"""Runs the pods of a rendered app as processes, each on a loopback address of its own, and follows its manifests.
+
+What is played: AIBrix (which pods there are, and their replacement when one fails or its template changes), the kubelet
+(environment, ConfigMap mounts that swap a link, probes, restarts), kube-proxy (Services) and DNS. What is not: the
+scheduler, NPUs, host directories, container images; `python3` and `vllm` are this interpreter and a stand-in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from compiler.failure import Failure
+from compiler.load.document import load_document
+from compiler.local import names, vllm
+from compiler.local.pods import Pod, environment, expand, pods_of, selected, selector_problems, template_hash
+from compiler.local.services import Forwarder, ports_of
+
+ROLESET_SUFFIX = "local"
+STOP_SECONDS = 5.0
+PROBE_SECONDS = 0.25
+BACK_OFF_SECONDS = 1.0
+PATH = "/usr/local/bin:/usr/bin:/bin"
+
+Manifest = Mapping[str, Any]
+
+
+class Row(NamedTuple):
+    """A line of the table of pods."""
+
+    pod: str
+    role: str
+    address: str
+    state: str
+    starts: int
+
+
+def read_manifests(directory: Path) -> list[Manifest]:
+    """The objects that a rendered app's kustomization lists. Raises Failure when it is none."""
+    index = _read(directory / "kustomization.yaml")
+    manifests = [_read(directory / str(name)) for name in index.get("resources", ())]
+    if sum(manifest.get("kind") == "StormService" for manifest in manifests) != 1:
+        raise Failure(f"{directory} is not the rendered directory of an app: it has no StormService")
+    return manifests
+
+
+def _read(path: Path) -> Manifest:
+    try:
+        document, findings = load_document(str(path), path.read_bytes())
+    except OSError as error:
+        raise Failure(f"{path}: {error.strerror}; give the rendered directory of an app") from error
+    if document is None:
+        raise Failure(f"{path}: {findings[0].message}")
+    return document.data
+
+
+class Network:
+    """A block of loopback addresses, held by a lock socket so that runs beside each other do not mix."""
+
+    def __init__(self) -> None:
+        for block in range(64, 127):
+            self._lock = socket.socket()
+            try:
+                self._lock.bind((f"127.{block}.0.1", 47999))
+            except OSError:
+                self._lock.close()
+                continue
+            self._prefix = f"127.{block}"
+            self._pods, self._services = _addresses(self._prefix, 1), _addresses(self._prefix, 128)
+            return
+        raise Failure("no block of loopback addresses is free: end another local run")
+
+    def pod(self) -> str:
+        """The address of a new pod; none is given twice."""
+        return next(self._pods)
+
+    def service(self) -> str:
+        """The address of a new Service."""
+        return next(self._services)
+
+    def close(self) -> None:
+        """Gives the block back."""
+        self._lock.close()
+
+
+def _addresses(prefix: str, first: int) -> Iterator[str]:
+    return (f"{prefix}.{third}.{fourth}" for third in range(first, first + 127) for fourth in range(1, 255))
+
+
+class RunningPod:
+    """A pod and its process."""
+
+    def __init__(self, pod: Pod, address: str, root: Path) -> None:
+        self.pod, self.address, self.root = pod, address, root
+        self.process: asyncio.subprocess.Process | None = None
+        self.ready = False
+        self.state = "Pending"
+        self.starts = 0
+        self.deleted = False
+        self.tasks: list[asyncio.Task[None]] = []
+
+
+class LocalCluster:
+    """Everything that runs. `changed` is called after each change of what the table shows."""
+
+    def __init__(self, state: Path, changed: Callable[[], None] = lambda: None) -> None:
+        self.state = state
+        self.changed = changed
+        self.network = Network()
+        self.pods: dict[str, RunningPod] = {}
+        self.addresses: dict[str, str] = {}
+        self.manifests: list[Manifest] = []
+        self._forwarders: dict[tuple[str, int], Forwarder] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._prepare()
+
+    def _prepare(self) -> None:
+        """The programs that containers call, and the name service."""
+        programs, site = self.state / "bin", self.state / "site"
+        for directory in (programs, site, self.state / "logs", self.state / "pods"):
+            directory.mkdir(parents=True, exist_ok=True)
+        for name, command in (("python3", ""), ("vllm", f" {vllm.__file__}")):
+            program = programs / name
+            program.write_text(f'#!/bin/sh\nexec {sys.executable}{command} "$@"\n')
+            program.chmod(0o755)
+        shutil.copy(names.__file__, site / "sitecustomize.py")
+        self._write_names()
+
+    # What is asked for
+
+    async def apply(self, manifests: Sequence[Manifest]) -> list[str]:
+        """Brings pods, ConfigMaps and Services to what the manifests say; returns what is wrong with the selectors.
+
+        A role whose template hash changed gets all its pods anew, as under InPlaceUpdate; the others keep running.
+        """
+        self.manifests = list(manifests)
+        storm = self._storm
+        wanted = {pod.short: pod for pod in pods_of(storm, f"{storm['metadata']['name']}-roleset-{ROLESET_SUFFIX}")}
+        services = self._of_kind("Service")
+        for service in services:
+            self.addresses.setdefault(service["metadata"]["name"], self.network.service())
+        for running in self.pods.values():
+            self._mount(running)
+        gone = [short for short, running in self.pods.items() if wanted.get(short) != running.pod]
+        await asyncio.gather(*(self._delete(self.pods[short]) for short in gone))
+        for short, pod in wanted.items():
+            if short not in self.pods:
+                self._create(pod)
+        self.pods = {short: self.pods[short] for short in wanted}
+        await self._update_services()
+        return selector_problems(services, [running.pod for running in self.pods.values()])
+
+    async def kill(self, short: str) -> None:
+        """Kills a pod's processes as a fault would. Raises KeyError for a pod that there is not."""
+        process = self.pods[short].process
+        if process is not None and process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+
+    async def close(self) -> None:
+        """Stops every process and listener."""
+        await asyncio.gather(*(self._delete(running) for running in list(self.pods.values())))
+        await asyncio.gather(*(forwarder.close() for forwarder in self._forwarders.values()))
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.network.close()
+
+    # What is seen
+
+    @property
+    def _storm(self) -> Manifest:
+        (storm,) = self._of_kind("StormService")
+        return storm
+
+    def _of_kind(self, kind: str) -> list[Manifest]:
+        return [manifest for manifest in self.manifests if manifest["kind"] == kind]
+
+    def rows(self) -> list[Row]:
+        """The table of pods."""
+        return [
+            Row(short, running.pod.role, running.address, running.state, running.starts)
+            for short, running in self.pods.items()
+        ]
+
+    @property
+    def all_ready(self) -> bool:
+        """Whether every pod is ready."""
+        return all(running.ready for running in self.pods.values())
+
+    def url(self, service: str) -> str:
+        """Where a Service of one port is reached from this machine."""
+        (manifest,) = [m for m in self._of_kind("Service") if m["metadata"]["name"] == service]
+        return f"http://{self.addresses[service]}:{next(iter(ports_of(manifest)))}"
+
+    @property
+    def client_service(self) -> str:
+        """The Service of the routing pods."""
+        for service in self._of_kind("Service"):
+            if service["spec"]["selector"].get("role-name") == "routing":
+                return str(service["metadata"]["name"])
+        raise Failure("no Service selects the routing pods")
+
+    # Pods
+
+    def _create(self, pod: Pod, starts: int = 0) -> None:
+        address = self.network.pod()
+        running = RunningPod(pod, address, self.state / "pods" / f"{pod.name}-{address}")
+        running.starts = starts
+        self.pods[pod.short] = running
+        running.tasks = [asyncio.create_task(self._run(running)), asyncio.create_task(self._probe(running))]
+
+    async def _delete(self, running: RunningPod) -> None:
+        """Out of the Services first, then SIGTERM, then SIGKILL to whatever is left of the process group."""
+        running.deleted = True
+        await self._set(running, "Terminating", ready=False)
+        process = running.process
+        if process is not None and process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), STOP_SECONDS)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            await process.wait()
+        for task in running.tasks:
+            if task is not asyncio.current_task():
+                task.cancel()
+        if self.pods.get(running.pod.short) is running:
+            del self.pods[running.pod.short]
+        shutil.rmtree(running.root, ignore_errors=True)
+
+    async def _run(self, running: RunningPod) -> None:
+        """The life of one pod: started, restarted in place if its policy says so, else replaced."""
+        pod = running.pod
+        while True:
+            running.starts += 1
+            code = await self._start(running)
+            if running.deleted:
+                return
+            await self._set(running, f"Failed ({code})", ready=False)
+            await asyncio.sleep(BACK_OFF_SECONDS)
+            if not pod.restarts_in_place:
+                break
+        self._spawn(self._replace(running))
+
+    async def _replace(self, running: RunningPod) -> None:
+        await self._delete(running)
+        self._create(running.pod, running.starts)
+
+    def _spawn(self, work: Any) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _start(self, running: RunningPod) -> int:
+        """Runs the container once and returns its exit code."""
+        self._mount(running)
+        self._write_names()
+        pod, container = running.pod, running.pod.container
+        env = environment(pod, running.address)
+        inside = [expand(word, env) for word in (*container.get("command", ()), *container.get("args", ()))]
+        command = [self._outside(running, word) for word in inside]
+        system = {
+            "PATH": f"{self.state / 'bin'}:{PATH}", "HOME": str(running.root), "PYTHONPATH": str(self.state / "site"),
+            "PYTHONUNBUFFERED": "1", names.FILE: str(self.state / "names.json"),
+        }  # fmt: skip
+        directory = running.root / str(container.get("workingDir", "/")).lstrip("/")
+        directory.mkdir(parents=True, exist_ok=True)
+        with open(self.state / "logs" / f"{pod.short}.log", "ab") as log:
+            try:
+                running.process = await asyncio.create_subprocess_exec(
+                    *command, cwd=directory, env={**env, **system}, stdin=asyncio.subprocess.DEVNULL, stdout=log,
+                    stderr=log, start_new_session=True,
+                )  # fmt: skip
+            except OSError as error:
+                log.write(f"{command[0]}: {error.strerror}\n".encode())
+                return 127
+        await self._set(running, "Running", ready=False)
+        return await running.process.wait()
+
+    def _outside(self, running: RunningPod, word: str) -> str:
+        """A word of the command line with the container's mounts and wildcard address as this machine has them."""
+        for mount in running.pod.container.get("volumeMounts", ()):
+            path = re.escape(mount["mountPath"])
+            if (running.root / mount["mountPath"].lstrip("/")).exists():
+                word = re.sub(rf"(?<![\w/]){path}(?=/|$)", f"{running.root}{mount['mountPath']}", word)
+        return re.sub(r"(?<![\d.])0\.0\.0\.0(?![\d.])", running.address, word)
+
+    def _mount(self, running: RunningPod) -> None:
+        """ConfigMaps as files behind a link that is swapped as a whole, as the kubelet does it; empty directories."""
+        volumes = {volume["name"]: volume for volume in running.pod.spec.get("volumes", ())}
+        for mount in running.pod.container.get("volumeMounts", ()):
+            volume, target = volumes[mount["name"]], running.root / mount["mountPath"].lstrip("/")
+            if "configMap" in volume:
+                self._project(volume["configMap"]["name"], target)
+            elif "emptyDir" in volume:
+                target.mkdir(parents=True, exist_ok=True)
+
+    def _project(self, name: str, target: Path) -> None:
+        data = next((m.get("data", {}) for m in self._of_kind("ConfigMap") if m["metadata"]["name"] == name), None)
+        if data is None:
+            return  # the pod that still mounts it keeps what it has
+        version = f"..{template_hash(data)}"
+        if (target / version).exists():
+            return
+        (target / version).mkdir(parents=True)
+        for key, text in data.items():
+            (target / version / key).write_text(text, encoding="utf-8")
+        previous = os.readlink(target / "..data") if (target / "..data").is_symlink() else None
+        (target / "..data_tmp").symlink_to(version)
+        os.replace(target / "..data_tmp", target / "..data")
+        for key in data:
+            if not (target / key).is_symlink():
+                (target / key).symlink_to(f"..data/{key}")
+        if previous is not None:
+            shutil.rmtree(target / previous, ignore_errors=True)
+
+    # Probes, Services, names
+
+    async def _probe(self, running: RunningPod) -> None:
+        """Readiness by the container's own probe; a container without one is ready as long as it runs."""
+        check = running.pod.container.get("readinessProbe", {}).get("httpGet")
+        while not running.deleted:
+            await asyncio.sleep(PROBE_SECONDS)
+            if running.state not in ("Running", "Ready"):
+                continue
+            well = check is None or await _answers(running.address, check["port"], check["path"])
+            if well != running.ready and not running.deleted and running.state in ("Running", "Ready"):
+                await self._set(running, "Ready" if well else "Running", ready=well)
+
+    async def _set(self, running: RunningPod, state: str, ready: bool) -> None:
+        running.state, running.ready = state, ready
+        await self._update_services()
+        self.changed()
+
+    async def _update_services(self) -> None:
+        pods = list(self.pods.values())
+        wanted: dict[tuple[str, int], tuple[tuple[str, int], ...]] = {}
+        for service in self._of_kind("Service"):
+            name = service["metadata"]["name"]
+            chosen = {pod.name for pod in selected(service, [running.pod for running in pods])}
+            ready = [running.address for running in pods if running.ready and running.pod.name in chosen]
+            for port, target in ports_of(service).items():
+                wanted[name, port] = tuple((address, target) for address in ready)
+        for key in {*self._forwarders, *wanted}:
+            if key not in self._forwarders:
+                self._forwarders[key] = Forwarder(self.addresses[key[0]], key[1])
+            await self._forwarders[key].point_to(wanted.get(key, ()))
+        self._write_names()
+
+    def _write_names(self) -> None:
+        """The names of Services, and of pods below the headless Service that AIBrix makes, ready or not."""
+        known: dict[str, str] = {}
+        for name, address in self.addresses.items():
+            namespace = self._storm["metadata"]["namespace"]
+            for domain in ("", f".{namespace}", f".{namespace}.svc", f".{namespace}.svc.cluster.local"):
+                known[name + domain] = address
+        for running in self.pods.values():
+            known[f"{running.pod.name}.{running.pod.service}"] = running.address
+        target = self.state / "names.json"
+        fresh = target.with_suffix(".new")
+        fresh.write_text(json.dumps(known, indent=1))
+        os.replace(fresh, target)
+
+
+async def _answers(host: str, port: int, path: str) -> bool:
+    """Whether an HTTP GET is answered with 2xx or 3xx within a second, as the kubelet wants it."""
+    try:
+        async with asyncio.timeout(1):
+            reader, writer = await asyncio.open_connection(host, port)
+            try:
+                writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
+                status = (await reader.readline()).split(b" ")
+                return len(status) > 1 and status[1][:1] in (b"2", b"3")
+            finally:
+                writer.close()
+    except (OSError, TimeoutError):
+        return False
