@@ -21,13 +21,17 @@ FILE = "compiled.json"
 
 
 class Summary(NamedTuple):
-    """What other apps need to know of an app: its identity, its directory, its demand."""
+    """What others need to know of an app: its identity, its directory, its demand.
+
+    `rollout_seconds` is how long a rollout may take: its instances load the model one after the other.
+    """
 
     namespace: str
     name: str
     directory: str
     hardware: str
     npus: int
+    rollout_seconds: int
     file: str
     mark: Mark
 
@@ -76,8 +80,8 @@ def recall(state: Path) -> dict[str, Memory]:
 
 
 def _memory(entry: list[Any]) -> Memory:
-    digest, (namespace, name, directory, hardware, npus, file, mark), findings, hashes = entry
-    summary = Summary(namespace, name, directory, hardware, npus, file, Mark(*mark))
+    digest, (*facts, mark), findings, hashes = entry
+    summary = Summary._make([*facts, Mark(*mark)])
     restored = (
         Finding(rule, where, Mark(*at), message, hint, tuple(path)) for rule, where, at, message, hint, path in findings
     )

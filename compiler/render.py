@@ -61,9 +61,10 @@ def _render(
     findings += [f for memory in kept.values() for f in memory.findings] + [f for o in outcomes for f in o.findings]
     others = list(world.namesakes(summaries, chosen)) if selected else []
     findings += check_namesakes([*summaries, *others])
+    wired = {} if selected else _wired(world, summaries, findings)
     if has_errors(findings):
         return Rendered(len(chosen), in_order(findings), None)
-    wanted = {path: content for o in outcomes for path, content in (o.files or {}).items()}
+    wanted = {path: content for o in outcomes for path, content in (o.files or {}).items()} | wired
     scope = [summary.directory for summary in summaries] if selected else None
     plan = make_plan(out, wanted, same, scope)
     findings += plan.findings
@@ -75,6 +76,19 @@ def _render(
             world, outcomes, {**memories} if selected else kept, state, bool(outcomes) or len(kept) != len(memories)
         )
     return Rendered(len(chosen), in_order(findings), plan)
+
+
+def _wired(world: World, summaries: Sequence[Summary], findings: list[Finding]) -> dict[str, bytes]:
+    """The files of the GitOps wiring. It belongs to the whole tree: a render of selected specs leaves it as it is."""
+    wirings = world.wirings(summaries)
+    if not wirings:
+        return {}
+    from compiler.gitops.files import check_output, wiring_files
+    from compiler.gitops.wiring import check_wirings
+
+    findings += check_wirings(wirings, summaries)
+    findings += check_output(wirings)
+    return wiring_files(wirings)
 
 
 def _recalled(

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from compiler.finding import Finding, Mark, did_you_mean, has_errors
 from compiler.load.document import Document, load_document
@@ -16,6 +16,9 @@ from compiler.load.sources import PLATFORM_FILES, Source, Sources
 from compiler.remembered import Memory, Summary, input_digest
 from compiler.spec.layers import Layer, Layered, merge_layers
 from compiler.spec.profile import Platform, Profile, build_platform, build_profile
+
+if TYPE_CHECKING:
+    from compiler.gitops.wiring import Wiring
 
 PROFILES = Path(__file__).parent / "profiles"
 
@@ -96,6 +99,20 @@ class World:
         documents = self._platform_documents[0]
         layers = [Layer(documents[d]) for d in self.chain(directory) if d in documents]
         return build_platform(merge_layers(layers).data) if layers else Platform()
+
+    def wirings(self, summaries: Sequence[Summary]) -> list[Wiring]:
+        """The GitOps wiring that platform files ask for, each with its apps of all these."""
+        documents = self._platform_documents[0]
+        asking = [s for s in self.sources.files if s.is_platform and "gitops" in _data(documents.get(s.directory))]
+        if not asking:
+            return []
+        from compiler.gitops.wiring import Request, wirings
+
+        requests = []
+        for source in asking:
+            gitops, mark = self.platform(source.directory).gitops, documents[source.directory].locate(("gitops",))
+            requests.append(Request(source.directory, gitops, self.sources.spec_file(source), source.file, mark))
+        return wirings(requests, summaries)
 
     @cached_property
     def _shared_input(self) -> bytes:
@@ -180,7 +197,7 @@ class World:
             return None
         space = namespace if isinstance(namespace, str) else self.platform(source.directory).namespace
         file, mark = layered.locate(("name",))
-        return Summary(space, name, _directory(source, name), "", 0, file, mark)
+        return Summary(space, name, _directory(source, name), "", 0, 0, file, mark)
 
     def namesakes(self, summaries: Sequence[Summary], selected: Sequence[Source]) -> Iterator[Summary]:
         """The identities of unselected apps that may collide with one of the summaries.
@@ -241,10 +258,15 @@ def apply_rules(app: Any, platform: Platform, layered: Layered) -> Iterator[Find
             yield Finding(rule.id, file, mark, message, violation.hint, violation.path)
 
 
+def _data(document: Document | None) -> Mapping[str, Any]:
+    return document.data if document else {}
+
+
 def _summary(app: Any, source: Source, layered: Layered) -> Summary:
     file, mark = layered.locate(("name",))
     npus = sum(role.npus * role.pod_group_size * role.replicas for role in app.serving_roles)
-    return Summary(app.namespace, app.name, _directory(source, app.name), app.profile.name, npus, file, mark)
+    seconds = sum(role.replicas for role in app.serving_roles) * app.engine.startup_seconds
+    return Summary(app.namespace, app.name, _directory(source, app.name), app.profile.name, npus, seconds, file, mark)
 
 
 def _directory(source: Source, name: str) -> str:

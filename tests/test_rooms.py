@@ -20,6 +20,9 @@ MAY_IMPORT = {
     "compiler.passes": {"compiler.spec"},
     "compiler.emit": {"compiler.digest", "compiler.finding"},
     "compiler.report": {"compiler.finding"},
+    "compiler.gitops": {
+        "compiler.emit", "compiler.finding", "compiler.passes.edit", "compiler.remembered", "compiler.spec",
+    },
     "compiler.payload": set(),
     "compiler.local": {"compiler.digest", "compiler.failure", "compiler.load"},
     "proxy": set(),

@@ -31,6 +31,11 @@ SCHEMAS = {
     ("policy/v1", "PodDisruptionBudget"): "poddisruptionbudget.json",
     ("networking.k8s.io/v1", "NetworkPolicy"): "networkpolicy.json",
     ("kustomize.config.k8s.io/v1beta1", "Kustomization"): "kustomization.json",
+    ("argoproj.io/v1alpha1", "AppProject"): "argocd-appproject.json",
+    ("argoproj.io/v1alpha1", "Application"): "argocd-application.json",
+    ("argoproj.io/v1alpha1", "ApplicationSet"): "argocd-applicationset.json",
+    ("source.toolkit.fluxcd.io/v1", "GitRepository"): "flux-gitrepository.json",
+    ("kustomize.toolkit.fluxcd.io/v1", "Kustomization"): "flux-kustomization.json",
 }
 MAP_KEYS = "x-kubernetes-list-map-keys"
 """Items of a list with these fields in common are the same item; the API server refuses the second one."""

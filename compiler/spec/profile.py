@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from compiler.spec import limits
 
@@ -28,6 +28,34 @@ class Profile:
     memory_gib: int | None
 
 
+class ArgoCD(NamedTuple):
+    """Where Argo CD finds the rendered tree, and whose the Applications are."""
+
+    repo_url: str
+    project: str
+    revision: str = "main"
+    path: str = "rendered"
+    namespace: str = "argocd"
+    server: str = "https://kubernetes.default.svc"
+
+
+class Flux(NamedTuple):
+    """Where Flux finds the rendered tree."""
+
+    repo_url: str
+    revision: str = "main"
+    path: str = "rendered"
+    namespace: str = "flux-system"
+    secret: str | None = None
+
+
+class Gitops(NamedTuple):
+    """The engines that are to be wired; usually one."""
+
+    argocd: ArgoCD | None = None
+    flux: Flux | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Platform:
     """Facts of one cluster as the platform files above an app tell them, the nearest file first."""
@@ -37,6 +65,7 @@ class Platform:
     namespace: str = "default"
     super_pod_size: int = limits.SUPER_POD_NODES
     inventory: Mapping[str, int] = field(default_factory=dict)
+    gitops: Gitops = field(default_factory=Gitops)
 
     @property
     def labels_nodes(self) -> bool:
@@ -71,4 +100,14 @@ def build_platform(data: Mapping[str, Any]) -> Platform:
         namespace=data.get("namespace", default.namespace),
         super_pod_size=data.get("superPodSize", default.super_pod_size),
         inventory={name: entry["nodes"] for name, entry in data.get("inventory", {}).items()},
+        gitops=_gitops(data.get("gitops", {})),
     )
+
+
+def _gitops(data: Mapping[str, Any]) -> Gitops:
+    argocd, flux = data.get("argocd"), data.get("flux")
+    return Gitops(ArgoCD(**_renamed(argocd)) if argocd else None, Flux(**_renamed(flux)) if flux else None)
+
+
+def _renamed(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {"repo_url" if key == "repoURL" else key: value for key, value in fields.items()}

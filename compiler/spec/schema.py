@@ -19,6 +19,8 @@ LABEL_KEY = r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}
 LABEL_VALUE = r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?"
 FLAG = r"[a-z0-9]+(-[a-z0-9]+)*"
 DNS_SUBDOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+REPOSITORY_PATH = r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*"
+REVISION = r"[A-Za-z0-9][A-Za-z0-9._/-]*"
 DATE = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 
 
@@ -237,6 +239,36 @@ SECTIONS: dict[str, Schema] = {
     "proxy": PROXY,
 }
 
+_CHECKOUT: Schema = {
+    "revision": _field("string", "Branch that is synced; default: main.", regex=REVISION),
+    "path": _field(
+        "string", "Directory of the rendered tree in the repository; default: rendered.", regex=REPOSITORY_PATH
+    ),
+}
+GITOPS: Schema = {
+    "argocd": _field("dict", "Wiring for Argo CD.", schema={
+        "repoURL": _field(
+            "string", "Git repository, as Argo CD clones it.", required=True,
+            regex=r"(https?|ssh)://[^\s]+|[^\s@/]+@[^\s:]+:[^\s]+",
+        ),
+        **_CHECKOUT,
+        "project": _field(
+            "string", "AppProject of the apps, written by stormc; not Argo CD's own, default.", required=True,
+            regex=f"(?!default$){limits.NAMESPACE_PATTERN}", maxlength=limits.LABEL_BYTES,
+        ),
+        "namespace": _field("string", "Namespace of Argo CD; default: argocd.", regex=limits.NAMESPACE_PATTERN),
+        "server": _field("string", "API server that the apps run on; default: Argo CD's own.", regex=r"https://[^\s]+"),
+    }),
+    "flux": _field("dict", "Wiring for Flux.", schema={
+        "repoURL": _field(
+            "string", "Git repository, as Flux clones it.", required=True, regex=r"(https?|ssh)://[^\s]+"
+        ),
+        **_CHECKOUT,
+        "namespace": _field("string", "Namespace of Flux; default: flux-system.", regex=limits.NAMESPACE_PATTERN),
+        "secret": _field("string", "Secret with the repository's credentials.", regex=DNS_SUBDOMAIN, maxlength=253),
+    }),
+}  # fmt: skip
+
 PLATFORM: Schema = {
     "apiVersion": _field("string", "Version of the spec format.", required=True, allowed=[limits.SPEC_VERSION]),
     "kind": _field("string", "What this file describes.", required=True, allowed=["Platform"]),
@@ -255,6 +287,7 @@ PLATFORM: Schema = {
         }},
     ),
     "defaults": _field("dict", "App fields for the apps below this directory."),
+    "gitops": _field("dict", "Wiring by which an engine syncs the apps below this directory.", schema=GITOPS),
 }  # fmt: skip
 NOT_IN_DEFAULTS = ("apiVersion", "kind", "name", "overrides")
 

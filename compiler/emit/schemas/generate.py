@@ -299,6 +299,118 @@ KUSTOMIZATION: dict[str, Schema] = {
     )
 }
 
+NAME_MAX = 253
+DURATION: Schema = {"type": "string", "pattern": rf"^([0-9]+(\.[0-9]+)?(ms|s|m|h))+{END}"}
+FILLED_STRING: Schema = {"type": "string", "minLength": 1}
+
+
+def _of_engine(kind: str, api_version: str, spec: Schema) -> Schema:
+    fields = {"apiVersion": _const(api_version), "kind": _const(kind), "spec": spec}
+    return _closed({**fields, "metadata": _meta(DNS_SUBDOMAIN, NAME_MAX)}, ("apiVersion", "kind", "metadata", "spec"))
+
+
+# Source: argo-cd manifests/crds/{application,applicationset,appproject}-crd.yaml, of which the wiring needs a part;
+# options and their values are in docs/user-guide/sync-options.md.
+ARGOCD = "argoproj.io/v1alpha1"
+SYNC_POLICY = _closed(
+    {
+        "automated": _closed({"prune": TRUE, "selfHeal": TRUE}),
+        "syncOptions": _list({"type": "string", "pattern": rf"^(ServerSideApply|FailOnSharedResource)=true{END}"}),
+        "retry": _closed(
+            {
+                "limit": INTEGER,
+                "backoff": _closed({"duration": DURATION, "factor": POSITIVE, "maxDuration": DURATION}),
+            }
+        ),
+    }
+)
+DESTINATION = _closed({"server": FILLED_STRING, "namespace": {"type": "string", "pattern": DNS_LABEL}}, ("server",))
+APPLICATION_SPEC = _closed(
+    {
+        "project": FILLED_STRING,
+        "source": _closed(
+            {"repoURL": FILLED_STRING, "targetRevision": FILLED_STRING, "path": FILLED_STRING}, ("repoURL", "path")
+        ),
+        "destination": DESTINATION,
+        "syncPolicy": SYNC_POLICY,
+    },
+    ("project", "source", "destination"),
+)
+GROUP_KIND = _closed({"group": STRING, "kind": FILLED_STRING}, ("group", "kind"))
+GIT_GENERATOR = _closed(
+    {
+        "repoURL": FILLED_STRING,
+        "revision": FILLED_STRING,
+        "directories": _list(_closed({"path": FILLED_STRING, "exclude": TRUE}, ("path",)), minItems=1),
+    },
+    ("repoURL", "revision", "directories"),
+)
+TEMPLATE = _closed(
+    {
+        "metadata": _closed({"name": FILLED_STRING, "labels": LABELS, "annotations": ANNOTATIONS}, ("name",)),
+        "spec": APPLICATION_SPEC,
+    },
+    ("metadata", "spec"),
+)
+WIRING_OF_ARGOCD: dict[str, Schema] = {
+    "AppProject": _of_engine("AppProject", ARGOCD, _closed(
+        {
+            "description": {"type": "string", "maxLength": 255},
+            "sourceRepos": _list(FILLED_STRING, minItems=1),
+            "destinations": _list(DESTINATION, minItems=1),
+            "namespaceResourceWhitelist": _list(GROUP_KIND, minItems=1),
+        },
+    )),
+    "Application": _of_engine("Application", ARGOCD, APPLICATION_SPEC),
+    "ApplicationSet": _of_engine("ApplicationSet", ARGOCD, _closed(
+        {
+            "goTemplate": TRUE,
+            "goTemplateOptions": _list(_const("missingkey=error")),
+            "generators": _list(_closed({"git": GIT_GENERATOR}, ("git",)), minItems=1),
+            "syncPolicy": _closed({"preserveResourcesOnDeletion": TRUE}),
+            "template": TEMPLATE,
+        },
+        ("generators", "template"),
+    )),
+}  # fmt: skip
+
+# Source: fluxcd source-controller config/crd/bases/source.toolkit.fluxcd.io_gitrepositories.yaml and
+# kustomize-controller config/crd/bases/kustomize.toolkit.fluxcd.io_kustomizations.yaml, in part.
+LOCAL_NAME = _closed({"name": FILLED_STRING}, ("name",))
+HEALTH_CHECK = {"apiVersion": FILLED_STRING, "kind": FILLED_STRING}
+WIRING_OF_FLUX: dict[str, Schema] = {
+    "GitRepository": _of_engine("GitRepository", "source.toolkit.fluxcd.io/v1", _closed(
+        {
+            "interval": DURATION,
+            "url": {"type": "string", "pattern": "^(http|https|ssh)://"},
+            "ref": _closed({"branch": FILLED_STRING}),
+            "secretRef": LOCAL_NAME,
+        },
+        ("interval", "url"),
+    )),
+    "Kustomization": _of_engine("Kustomization", "kustomize.toolkit.fluxcd.io/v1", _closed(
+        {
+            "interval": DURATION,
+            "retryInterval": DURATION,
+            "timeout": DURATION,
+            "path": {"type": "string", "pattern": "^\\./"},
+            "prune": BOOLEAN,
+            "deletionPolicy": {"type": "string", "enum": ["MirrorPrune", "Delete", "WaitForTermination", "Orphan"]},
+            "sourceRef": _closed({"kind": _const("GitRepository"), "name": FILLED_STRING}, ("kind", "name")),
+            "healthChecks": _list(
+                _closed({**HEALTH_CHECK, "name": FILLED_STRING, "namespace": FILLED_STRING}, ("kind", "name"))
+            ),
+            "healthCheckExprs": _list(
+                _closed(
+                    {**HEALTH_CHECK, "current": FILLED_STRING, "failed": FILLED_STRING, "inProgress": FILLED_STRING},
+                    ("apiVersion", "kind", "current"),
+                )
+            ),
+        },
+        ("interval", "prune", "sourceRef"),
+    )),
+}  # fmt: skip
+
 
 def _definitions() -> dict[str, Schema]:
     """What kubernetes-validate carries, by the last part of the name; no two of ours share one."""
@@ -419,6 +531,8 @@ def generated() -> dict[str, str]:
             for kind in ("PodDisruptionBudget", "NetworkPolicy")
         },
         "kustomization.json": _document("Kustomization", KUSTOMIZATION),
+        **{f"argocd-{kind.lower()}.json": _document(kind, WIRING_OF_ARGOCD) for kind in WIRING_OF_ARGOCD},
+        **{f"flux-{kind.lower()}.json": _document(kind, WIRING_OF_FLUX) for kind in WIRING_OF_FLUX},
     }
     return {name: _text(document) for name, document in documents.items()}
 

@@ -1,0 +1,45 @@
+"""The files of all wirings, checked like everything else that is rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from compiler.emit.layout import layout
+from compiler.emit.schema_check import check_manifest
+from compiler.finding import Finding
+from compiler.gitops import argocd, flux
+from compiler.gitops.wiring import Manifest, Wiring, joined
+
+
+def wiring_files(made: Sequence[Wiring]) -> dict[str, bytes]:
+    """The files of the wirings by their path below the rendered tree."""
+    return {
+        f"{directory}/{name}": text.encode()
+        for wiring in made
+        for directory, manifests in wiring_directories(wiring)
+        for name, text in layout(manifests, wiring.request.spec_file).items()
+    }
+
+
+def wiring_directories(wiring: Wiring) -> Iterator[tuple[str, list[Manifest]]]:
+    """The directories of a wiring, below the rendered tree, with the manifests of each."""
+    settings = wiring.request.gitops
+    if settings.argocd:
+        root = joined(wiring.root, "argocd")
+        yield root, argocd.entry(wiring, settings.argocd)
+        yield joined(root, argocd.SYNCED), argocd.synced(wiring, settings.argocd)
+    if settings.flux:
+        root = joined(wiring.root, "flux")
+        yield root, flux.entry(wiring, settings.flux)
+        yield joined(root, flux.SYNCED), flux.synced(wiring, settings.flux)
+
+
+def check_output(made: Sequence[Wiring]) -> Iterator[Finding]:
+    """What an engine's CRD would refuse of the wirings."""
+    for wiring in made:
+        request = wiring.request
+        for _, manifests in wiring_directories(wiring):
+            for manifest in manifests:
+                for problem in check_manifest(manifest):
+                    where = f"{manifest['kind']} {manifest['metadata']['name']}"
+                    yield Finding("E501", request.file, request.mark, f"{where}: {problem.message}", path=("gitops",))
