@@ -1,0 +1,107 @@
+"""Lua and CEL of the same rows, run as the engines run them, on the same status objects."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import celpy
+import pytest
+import yaml
+from celpy.adapter import json_to_cel
+from celpy.evaluation import CELEvalError
+from hypothesis import given
+from hypothesis import strategies as st
+from lupa import lua51
+
+from compiler.gitops.health import ROLE_SET, STORM_SERVICE, Health, cel, lua
+
+RECORDED: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "statuses.yaml").read_text(encoding="utf-8"))
+KINDS = {health.kind: health for health in (STORM_SERVICE, ROLE_SET)}
+NO_LIBRARY = ("string", "math", "io", "os", "debug", "coroutine", "package", "require", "dofile", "loadfile")
+
+
+def in_argocd(health: Health, live: dict[str, Any]) -> tuple[str, str]:
+    """Status and message as Argo CD gets them: Lua 5.1 with base and table only (argo-cd util/lua/lua.go)."""
+    runtime = lua51.LuaRuntime(unpack_returned_tuples=True)
+    for name in NO_LIBRARY:
+        runtime.globals()[name] = None
+    runtime.globals().obj = runtime.table_from(live, recursive=True)
+    answer = runtime.execute(lua(health))
+    assert set(answer) == {"status", "message"}
+    return answer["status"], answer["message"]
+
+
+def in_flux(health: Health, live: dict[str, Any]) -> str:
+    """The answer as fluxcd/pkg runtime/cel/status_evaluator.go finds it; an expression that fails is asked again."""
+    observed = live.get("status", {}).get("observedGeneration")
+    if observed is not None and observed != live["metadata"]["generation"]:
+        return "inProgress"
+    return next((answer for answer in ("failed", "current") if holds(cel(health, answer), live)), "inProgress")
+
+
+def holds(expression: str, live: dict[str, Any]) -> bool:
+    environment = celpy.Environment()
+    program = environment.program(environment.compile(expression))
+    try:
+        return bool(program.evaluate({key: json_to_cel(value) for key, value in live.items()}))
+    except CELEvalError:
+        return False
+
+
+@pytest.mark.parametrize("case", RECORDED, ids=lambda case: case["name"])
+def test_both_engines_tell_the_truth(case: dict[str, Any]) -> None:
+    health = KINDS[case["kind"]]
+    assert in_argocd(health, case["object"]) == tuple(case["argocd"])
+    assert in_flux(health, case["object"]) == case["flux"]
+
+
+def test_every_answer_of_the_rows_is_among_the_recorded_ones() -> None:
+    for health in KINDS.values():
+        told = {(case["argocd"][0], case["flux"]) for case in RECORDED if case["kind"] == health.kind}
+        assert told == {(row.argocd, row.flux) for row in health.rows}
+    assert sum(case["kind"] == "StormService" for case in RECORDED) >= 12
+
+
+def test_flux_needs_no_help_of_its_own_generation_check() -> None:
+    for case in RECORDED:
+        if "generation before" in case["name"]:
+            for answer in ("failed", "current"):
+                assert not holds(cel(STORM_SERVICE, answer), case["object"]), case["name"]
+
+
+condition = st.fixed_dictionaries({
+    "type": st.sampled_from(["Ready", "Progressing", "ReplicaFailure"]), "status": st.sampled_from(["True", "False"]),
+})  # fmt: skip
+revision = st.sampled_from(["a", "b"])
+status = st.fixed_dictionaries({}, optional={
+    "observedGeneration": st.integers(1, 2),
+    "readyReplicas": st.integers(0, 2),
+    "currentRevision": revision,
+    "updateRevision": revision,
+    "conditions": st.lists(condition, max_size=2),
+})  # fmt: skip
+live = st.fixed_dictionaries(
+    {
+        "metadata": st.fixed_dictionaries({"generation": st.integers(1, 2)}),
+        "spec": st.fixed_dictionaries({"replicas": st.integers(0, 2)}, optional={"paused": st.booleans()}),
+    },
+    optional={"status": status},
+)
+TOGETHER = {("Healthy", "current"), ("Degraded", "failed"), ("Progressing", "inProgress"), ("Suspended", "current"),
+            ("Suspended", "inProgress")}  # fmt: skip
+
+
+@given(live)
+def test_the_engines_agree_on_any_status(found: dict[str, Any]) -> None:
+    argocd, flux = in_argocd(STORM_SERVICE, found)[0], in_flux(STORM_SERVICE, found)
+    assert (argocd, flux) in TOGETHER
+
+
+@given(live)
+def test_healthy_means_ready_in_this_generation_and_revision(found: dict[str, Any]) -> None:
+    told = found.get("status", {})
+    if in_argocd(STORM_SERVICE, found)[0] == "Healthy":
+        assert told["observedGeneration"] == found["metadata"]["generation"]
+        assert told.get("currentRevision") == told.get("updateRevision")
+        assert {"type": "Ready", "status": "True"} in told["conditions"]
