@@ -16,15 +16,21 @@ from compiler.load.sources import Source, Sources, read_sources
 from compiler.remembered import Memory, Summary, recall, remember
 from compiler.world import Outcome, World, check_namesakes, compile_all, memory_of
 
+STORM_SERVICE_FILE = "stormservice-"
+
 Progress = Callable[[int, int], None]
 
 
 class Rendered(NamedTuple):
-    """The result of a render: findings, and what changed or would change; no plan where errors forbid one."""
+    """The result of a render: findings, and what changed or would change; no plan where errors forbid one.
+
+    `departures` are lines for people about services that leave the rendered tree.
+    """
 
     apps: int
     findings: list[Finding]
     plan: Plan | None
+    departures: tuple[str, ...] = ()
 
 
 class Validated(NamedTuple):
@@ -70,25 +76,37 @@ def _render(
     findings += plan.findings
     if has_errors(findings):
         return Rendered(len(chosen), in_order(findings), None)
+    left = _departures(world, out, plan)
     if state is not None:
         carry_out(out, plan, state)
         _remember(
             world, outcomes, {**memories} if selected else kept, state, bool(outcomes) or len(kept) != len(memories)
         )
-    return Rendered(len(chosen), in_order(findings), plan)
+    return Rendered(len(chosen), in_order(findings), plan, tuple(left))
 
 
 def _wired(world: World, summaries: Sequence[Summary], findings: list[Finding]) -> dict[str, bytes]:
     """The files of the GitOps wiring. It belongs to the whole tree: a render of selected specs leaves it as it is."""
-    wirings = world.wirings(summaries)
-    if not wirings:
+    if not world.wiring_requests:
         return {}
     from compiler.gitops.files import check_output, wiring_files
-    from compiler.gitops.wiring import check_wirings
+    from compiler.gitops.wiring import check_wirings, wirings
 
-    findings += check_wirings(wirings, summaries)
-    findings += check_output(wirings)
-    return wiring_files(wirings)
+    made = wirings(world.wiring_requests, summaries)
+    findings += check_wirings(made, summaries)
+    findings += check_output(made)
+    return wiring_files(made)
+
+
+def _departures(world: World, out: Path, plan: Plan) -> list[str]:
+    """Warnings of services that leave the tree, which an engine may take for an order to delete them."""
+    changed = [*plan.removals, *plan.writes]
+    if not any(f"/{STORM_SERVICE_FILE}" in path and (out / path).exists() for path in changed):
+        return []
+    from compiler.gitops.prune import departures, warnings
+
+    before = {path: content for path in changed if (content := on_disk(out, path)) is not None}
+    return list(warnings(departures(before, plan.writes), world.wiring_requests))
 
 
 def _recalled(

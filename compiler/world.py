@@ -18,7 +18,7 @@ from compiler.spec.layers import Layer, Layered, merge_layers
 from compiler.spec.profile import Platform, Profile, build_platform, build_profile
 
 if TYPE_CHECKING:
-    from compiler.gitops.wiring import Wiring
+    from compiler.gitops.wiring import Request
 
 PROFILES = Path(__file__).parent / "profiles"
 
@@ -100,19 +100,20 @@ class World:
         layers = [Layer(documents[d]) for d in self.chain(directory) if d in documents]
         return build_platform(merge_layers(layers).data) if layers else Platform()
 
-    def wirings(self, summaries: Sequence[Summary]) -> list[Wiring]:
-        """The GitOps wiring that platform files ask for, each with its apps of all these."""
+    @cached_property
+    def wiring_requests(self) -> list[Request]:
+        """The platform files that ask for GitOps wiring."""
         documents = self._platform_documents[0]
         asking = [s for s in self.sources.files if s.is_platform and "gitops" in _data(documents.get(s.directory))]
         if not asking:
             return []
-        from compiler.gitops.wiring import Request, wirings
+        from compiler.gitops.wiring import Request
 
         requests = []
         for source in asking:
             gitops, mark = self.platform(source.directory).gitops, documents[source.directory].locate(("gitops",))
             requests.append(Request(source.directory, gitops, self.sources.spec_file(source), source.file, mark))
-        return wirings(requests, summaries)
+        return requests
 
     @cached_property
     def _shared_input(self) -> bytes:

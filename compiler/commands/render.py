@@ -40,6 +40,8 @@ def run(options: argparse.Namespace) -> int:
             print(f"{kind} {options.out / path}")
         for path in plan.removals:
             print(f"remove {options.out / path}")
+    for line in result.departures:
+        print(line, file=sys.stdout if options.check else sys.stderr)
     seconds = time.perf_counter() - start
     verb = ("to write", "to remove") if options.check else ("written", "removed")
     print(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from compiler.emit.canonical import emit_yaml
 
@@ -20,6 +21,40 @@ def is_generated(text: bytes) -> bool:
     """Whether a file carries our header, and may therefore be replaced or removed."""
     first = text.split(b"\n", 1)[0] + b"\n"
     return first.startswith(HEADER.encode()) and first.endswith(_HEADER_END.encode())
+
+
+class Identity(NamedTuple):
+    """Which object a rendered file holds, and the spec that it comes from."""
+
+    kind: str
+    namespace: str
+    name: str
+    spec_file: str
+
+    @property
+    def object(self) -> tuple[str, str, str]:
+        """What tells two objects of a cluster apart."""
+        return self[:3]
+
+    @property
+    def label(self) -> str:
+        """The object as people name it."""
+        return f"{self.namespace}/{self.name}"
+
+
+_IDENTITY = re.compile(
+    re.escape(HEADER) + r"(?P<spec>.*); do not edit.*\napiVersion: .*\nkind: (?P<kind>.*)\nmetadata:\n"
+    r"  name: (?P<name>.*)\n  namespace: (?P<namespace>.*)\n"
+)
+
+
+def identity(text: bytes) -> Identity | None:
+    """The object of a rendered file, from its first lines; None for a kustomization and for what is not ours."""
+    match = _IDENTITY.match(text[:2048].decode("utf-8", "replace"))
+    if match is None:
+        return None
+    kind, namespace, name = (match[group].strip("\"'") for group in ("kind", "namespace", "name"))
+    return Identity(kind, namespace, name, match["spec"])
 
 
 def layout(manifests: Sequence[Mapping[str, Any]], spec_file: str) -> dict[str, str]:

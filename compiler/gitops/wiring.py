@@ -65,14 +65,19 @@ def unit_name(path: str) -> str:
 
 def wirings(requests: Sequence[Request], apps: Sequence[Summary]) -> list[Wiring]:
     """The wiring of each request, in order of directory: every app belongs to the nearest one above it."""
-    by_directory = {request.directory: request for request in requests}
-    claimed: dict[str, list[Summary]] = {directory: [] for directory in sorted(by_directory)}
+    claimed: dict[Request, list[Summary]] = {request: [] for request in sorted(requests, key=lambda r: r.directory)}
     branches = frozenset(branch for app in apps for branch in _above(app.directory))
     for app in sorted(apps, key=lambda app: app.directory):
-        owner = next((branch for branch in _above(app.directory) if branch in claimed), None)
+        owner = nearest(requests, app.directory)
         if owner is not None:
             claimed[owner].append(app)
-    return [Wiring(by_directory[d], tuple(owned), branches) for d, owned in claimed.items() if owned]
+    return [Wiring(request, tuple(owned), branches) for request, owned in claimed.items() if owned]
+
+
+def nearest(requests: Sequence[Request], directory: str) -> Request | None:
+    """The request whose wiring an app directory belongs to."""
+    by_directory = {request.directory: request for request in requests}
+    return next((by_directory[above] for above in _above(directory) if above in by_directory), None)
 
 
 def _above(directory: str) -> Iterator[str]:
