@@ -85,7 +85,7 @@ def _walk(root: str, below: str, findings: list[Finding], shown: str) -> Iterato
             continue
         if entry.is_dir(follow_symlinks=False):
             yield from _walk(root, path, findings, shown)
-        elif entry.is_symlink() and entry.is_dir():
+        elif entry.is_symlink() and os.path.isdir(entry.path):
             message = "a symbolic link to a directory is not followed"
             findings.append(Finding("E109", f"{shown}/{path}", START, message, "move the specs here"))
         elif entry.name.endswith(_SUFFIXES):
