@@ -16,6 +16,7 @@ from compiler.failure import Failure
 VERBS = {
     "render": "compile specs into manifests",
     "validate": "check specs, write nothing",
+    "promote": "copy an app's tunable fields from one directory of specs to another",
     "profiles": "list hardware profiles, or show one",
     "run-local": "run a rendered app on this machine",
     "completion": "print a shell completion script",

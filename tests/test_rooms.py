@@ -29,7 +29,7 @@ MAY_IMPORT = {
 }
 # room → outside libraries that only it may import
 LIBRARIES = {
-    "ruamel": {"compiler.load", "compiler.render"},
+    "ruamel": {"compiler.load", "compiler.render", "compiler.gitops.promotion"},
     "_ruamel_yaml": {"compiler.load"},
     "cerberus": {"compiler.spec"},
     "jsonschema": {"compiler.emit"},
