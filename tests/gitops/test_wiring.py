@@ -20,7 +20,7 @@ from compiler.gitops.wiring import Request, Wiring, check_wirings, unit_name, wi
 from compiler.passes.edit import API_VERSIONS
 from compiler.remembered import Summary
 from compiler.render import render
-from compiler.spec.profile import ArgoCD, Flux, Gitops
+from compiler.spec.profile import ArgoCD, Flux, Gitops, Platform
 from tests.samples import compiled, findings, spec_text
 
 URL = "https://git.example.com/platform/inference.git"
@@ -269,6 +269,24 @@ def test_without_gitops_no_byte_tells_of_engines() -> None:
     assert wired(["a3/one"], []) == []
 
 
+def test_the_guards_are_on_the_objects_and_in_no_pod_template() -> None:
+    platform = Platform(gitops=Gitops(ArgoCD(URL, "inference"), Flux(URL)))
+    for bare, guarded in zip(compiled().manifests, compiled(platform=platform).manifests, strict=True):
+        added = guarded["metadata"].get("annotations", {}).items() - bare["metadata"].get("annotations", {}).items()
+        assert dict(added) == GUARDS.get(guarded["kind"], {})
+        assert {**guarded, "metadata": None} == {**bare, "metadata": None}
+        assert guarded["metadata"]["labels"] == bare["metadata"]["labels"]
+
+
+VERBATIM = {"kustomize.toolkit.fluxcd.io/substitute": "disabled"}
+GUARDS = {
+    "ConfigMap": VERBATIM,
+    "StormService": {
+        **VERBATIM,
+        "kustomize.toolkit.fluxcd.io/prune": "disabled",
+        "argocd.argoproj.io/sync-options": "Prune=confirm,Delete=confirm",
+    },
+}
 LIMIT_OF_ETCD = 1_500_000
 """Bytes of one object (etcd --max-request-bytes, 1.5 MiB)."""
 
