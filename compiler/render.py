@@ -6,7 +6,7 @@ import gc
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from compiler.digest import digest
 from compiler.emit.write import STATE, Plan, carry_out, locked, make_plan, on_disk
@@ -15,6 +15,9 @@ from compiler.finding import Finding, has_errors, in_order
 from compiler.load.sources import Source, Sources, read_sources
 from compiler.remembered import Memory, Summary, recall, remember
 from compiler.world import Outcome, World, check_namesakes, compile_all, memory_of
+
+if TYPE_CHECKING:
+    from compiler.gitops.wiring import Wiring
 
 STORM_SERVICE_FILE = "stormservice-"
 
@@ -67,7 +70,7 @@ def _render(
     findings += [f for memory in kept.values() for f in memory.findings] + [f for o in outcomes for f in o.findings]
     others = list(world.namesakes(summaries, chosen)) if selected else []
     findings += check_namesakes([*summaries, *others])
-    wired = {} if selected else _wired(world, summaries, findings)
+    wired = {} if selected else _wired(world, out, summaries, findings)
     if has_errors(findings):
         return Rendered(len(chosen), in_order(findings), None)
     wanted = {path: content for o in outcomes for path, content in (o.files or {}).items()} | wired
@@ -85,17 +88,32 @@ def _render(
     return Rendered(len(chosen), in_order(findings), plan, tuple(left))
 
 
-def _wired(world: World, summaries: Sequence[Summary], findings: list[Finding]) -> dict[str, bytes]:
-    """The files of the GitOps wiring. It belongs to the whole tree: a render of selected specs leaves it as it is."""
-    if not world.wiring_requests:
+def _wired(world: World, out: Path, summaries: Sequence[Summary], findings: list[Finding]) -> dict[str, bytes]:
+    """The files of the GitOps wiring. It belongs to the whole tree: a render of selected specs leaves it as it is.
+
+    What is on disk already was checked against the engines' schemas when it was written.
+    """
+    made = _wirings(world, summaries, findings)
+    if not made:
         return {}
-    from compiler.gitops.files import check_output, wiring_files
+    from compiler.gitops.files import wiring_files
+
+    files = wiring_files(made)
+    if any(on_disk(out, path) != content for path, content in files.items()):
+        from compiler.gitops.schemas import check_output
+
+        findings += check_output(made)
+    return files
+
+
+def _wirings(world: World, summaries: Sequence[Summary], findings: list[Finding]) -> list[Wiring]:
+    if not world.wiring_requests:
+        return []
     from compiler.gitops.wiring import check_wirings, wirings
 
     made = wirings(world.wiring_requests, summaries)
     findings += check_wirings(made, summaries)
-    findings += check_output(made)
-    return wiring_files(made)
+    return made
 
 
 def _departures(world: World, out: Path, plan: Plan) -> list[str]:
@@ -164,6 +182,8 @@ def validate(
         others = list(world.namesakes(summaries, chosen)) if selected else []
         findings = [*world.shared_findings, *(f for o in outcomes for f in o.findings)]
         findings += check_namesakes([*summaries, *others])
+        if not selected:
+            _wirings(world, summaries, findings)
         return Validated(len(chosen), in_order(findings))
 
 

@@ -63,7 +63,7 @@ def _object(kind: str, name: str, settings: ArgoCD, spec: Manifest, **more: Mani
 
 def _application(wiring: Wiring, settings: ArgoCD) -> Manifest:
     """It prunes nothing, so an accident with the wiring takes no Application away."""
-    return _object("Application", f"{settings.project}-wiring", settings, {
+    return _object("Application", wiring.request.application, settings, {
         "project": "default",
         "source": {
             "repoURL": settings.repo_url,

@@ -1,12 +1,10 @@
-"""The files of all wirings, checked like everything else that is rendered."""
+"""The files of all wirings."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from compiler.emit.layout import layout
-from compiler.emit.schema_check import check_manifest
-from compiler.finding import Finding
 from compiler.gitops import argocd, flux
 from compiler.gitops.wiring import Manifest, Wiring, joined
 
@@ -32,14 +30,3 @@ def wiring_directories(wiring: Wiring) -> Iterator[tuple[str, list[Manifest]]]:
         root = joined(wiring.root, "flux")
         yield root, flux.entry(wiring, settings.flux)
         yield joined(root, flux.SYNCED), flux.synced(wiring, settings.flux)
-
-
-def check_output(made: Sequence[Wiring]) -> Iterator[Finding]:
-    """What an engine's CRD would refuse of the wirings."""
-    for wiring in made:
-        request = wiring.request
-        for _, manifests in wiring_directories(wiring):
-            for manifest in manifests:
-                for problem in check_manifest(manifest):
-                    where = f"{manifest['kind']} {manifest['metadata']['name']}"
-                    yield Finding("E501", request.file, request.mark, f"{where}: {problem.message}", path=("gitops",))

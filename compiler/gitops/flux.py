@@ -37,7 +37,7 @@ HEALTH_EXPRESSIONS = {
 
 def entry(wiring: Wiring, settings: Flux) -> list[Manifest]:
     """What people apply once."""
-    name = _name(wiring)
+    name = wiring.request.kustomization
     repository = {
         "interval": FETCH_INTERVAL,
         "url": settings.repo_url,
@@ -66,10 +66,6 @@ def timeout(app: Summary) -> str:
     return f"{ceil(app.rollout_seconds / 60) + MARGIN_MINUTES}m"
 
 
-def _name(wiring: Wiring) -> str:
-    return unit_name(joined("stormc", wiring.directory))
-
-
 def _kustomization(wiring: Wiring, settings: Flux, name: str, path: str, more: Manifest) -> Manifest:
     spec = {
         "interval": INTERVAL,
@@ -77,7 +73,7 @@ def _kustomization(wiring: Wiring, settings: Flux, name: str, path: str, more: M
         "path": f"./{joined(settings.path, path)}",
         "prune": True,
         "deletionPolicy": "Orphan",
-        "sourceRef": {"kind": "GitRepository", "name": _name(wiring)},
+        "sourceRef": {"kind": "GitRepository", "name": wiring.request.kustomization},
         **more,
     }
     return _object(API_VERSION, "Kustomization", name, settings, spec)

@@ -30,6 +30,22 @@ class Request(NamedTuple):
     file: str
     mark: Mark
 
+    @property
+    def application(self) -> str:
+        """The name of Argo CD's Application that syncs the wiring."""
+        return f"{self.gitops.argocd.project}-wiring" if self.gitops.argocd else ""
+
+    @property
+    def kustomization(self) -> str:
+        """The name of Flux's GitRepository and of the Kustomization that syncs the wiring."""
+        return unit_name(joined("stormc", self.directory))
+
+    @property
+    def entries(self) -> list[str]:
+        """The names that no unit of an app may have."""
+        names = ((self.gitops.argocd, self.application), (self.gitops.flux, self.kustomization))
+        return [name for engine, name in names if engine]
+
 
 class Wiring(NamedTuple):
     """A request, the apps below it that no nearer request claims, and all directories of the tree that hold others."""
@@ -93,9 +109,13 @@ def check_wirings(made: Sequence[Wiring], summaries: Iterable[Summary]) -> Itera
         if DIRECTORY in summary.directory.split("/"):
             message = f"renders into {summary.directory}/, but {DIRECTORY} is where the wiring of engines goes"
             yield Finding("E304", summary.file, summary.mark, message, "choose another directory")
+    yield from _check_projects([wiring.request for wiring in made])
+    yield from _check_units(made)
+
+
+def _check_projects(requests: Sequence[Request]) -> Iterator[Finding]:
     owners: dict[tuple[str, str], Request] = {}
-    for request, apps, _ in made:
-        yield from _check_units(apps)
+    for request in requests:
         argocd = request.gitops.argocd
         first = owners.setdefault((argocd.namespace, argocd.project), request) if argocd else request
         if argocd and first is not request:
@@ -105,12 +125,13 @@ def check_wirings(made: Sequence[Wiring], summaries: Iterable[Summary]) -> Itera
             yield Finding("E305", request.file, request.mark, message, hint, path)
 
 
-def _check_units(apps: Sequence[Summary]) -> Iterator[Finding]:
-    names = {app: unit_name(app.directory) for app in apps}
+def _check_units(made: Sequence[Wiring]) -> Iterator[Finding]:
+    names = {app: unit_name(app.directory) for wiring in made for app in wiring.apps}
     taken = Counter(names.values())
+    taken.update(name for wiring in made for name in wiring.request.entries)
     for app, name in names.items():
         if taken[name] > 1:
-            message = f"another directory becomes the unit {name} of the engines too"
+            message = f"the engines know another unit of the name {name}, which this app's directory becomes"
             yield Finding("E306", app.file, app.mark, message, "rename the app or one of its directories")
         if len(name) > LABEL_BYTES:
             message = f"unit {name} of the engines has {len(name)} characters, the limit is {LABEL_BYTES}"

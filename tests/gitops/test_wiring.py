@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 
 from compiler.emit.schema_check import check_manifest
 from compiler.finding import START
-from compiler.gitops.files import check_output, wiring_files
+from compiler.gitops.files import wiring_files
 from compiler.gitops.flux import timeout
+from compiler.gitops.schemas import check_output
 from compiler.gitops.wiring import Request, Wiring, check_wirings, unit_name, wirings
 from compiler.passes.edit import API_VERSIONS
 from compiler.remembered import Summary
@@ -189,6 +190,10 @@ def test_units_are_named_by_directory(directory: str, name: str) -> None:
 MISTAKES = [
     (["_gitops/one"], ["", "a3"], "E304"),
     (["a/b-c", "a-b/c"], [""], "E306"),
+    (["a/b-c", "a-b/c"], ["a", "a-b"], "E306"),
+    (["project-0-wiring"], [""], "E306"),
+    (["stormc"], [""], "E306"),
+    (["stormc/a3", "a3/one"], ["", "a3"], "E306"),
     (["x" * 40 + "/" + "y" * 23], [""], "E306"),
 ]
 
@@ -276,6 +281,12 @@ def test_the_guards_are_on_the_objects_and_in_no_pod_template() -> None:
         assert dict(added) == GUARDS.get(guarded["kind"], {})
         assert {**guarded, "metadata": None} == {**bare, "metadata": None}
         assert guarded["metadata"]["labels"] == bare["metadata"]["labels"]
+
+
+def test_flux_substitutes_nothing_in_what_looks_like_a_variable() -> None:
+    for manifest in compiled(platform=Platform(gitops=Gitops(flux=Flux(URL)))).manifests:
+        if "${" in str(manifest):
+            assert manifest["metadata"]["annotations"].items() >= VERBATIM.items()
 
 
 VERBATIM = {"kustomize.toolkit.fluxcd.io/substitute": "disabled"}
