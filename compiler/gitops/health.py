@@ -109,6 +109,9 @@ local function condition(kind, status)
   end
   return nil
 end
+local function count(...)
+  return tostring(at(...) or 0)
+end
 """
 
 
@@ -147,7 +150,7 @@ def _lua_part(part: str | Count | Condition) -> str:
         case str():
             return json.dumps(part)
         case Count(field):
-            return f"tostring({_lua_field(field)} or 0)"
+            return f"count({', '.join(map(json.dumps, field))})"
         case Condition():
             return f'({_lua_test(part)}.message or "")'
 

@@ -24,6 +24,7 @@ from compiler.render import render
 from compiler.spec.profile import ArgoCD, Flux, Gitops, Platform
 from tests.samples import compiled, findings, spec_text
 
+ROOT = Path(__file__).parent.parent.parent
 URL = "https://git.example.com/platform/inference.git"
 REQUEST = f"""
 gitops:
@@ -106,6 +107,14 @@ def test_each_application_set_selects_its_apps_and_nothing_else(apps: list[str],
     for wiring, application_set in zip(made, objects(made, "ApplicationSet"), strict=True):
         wanted = {f"{path}/{app.directory}" for app in wiring.apps}
         assert selected(application_set, directories_of(made, apps, path)) == wanted
+
+
+def test_the_committed_application_set_selects_the_committed_apps() -> None:
+    rendered = ROOT / "rendered"
+    apps = {str(path.parent.relative_to(ROOT)) for path in rendered.rglob("stormservice-*.yaml")}
+    (path,) = rendered.rglob("applicationset-*.yaml")
+    everything = {str(found.relative_to(ROOT)) for found in rendered.rglob("*") if found.is_dir()}
+    assert selected(yaml.safe_load(path.read_text()), {*everything, "rendered", "specs/a3"}) == apps
 
 
 names = st.sampled_from(["a", "b", "c"])
