@@ -19,7 +19,7 @@ MAY_IMPORT = {
     "compiler.rules": {"compiler.finding", "compiler.spec"},
     "compiler.passes": {"compiler.spec"},
     "compiler.emit": {"compiler.digest", "compiler.finding"},
-    "compiler.report": {"compiler.finding"},
+    "compiler.report": {"compiler.digest", "compiler.finding", "compiler.rules"},
     "compiler.gitops": {
         "compiler.emit", "compiler.finding", "compiler.passes.edit", "compiler.remembered", "compiler.spec",
     },

@@ -18,13 +18,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Promotes and prints the diff; 0 when all is well, 1 with errors or, under --dry-run, with a difference."""
+    from compiler.commands.findings import print_findings
     from compiler.finding import has_errors
     from compiler.promote import promote, write
-    from compiler.report.text import count, lines
+    from compiler.report.text import count
 
     promotion = promote(options.specs, options.origin, options.destination, options.app)
-    for line in lines(promotion.findings):
-        print(line, file=sys.stderr)
+    print_findings(promotion.findings, 1, "text", sys.stderr)
     sys.stdout.write(promotion.diff)
     if has_errors(promotion.findings):
         print(f"{count(promotion.findings)}; nothing was written", file=sys.stderr)

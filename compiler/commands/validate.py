@@ -10,24 +10,27 @@ from pathlib import Path
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the verb."""
+    from compiler.commands.findings import add_format
+
     parser.add_argument("path", nargs="*", type=Path, metavar="SPEC|DIR", help="check only these (default: all)")
     parser.add_argument("--specs", type=Path, default=Path("specs"), metavar="DIR", help="where the specs are (specs)")
     parser.add_argument(
         "--crd", type=Path, metavar="FILE", help="check the output against this CustomResourceDefinition too"
     )
+    add_format(parser)
     parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes to use")
 
 
 def run(options: argparse.Namespace) -> int:
     """Validates and prints; 0 without errors, 1 with some."""
+    from compiler.commands.findings import print_findings
     from compiler.commands.progress import Progress
     from compiler.finding import has_errors
     from compiler.render import validate
-    from compiler.report.text import count, lines
+    from compiler.report.text import count
 
     with Progress("checking") as progress:
         result = validate(options.specs, options.path, max(1, options.jobs), progress, options.crd)
-    for line in lines(result.findings):
-        print(line)
+    print_findings(result.findings, result.apps, options.format, sys.stdout)
     print(f"{result.apps} app{'' if result.apps == 1 else 's'}: {count(result.findings)}", file=sys.stderr)
     return 1 if has_errors(result.findings) else 0
