@@ -77,8 +77,8 @@ def rewritten(text: str, wanted: list[Change]) -> str:
 
 def _change(node: CommentedMap, path: Path, value: object) -> None:
     key, rest = path[0], path[1:]
-    if value is ABSENT and not rest:
-        _remove(node, key)
+    if value is ABSENT and (not rest or (len(rest) == 1 and list(node[key]) == [rest[0]])):
+        _remove(node, key)  # with its last field a mapping goes too: an empty one means the same
     elif rest and isinstance(node.get(key), CommentedMap):
         _change(node[key], rest, value)
     else:

@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from compiler.__main__ import main
 from compiler.gitops.promotion import ABSENT, TUNABLE, Change, rewritten
+from compiler.load.document import load_document
 from compiler.spec import schema
 from tests.samples import spec_text
 
@@ -195,6 +198,7 @@ EDITS = [
     (Change(("c", "z"), "on"), "# beside y\n", "# beside y\n  z: on\n"),
     (Change(("d", "i"), [1]), "h: 2}", "h: 2, i: [1]}"),
     (Change(("d", "g"), ABSENT), "{g: 1, h: 2}", "{h: 2}"),
+    (Change(("c", "x"), ABSENT), "  x: 1\n", ""),
     (Change(("e", "f", "g"), 1), "h: 2}\n", "h: 2}\ne:\n  f:\n    g: 1\n"),
 ]
 
@@ -202,6 +206,30 @@ EDITS = [
 @pytest.mark.parametrize(("change", "old", "new"), EDITS, ids=lambda value: str(value)[:20])
 def test_an_edit_touches_its_own_lines(change: Change, old: str, new: str) -> None:
     assert rewritten(TEXT, [change]) == TEXT.replace(old, new)
+
+
+fields = st.sampled_from([("a",), ("b",), ("c", "x"), ("c", "y"), ("c", "z"), ("d", "g"), ("d", "i"), ("e", "f")])
+values = st.one_of(
+    st.integers(0, 9),
+    st.sampled_from(["on", "10", "1e3", "x: y", "# no", ""]),
+    st.lists(st.booleans(), max_size=2),
+    st.dictionaries(st.sampled_from("pq"), st.text("ab", max_size=2)),
+)
+
+
+@given(st.dictionaries(fields, values, max_size=4))
+def test_any_values_arrive_as_they_are_and_no_comment_is_lost(wanted: dict[tuple[str, ...], object]) -> None:
+    expected = yaml.safe_load(TEXT)
+    for path, value in wanted.items():
+        parent = expected
+        for step in path[:-1]:
+            parent = parent.setdefault(step, {})
+        parent[path[-1]] = value
+    text = rewritten(TEXT, [Change(path, value) for path, value in wanted.items()])
+    document, findings = load_document("x.yaml", text.encode())
+    assert document is not None and document.data == expected, findings
+    for comment in ("# above b", "# above y", "# above d", "# end"):
+        assert comment in text
 
 
 def test_tunable_fields_are_fields() -> None:
