@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from compiler.digest import digest
 from compiler.emit.write import STATE, Plan, carry_out, locked, make_plan, on_disk
 from compiler.failure import Failure
-from compiler.finding import Finding, has_errors, in_order
+from compiler.finding import Finding, Severity, has_errors, in_order
 from compiler.load.sources import Source, Sources, read_sources
 from compiler.remembered import Memory, Summary, recall, remember
 from compiler.world import Outcome, World, check_namesakes, compile_all, memory_of
@@ -71,6 +71,7 @@ def _render(
     others = list(world.namesakes(summaries, chosen)) if selected else []
     findings += check_namesakes([*summaries, *others])
     wired = {} if selected else _wired(world, out, summaries, findings)
+    findings = _suppressed(findings, sources, chosen, bool(selected))
     if has_errors(findings):
         return Rendered(len(chosen), in_order(findings), None)
     wanted = {path: content for o in outcomes for path, content in (o.files or {}).items()} | wired
@@ -86,6 +87,24 @@ def _render(
             world, outcomes, {**memories} if selected else kept, state, bool(outcomes) or len(kept) != len(memories)
         )
     return Rendered(len(chosen), in_order(findings), plan, tuple(left))
+
+
+def _suppressed(findings: list[Finding], sources: Sources, chosen: Sequence[Source], partly: bool) -> list[Finding]:
+    """The findings as the comments of the specs leave them.
+
+    A comment may be unused because an error kept the rules from running: that is no finding yet.
+    """
+    from compiler.suppress import commented, suppressed
+
+    marked = commented(sources.files)
+    if not marked:
+        return findings
+    from compiler.rules import RULES
+
+    wrong = {finding.file for finding in findings if finding.severity == Severity.ERROR}
+    shared = [] if partly or wrong else [s.file for s in sources.files if s.is_platform]
+    complete = {source.file for source in chosen if source.file not in wrong}.union(shared)
+    return suppressed(findings, marked, complete, {rule.id for rule in RULES})
 
 
 def _wired(world: World, out: Path, summaries: Sequence[Summary], findings: list[Finding]) -> dict[str, bytes]:
@@ -184,6 +203,7 @@ def validate(
         findings += check_namesakes([*summaries, *others])
         if not selected:
             _wirings(world, summaries, findings)
+        findings = _suppressed(findings, sources, chosen, bool(selected))
         return Validated(len(chosen), in_order(findings))
 
 
