@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -185,25 +185,31 @@ def _remember(
 
 
 def validate(
-    specs: Path, selected: Sequence[Path], jobs: int, progress: Progress, crd: Path | None = None
+    specs: Path,
+    selected: Sequence[Path],
+    jobs: int,
+    progress: Progress,
+    crd: Path | None = None,
+    changed: Collection[str] | None = None,
 ) -> Validated:
     """The findings of all specs, or of the selected files and directories. Nothing is written.
 
-    With a CRD the manifests are checked
-    against it too. Raises Failure as `render` does.
+    With `changed`, paths below the specs directory, only the apps that a change of these files touches are looked at.
+    With a CRD the manifests are checked against it too. Raises Failure as `render` does.
     """
     with _without_collector():
         sources = read_sources(specs)
         world = World(sources, load_crd(crd) if crd else None)
-        chosen = select(sources, world, specs, selected)
+        chosen = select(sources, world, specs, selected) if changed is None else world.affected(changed)
+        partly = bool(selected) or changed is not None
         outcomes = compile_all(world, chosen, False, jobs, progress)
         summaries: list[Summary] = [o.summary for o in outcomes if o.summary]
-        others = list(world.namesakes(summaries, chosen)) if selected else []
+        others = list(world.namesakes(summaries, chosen)) if partly else []
         findings = [*world.shared_findings, *(f for o in outcomes for f in o.findings)]
         findings += check_namesakes([*summaries, *others])
-        if not selected:
+        if not partly:
             _wirings(world, summaries, findings)
-        findings = _suppressed(findings, sources, chosen, bool(selected))
+        findings = _suppressed(findings, sources, chosen, partly)
         return Validated(len(chosen), in_order(findings))
 
 
@@ -224,11 +230,13 @@ def load_crd(path: Path) -> Mapping[str, Any]:
 def select(sources: Sources, world: World, specs: Path, selected: Sequence[Path]) -> list[Source]:
     """The apps that paths on the command line name: files, or directories with all apps below them.
 
-    A platform file stands for the apps below its directory. No path at all means every app. Raises Failure.
+    A platform file stands for the apps below its directory, a profile for all apps. No path at all means
+    every app. Raises Failure.
     """
     if not selected:
         return list(world.apps)
     root = os.path.realpath(specs)
+    readable = {source.path for source in sources.files}
     unreadable = {finding.file for finding in sources.findings}
     chosen: dict[str, Source] = {}
     for path in selected:
@@ -236,20 +244,15 @@ def select(sources: Sources, world: World, specs: Path, selected: Sequence[Path]
         below = "" if below == "." or os.path.realpath(path) == root else below.replace(os.sep, "/")
         if below.startswith("../"):
             raise Failure(f"{path} is not below {specs}")
-        if not below or path.is_dir() or _is_platform(below):
-            directory = "" if not below else below.rpartition("/")[0] if _is_platform(below) else below
-            inside = f"{directory}/" if directory else ""
+        if not below or path.is_dir():
+            inside = f"{below}/" if below else ""
             found = [source for source in world.apps if source.path.startswith(inside)]
         else:
-            found = [source for source in world.apps if source.path == below]
-            if not found and f"{specs}/{below}" not in unreadable:
+            found = world.affected({below})
+            if not found and below not in readable and f"{specs}/{below}" not in unreadable:
                 raise Failure(f"{path} is no spec" if path.exists() else f"{path} does not exist")
         chosen.update((source.path, source) for source in found)
     return [chosen[path] for path in sorted(chosen)]
-
-
-def _is_platform(below: str) -> bool:
-    return below.rpartition("/")[2] in ("platform.yaml", "platform.yml")
 
 
 class _without_collector:

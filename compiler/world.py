@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from compiler.finding import Finding, Mark, did_you_mean, has_errors
 from compiler.load.document import Document, load_document
 from compiler.load.payload import read_payload
-from compiler.load.sources import PLATFORM_FILES, Source, Sources
+from compiler.load.sources import SUFFIXES, Source, Sources
 from compiler.remembered import Memory, Summary, input_digest
 from compiler.spec.layers import Layer, Layered, merge_layers
 from compiler.spec.profile import Platform, Profile, build_platform, build_profile
@@ -90,9 +90,7 @@ class World:
 
     def chain(self, directory: str) -> list[str]:
         """The directories with a platform file from the top down to `directory`."""
-        steps = directory.split("/") if directory else []
-        above = ["", *("/".join(steps[: n + 1]) for n in range(len(steps)))]
-        return [d for d in above if d in self._platform_documents[0] or d in self._broken_platforms]
+        return [d for d in above(directory) if d in self._platform_documents[0] or d in self._broken_platforms]
 
     def platform(self, directory: str) -> Platform:
         """The platform of a directory: the files above it merged, the nearest winning key by key."""
@@ -187,6 +185,17 @@ class World:
         own = self.own_profiles[0].get(name)
         return own or builtin_profile(name)
 
+    def affected(self, paths: Collection[str]) -> list[Source]:
+        """The apps that a change of these files touches: a platform file's are those below it, a profile's are all.
+
+        The files need not exist any more.
+        """
+        changed = [Source(path, path, b"") for path in paths if path.endswith(SUFFIXES)]
+        if any(source.is_profile for source in changed):
+            return list(self.apps)
+        platforms = {source.directory for source in changed if source.is_platform}
+        return [s for s in self.apps if s.path in paths or not platforms.isdisjoint(above(s.directory))]
+
     def identity(self, source: Source) -> Summary | None:
         """Who an app is, without checking it: enough to see whether another one has the same name."""
         document, _ = load_document(source.file, source.raw)
@@ -216,6 +225,12 @@ class World:
                 identity = self.identity(source)
                 if identity is not None:
                     yield identity
+
+
+def above(directory: str) -> list[str]:
+    """The directory and those it lies in, from the top of the specs directory, which is empty, down."""
+    steps = directory.split("/") if directory else []
+    return ["", *("/".join(steps[: n + 1]) for n in range(len(steps)))]
 
 
 _builtin: dict[str, Profile | None] = {}
@@ -369,8 +384,3 @@ def memory_of(world: World, outcome: Outcome, hashes: Mapping[str, str]) -> Memo
     if outcome.summary is None or has_errors(outcome.findings):
         return None
     return Memory(world.digest(outcome.source), outcome.summary, outcome.findings, hashes)
-
-
-def is_platform_file(path: str) -> bool:
-    """Whether a path names a platform file."""
-    return path.rpartition("/")[2] in PLATFORM_FILES

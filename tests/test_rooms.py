@@ -23,6 +23,7 @@ MAY_IMPORT = {
     "compiler.gitops": {
         "compiler.emit", "compiler.finding", "compiler.passes.edit", "compiler.remembered", "compiler.spec",
     },
+    "compiler.history": {"compiler.failure"},
     "compiler.payload": set(),
     "compiler.local": {"compiler.digest", "compiler.failure", "compiler.load"},
     "proxy": set(),

@@ -14,7 +14,7 @@ from compiler.load.document import MAX_BYTES
 
 PLATFORM_FILES = ("platform.yaml", "platform.yml")
 PROFILES = "profiles"
-_SUFFIXES = (".yaml", ".yml")
+SUFFIXES = (".yaml", ".yml")
 
 
 class Source(NamedTuple):
@@ -88,7 +88,7 @@ def _walk(root: str, below: str, findings: list[Finding], shown: str) -> Iterato
         elif entry.is_symlink() and os.path.isdir(entry.path):
             message = "a symbolic link to a directory is not followed"
             findings.append(Finding("E109", f"{shown}/{path}", START, message, "move the specs here"))
-        elif entry.name.endswith(_SUFFIXES):
+        elif entry.name.endswith(SUFFIXES):
             yield path
 
 

@@ -1,0 +1,1 @@
+"""The Git repository around a specs directory. The only room that knows of Git."""
