@@ -27,6 +27,7 @@ bench: $(VENV)/.development ## measure speed as ratios in one run
 
 golden: $(VENV)/.development ## refresh everything that is generated and committed
 	@$(BIN)/python -m compiler.emit.schemas.generate
+	@$(BIN)/python -m compiler.spec.json_schema
 	@$(BIN)/python -m tests.golden.refresh
 	@$(BIN)/stormc render
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 from compiler.finding import Finding, Path, did_you_mean, dotted, shown
 from compiler.spec import limits, quantity, schema
@@ -21,7 +21,7 @@ if not _LOADED:
     sys.modules["importlib.metadata"] = ModuleType("importlib.metadata")
     sys.modules["importlib.metadata"].version = str  # type: ignore[attr-defined]
 try:
-    from cerberus import Validator, errors
+    from cerberus import TypeDefinition, Validator, errors
     from cerberus.schema import DefinitionSchema
 finally:
     if not _LOADED:
@@ -42,7 +42,15 @@ _TABLES: dict[str, schema.Schema] = {
 
 
 class SpecValidator(Validator):  # type: ignore[misc]
-    """Cerberus with whole-string patterns (its own `$` lets a trailing newline through) and computed defaults."""
+    """Cerberus with whole-string patterns (its own `$` lets a trailing newline through) and computed defaults.
+
+    Its own integers include true and false.
+    """
+
+    types_mapping: ClassVar[Mapping[str, Any]] = {
+        **Validator.types_mapping,
+        "integer": TypeDefinition("integer", (int,), (bool,)),
+    }
 
     def _validate_regex(self, pattern: str, field: str, value: object) -> None:
         """{'type': 'string'}"""
