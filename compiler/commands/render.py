@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
         for path in plan.removals:
             print(f"remove {options.out / path}", file=told)
     for line in result.departures:
-        print(line, file=sys.stdout if options.check else sys.stderr)
+        print(line, file=told if options.check else sys.stderr)
     seconds = time.perf_counter() - start
     verb = ("to write", "to remove") if options.check else ("written", "removed")
     print(
@@ -55,6 +55,6 @@ def run(options: argparse.Namespace) -> int:
         file=sys.stderr if options.check else told,
     )
     if options.check and not plan.is_empty:
-        print(f"{options.out} is not what {options.specs} renders to; run: make render", file=sys.stderr)
+        print(f"{options.out} is not what {options.specs} renders to; run: make render, or stormc render", file=sys.stderr)
         return 1
     return 0
