@@ -14,6 +14,7 @@ from compiler.failure import Failure
 
 # The modules of compiler/commands and what --help says of them.
 VERBS = {
+    "init": "write a first valid spec",
     "render": "compile specs into manifests",
     "validate": "check specs, write nothing",
     "promote": "copy an app's tunable fields from one directory of specs to another",

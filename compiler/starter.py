@@ -1,0 +1,33 @@
+"""The first spec of an app: valid on its hardware, short, with comments for what comes next."""
+
+from __future__ import annotations
+
+from compiler.spec.profile import Profile
+
+IMAGE = "vllm-ascend:v0.12.0rc1"
+
+_SPEC = """\
+apiVersion: stormc.dev/v1
+kind: App
+name: {name}
+{namespace}model:
+  name: {name}  # what clients send as `model`
+  path: {path}  # the weights inside the pod
+image: {image}
+hardware: {hardware}
+prefill:  # one pod on one node: dataParallel × tensorParallel = its {npus} NPUs
+  dataParallel: {ranks}
+  tensorParallel: {parallel}
+decode:  # larger instances: podGroupSize pods share the ranks
+  dataParallel: {npus}
+"""
+
+
+def starter(name: str, profile: Profile, namespace: str | None, model_path: str | None, image: str | None) -> str:
+    """The text of a spec whose prefill and decode instances take one whole node of the profile each."""
+    parallel = min(8, profile.npus)
+    return _SPEC.format(
+        name=name, namespace=f"namespace: {namespace}\n" if namespace else "", path=model_path or f"/mnt/models/{name}",
+        image=image or IMAGE, hardware=profile.name, npus=profile.npus, ranks=profile.npus // parallel,
+        parallel=parallel,
+    )  # fmt: skip
