@@ -71,7 +71,8 @@ def main(argv: list[str] | None = None) -> int:
         print(f"stormc: {failure}", file=sys.stderr)
         return USAGE
     except OSError as error:
-        print(f"stormc: {error.filename}: {error.strerror}", file=sys.stderr)
+        where = f"{error.filename}: " if error.filename else ""  # a full disk names no file
+        print(f"stormc: {where}{error.strerror}", file=sys.stderr)
         return USAGE
 
 

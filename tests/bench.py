@@ -35,6 +35,7 @@ ONE_CHANGED_MOST = 3.0
 GROWTH_MOST = 1.1
 """10,000 apps at most 11 times 1,000 apps: per tenfold size the cost per app may grow by a tenth."""
 VALIDATE_MOST = 10.0
+HOOK_MOST = 12.0
 HELP_MILLISECONDS_MOST = 60.0
 MEGABYTES_MOST = 250.0
 
@@ -249,13 +250,14 @@ def measure(directory: Path, apps: int, rounds: int, large: int) -> Iterator[Row
 
 def starts(one: Path, many: Path, apps: int, rounds: int) -> Iterator[Row]:
     """The rows of what people wait for at a prompt; interleaved, so that a busy moment touches all of them."""
-    bare, shown, small, large = [], [], [], []
+    bare, shown, small, large, stale = [], [], [], [], []
     spec = f"specs/{spec_path(apps // 2)}"
     for _ in range(rounds):
         bare.append(run(BARE, one).seconds)
         shown.append(run([*STORMC, "--help"], one).seconds)
         small.append(run([*STORMC, "validate", f"specs/{spec_path(0)}"], one).seconds)
         large.append(run([*STORMC, "validate", spec], many).seconds)
+        stale.append(run([*STORMC, "render", "--check", spec], many).seconds)
     base = statistics.median(bare)
     yield Row("B: bare interpreter start", f"{base * 1000:.1f} ms")
     value = statistics.median(small)
@@ -264,6 +266,8 @@ def starts(one: Path, many: Path, apps: int, rounds: int) -> Iterator[Row]:
     yield Row(
         f"validate one spec of {apps} apps", f"{value * 1000:.0f} ms", value / base, "× B", VALIDATE_MOST
     )  # fmt: skip
+    value = statistics.median(stale)
+    yield Row(f"hook: render --check, 1 of {apps} apps", f"{value * 1000:.0f} ms", value / base, "× B", HOOK_MOST)
     value = statistics.median(shown)
     over = (value - base) * 1000
     yield Row("--help", f"{value * 1000:.0f} ms", over, "ms over B", HELP_MILLISECONDS_MOST)
