@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
+
+from compiler.failure import Failure
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +15,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints a table of all profiles, or the file of one; 1 for a name that is none."""
+    """Prints a table of all profiles, or the file of one. Raises Failure for a name that is none."""
     from compiler.catalogue import profile_files, profile_table
     from compiler.finding import did_you_mean
 
@@ -24,7 +25,6 @@ def run(options: argparse.Namespace) -> int:
         return 0
     files = profile_files(options.specs)
     if options.name not in files:
-        print(f"no profile {options.name}; {did_you_mean(options.name, files)}".rstrip("; "), file=sys.stderr)
-        return 1
+        raise Failure(f"no profile {options.name}; {did_you_mean(options.name, files)}".rstrip("; "))
     print(files[options.name].read_text(encoding="utf-8"), end="")
     return 0

@@ -1,0 +1,260 @@
+"""The command as people meet it: exit codes, help, pipes, Ctrl-C, terminals, completion, and never a traceback."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import pty
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from compiler import __version__
+from compiler.__main__ import VERBS, main
+from compiler.commands.completion import bash, fish, zsh
+from compiler.commands.progress import Progress
+from tests.samples import BASE, spec_text
+
+ROOT = Path(__file__).parent.parent
+STORMC = [sys.executable, "-m", "compiler"]
+ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A directory with one good and one bad set of specs."""
+    for path, text in (("specs/a.yaml", spec_text("name: a")), ("bad/a.yaml", spec_text("name: a\nprot: 1"))):
+        (tmp_path / path).parent.mkdir()
+        (tmp_path / path).write_text(text)
+    return tmp_path
+
+
+def stormc(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*STORMC, *words], cwd=root, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+
+
+CODES: list[tuple[str, int]] = [
+    ("render", 0),
+    ("render --check", 1),
+    ("render --specs bad", 1),
+    ("render --specs none", 2),
+    ("render specs/none.yaml", 2),
+    ("render --jobs many", 2),
+    ("validate", 0),
+    ("validate --specs bad", 1),
+    ("validate --specs none", 2),
+    ("validate --crd specs/a.yaml", 2),
+    ("validate --base main", 2),
+    ("profiles", 0),
+    ("profiles atlas-800i-a2", 0),
+    ("profiles none", 2),
+    ("completion bash", 0),
+    ("completion tcsh", 2),
+    ("run-local none", 2),
+    ("", 2),
+    ("rendr", 2),
+    ("--none", 2),
+]
+
+
+@pytest.mark.parametrize(("words", "code"), CODES, ids=[words or "nothing" for words, _ in CODES])
+def test_exit_codes(root: Path, words: str, code: int) -> None:
+    done = stormc(root, *words.split())
+    assert done.returncode == code, done.stderr
+    assert "Traceback" not in done.stderr
+    assert code != 2 or (done.stdout == "" and done.stderr)
+
+
+def test_the_version(root: Path) -> None:
+    done = stormc(root, "--version")
+    assert (done.returncode, done.stdout) == (0, f"stormc {__version__}\n")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help(verb: str) -> None:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), pytest.raises(SystemExit) as end:
+        main([verb, "--help"])
+    assert end.value.code == 0
+    assert out.getvalue().startswith(f"usage: stormc {verb} ")
+
+
+def test_help_names_every_verb(root: Path) -> None:
+    listed = stormc(root, "--help").stdout
+    assert all(re.search(rf"^ +{verb}\s+\S", listed, re.M) for verb in VERBS)
+
+
+def test_an_unknown_verb_is_told_which_there_are(root: Path) -> None:
+    said = stormc(root, "rendr").stderr
+    assert "'rendr'" in said and all(verb in said for verb in VERBS)
+
+
+def test_render_ends_with_one_line(root: Path) -> None:
+    line = r"1 app: (\d+) files written, (\d+) unchanged, (\d+) removed, \d+\.\d\d s\n"
+    first, second = (re.fullmatch(line, stormc(root, "render").stdout) for _ in range(2))
+    assert first and second
+    assert int(first[1]) > 5 and first.group(2, 3) == ("0", "0")
+    assert second.group(1, 2, 3) == ("0", first[1], "0")
+
+
+def test_a_reader_that_leaves_is_no_error(root: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    with os.fdopen(writing) as pipe:
+        done = subprocess.run([*STORMC, "profiles"], cwd=root, env=ENVIRONMENT, stdout=pipe, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_ctrl_c_is_one_line(root: Path) -> None:
+    os.mkfifo(root / "crd.yaml")
+    child = subprocess.Popen(
+        [*STORMC, "validate", "--crd", "crd.yaml"], cwd=root, env=ENVIRONMENT, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    )  # fmt: skip
+    with open(root / "crd.yaml", "w"):  # returns when the command has opened it, and waits for its content
+        child.send_signal(signal.SIGINT)
+        out, said = child.communicate(timeout=60)
+    assert (child.returncode, out, said) == (2, "", "interrupted\n")
+
+
+def test_progress_shows_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("compiler.commands.progress.AFTER_SECONDS", 0.0)
+    with Progress("rendering") as progress:
+        progress(1, 2)
+    assert capsys.readouterr().err == ""
+    leader, follower = pty.openpty()
+    with os.fdopen(follower, "w") as terminal:
+        monkeypatch.setattr("sys.stderr", terminal)
+        with Progress("rendering") as progress:
+            progress(1, 2)
+            progress(2, 2)  # too soon after the first to be shown
+        shown = os.read(leader, 1000)
+    os.close(leader)
+    assert shown == b"\r\x1b[Krendering 1/2\r\x1b[K"
+
+
+def test_a_short_command_shows_no_progress_on_a_terminal(root: Path) -> None:
+    leader, follower = pty.openpty()
+    done = subprocess.run([*STORMC, "render"], cwd=root, env=ENVIRONMENT, stderr=follower, stdout=subprocess.DEVNULL)
+    written = select.select([leader], [], [], 0)[0]
+    os.close(follower)
+    os.close(leader)
+    assert (done.returncode, written) == (0, [])
+
+
+def completed(words: str) -> list[str]:
+    """What bash offers for the last word of a command line."""
+    line = words.split(" ")
+    script = f"{bash()}\nCOMP_WORDS=({' '.join(w or repr('') for w in line)}); COMP_CWORD={len(line) - 1}; _stormc\n"
+    done = subprocess.run(
+        ["bash", "--norc", "-c", script + 'printf "%s\\n" "${COMPREPLY[@]}"'], cwd=ROOT, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("line", "some"),
+    [
+        ("stormc ", {*VERBS, "--help", "--version"}),
+        ("stormc ren", {"render"}),
+        ("stormc render --c", {"--check"}),
+        ("stormc validate --cha", {"--changed"}),
+        ("stormc validate REA", {"README.md"}),
+        ("stormc profiles atlas-800i-", {"atlas-800i-a2", "atlas-800i-a3", "atlas-800i-a3-sp"}),
+        ("stormc completion ", {"bash", "zsh", "fish"}),
+    ],
+)
+def test_bash_completes(line: str, some: set[str]) -> None:
+    assert set(completed(line)) == some
+
+
+def test_every_shell_is_offered_every_verb() -> None:
+    for script in (bash(), zsh(), fish()):
+        assert all(re.search(rf"\b{verb}\b", script) for verb in VERBS)
+
+
+@pytest.mark.parametrize("shell", [shell for shell in ("bash", "zsh", "fish") if shutil.which(shell)])
+def test_installed_shells_accept_their_script(shell: str, root: Path) -> None:
+    script = stormc(root, "completion", shell).stdout
+    done = subprocess.run([shell, "-n"], input=script, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+LINES = BASE.splitlines(keepends=True)
+INSERTS = [
+    "：",
+    "\t",
+    " ",
+    ":",
+    "-",
+    "&a ",
+    "*a",
+    "!!x ",
+    "0",
+    "-1",
+    "1e3",
+    "null",
+    "[",
+    "{",
+    '"',
+    "\n",
+    "\x00",
+    "é",
+    "/../",
+]
+
+
+@st.composite
+def mutations(draw: st.DrawFn) -> str:
+    """The base spec after a few small edits."""
+    lines = list(LINES)
+    for _ in range(draw(st.integers(1, 3))):
+        at = draw(st.integers(0, len(lines) - 1))
+        match draw(st.integers(0, 3)):
+            case 0 if len(lines) > 1:
+                lines.pop(at)
+            case 1:
+                lines.insert(at, lines[draw(st.integers(0, len(lines) - 1))])
+            case 2:
+                key, _, _ = lines[at].partition(":")
+                lines[at] = f"{key}: {draw(st.sampled_from(INSERTS))}\n"
+            case _:
+                where = draw(st.integers(0, len(lines[at])))
+                lines[at] = lines[at][:where] + draw(st.sampled_from(INSERTS)) + lines[at][where:]
+    return "".join(lines)
+
+
+@pytest.fixture(scope="module")
+def scratch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A directory that all examples of one test share."""
+    path = tmp_path_factory.mktemp("fuzz")
+    (path / "specs").mkdir()
+    yield path
+
+
+@settings(max_examples=150)
+@given(text=mutations())
+def test_no_edit_of_a_spec_raises(scratch: Path, text: str) -> None:
+    (scratch / "specs/a.yaml").write_text(text)
+    before = sorted((scratch / "rendered").rglob("*"))
+    out, said = io.StringIO(), io.StringIO()
+    words = ["render", "--specs", str(scratch / "specs"), "--out", str(scratch / "rendered"), "-j", "1"]
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(said):
+        code = main(words)
+    assert code in (0, 1)
+    if code:
+        assert re.search(r"a\.yaml:\d+:\d+: [EW]\d+ .+", said.getvalue()) and "nothing was written" in said.getvalue()
+        assert sorted((scratch / "rendered").rglob("*")) == before
+    else:
+        assert out.getvalue().startswith("1 app: ")
