@@ -153,7 +153,11 @@ def _check_defaults(layered: Layered, defaults: Mapping[str, Any]) -> Iterator[F
         if field in defaults:
             at: Path = ("defaults", field)
             yield _at(layered, "E201", at, f"{dotted(at)} belongs into each app", key=True)
-    fields = {key: value for key, value in defaults.items() if key not in schema.NOT_IN_DEFAULTS and value is not None}
+    fields = {
+        key: value
+        for key, value in defaults.items()
+        if key not in schema.NOT_IN_DEFAULTS and (value is not None or key not in schema.APP)
+    }
     yield from _partial(layered, "app", ("defaults",), fields)
     for section in schema.SECTIONS:
         value = fields.get(section)

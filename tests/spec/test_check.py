@@ -114,6 +114,7 @@ def test_a_broken_platform_file_is_one_finding_however_many_apps_lie_below() -> 
 @pytest.mark.parametrize(
     ("more", "start"),
     [
+        ("defaults: {x: null}\n", "3:12 E201 unknown key defaults.x"),
         ("namespaces: x\n", "3:1 E201 unknown key namespaces | did you mean namespace?"),
         ("defaults: {name: x}\n", "3:12 E201 defaults.name belongs into each app"),
         ("defaults: {prefill: {replica: 1}}\n", "3:22 E201 unknown key defaults.prefill.replica"),
