@@ -42,7 +42,12 @@ class Finding(NamedTuple):
     @property
     def severity(self) -> Severity:
         """The severity that the rule's letter tells: E, W or I."""
-        return {"E": Severity.ERROR, "W": Severity.WARNING}.get(self.rule[0], Severity.INFO)
+        return severity_of(self.rule)
+
+
+def severity_of(rule: str) -> Severity:
+    """The severity that a rule id tells by its letter: E, W or I."""
+    return {"E": Severity.ERROR, "W": Severity.WARNING}.get(rule[0], Severity.INFO)
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:

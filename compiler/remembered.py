@@ -23,7 +23,10 @@ FILE = "compiled.json"
 class Summary(NamedTuple):
     """What others need to know of an app: its identity, its directory, its demand.
 
-    `rollout_seconds` is how long a rollout may take: its instances load the model one after the other.
+    `rollout_seconds` is how long a rollout may take: its instances load the model one after the other. `cluster` is
+    the API server that a platform file names, `inventory` the directory of the platform file that counts the NPUs it
+    takes from. `model` is empty where no gateway serves it. `expiries` are the indices and last days of overrides,
+    `host_ports` the port ranges of engines that may share a node's network with others.
     """
 
     namespace: str
@@ -34,6 +37,11 @@ class Summary(NamedTuple):
     rollout_seconds: int
     file: str
     mark: Mark
+    cluster: str = ""
+    inventory: str | None = None
+    model: str = ""
+    expiries: tuple[tuple[int, str], ...] = ()
+    host_ports: tuple[tuple[int, int], ...] = ()
 
 
 class Memory(NamedTuple):
@@ -80,8 +88,9 @@ def recall(state: Path) -> dict[str, Memory]:
 
 
 def _memory(entry: list[Any]) -> Memory:
-    digest, (*facts, mark), findings, hashes = entry
-    summary = Summary._make([*facts, Mark(*mark)])
+    digest, (*facts, mark, cluster, inventory, model, expiries, ports), findings, hashes = entry
+    days, ranges = tuple(map(tuple, expiries)), tuple(map(tuple, ports))
+    summary = Summary._make([*facts, Mark(*mark), cluster, inventory, model, days, ranges])
     restored = (
         Finding(rule, where, Mark(*at), message, hint, tuple(path)) for rule, where, at, message, hint, path in findings
     )

@@ -70,6 +70,7 @@ def _render(
     findings += [f for memory in kept.values() for f in memory.findings] + [f for o in outcomes for f in o.findings]
     others = list(world.namesakes(summaries, chosen)) if selected else []
     findings += check_namesakes([*summaries, *others])
+    findings += world.check_repository([*summaries, *others])
     wired = {} if selected else _wired(world, out, summaries, findings)
     findings = _suppressed(findings, sources, chosen, bool(selected))
     if has_errors(findings):
@@ -207,6 +208,7 @@ def validate(
         others = list(world.namesakes(summaries, chosen)) if partly else []
         findings = [*world.shared_findings, *(f for o in outcomes for f in o.findings)]
         findings += check_namesakes([*summaries, *others])
+        findings += world.check_repository([*summaries, *others])
         if not partly:
             _wirings(world, summaries, findings)
         findings = _suppressed(findings, sources, chosen, partly)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import date
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,6 +20,9 @@ from compiler.spec.profile import Platform, Profile, build_platform, build_profi
 
 if TYPE_CHECKING:
     from compiler.gitops.wiring import Request
+    from compiler.rules.repository import Inventory
+    from compiler.rules.rule import Sees, Violation
+    from compiler.spec.app import App
 
 PROFILES = Path(__file__).parent / "profiles"
 
@@ -38,6 +42,7 @@ class World:
 
     sources: Sources
     crd: Mapping[str, Any] | None = None
+    today: str = field(default_factory=lambda: date.today().isoformat())
 
     @cached_property
     def apps(self) -> tuple[Source, ...]:
@@ -148,6 +153,10 @@ class World:
     def _compile(self, source: Source, layered: Layered, render: bool) -> Outcome:
         from compiler.passes import PIPELINE
         from compiler.passes.runner import run_pipeline
+        from compiler.rules.finished import Finished
+        from compiler.rules.repository import host_ports
+        from compiler.rules.rule import Sees
+        from compiler.rules.sound import sound
         from compiler.spec.build import build_app
         from compiler.spec.check import check_app
 
@@ -163,13 +172,18 @@ class World:
             return Outcome(source, None, tuple(findings), None)
         platform = self.platform(source.directory)
         app = build_app(data, self.sources.spec_file(source), profile, platform, read_payload())
-        findings += apply_rules(app, platform, layered)
-        summary = _summary(app, source, layered)
-        if has_errors(findings):
-            return Outcome(source, summary, tuple(findings), None)
+        findings += apply_rules(Sees.APP, layered, app, platform)
+        summary = self._summary(app, source, layered)
+        broken = has_errors(findings)
+        if broken:
+            app = sound(app, {f.rule for f in findings})
         compiled = run_pipeline(PIPELINE, app, platform)
-        if render or app.overrides:
-            findings += _output_findings(compiled.manifests, layered)
+        refused = list(_output_findings(compiled.manifests, layered)) if render or app.overrides else []
+        findings += () if broken else refused  # after an error, what the API server refuses may follow from it
+        if not refused:
+            finished = Finished(app, platform, next(m for m in compiled.manifests if m["kind"] == "StormService"))
+            findings += apply_rules(Sees.MANIFESTS, layered, finished)
+            summary = summary._replace(host_ports=host_ports(finished))
         if self.crd is not None:
             findings += _crd_findings(self.crd, compiled.manifests, layered)
         if not render or has_errors(findings):
@@ -179,6 +193,62 @@ class World:
         prefix = f"{summary.directory}/"
         files = layout(compiled.manifests, app.spec_file)
         return Outcome(source, summary, tuple(findings), {prefix + name: text.encode() for name, text in files.items()})
+
+    def _summary(self, app: App, source: Source, layered: Layered) -> Summary:
+        file, mark = layered.locate(("name",))
+        npus = sum(role.npus * role.pod_group_size * role.replicas for role in app.serving_roles)
+        seconds = sum(role.replicas for role in app.serving_roles) * app.engine.startup_seconds
+        directory, hardware = _directory(source, app.name), app.profile.name
+        argocd = self.platform(source.directory).gitops.argocd
+        days = tuple((index, o.expires) for index, o in enumerate(app.overrides) if o.expires)
+        return Summary(
+            app.namespace, app.name, directory, hardware, npus, seconds, file, mark,
+            cluster=argocd.server if argocd else "", inventory=self._inventory_of(source.directory, hardware),
+            model="" if app.gateway == "off" else app.model.name, expiries=days,
+        )  # fmt: skip
+
+    @cached_property
+    def inventories(self) -> tuple[Inventory, ...]:
+        """The inventories of all platform files, in NPUs."""
+        documents = self._platform_documents[0].items()
+        found = {directory: document for directory, document in documents if document.data.get("inventory")}
+        if not found:
+            return ()
+        from compiler.rules.repository import Inventory
+
+        made = []
+        for directory, document in found.items():
+            nodes = document.data["inventory"]
+            profiles = {name: self.profile(name) for name in nodes}
+            npus = {name: nodes[name]["nodes"] * profile.npus for name, profile in profiles.items() if profile}
+            marks = {name: document.locate(("inventory", name)) for name in nodes}
+            made.append(Inventory(directory, document.file, npus, marks))
+        return tuple(made)
+
+    def _inventory_of(self, directory: str, hardware: str) -> str | None:
+        """The directory of the platform file whose inventory an app takes from: the nearest with its hardware."""
+        if not self.inventories:
+            return None
+        above = set(self.chain(directory))
+        near = [i for i in reversed(self.inventories) if i.directory in above]
+        counting = [i.directory for i in near if hardware in i.npus] or [i.directory for i in near]
+        return max(counting, key=len, default=None)
+
+    def check_repository(self, summaries: Sequence[Summary]) -> Iterator[Finding]:
+        """The findings of every rule about several apps, or about the day, on all apps that the run knows of."""
+        from compiler.rules import RULES
+        from compiler.rules.repository import Repository
+        from compiler.rules.rule import Sees
+
+        apps = sorted(summaries, key=lambda s: (s.file, s.mark))
+        repository = Repository(apps, self.inventories, self.today)
+        for rule in RULES:
+            if rule.sees is Sees.REPOSITORY:
+                for violation in rule.check(repository):
+                    source = next(s for s in self.apps if s.file == apps[violation.app].file)
+                    document, _ = load_document(source.file, source.raw)
+                    if document is not None:
+                        yield _finding(rule.id, violation, self.layered(source, document))
 
     def profile(self, name: str) -> Profile | None:
         """The profile of a name, the user's own or a built-in one."""
@@ -261,28 +331,26 @@ def load_profile(file: str, raw: bytes) -> tuple[Profile | None, list[Finding]]:
     return (build_profile(data) if data else None), findings
 
 
-def apply_rules(app: Any, platform: Platform, layered: Layered) -> Iterator[Finding]:
-    """The findings of every rule on one app, each at the user's own line."""
+def apply_rules(sees: Sees, layered: Layered, *shown: Any) -> Iterator[Finding]:
+    """The findings of every rule that sees one app, or its manifests, each at the user's own line."""
     from compiler.rules import RULES
 
     for rule in RULES:
-        for violation in rule.check(app, platform):
-            file, mark = layered.locate(violation.path, violation.at_key)
-            message = violation.message
-            if file != layered.file:
-                message += f" (app {app.name})"
-            yield Finding(rule.id, file, mark, message, violation.hint, violation.path)
+        if rule.sees is sees:
+            for violation in rule.check(*shown):
+                yield _finding(rule.id, violation, layered)
+
+
+def _finding(rule: str, violation: Violation, layered: Layered) -> Finding:
+    file, mark = layered.locate(violation.path, violation.at_key)
+    message = violation.message
+    if file != layered.file:
+        message += f" (app {layered.data.get('name')})"
+    return Finding(rule, file, mark, message, violation.hint, violation.path)
 
 
 def _data(document: Document | None) -> Mapping[str, Any]:
     return document.data if document else {}
-
-
-def _summary(app: Any, source: Source, layered: Layered) -> Summary:
-    file, mark = layered.locate(("name",))
-    npus = sum(role.npus * role.pod_group_size * role.replicas for role in app.serving_roles)
-    seconds = sum(role.replicas for role in app.serving_roles) * app.engine.startup_seconds
-    return Summary(app.namespace, app.name, _directory(source, app.name), app.profile.name, npus, seconds, file, mark)
 
 
 def _directory(source: Source, name: str) -> str:
@@ -312,7 +380,7 @@ def _crd_findings(
 
 def _output_finding(rule: str, manifest: Mapping[str, Any], problem: Any, layered: Layered, hint: str) -> Finding:
     file, mark = layered.locate(("overrides",))
-    where = f"{manifest['kind']} {manifest['metadata']['name']}"
+    where = f"{manifest.get('kind')} {(manifest.get('metadata') or {}).get('name')}"
     return Finding(rule, file, mark, f"{where}: {problem.message}", hint, ("overrides",))
 
 

@@ -16,7 +16,7 @@ MAY_IMPORT = {
     "compiler.digest": set(),
     "compiler.load": {"compiler.digest", "compiler.finding", "compiler.failure"},
     "compiler.spec": {"compiler.digest", "compiler.finding", "compiler.load"},
-    "compiler.rules": {"compiler.finding", "compiler.spec"},
+    "compiler.rules": {"compiler.finding", "compiler.remembered", "compiler.spec"},
     "compiler.passes": {"compiler.spec"},
     "compiler.emit": {"compiler.digest", "compiler.finding"},
     "compiler.report": {"compiler.digest", "compiler.finding", "compiler.rules"},

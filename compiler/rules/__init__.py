@@ -1,15 +1,39 @@
-"""Every rule, in one literal tuple. Rules look at the model, report, and change nothing."""
+"""Every rule, in one literal tuple. Rules look, report, and change nothing.
+
+Ids: the number is that of the fact of MindCluster's rules (R01…R45) where one exists, 046…049 are about the spec,
+050…099 about AIBrix, Kubernetes and the repository. An id is never used for anything else again. E101…E502 are not
+rules but what other rooms report (compiler/rules/checks.py).
+"""
 
 from __future__ import annotations
 
-from compiler.rules import hardware, names, overrides, owned_keys, parallelism, super_pod
+from compiler.rules import (
+    engine,
+    faults,
+    hardware,
+    known_keys,
+    names,
+    overrides,
+    owned_keys,
+    parallelism,
+    repository,
+    scheduling,
+    super_pod,
+    workload,
+)
 from compiler.rules.rule import Rule
 
 RULES: tuple[Rule, ...] = (
+    *scheduling.RULES,
+    *faults.RULES,
     *hardware.RULES,
     *super_pod.RULES,
     *owned_keys.RULES,
+    *known_keys.RULES,
     *parallelism.RULES,
+    *engine.RULES,
     *names.RULES,
     *overrides.RULES,
+    *workload.RULES,
+    *repository.RULES,
 )

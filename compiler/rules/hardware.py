@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from compiler.rules.rule import Example, Rule, Violation
+from compiler.rules.finished import Finished, environment
+from compiler.rules.rule import IN_ROLE, Example, Rule, Sees, Violation, in_role
 from compiler.spec.app import App
 from compiler.spec.profile import Platform, release
 
@@ -53,6 +54,74 @@ def check_whole_node(app: App, platform: Platform) -> Iterator[Violation]:
             )
 
 
+NPU_RESOURCES = ("huawei.com/Ascend910", "huawei.com/npu", "huawei.com/Ascend310P")
+
+
+def check_requests(finished: Finished) -> Iterator[Violation]:
+    """One container of a pod asks for the role's NPUs, with equal limits and requests of one resource.
+
+    Volcano reads the demand from the PodGroup and the device plugin from the container; where they differ pods are
+    placed for one number and started with another, or not at all.
+    """
+    if not finished.app.overrides:
+        return
+    for role, template in finished.serving:
+        wanted = {(role.name, kind, finished.app.profile.resource, str(role.npus)) for kind in ("limits", "requests")}
+        found = {
+            (container["name"], kind, resource, str(amount))
+            for container in template.containers for kind in ("limits", "requests")
+            for resource, amount in ((container.get("resources") or {}).get(kind) or {}).items()
+            if resource in NPU_RESOURCES
+        }  # fmt: skip
+        wrong = min(found ^ wanted, default=None)
+        if wrong:
+            container, kind, resource, _ = wrong
+            steps = ("containers", (container,), "resources", kind, resource)
+            yield Violation(
+                finished.wrote_pod(role.name, steps, (role.name, "npus")),
+                f"container {container} of {role.name} does not ask for {role.npus} × {finished.app.profile.resource} "
+                f"as {role.name}.npus says", "set npus instead",
+            )  # fmt: skip
+
+
+def check_visible_devices(finished: Finished) -> Iterator[Violation]:
+    """ASCEND_VISIBLE_DEVICES reads the annotation of the product's resource.
+
+    Volcano writes the chosen NPUs there; from another annotation, or a literal, the runtime mounts no or other chips.
+    """
+    if not finished.app.overrides:
+        return
+    wanted = f"metadata.annotations['{finished.app.profile.resource}']"
+    for role, template in finished.serving:
+        for container, name, entry in environment(template):
+            if name == "ASCEND_VISIBLE_DEVICES":
+                field = ((entry.get("valueFrom") or {}).get("fieldRef") or {}).get("fieldPath")
+                if field != wanted:
+                    path = finished.wrote_env(role.name, container, name)
+                    yield Violation(path, f"ASCEND_VISIBLE_DEVICES does not read {wanted}", "do not override it")
+
+
+DEVICE_MOUNTS = ("/etc/hccn.conf", "/dev/shm")
+
+
+def check_mounts(finished: Finished) -> Iterator[Violation]:
+    """The engine container has /etc/hccn.conf and a /dev/shm of its own.
+
+    Without the first KV transfer does not know the NPUs' addresses, and Ascend Docker Runtime does not mount it;
+    without the second the ranks of a pod have 64 MB of shared memory and die under load.
+    """
+    if not finished.app.overrides:
+        return
+    for role, template in finished.serving:
+        for container in template.containers:
+            mounts = {mount.get("mountPath") for mount in container.get("volumeMounts") or ()}
+            for path in DEVICE_MOUNTS:
+                if container["name"] == role.name and path not in mounts:
+                    where = finished.wrote_pod(role.name, ("containers", (role.name,), "volumeMounts", (path,)),
+                                               ("overrides",))  # fmt: skip
+                    yield Violation(where, f"{role.name} does not mount {path}", "keep stormc's mount")
+
+
 _DOC = "MindCluster guide, parameter table, huawei.com/Ascend910; ascend-for-volcano plugin/job.go:694-739"
 
 _HALF_NODE = "{hardware: atlas-800i-a3, prefill: {npus: 8, dataParallel: 1, tensorParallel: 8%s}}"
@@ -72,5 +141,36 @@ RULES = (
         "W022", check_whole_node, _DOC,
         bad=(Example(_HALF_NODE % "", "prefill.npus"),),
         good=(Example(_HALF_NODE % ", allowPartialNode: true"),),
+    ),
+    Rule(
+        "E023", check_requests,
+        "MindCluster docs 06_api/15_yaml_configuration.md; ascend-for-volcano plugin/job.go:238-258",
+        bad=(
+            Example(in_role("decode", "{spec: {containers: [{name: decode, resources: {limits: "
+                                      "{huawei.com/Ascend910: '8'}}}]}}"),
+                    f"{IN_ROLE}.spec.containers[0].resources.limits.huawei.com/Ascend910"),
+            Example(in_role("decode", "{spec: {containers: [{name: side, image: 'side:1', resources: {limits: "
+                                      "{huawei.com/Ascend910: '1'}, requests: {huawei.com/Ascend910: '1'}}}]}}"),
+                    f"{IN_ROLE}.spec.containers[0].resources.limits.huawei.com/Ascend910"),
+        ),
+        good=(Example(in_role("decode", "{spec: {containers: [{name: decode, resources: {limits: {cpu: '8'}}}]}}")),),
+        sees=Sees.MANIFESTS,
+    ),
+    Rule(
+        "E029", check_visible_devices, "ascend-device-plugin pkg/server/plugin.go:582-634",
+        bad=(Example(in_role("decode", "{spec: {containers: [{name: decode, env: [{name: ASCEND_VISIBLE_DEVICES, "
+                                       "valueFrom: {fieldRef: {fieldPath: "
+                                       "\"metadata.annotations['huawei.com/npu']\"}}}]}]}}"),
+                     f"{IN_ROLE}.spec.containers[0].env[0]"),),
+        good=(Example(in_role("decode", "{spec: {containers: [{name: decode, env: [{name: A, value: b}]}]}}")),),
+        sees=Sees.MANIFESTS,
+    ),
+    Rule(
+        "E042", check_mounts, "ascend-docker-runtime build/scripts/base.list; vllm-ascend P/D guide, docker run",
+        bad=(Example(in_role("decode", "{spec: {containers: [{name: decode, volumeMounts: null}]}}"),
+                     f"{IN_ROLE}.spec.containers[0].volumeMounts"),),
+        good=(Example(in_role("decode", "{spec: {containers: [{name: decode, volumeMounts: "
+                                        "[{name: model, mountPath: /models, readOnly: true}]}]}}")),),
+        sees=Sees.MANIFESTS,
     ),
 )  # fmt: skip

@@ -9,6 +9,7 @@ from compiler.rules.rule import Example, Rule, Violation
 from compiler.spec.app import App
 from compiler.spec.profile import Platform
 
+TARGET_MISSING, IDENTITY_CHANGED = "E048", "E049"
 IDENTITY = ("apiVersion", "kind", "metadata.name", "metadata.namespace")
 
 
@@ -56,13 +57,13 @@ _SOURCE = "docs/architecture.md, pass overrides"
 
 RULES = (
     Rule(
-        "E048", check_target, _SOURCE,
+        TARGET_MISSING, check_target, _SOURCE,
         bad=(Example("overrides: [{target: Service/other, patch: {spec: {type: NodePort}}, reason: r, owner: o}]",
                      "overrides[0].target"),),
         good=(Example("overrides: [{target: Service, patch: {spec: {type: NodePort}}, reason: r, owner: o}]"),),
     ),
     Rule(
-        "E049", check_identity, _SOURCE,
+        IDENTITY_CHANGED, check_identity, _SOURCE,
         bad=(
             Example("overrides: [{target: Service, patch: {metadata: {name: x}}, reason: r, owner: o}]",
                     "overrides[0].patch.metadata.name"),

@@ -2,56 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from compiler.rules.rule import Example, Rule, Violation
-from compiler.spec.app import App, Pods
+from compiler.rules.finished import MAPS, Finished
+from compiler.rules.rule import Example, Rule, Sees, Violation, in_role
+from compiler.rules.vocabulary import NOUNS, OWNED, Key, Use, of_use
+from compiler.spec.app import App
 from compiler.spec.profile import Platform
 
-# key → the spec field that sets it; an empty one means that a controller does.
-LABELS: Mapping[str, str] = {
-    "fault-scheduling": "faults.scheduling",
-    "fault-retry-times": "faults.retries",
-    "subHealthyStrategy": "faults.subHealthy",
-    "pod-rescheduling": "podGroupSize",
-    "model.aibrix.ai/name": "gateway",
-    "model.aibrix.ai/port": "gateway",
-    "model.aibrix.ai/engine": "gateway",
-    # AIBrix v0.5.0 pkg/controller/constants/stormservice.go:19-47
-    "storm-service-name": "",
-    "storm-service-revision": "",
-    "roleset-name": "",
-    "role-name": "",
-    "role-template-hash": "",
-    "stormservice.orchestration.aibrix.ai/role-replica-index": "",
-    "stormservice.orchestration.aibrix.ai/roleset-index": "",
-    "stormservice.orchestration.aibrix.ai/pod-group-index": "",
-    "stormservice.orchestration.aibrix.ai/podset-name": "",
-}
-ANNOTATIONS: Mapping[str, str] = {
-    "huawei.com/schedule_minAvailable": "minAvailable",
-    "huawei.com/schedule_policy": "hardware",
-    "huawei.com/recover_policy_path": "podGroupSize",
-    "sp-block": "spBlock",
-    "scheduling.volcano.sh/queue-name": "queue",
-    "stormservice.orchestration.aibrix.ai/role-replica-index": "",
-    "stormservice.orchestration.aibrix.ai/roleset-index": "",
-}
-NODE_SELECTOR: Mapping[str, str] = {"accelerator-type": "hardware", "host-arch": "hostArch"}
-ENV: Mapping[str, str] = {
-    "ASCEND_VISIBLE_DEVICES": "npus",
-    "POD_IP": "",
-    # AIBrix v0.5.0 pkg/controller/roleset/utils.go and podset_controller.go
-    "STORM_SERVICE_NAME": "",
-    "ROLESET_NAME": "",
-    "ROLESET_INDEX": "",
-    "ROLE_NAME": "",
-    "ROLE_TEMPLATE_HASH": "",
-    "ROLE_REPLICA_INDEX": "",
-    "PODSET_NAME": "",
-    "POD_GROUP_INDEX": "",
-    "POD_GROUP_SIZE": "",
-}
+OWNED_KEYS = "E033"
 
 
 def check_owned_keys(app: App, platform: Platform) -> Iterator[Violation]:
@@ -61,35 +20,54 @@ def check_owned_keys(app: App, platform: Platform) -> Iterator[Violation]:
     replicas leaves the PodGroup Pending, a role-name of one's own cuts the pod off from its Service.
     """
     for role in (*app.serving_roles, app.routing):
-        for field, values, owned in _tables(role):
-            for key in values:
-                if key in owned:
-                    owner = owned[key]
-                    hint = f"use {owner}" if owner else "remove it"
-                    who = "stormc" if owner or key == "POD_IP" else "AIBrix"
-                    path = (role.name, field, key)
-                    yield Violation(path, f"{role.name}.{field}.{key} is set by {who}", hint, at_key=True)
+        for table, attribute in MAPS.items():
+            for key, known in of_use(table, getattr(role, attribute), *OWNED):
+                hint = f"use {known.text}" if known.use is Use.FIELD else "remove it"
+                path = (role.name, table, key)
+                yield Violation(path, f"{role.name}.{table}.{key} is set by {_writer(known)}", hint, at_key=True)
 
 
-def _tables(role: Pods) -> tuple[tuple[str, Mapping[str, str], Mapping[str, str]], ...]:
-    return (
-        ("labels", role.labels, LABELS),
-        ("annotations", role.annotations, ANNOTATIONS),
-        ("nodeSelector", role.node_selector, NODE_SELECTOR),
-        ("env", role.env, ENV),
-    )
+def _writer(key: Key) -> str:
+    return "stormc" if key.use is Use.FIELD else key.text
+
+
+def check_patched_keys(finished: Finished) -> Iterator[Violation]:
+    """An override writes no key that a controller writes.
+
+    AIBrix overwrites its labels on pods of their own but lets a template's win inside a PodSet, where a wrong role-name
+    takes the pod out of its Service; the scheduler reads its annotations back as the placement of the pod.
+    """
+    if not finished.app.overrides:
+        return
+    for template in finished.templates:
+        for table, keys in (("labels", template.labels), ("annotations", template.annotations)):
+            for key, known in of_use(table, keys, Use.CONTROLLER):
+                path = finished.wrote_key(template.role, table, key)
+                if path[0] == "overrides":
+                    yield Violation(path, f"{NOUNS[table]} {key} is written by {known.text}", "remove it", at_key=True)
+
+
+_CONSTANTS = "AIBrix v0.5.0 pkg/controller/constants/stormservice.go:19-47, podset_controller.go:373-377"
 
 
 RULES = (
     Rule(
-        "E033", check_owned_keys, "MindCluster guide, parameter table; AIBrix v0.5.0 constants/stormservice.go:19-47",
+        OWNED_KEYS, check_owned_keys, f"MindCluster guide, parameter table; {_CONSTANTS}",
         bad=(
             Example('decode: {annotations: {huawei.com/schedule_minAvailable: "3"}}',
                     "decode.annotations.huawei.com/schedule_minAvailable"),
             Example('prefill: {env: {POD_GROUP_INDEX: "0"}}', "prefill.env.POD_GROUP_INDEX"),
             Example("prefill: {labels: {role-name: p}}", "prefill.labels.role-name"),
+            Example("decode: {annotations: {hccl/rankIndex: '0'}}", "decode.annotations.hccl/rankIndex"),
             Example("routing: {nodeSelector: {accelerator-type: card}}", "routing.nodeSelector.accelerator-type"),
         ),
         good=(Example("decode: {env: {HCCL_BUFFSIZE: 600}, labels: {team: search}, nodeSelector: {zone: a}}"),),
+    ),
+    Rule(
+        "E053", check_patched_keys, _CONSTANTS,
+        bad=(Example(in_role("decode", "{metadata: {labels: {role-name: d}}}"),
+                     "overrides[0].patch.spec.template.spec.roles[0].template.metadata.labels.role-name"),),
+        good=(Example(in_role("decode", "{metadata: {labels: {team: search}}}")),),
+        sees=Sees.MANIFESTS,
     ),
 )  # fmt: skip

@@ -50,7 +50,7 @@ def write(root: Path, path: str, text: str) -> None:
 
 def specs(root: Path, ports: Mapping[str, int]) -> None:
     for name, port in ports.items():
-        write(root, f"specs/team/{name}.yaml", spec_text(f"name: {name}\nport: {port}"))
+        write(root, f"specs/team/{name}.yaml", spec_text(f"name: {name}\nport: {port}\nmodel: {{name: {name}}}"))
 
 
 def rendered(root: Path, ports: Mapping[str, int]) -> Tree:

@@ -1,0 +1,37 @@
+"""What is left of an app when its reported mistakes are taken out, so that the finished manifests can be judged too.
+
+Two writers of one key would stop the passes, and a StormService with another name is none: what follows from a
+finding is not reported again, and what is independent of it still is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from compiler.rules.finished import MAPS
+from compiler.rules.overrides import IDENTITY_CHANGED, TARGET_MISSING
+from compiler.rules.owned_keys import OWNED_KEYS
+from compiler.rules.vocabulary import OWNED, of_use
+from compiler.spec.app import App, Pods
+
+SomePods = TypeVar("SomePods", bound=Pods)
+
+
+def sound(app: App, broken: Collection[str]) -> App:
+    """The app without owned keys and without overrides, where rules of these ids have found fault with them."""
+    if OWNED_KEYS in broken:
+        app = replace(app, prefill=_free(app.prefill), decode=_free(app.decode), routing=_free(app.routing))
+    if IDENTITY_CHANGED in broken or TARGET_MISSING in broken:
+        app = replace(app, overrides=())
+    return app
+
+
+def _free(role: SomePods) -> SomePods:
+    kept: dict[str, Any] = {}
+    for table, attribute in MAPS.items():
+        values: Mapping[str, str] = getattr(role, attribute)
+        owned = dict(of_use(table, values, *OWNED))
+        kept[attribute] = {key: value for key, value in values.items() if key not in owned}
+    return replace(role, **kept)
