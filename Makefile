@@ -29,6 +29,7 @@ golden: $(VENV)/.development ## refresh everything that is generated and committ
 	@$(BIN)/python -m compiler.emit.schemas.generate
 	@$(BIN)/python -m compiler.spec.json_schema
 	@$(BIN)/python -m tests.golden.refresh
+	@$(BIN)/python -m compiler.rules.reference
 	@$(BIN)/stormc render
 
 lock: $(VENV)/.development ## pin dependencies anew, without index addresses

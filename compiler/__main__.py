@@ -18,6 +18,8 @@ VERBS = {
     "render": "compile specs into manifests",
     "validate": "check specs, write nothing",
     "promote": "copy an app's tunable fields from one directory of specs to another",
+    "rule": "explain one finding id",
+    "rules": "list all finding ids",
     "profiles": "list hardware profiles, or show one",
     "run-local": "run a rendered app on this machine",
     "completion": "print a shell completion script",

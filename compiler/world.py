@@ -180,7 +180,7 @@ class World:
         compiled = run_pipeline(PIPELINE, app, platform)
         refused = list(_output_findings(compiled.manifests, layered)) if render or app.overrides else []
         findings += () if broken else refused  # after an error, what the API server refuses may follow from it
-        if not refused:
+        if not refused or not app.overrides:
             finished = Finished(app, platform, next(m for m in compiled.manifests if m["kind"] == "StormService"))
             findings += apply_rules(Sees.MANIFESTS, layered, finished)
             summary = summary._replace(host_ports=host_ports(finished))

@@ -1,0 +1,102 @@
+"""Bad input that people really write, and the one finding that each causes."""
+
+from __future__ import annotations
+
+import pytest
+
+from compiler.finding import Finding
+from compiler.load.sources import Source, Sources
+from compiler.rules.rule import Example, in_role
+from compiler.world import World, check_namesakes
+from tests.rules.judged import judge
+from tests.samples import BASE
+
+BYTES: list[tuple[str, bytes, set[str]]] = [
+    ("empty", b"", {"E106"}),
+    ("only comments", b"# nothing\n# at all\n", {"E106"}),
+    ("a list", b"- a\n- b\n", {"E106"}),
+    ("two documents", BASE.encode() + b"---\na: 1\n", {"E105"}),
+    ("a tab", BASE.encode() + b"faults:\n\tretries: 3\n", {"E104"}),
+    ("byte order mark", b"\xef\xbb\xbf" + BASE.encode(), set()),
+    ("CRLF", BASE.replace("\n", "\r\n").encode(), set()),
+    ("full-width colon", BASE.replace("name: qwen3-moe\nnamespace", "name：qwen3-moe\nnamespace").encode(), {"E104"}),
+    ("aliases", b"a: &a [x,x,x,x,x,x,x,x,x]\n" + b"".join(
+        f"{chr(98 + n)}: &{chr(98 + n)} [{','.join(['*' + chr(97 + n)] * 9)}]\n".encode() for n in range(8)), {"E107"}),
+    ("not UTF-8", b"name: \xff\n", {"E103"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("raw", "expected"), [row[1:] for row in BYTES], ids=[row[0] for row in BYTES])
+def test_files(raw: bytes, expected: set[str]) -> None:
+    assert {f.rule for f in found(raw)} == expected
+
+
+def found(raw: bytes) -> list[Finding]:
+    made = World(Sources("specs", (Source("app.yaml", "specs/app.yaml", raw),), ()))
+    return list(made.compile(made.apps[0]).findings)
+
+
+FIELDS: list[tuple[str, str]] = [
+    ("prefill: {replicas: two}", "E203"),
+    ("prefill: {replicas: '1e3'}", "E203"),
+    ("decode: {podGroupSize: 0}", "E204"),
+    ("decode: {podGroupSize: 101}", "E204"),
+    ("decode: {dataParallel: 6, podGroupSize: 4}", "E036"),
+    ("prefill: {distributedDp: true, dataParallel: 1, tensorParallel: 16}", "E037"),
+    ("{hardware: atlas-800i-a2, prefill: {tensorParallel: 4}, decode: {dataParallel: 16, spBlock: 16}}", "E024"),
+    ("decode: {spBlock: 24}", "E025"),
+    ("faults: {retries: -1}", "E204"),
+    ("faults: {retries: 101}", "E204"),
+    ("name: Qwen", "E206"),
+    (f"name: {'a' * 64}", "E206"),
+    ("name: qwen-", "E206"),
+    (f"name: {'a' * 40}", "E040"),
+    ("image: \"vllm:1\\n    privileged: true\"", "E206"),
+    (f"decode: {{labels: {{a: {'x' * 64}}}}}", "E206"),
+    ("decode: {env: {POD_NAME$: x}}", "E206"),
+    ("decode: {annotations: {huawei.com/schedule_minAvailable: '3'}}", "E033"),
+    ("decode: {labels: {subHeathyStrategy: graceExit}}", "E051"),
+    (in_role("decode", "{spec: {restartPolicy: Always}}"), "E012"),
+    ("overrides: [{target: Service, patch: {spec: {type: NodePort}}, reason: r, owner: o, expires: '2020-01-01'}]",
+     "W046"),
+    ("overrides: [{target: StormService, patch: {spec: null}, reason: r, owner: o}]", "E501"),
+    ("model: {name: Qwen/Qwen3}", "E065"),
+    ("kvTransfer: {port: 70000}", "E204"),
+    ("hardware: atlas-900", "E207"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("spec", "expected"), FIELDS)
+def test_fields_cause_one_finding_each(spec: str, expected: str) -> None:
+    assert [f.rule for f in judge(Example(spec))] == [expected]
+
+
+def test_independent_mistakes_are_all_found_at_once() -> None:
+    spec = (
+        "{decode: {dataParallel: 31, labels: {subHeathyStrategy: ignore}, annotations: {sp-block: '16'}}, "
+        "port: 65530, faults: {gracePeriodSeconds: 3}}"
+    )
+    assert {f.rule for f in judge(Example(spec))} == {"E036", "E051", "E033", "E047", "W017"}
+
+
+def test_one_duplicate_among_five_thousand_apps_is_one_finding() -> None:
+    names = [f"app-{number}" for number in range(4999)] + ["app-77"]
+    files = tuple(
+        Source(f"{n}.yaml", f"specs/{n}.yaml", BASE.replace("qwen3-moe", name, 1).encode())
+        for n, name in enumerate(names)
+    )
+    made = World(Sources("specs", files, ()))
+    summaries = [identity for source in made.apps if (identity := made.identity(source))]
+    assert [f.rule for f in check_namesakes(summaries)] == ["E301"]
+
+
+def test_a_value_of_a_platform_file_is_found_there_and_the_app_is_named() -> None:
+    platform = "apiVersion: stormc.dev/v1\nkind: Platform\ndefaults:\n  kvTransfer:\n    port: 30000\n"
+    sources = (
+        Source("app.yaml", "specs/app.yaml", BASE.encode()),
+        Source("platform.yaml", "specs/platform.yaml", platform.encode()),
+    )
+    made = World(Sources("specs", sources, ()))
+    (finding,) = made.compile(made.apps[0]).findings
+    assert (finding.rule, finding.file, finding.mark.line) == ("W038", "specs/platform.yaml", 5)
+    assert "app qwen3-moe" in finding.message

@@ -1,0 +1,67 @@
+"""docs/rules.md and docs/rules-coverage.md are true, and every id that stormc can print is explained."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from compiler.__main__ import main
+from compiler.rules import RULES
+from compiler.rules.checks import CHECKS
+from compiler.rules.reference import DOCUMENT, document, ids
+
+ROOT = Path(__file__).parent.parent.parent
+COVERAGE = (ROOT / "docs/rules-coverage.md").read_text(encoding="utf-8")
+ID = re.compile(r"\b[EWI]\d{3}\b")
+
+
+def rows() -> dict[str, set[str]]:
+    """The ids of every row of the coverage tables, by fact."""
+    cells = [line.strip("| \n").split("|") for line in COVERAGE.splitlines() if line.startswith("| ")]
+    return {row[0].strip(): set(ID.findall(row[1])) for row in cells if row[0].strip() != "Fact"}
+
+
+def test_the_reference_is_what_the_rules_say() -> None:
+    assert (ROOT / DOCUMENT).read_text(encoding="utf-8") == document(), "run: make golden"
+
+
+def test_every_rule_covers_a_fact_and_every_named_id_exists() -> None:
+    named = set().union(*rows().values())
+    assert named <= set(ids())
+    assert {rule.id for rule in RULES} <= named
+
+
+def test_every_fact_has_a_rule_or_a_reason() -> None:
+    for line in COVERAGE.splitlines():
+        if line.startswith("| R"):
+            _, covered, reason = (cell.strip() for cell in line.strip("|").split("|"))
+            assert covered or reason, line
+    numbers = [int(fact[1:3]) for fact in rows() if re.match(r"R\d\d ", fact)]
+    assert numbers == list(range(1, 46))
+
+
+def test_every_id_in_the_sources_is_explained() -> None:
+    printed = set()
+    for path in sorted((ROOT / "compiler").rglob("*.py")):
+        printed |= set(re.findall(r"[\"']([EWI]\d{3})[\"']", path.read_text(encoding="utf-8")))
+    assert printed == set(ids())
+    assert not CHECKS.keys() & {rule.id for rule in RULES}
+
+
+@pytest.mark.parametrize("id_", ids())
+def test_every_id_can_be_asked_for(id_: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rule", id_.lower()]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"{id_} (") and len(printed.splitlines()) >= 3
+
+
+def test_the_table_has_a_line_per_id(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rules"]) == 0
+    assert [line[:4] for line in capsys.readouterr().out.splitlines()] == ids()
+
+
+def test_an_unknown_id_is_refused_with_the_closest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rule", "E0366"]) == 2
+    assert "did you mean E036?" in capsys.readouterr().err
