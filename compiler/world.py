@@ -242,10 +242,11 @@ class World:
 
         apps = sorted(summaries, key=lambda s: (s.file, s.mark))
         repository = Repository(apps, self.inventories, self.today)
+        sources = {source.file: source for source in self.apps}
         for rule in RULES:
             if rule.sees is Sees.REPOSITORY:
                 for violation in rule.check(repository):
-                    source = next(s for s in self.apps if s.file == apps[violation.app].file)
+                    source = sources[apps[violation.app].file]
                     document, _ = load_document(source.file, source.raw)
                     if document is not None:
                         yield _finding(rule.id, violation, self.layered(source, document))

@@ -199,6 +199,58 @@ def prepared(root: Path) -> Iterator[tuple[str, Any]]:
             yield str(other.relative_to(rendered)), yaml.load(other.read_bytes(), Loader=yaml.CSafeLoader)
 
 
+RULES_MOST = 1.0
+SHARE_NAMED = 0.1
+"""A rule that takes a larger share of all rules' time is named."""
+
+
+def rules(root: Path) -> Iterator[Row]:
+    """CPU seconds of all rules over those of passes and emission, in one process of its own; heavy rules by name."""
+    command = [sys.executable, "-m", "tests.bench", "--rules", str(root)]
+    text = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, check=True, capture_output=True, text=True).stdout
+    apps, rendering, shares = json.loads(text)
+    total = sum(shares.values())
+    yield Row(f"all rules over {apps} apps", f"{total:.3f} s", total / rendering, "× passes + emit", RULES_MOST)
+    for rule, seconds in shares.items():
+        if seconds > SHARE_NAMED * total:
+            yield Row(f"  of which {rule}", f"{seconds:.3f} s", 100 * seconds / total, "% of all rules")
+
+
+def judge_all(root: Path) -> tuple[int, float, dict[str, float]]:
+    """What `rules` runs: number of apps, CPU seconds of passes and emission, CPU seconds of each rule."""
+    from unittest import mock
+
+    from compiler import rules as room
+    from compiler.emit import layout
+    from compiler.load.sources import read_sources
+    from compiler.passes import runner
+    from compiler.world import World
+
+    spent: dict[str, float] = {}
+
+    def timed(name: str, function: Callable[..., Any], drain: bool = False) -> Callable[..., Any]:
+        def clocked(*arguments: Any) -> Any:
+            start = time.process_time()
+            result = function(*arguments)
+            if drain:
+                result = list(result)
+            spent[name] = spent.get(name, 0.0) + time.process_time() - start
+            return result
+
+        return clocked
+
+    clocked = tuple(rule._replace(check=timed(rule.id, rule.check, drain=True)) for rule in room.RULES)
+    world = World(read_sources(root / "specs"))
+    with (
+        mock.patch.object(room, "RULES", clocked),
+        mock.patch.object(runner, "run_pipeline", timed("passes", runner.run_pipeline)),
+        mock.patch.object(layout, "layout", timed("emit", layout.layout)),
+    ):
+        summaries = [outcome.summary for source in world.apps if (outcome := world.compile(source)).summary]
+        list(world.check_repository([summary for summary in summaries if summary]))
+    return len(world.apps), spent.pop("passes") + spent.pop("emit"), spent
+
+
 def median(times: int, measure: Callable[[int], Run]) -> float:
     """The median seconds of several runs."""
     return statistics.median(measure(turn).seconds for turn in range(times))
@@ -237,6 +289,7 @@ def measure(directory: Path, apps: int, rounds: int, large: int) -> Iterator[Row
     yield Row("one changed spec, full render", f"{value:.3f} s", value / small, "× one-app render", ONE_CHANGED_MOST)
     yield Row("one-app repository, one changed spec", f"{small:.3f} s")
     yield Row(f"peak memory, {apps} apps, -j 1", f"{memory:.0f} MB", memory, "MB", MEGABYTES_MOST)
+    yield from rules(many)
     yield from starts(one, many, apps, 5 * rounds)
     if large:
         huge = generate(directory / "huge", large)
@@ -295,9 +348,13 @@ def main() -> int:
     parser.add_argument("--apps", type=int, default=1000, help="size of the repository (1000)")
     parser.add_argument("--quick", action="store_true", help="one round, without the tenfold repository")
     parser.add_argument("--emission", type=Path, help=argparse.SUPPRESS)
+    parser.add_argument("--rules", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.emission:
         print(json.dumps(emit_all(options.emission)))
+        return 0
+    if options.rules:
+        print(json.dumps(judge_all(options.rules)))
         return 0
     with tempfile.TemporaryDirectory(prefix="stormc-bench-") as directory:
         rounds, large = (1, 0) if options.quick else (3, 10 * options.apps)
