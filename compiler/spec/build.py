@@ -24,7 +24,7 @@ def build_app(
         spec_file=spec_file,
         digest=_digest(data),
         model=_model(data["model"]),
-        image_pull_secrets=tuple(data["imagePullSecrets"]),
+        image_pull_secrets=tuple(dict.fromkeys(data["imagePullSecrets"])),
         profile=profile,
         host_arch=data.get("hostArch") or profile.host_arch,
         port=data["port"],

@@ -100,3 +100,7 @@ def test_a_value_of_a_platform_file_is_found_there_and_the_app_is_named() -> Non
     (finding,) = made.compile(made.apps[0]).findings
     assert (finding.rule, finding.file, finding.mark.line) == ("W038", "specs/platform.yaml", 5)
     assert "app qwen3-moe" in finding.message
+
+
+def test_a_secret_named_twice_is_one_secret() -> None:
+    assert not judge(Example("imagePullSecrets: [a, a]"))
