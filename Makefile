@@ -4,9 +4,10 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+E2E := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/stormc/e2e
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /\1\t/' | expand -t 12
 
 render: $(VENV)/.runtime ## compile specs/ to rendered/
 	@$(BIN)/stormc render
@@ -17,6 +18,16 @@ check: $(VENV)/.runtime ## validate specs/ and fail if rendered/ is stale
 
 test: $(VENV)/.development ## run all tests
 	@$(BIN)/pytest -n 2 --dist worksteal
+
+e2e: $(VENV)/.development ## test the cluster commands against a real API server
+	@export PATH="$$KUBEBUILDER_ASSETS:$(E2E):$$PATH"; command -v etcd >/dev/null && command -v kube-apiserver >/dev/null || \
+	  { echo "no etcd or kube-apiserver; run: make e2e-tools, or set KUBEBUILDER_ASSETS"; exit 1; }
+	@$(BIN)/pytest tests/e2e
+
+e2e-tools: ## build kube-apiserver into a cache directory (needs Go; minutes) and install etcd
+	@command -v etcd >/dev/null || apt-get install -y etcd-server
+	@mkdir -p $(E2E)
+	@cd tests/e2e/tools && go build -trimpath -ldflags="-s -w" -o $(E2E)/kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver
 
 lint: $(VENV)/.development ## ruff and mypy --strict
 	@$(BIN)/ruff check .
@@ -58,4 +69,4 @@ $(VENV)/.development: .ci/requirements-dev.txt $(VENV)/.runtime
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r .ci/requirements-dev.txt
 	@touch $@
 
-.PHONY: help render check test lint bench golden lock clean
+.PHONY: help render check test e2e e2e-tools lint bench golden lock clean

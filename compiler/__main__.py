@@ -22,6 +22,10 @@ VERBS = {
     "rules": "list all finding ids",
     "profiles": "list hardware profiles, or show one",
     "run-local": "run a rendered app on this machine",
+    "preflight": "check that a cluster has what apps need",
+    "deploy": "apply rendered apps to a cluster",
+    "status": "show what runs of an app",
+    "delete": "take an app off a cluster",
     "completion": "print a shell completion script",
 }
 

@@ -1,0 +1,212 @@
+"""Judgements of the cluster room on recorded and damaged answers; no API server is asked."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compiler.__main__ import main
+from compiler.cluster.apply import differences
+from compiler.cluster.connection import problem
+from compiler.cluster.drift import departures
+from compiler.cluster.kinds import POD, STORM_SERVICE
+from compiler.cluster.owner import engine
+from compiler.cluster.preflight import Found, checks, platform_file
+from compiler.cluster.show import age, as_text
+from compiler.cluster.tree import build
+from compiler.cluster.wait import hangs, unready
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+READY = [{"type": "Ready", "status": "True"}]
+
+
+def service(generation: int = 2, observed: int = 2, conditions: list[Any] = READY) -> dict[str, Any]:
+    roles = [{"name": "prefill", "replicas": 2}]
+    return {
+        "kind": "StormService", "metadata": {"name": "a", "generation": generation},
+        "spec": {"replicas": 1, "template": {"spec": {"roles": roles}}},
+        "status": {"observedGeneration": observed, "conditions": conditions},
+    }  # fmt: skip
+
+
+def role_set(ready: int, failure: str = "") -> dict[str, Any]:
+    conditions = [{"type": "ReplicaFailure", "status": "True", "message": failure}] if failure else []
+    roles = [{"name": "prefill", "replicas": 2, "readyReplicas": 2, "updatedReadyReplicas": ready}]
+    metadata = {"name": "a-roleset-x", "uid": "1"}
+    return {"kind": "RoleSet", "metadata": metadata, "status": {"roles": roles, "conditions": conditions}}
+
+
+@pytest.mark.parametrize(
+    ("live", "role_sets", "reason"),
+    [
+        (service(), [role_set(2)], ""),
+        (None, [], "does not exist"),
+        ({**service(), "status": None}, [], "has not seen"),
+        (service(observed=1), [role_set(2)], "has not seen"),
+        (service(), [], "prefill 0/2"),
+        (service(), [role_set(1)], "prefill 1/2"),  # Ready from the old status, one pod not updated yet
+        (service(conditions=[]), [role_set(2)], "StormService is not yet"),
+        (service(), [role_set(2, "quota")], "quota"),
+        (service(conditions=[{"type": "ReplicaFailure", "status": "True", "message": "m"}]), [role_set(2)], "m"),
+    ],
+)
+def test_ready_is_more_than_the_condition(live: Any, role_sets: list[Any], reason: str) -> None:
+    said = unready(live, role_sets)
+    assert (reason in said) if reason else said == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "said"),
+    [
+        (401, {"message": "Unauthorized"}, "token may have expired"),
+        (403, {"message": "x cannot list y", "reason": "Forbidden"}, "not allowed to list stormservices.orchestration"),
+        (404, {"message": "404 page not found"}, "the cluster has no stormservices.orchestration.aibrix.ai"),
+        (404, {"message": "namespaces \"x\" not found", "details": {"kind": "namespaces"}}, "--create-namespace"),
+        (409, {"message": "Apply failed with 1 conflict"}, "--force"),
+        (422, {"message": "spec.x:\n  invalid"}, "spec.x: invalid"),
+        (500, {}, "HTTP 500"),
+    ],
+)  # fmt: skip
+def test_answers_become_one_line(status: int, answer: dict[str, Any], said: str) -> None:
+    text = problem(status, answer, "list", STORM_SERVICE, "default")
+    assert said in text and "\n" not in text
+
+
+@pytest.mark.parametrize(
+    ("metadata", "name"),
+    [
+        ({}, None),
+        ({"labels": None, "annotations": None}, None),
+        ({"annotations": {"argocd.argoproj.io/sync-options": "Prune=confirm"}}, None),  # our own guard
+        ({"annotations": {"argocd.argoproj.io/tracking-id": "a"}}, "Argo CD"),
+        ({"labels": {"app.kubernetes.io/instance": "a"}}, "Argo CD"),
+        ({"labels": {"kustomize.toolkit.fluxcd.io/name": "a"}}, "Flux"),
+    ],
+)
+def test_engines_are_known_by_their_marks(metadata: dict[str, Any], name: str | None) -> None:
+    assert engine({"metadata": metadata}) == name
+
+
+def test_changes_go_both_ways_and_drift_only_one() -> None:
+    old, new = {"a": 1, "b": [{"c": 1}]}, {"a": 1, "b": [{"c": 2, "d": 3}]}
+    assert list(differences(old, new)) == ["b[0].c", "b[0].d"]
+    assert list(departures(old, new)) == ["b[0].c"]
+    assert list(departures({"l": [1]}, {"l": [1, 2]})) == ["l"]
+
+
+def container(state: dict[str, Any]) -> dict[str, Any]:
+    return {"containerStatuses": [{"name": "p", "state": state}]}
+
+
+@pytest.mark.parametrize(
+    ("part", "said"),
+    [
+        (container({"waiting": {"reason": "ImagePullBackOff", "message": "no"}}), "ImagePullBackOff: no"),
+        (container({"terminated": {"exitCode": 137, "reason": "OOMKilled"}}), "p ended with 137 OOMKilled"),
+        ({"conditions": [{"type": "PodScheduled", "status": "False", "message": "gang"}]}, "gang"),
+        ({"message": "Pod was rejected"}, "Pod was rejected"),
+        ({}, ""),
+        (None, ""),
+    ],
+)  # fmt: skip
+def test_the_message_of_a_pod(part: Any, said: str) -> None:
+    pod = {"kind": "Pod", "metadata": {"name": "p", "labels": {"role-name": "prefill"}}, "status": part}
+    app = build(service(), [role_set(1)], [], [], [pod], [], "n", "a", (), NOW)
+    assert app.roles[0].pods[0].message == said
+    assert said in as_text(app)
+
+
+def test_the_tree_joins_pod_groups_by_owner_and_pod_sets_with_their_events() -> None:
+    pod_set = {"kind": "PodSet", "metadata": {"name": "s", "uid": "2"}, "status": {"readyPods": 1, "totalPods": 2}}
+    about = {"kind": "PodSet", "name": "s"}
+    events: list[Any] = [
+        {"type": "Warning", "involvedObject": about, "message": "old", "lastTimestamp": "2025-01-01T00:00:00Z"},
+        {"type": "Warning", "involvedObject": about, "message": "new", "lastTimestamp": "2025-01-02T00:00:00Z"},
+    ]
+    reason = {"type": "Unschedulable", "status": "True", "message": "JobValidateFailed"}
+    groups: list[Any] = [
+        {"kind": "PodGroup", "metadata": {"name": f"g{uid}", "ownerReferences": [{"uid": uid}]},
+         "status": {"phase": "Pending", "conditions": [reason]}}
+        for uid in ("2", "9")
+    ]  # fmt: skip
+    rows = build(service(), [role_set(2)], [pod_set], groups, [], events, "n", "a", (), NOW).groups
+    assert [(row.object, row.message) for row in rows] == [
+        ("RoleSet/a-roleset-x", ""), ("PodSet/s", "new"), ("PodGroup/g2", "JobValidateFailed"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(None, "-"), (45, "45s"), (120, "2m"), (7200, "2h"), (90000, "1d")])
+def test_ages(seconds: int | None, text: str) -> None:
+    assert age(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("metadata", "said"),
+    [
+        ({}, "nothing has asked"),
+        ({"deletionTimestamp": "t", "finalizers": ["f"]}, "finalizers f"),
+        ({"deletionTimestamp": "t"}, "node has not confirmed"),
+    ],
+)
+def test_what_hangs_is_explained(metadata: dict[str, Any], said: str) -> None:
+    assert said in hangs({"kind": POD.name, "metadata": metadata})
+
+
+def workload(name: str, tag: str) -> dict[str, Any]:
+    container = {"image": f"registry:5000/x/{name}:{tag}"}
+    return {
+        "metadata": {"name": name, "namespace": "s"}, "status": {"readyReplicas": 1},
+        "spec": {"template": {"spec": {"containers": [container]}}},
+    }  # fmt: skip
+
+
+def test_preflight_of_an_empty_and_of_a_full_cluster() -> None:
+    empty = Found(frozenset(), (), (), (), (), ())
+    states = {check.name: check.state for check in checks(empty)}
+    assert states["stormservices.orchestration.aibrix.ai"] == states["NPUs"] == states["clusterd"] == "missing"
+    assert states["noded"] == "note"
+    assert platform_file(empty).count("\n") == 3
+    names = ("volcano-scheduler", "volcano-controllers", "ascend-device-plugin-daemonset", "noded")
+    nodes = [
+        {"metadata": {"name": f"n{i}", "labels": {"accelerator-type": "module-a3-16", "host-arch": "huawei-arm"}},
+         "status": {"capacity": {"huawei.com/Ascend910": "16"}}}
+        for i in range(3)
+    ]  # fmt: skip
+    infos = [
+        {"metadata": {"name": f"mindx-dl-deviceinfo-n{i}"}, "data": {"DeviceInfoCfg": data}}
+        for i, data in enumerate(('{"SuperPodID": 4}', '{"SuperPodID": 4}', "broken"))
+    ]
+    plural = ("stormservices", "rolesets", "podsets")
+    full = Found(
+        frozenset([*(f"{name}.orchestration.aibrix.ai" for name in plural), "podgroups.scheduling.volcano.sh"]),
+        (*(workload(name, "v1") for name in names), workload("clusterd", "v26.0.1"),
+         workload("aibrix-controller-manager", "v0.6.1")),
+        tuple(nodes), (), (), tuple(infos),
+    )  # fmt: skip
+    assert not [check for check in checks(full) if check.state == "missing"]
+    written = platform_file(full)
+    assert 'mindcluster: "26.0"' in written and 'aibrix: "v0.6.0"' in written and "superPodSize: 2" in written
+    unlabelled = full._replace(nodes=({**nodes[0], "metadata": {"name": "bare"}},))
+    (labels,) = [check for check in checks(unlabelled) if check.name == "node labels"]
+    assert labels.state == "missing" and "kubectl label node bare" in labels.text
+
+
+def test_without_the_client_one_line_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "kubernetes", None)
+    assert main(["status", "a"]) == 2
+    assert "pip install '.[cluster]'" in capsys.readouterr().err
+
+
+def test_a_client_dry_run_asks_nobody(capsys: pytest.CaptureFixture[str]) -> None:
+    root = Path(__file__).parents[2] / "rendered"
+    assert main(["deploy", "my-test", "--rendered", str(root), "--dry-run", "--kubeconfig", "/nonexistent"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[-1].startswith("StormService/my-test in default")
+    assert main(["deploy", "my-test", "--rendered", str(root), "--dry-run", "-n", "other"]) == 2
+    assert main(["deploy", "nobody", "--rendered", str(root), "--dry-run"]) == 2

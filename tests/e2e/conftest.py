@@ -1,0 +1,175 @@
+"""A real API server on etcd, without controllers: the tests write what controllers would."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from compiler.cluster.apply import ensure_namespace
+from compiler.cluster.connection import Cluster
+from compiler.cluster.kinds import CLUSTER_ROLE, CRD, Kind
+from compiler.failure import Failure
+
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stormc" / "e2e"
+SCHEMA = Path(__file__).parents[2] / "compiler" / "emit" / "schemas" / "stormservice.json"
+ADMIN, VIEWER = "admin-token", "viewer-token"
+NAMES = {
+    "orchestration.aibrix.ai": ("v1alpha1", ("StormService", "RoleSet", "PodSet")),
+    "scheduling.volcano.sh": ("v1beta1", ("PodGroup",)),
+}
+
+
+class Server(NamedTuple):
+    """A running API server."""
+
+    url: str
+    authority: Path
+    directory: Path
+
+    def kubeconfig(self, token: str = ADMIN, url: str | None = None) -> Path:
+        """A kubeconfig file with this token."""
+        path = self.directory / f"kubeconfig-{token}-{(url or self.url).rpartition(':')[2]}"
+        cluster = {"server": url or self.url, "certificate-authority": str(self.authority)}
+        content = {
+            "apiVersion": "v1", "kind": "Config", "current-context": "test",
+            "clusters": [{"name": "test", "cluster": cluster}],
+            "users": [{"name": "test", "user": {"token": token}}],
+            "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+        }  # fmt: skip
+        path.write_text(json.dumps(content), encoding="utf-8")
+        return path
+
+    def cluster(self) -> Cluster:
+        """A connection that may do everything."""
+        return Cluster(self.kubeconfig())
+
+
+def binary(name: str) -> str | None:
+    """Where a program of the control plane is: KUBEBUILDER_ASSETS, the cache of `make e2e-tools`, the PATH."""
+    places = [os.environ.get("KUBEBUILDER_ASSETS", ""), str(CACHE), os.environ.get("PATH", "")]
+    return shutil.which(name, path=os.pathsep.join(filter(None, places)))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Without the programs these tests are not there: deselected, and the summary counts them."""
+    missing = [name for name in ("etcd", "kube-apiserver") if binary(name) is None]
+    here = [item for item in items if Path(__file__).parent in item.path.parents]
+    if missing and here:
+        items[:] = [item for item in items if item not in here]
+        config.hook.pytest_deselected(items=here)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    etcd, apiserver = binary("etcd"), binary("kube-apiserver")
+    assert etcd and apiserver
+    directory = tmp_path_factory.mktemp("control-plane")
+    client, peer, secure = free_ports(3)
+    tokens = directory / "tokens.csv"
+    tokens.write_text(f'{ADMIN},admin,1,"system:masters"\n{VIEWER},viewer,2\n', encoding="utf-8")
+    key = directory / "accounts.key"
+    subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
+    commands = (
+        [
+            etcd, f"--data-dir={directory}/etcd", f"--listen-client-urls=http://127.0.0.1:{client}",
+            f"--advertise-client-urls=http://127.0.0.1:{client}", f"--listen-peer-urls=http://127.0.0.1:{peer}",
+            "--unsafe-no-fsync",
+        ],
+        [
+            apiserver, f"--etcd-servers=http://127.0.0.1:{client}", f"--secure-port={secure}",
+            "--bind-address=127.0.0.1", f"--cert-dir={directory}/certs", f"--token-auth-file={tokens}",
+            "--authorization-mode=RBAC", "--service-cluster-ip-range=10.96.0.0/16",
+            f"--service-account-key-file={key}", f"--service-account-signing-key-file={key}",
+            "--service-account-issuer=https://127.0.0.1", "--disable-admission-plugins=ServiceAccount",
+        ],
+    )  # fmt: skip
+    with (directory / "log").open("wb") as log:
+        processes = [subprocess.Popen(command, stdout=log, stderr=log) for command in commands]
+        try:
+            url = f"https://127.0.0.1:{secure}"
+            running = Server(url, directory / "certs" / "apiserver.crt", directory)
+            until(lambda: running.authority.exists() and answers(running), processes, directory / "log")
+            install(running.cluster())
+            ensure_namespace(running.cluster(), "inference", dry_run=False)  # where two of the examples live
+            until(lambda: served(running.cluster()), processes, directory / "log")
+            yield running
+        finally:
+            for process in reversed(processes):
+                process.terminate()
+                process.wait()
+
+
+def free_ports(count: int) -> list[int]:
+    """Ports that nobody listens on."""
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [s.getsockname()[1] for s in sockets]
+    for s in sockets:
+        s.close()
+    return ports
+
+
+def until(done: Any, processes: list[subprocess.Popen[bytes]], log: Path) -> None:
+    """Polls; fails with the log when a process ended or after a minute and a half."""
+    end = time.monotonic() + 90
+    while not done():
+        assert time.monotonic() < end and all(p.poll() is None for p in processes), log.read_text()[-3000:]
+        time.sleep(0.2)
+
+
+def answers(server: Server) -> bool:
+    """Whether the server has made its own roles, the last thing it does when it starts."""
+    try:
+        return server.cluster().get(CLUSTER_ROLE, None, "cluster-admin") is not None
+    except Failure:
+        return False
+
+
+def served(cluster: Cluster) -> bool:
+    """Whether the new kinds are there."""
+    return all(cluster.find(kind, "default") is not None for kind in kinds())
+
+
+def kinds() -> list[Kind]:
+    """The kinds of NAMES."""
+    return [
+        Kind(name, f"{group}/{version}", f"{name.lower()}s")
+        for group, (version, names) in NAMES.items()
+        for name in names
+    ]
+
+
+def install(cluster: Cluster) -> None:
+    """Definitions of the kinds: the specs are open, what a StormService requires is taken from its schema."""
+    required = json.loads(SCHEMA.read_text(encoding="utf-8"))["$defs"]["StormServiceSpec"].get("required", [])
+    for kind in kinds():
+        group, _, version = kind.version.partition("/")
+        spec: dict[str, Any] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        if kind.name == "StormService":
+            anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+            spec |= {"required": required, "properties": {"selector": anything, "template": anything}}
+        status = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+        schema = {"type": "object", "properties": {"spec": spec, "status": status}}
+        cluster.create(
+            CRD,
+            {
+                "apiVersion": CRD.version, "kind": CRD.name, "metadata": {"name": kind.resource},
+                "spec": {
+                    "group": group, "scope": "Namespaced",
+                    "names": {"kind": kind.name, "plural": kind.plural, "singular": kind.name.lower()},
+                    "versions": [{
+                        "name": version, "served": True, "storage": True, "subresources": {"status": {}},
+                        "schema": {"openAPIV3Schema": schema},
+                    }],
+                },
+            },
+            dry_run=False,
+        )  # fmt: skip

@@ -1,0 +1,247 @@
+"""deploy, status and delete against a real API server; AIBrix's controller and the kubelet are played by the test."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from compiler.__main__ import main
+from compiler.cluster.connection import APPLY, Cluster
+from compiler.cluster.kinds import CONFIG_MAP, CRD, NAMESPACE, POD, ROLE_SET, STORM_SERVICE, Kind
+from compiler.cluster.owner import owned
+from tests.e2e.conftest import VIEWER, Server, free_ports
+
+RENDERED = Path(__file__).parents[2] / "rendered"
+NS = "default"
+FOREGROUND = "foregroundDeletion"
+
+
+class Run:
+    """Runs stormc against the server and keeps what it printed."""
+
+    def __init__(self, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+        self.server, self.capsys = server, capsys
+        self.out = self.err = ""
+
+    def __call__(self, *arguments: str, kubeconfig: Path | None = None) -> int:
+        self.capsys.readouterr()
+        code = main([*arguments, "--kubeconfig", str(kubeconfig or self.server.kubeconfig())])
+        self.out, self.err = self.capsys.readouterr()
+        return code
+
+    def __repr__(self) -> str:
+        return f"{self.out}{self.err}"
+
+
+@pytest.fixture
+def stormc(server: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    monkeypatch.chdir(RENDERED.parent)
+    yield Run(server, capsys)
+    cluster = server.cluster()
+    for kind in (STORM_SERVICE, ROLE_SET, POD, CONFIG_MAP):
+        for found in cluster.find(kind, NS) or ():
+            collect(cluster, kind, found["metadata"]["name"])
+    for kind, found in owned(cluster, NS, "my-test"):
+        collect(cluster, kind, found["metadata"]["name"])
+
+
+def collect(cluster: Cluster, kind: Kind, name: str) -> None:
+    """What the garbage collector does: the object goes once nothing depends on it."""
+    cluster.delete(kind, NS, name)
+    live = cluster.get(kind, NS, name)
+    if live and FOREGROUND in live["metadata"].get("finalizers", ()):
+        write(cluster, kind, name, {"metadata": {"finalizers": None}}, content="application/merge-patch+json")
+
+
+def write(
+    cluster: Cluster, kind: Kind, name: str, body: dict[str, Any], part: str = "", content: str = APPLY
+) -> None:
+    """Writes as a controller does, a subresource too."""
+    if content == APPLY:
+        body = {"apiVersion": kind.version, "kind": kind.name, "metadata": {"name": name}, **body}
+    query = {"fieldManager": "controller", "force": "true"} if content == APPLY else {}
+    status, answer = cluster._request("PATCH", kind.path(NS, name) + part, query, body, content)
+    assert status < 300 or status == 404, answer
+
+
+def reconcile(cluster: Cluster, prefill: int = 1, failure: str = "") -> None:
+    """What AIBrix's controller writes for my-test: a RoleSet with counts, and the status of both."""
+    service = cluster.get(STORM_SERVICE, NS, "my-test")
+    assert service is not None
+    labels = {"storm-service-name": "my-test"}
+    write(cluster, ROLE_SET, "my-test-roleset-abcde", {"metadata": {"name": "my-test-roleset-abcde", "labels": labels}})
+    roles = [
+        {"name": name, "replicas": 1, "readyReplicas": count, "updatedReadyReplicas": count}
+        for name, count in (("prefill", prefill), ("decode", 1), ("routing", 1))
+    ]
+    conditions = [{"type": "ReplicaFailure", "status": "True", "message": failure}] if failure else []
+    write(cluster, ROLE_SET, "my-test-roleset-abcde", {"status": {"roles": roles, "conditions": conditions}}, "/status")
+    status = {
+        "observedGeneration": service["metadata"]["generation"],
+        "conditions": [{"type": "Ready" if prefill else "Progressing", "status": "True"}],
+    }
+    write(cluster, STORM_SERVICE, "my-test", {"status": status}, "/status")
+
+
+def pod(cluster: Cluster, message: str) -> None:
+    """A prefill pod that the scheduler could not place."""
+    labels = {
+        "storm-service-name": "my-test", "role-name": "prefill",
+        "stormservice.orchestration.aibrix.ai/role-replica-index": "0",
+    }  # fmt: skip
+    npus = {"huawei.com/Ascend910": "16"}
+    container = {"name": "prefill", "image": "i", "resources": {"limits": npus, "requests": npus}}
+    metadata = {"name": "my-test-p0", "labels": labels}
+    write(cluster, POD, "my-test-p0", {"metadata": metadata, "spec": {"containers": [container]}})
+    conditions = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": message}]
+    write(cluster, POD, "my-test-p0", {"status": {"phase": "Pending", "conditions": conditions}}, "/status")
+
+
+@pytest.mark.parametrize("app", ["a2/qwen3-8b", "a3/my-test", "a3/qwen3-moe"])
+def test_the_server_accepts_every_example_in_order_of_dependency(stormc: Run, app: str) -> None:
+    assert stormc("deploy", app, "--dry-run=server") == 0
+    lines = stormc.out.splitlines()
+    assert lines[0].startswith("ConfigMap/") and lines[-1].startswith("StormService/")
+    assert all(line.endswith(": created (dry run)") for line in lines)
+    assert not owned(stormc.server.cluster(), NS, app.partition("/")[2])
+
+
+def test_a_second_deploy_changes_nothing_and_a_changed_object_is_shown_by_field(stormc: Run) -> None:
+    assert stormc("deploy", "my-test") == 0
+    assert stormc("deploy", "my-test") == 0
+    assert {line.rpartition(": ")[2] for line in stormc.out.splitlines()} == {"unchanged"}
+    # An edit by somebody else is a conflict, not a silent overwrite.
+    cluster = stormc.server.cluster()
+    write(cluster, STORM_SERVICE, "my-test", {"spec": {"replicas": 7}}, content="application/merge-patch+json")
+    assert stormc("status", "my-test") == 1
+    assert "differs from rendered: StormService/my-test spec.replicas" in stormc.out
+    assert stormc("deploy", "my-test") == 2
+    assert "conflict" in stormc.err and "--force" in stormc.err and stormc.err.count("\n") == 1
+    assert stormc("deploy", "my-test", "--force") == 0
+    assert "StormService/my-test: changed\n  spec.replicas\n" in stormc.out
+
+
+def test_wait_needs_roles_and_gives_up_with_the_reason(stormc: Run) -> None:
+    assert stormc("deploy", "my-test", "--wait", "--timeout", "0") == 1
+    assert "has not seen this generation" in stormc.err
+    reconcile(stormc.server.cluster(), prefill=0)
+    assert stormc("deploy", "my-test", "--wait", "--timeout", "0") == 1
+    assert "prefill 0/1 ready" in stormc.err
+    reconcile(stormc.server.cluster())
+    assert stormc("deploy", "my-test", "--wait", "--timeout", "60") == 0
+    assert stormc.err.endswith("my-test: ready\n")
+
+
+def test_status_explains_a_pending_pod_and_a_failing_role_set(stormc: Run) -> None:
+    assert stormc("deploy", "my-test") == 0
+    cluster = stormc.server.cluster()
+    reconcile(cluster, prefill=0, failure="exceeded quota: npus")
+    pod(cluster, "0/3 nodes: insufficient huawei.com/Ascend910")
+    assert stormc("status", "my-test", "--format", "json") == 1
+    (app,) = json.loads(stormc.out)
+    assert app["problem"] == "exceeded quota: npus" and app["drift"] == []
+    role = next(role for role in app["roles"] if role["name"] == "prefill")
+    assert (role["desired"], role["ready"]) == (1, 0)
+    (row,) = role["pods"]
+    assert (row["npus"], row["phase"], row["slot"]) == (16, "Pending", "0")
+    assert row["message"] == "0/3 nodes: insufficient huawei.com/Ascend910"
+    assert stormc("status", "--all") == 1
+    assert "0/3 nodes" in stormc.out and "RoleSet/my-test-roleset-abcde" in stormc.out
+
+
+def test_stale_objects_are_listed_and_pruned(stormc: Run) -> None:
+    cluster = stormc.server.cluster()
+    labels = {"app.kubernetes.io/managed-by": "stormc", "app.kubernetes.io/part-of": "my-test"}
+    for name, extra in (("my-test-old", labels), ("foreign", {})):
+        write(cluster, CONFIG_MAP, name, {"metadata": {"name": name, "labels": extra}})
+    assert stormc("deploy", "my-test") == 0
+    assert "ConfigMap/my-test-old: stale" in stormc.out
+    assert cluster.get(CONFIG_MAP, NS, "my-test-old") is not None
+    assert stormc("deploy", "my-test", "--prune", "--dry-run=server") == 0
+    assert cluster.get(CONFIG_MAP, NS, "my-test-old") is not None
+    assert stormc("deploy", "my-test", "--prune") == 0
+    collect(cluster, CONFIG_MAP, "my-test-old")
+    assert cluster.get(CONFIG_MAP, NS, "my-test-old") is None
+    assert cluster.get(CONFIG_MAP, NS, "foreign") is not None
+
+
+@pytest.mark.parametrize(
+    ("mark", "name"),
+    [
+        ({"annotations": {"argocd.argoproj.io/tracking-id": "x"}}, "Argo CD"),
+        ({"labels": {"kustomize.toolkit.fluxcd.io/name": "x"}}, "Flux"),
+    ],
+)
+def test_what_a_gitops_engine_owns_is_left_alone_unless_forced(stormc: Run, mark: dict[str, Any], name: str) -> None:
+    assert stormc("deploy", "my-test") == 0
+    cluster = stormc.server.cluster()
+    write(cluster, STORM_SERVICE, "my-test", {"metadata": mark}, content="application/merge-patch+json")
+    for verb in (["deploy", "my-test"], ["delete", "my-test", "--yes"]):
+        assert stormc(*verb) == 2
+        assert f"belongs to {name}" in stormc.err
+    assert stormc("deploy", "my-test", "--force") == 0
+
+
+def test_delete_takes_the_service_first_and_says_what_hangs(stormc: Run) -> None:
+    assert stormc("deploy", "my-test") == 0
+    assert stormc("delete", "my-test") == 2
+    assert "--yes" in stormc.err
+    # No garbage collector runs here, so foreground deletion waits for one.
+    assert stormc("delete", "my-test", "--yes", "--wait", "--timeout", "0") == 1
+    assert stormc.out.startswith("StormService/my-test: deletion asked for\n")
+    assert f"StormService/my-test is still there: waits for finalizers {FOREGROUND}" in stormc.err
+    cluster = stormc.server.cluster()
+    for kind, found in owned(cluster, NS, "my-test"):
+        collect(cluster, kind, found["metadata"]["name"])
+    assert stormc("delete", "my-test", "--yes") == 1
+    assert "nothing of my-test" in stormc.err
+
+
+def test_a_namespace_is_created_when_asked(stormc: Run, tmp_path: Path) -> None:
+    directory = tmp_path / "elsewhere"
+    directory.mkdir()
+    for path in (RENDERED / "a3" / "my-test").iterdir():
+        text = path.read_text(encoding="utf-8").replace("namespace: default", "namespace: elsewhere")
+        (directory / path.name).write_text(text, encoding="utf-8")
+    arguments = ("deploy", "elsewhere", "--rendered", str(tmp_path))
+    assert stormc(*arguments) == 2
+    assert "--create-namespace" in stormc.err and stormc.err.count("\n") == 1
+    assert stormc(*arguments, "--create-namespace") == 0
+    assert stormc.out.startswith("Namespace/elsewhere: created\n")
+    assert stormc.server.cluster().get(NAMESPACE, None, "elsewhere") is not None
+
+
+def test_failures_are_one_line(stormc: Run) -> None:
+    server = stormc.server
+    closed = f"https://127.0.0.1:{free_ports(1)[0]}"
+    for kubeconfig, said in (
+        (server.kubeconfig("expired"), "token may have expired"),
+        (server.kubeconfig(VIEWER), "not allowed to get configmaps in namespace default"),
+        (server.kubeconfig(url=closed), "connection refused"),
+    ):
+        assert stormc("deploy", "my-test", kubeconfig=kubeconfig) == 2
+        assert said in stormc.err and stormc.err.count("\n") == 1
+    assert stormc("deploy", "my-test", "--context", "none") == 2
+    assert "no usable kubeconfig" in stormc.err and stormc.err.count("\n") == 1
+
+
+def test_a_missing_definition_is_named(stormc: Run) -> None:
+    missing = Kind("Nothing", "orchestration.aibrix.ai/v1alpha1", "nothings")
+    cluster = stormc.server.cluster()
+    assert cluster.find(missing, NS) is None
+    with pytest.raises(Exception, match=r"the cluster has no nothings\.orchestration\.aibrix\.ai; stormc preflight"):
+        cluster.get(missing, NS, "x")
+    assert cluster.get(CRD, None, "nothings.orchestration.aibrix.ai") is None
+
+
+def test_preflight_of_a_bare_cluster_names_what_is_missing_and_writes_a_platform(stormc: Run, tmp_path: Path) -> None:
+    written = tmp_path / "platform.yaml"
+    assert stormc("preflight", "--write-platform", str(written)) == 1
+    assert "ok      stormservices.orchestration.aibrix.ai: installed" in stormc.out
+    assert "missing volcano-scheduler: " in stormc.out
+    assert "kind: Platform" in written.read_text(encoding="utf-8")
+    assert stormc("preflight", "--write-platform", str(written)) == 2
