@@ -26,6 +26,7 @@ VERBS = {
     "deploy": "apply rendered apps to a cluster",
     "status": "show what runs of an app",
     "delete": "take an app off a cluster",
+    "compat": "the command lines of k8s-deploy-tool",
     "completion": "print a shell completion script",
 }
 

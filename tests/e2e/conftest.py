@@ -21,7 +21,7 @@ from compiler.failure import Failure
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stormc" / "e2e"
 SCHEMA = Path(__file__).parents[2] / "compiler" / "emit" / "schemas" / "stormservice.json"
-ADMIN, VIEWER = "admin-token", "viewer-token"
+ADMIN, VIEWER, OPERATOR = "admin-token", "viewer-token", "operator-token"
 NAMES = {
     "orchestration.aibrix.ai": ("v1alpha1", ("StormService", "RoleSet", "PodSet")),
     "scheduling.volcano.sh": ("v1beta1", ("PodGroup",)),
@@ -75,7 +75,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     directory = tmp_path_factory.mktemp("control-plane")
     client, peer, secure = free_ports(3)
     tokens = directory / "tokens.csv"
-    tokens.write_text(f'{ADMIN},admin,1,"system:masters"\n{VIEWER},viewer,2\n', encoding="utf-8")
+    tokens.write_text(f'{ADMIN},admin,1,"system:masters"\n{VIEWER},viewer,2\n{OPERATOR},operator,3\n', encoding="utf-8")
     key = directory / "accounts.key"
     subprocess.run(["openssl", "genrsa", "-out", key, "2048"], check=True, capture_output=True)
     commands = (

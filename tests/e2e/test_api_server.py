@@ -13,7 +13,8 @@ from compiler.__main__ import main
 from compiler.cluster.connection import APPLY, Cluster
 from compiler.cluster.kinds import CONFIG_MAP, CRD, NAMESPACE, POD, ROLE_SET, STORM_SERVICE, Kind
 from compiler.cluster.owner import owned
-from tests.e2e.conftest import VIEWER, Server, free_ports
+from compiler.load.document import load_document
+from tests.e2e.conftest import OPERATOR, VIEWER, Server, free_ports
 
 RENDERED = Path(__file__).parents[2] / "rendered"
 NS = "default"
@@ -245,3 +246,33 @@ def test_preflight_of_a_bare_cluster_names_what_is_missing_and_writes_a_platform
     assert "missing volcano-scheduler: " in stormc.out
     assert "kind: Platform" in written.read_text(encoding="utf-8")
     assert stormc("preflight", "--write-platform", str(written)) == 2
+
+
+def test_the_role_of_the_docs_is_enough(stormc: Run) -> None:
+    text = (RENDERED.parent / "docs" / "cluster.md").read_text(encoding="utf-8")
+    document, _ = load_document("role.yaml", text.partition("```yaml\n")[2].partition("```")[0].encode())
+    assert document is not None
+    role, group = document.data, "rbac.authorization.k8s.io"
+    cluster = stormc.server.cluster()
+    binding = {
+        "roleRef": {"apiGroup": group, "kind": "Role", "name": "stormc"},
+        "subjects": [{"apiGroup": group, "kind": "User", "name": "operator"}],
+    }
+    write(cluster, Kind("Role", f"{group}/v1", "roles"), "stormc", {"rules": role["rules"]})
+    write(cluster, Kind("RoleBinding", f"{group}/v1", "rolebindings"), "stormc", binding)
+    operator = stormc.server.kubeconfig(OPERATOR)
+    assert stormc("deploy", "my-test", kubeconfig=operator) == 0
+    assert stormc("status", "my-test", kubeconfig=operator) == 1
+    assert "has not seen this generation" in stormc.out
+    assert stormc("deploy", "my-test", "--wait", "--timeout", "0", "--prune", kubeconfig=operator) == 1
+    assert stormc("delete", "my-test", "--yes", "--wait", "--timeout", "0", kubeconfig=operator) == 1
+    assert "waits for finalizers" in stormc.err
+
+
+def test_the_command_lines_of_the_deploy_tool(stormc: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert stormc("deploy", "my-test") == 0
+    monkeypatch.setattr("compiler.commands.compat.DELETE_SECONDS", "0")
+    assert stormc("compat", "status", "-n", "my-test", "-ns", NS) == 1
+    assert "my-test in default: the controller has not seen" in stormc.out
+    assert stormc("compat", "delete", "-n", "my-test", "-ns", NS) == 1  # nobody collects the garbage here
+    assert "StormService/my-test is still there" in stormc.err
