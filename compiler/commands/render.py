@@ -55,6 +55,7 @@ def run(options: argparse.Namespace) -> int:
         file=sys.stderr if options.check else told,
     )
     if options.check and not plan.is_empty:
-        print(f"{options.out} is not what {options.specs} renders to; run: make render, or stormc render", file=sys.stderr)
+        stale = f"{options.out} is not what {options.specs} renders to; run: make render, or stormc render"
+        print(stale, file=sys.stderr)
         return 1
     return 0
