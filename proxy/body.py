@@ -13,6 +13,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
 _BLANK = re.compile(r"[ \t\n\r]*")
+_KEY = re.compile(r'"([^"\\\x00-\x1f]*)"[ \t\n\r]*:[ \t\n\r]*').match
 _SCAN = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
@@ -40,33 +41,34 @@ class Body:
 
     def _read(self) -> None:
         """Read the members one by one, with the decoder's own scanners, to know where each begins and ends."""
-        text = self._text
-        blank = _BLANK.match
-        at = blank(text, 0).end()  # type: ignore[union-attr]
+        text, values, spans = self._text, self.values, self._spans
+        at = _past_blanks(text, 0)
         if text[at] != "{":
             raise ValueError
-        at = blank(text, at + 1).end()  # type: ignore[union-attr]
+        at = _past_blanks(text, at + 1)
         closed = text[at] == "}"
         while not closed:
             start = at
-            if text[at] != '"':
-                raise ValueError
-            key, at = scanstring(text, at + 1, True)
-            if text[at] != ":":
-                at = blank(text, at).end()  # type: ignore[union-attr]
-                if text[at] != ":":
-                    raise ValueError
-            at = blank(text, at + 1).end()  # type: ignore[union-attr]
+            plain = _KEY(text, at)
+            if plain is not None:
+                key, at = plain.group(1), plain.end()
+            else:
+                key, at = _escaped_key(text, at)
             value, at = _SCAN(text, at)
-            self.values[key] = value
-            self._spans.append((key, start, at))
-            at = blank(text, at).end()  # type: ignore[union-attr]
-            closed = text[at] == "}"
+            values[key] = value
+            spans.append((key, start, at))
+            following = text[at]
+            if following not in ",}":
+                at = _past_blanks(text, at)
+                following = text[at]
+            closed = following == "}"
             if not closed:
-                if text[at] != ",":
+                if following != ",":
                     raise ValueError
-                at = blank(text, at + 1).end()  # type: ignore[union-attr]
-        if blank(text, at + 1).end() != len(text):  # type: ignore[union-attr]
+                at += 1
+                if text[at] != '"':
+                    at = _past_blanks(text, at)
+        if _past_blanks(text, at + 1) != len(text):
             raise ValueError
 
     def rewritten(self, changes: Mapping[str, str | None]) -> bytes:
@@ -96,6 +98,23 @@ class Body:
     def replaced(self, changes: Mapping[str, str | None]) -> Body:
         """`rewritten`, as a body."""
         return Body(self.rewritten(changes))
+
+
+def _past_blanks(text: str, at: int) -> int:
+    found = _BLANK.match(text, at)
+    assert found is not None
+    return found.end()
+
+
+def _escaped_key(text: str, at: int) -> tuple[str, int]:
+    """A key with escapes, and where its value begins."""
+    if text[at] != '"':
+        raise ValueError
+    key, at = scanstring(text, at + 1, True)
+    at = _past_blanks(text, at)
+    if text[at] != ":":
+        raise ValueError
+    return key, _past_blanks(text, at + 1)
 
 
 def dumped(value: object) -> str:

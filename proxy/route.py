@@ -12,12 +12,11 @@ import asyncio
 import json
 import re
 import time
-import uuid
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from proxy.body import Body, dumped
-from proxy.journal import Record
+from proxy.journal import Record, new_id
 from proxy.pool import Instance, Lease, Policy, Pool, decode_load, prefill_load
 from proxy.resume import Said, continued, gave_up, joined, limit, resumable, with_cached_tokens
 from proxy.settings import Address, Settings
@@ -345,7 +344,7 @@ class Generation:
         model = self.body.values.get("model")
         content = dumped({"model": model, "prompt": text, "add_special_tokens": False}).encode()
         try:
-            exchange = self._exchange(instance, content, str(uuid.uuid4()), None, b"POST /tokenize HTTP/1.1\r\n")
+            exchange = self._exchange(instance, content, new_id(), None, b"POST /tokenize HTTP/1.1\r\n")
             answer = await asyncio.wait_for(exchange, TOKENIZE_SECONDS)
             count = json.loads(answer.body).get("count") if answer.head.status == 200 else None
         except (UpstreamError, asyncio.TimeoutError, ValueError, AttributeError):
@@ -391,7 +390,7 @@ class Generation:
         if not router.prefill.available():
             raise unavailable("prefill")
         lease = self._pick_decode(body, avoid, tried)
-        attempt = Attempt(self, body, str(uuid.uuid4()))
+        attempt = Attempt(self, body, new_id())
         self._record.key = attempt.key
         router.rendezvous[attempt.key] = attempt
         parameters = dumped(
@@ -441,7 +440,7 @@ class Generation:
 
     async def _prefill_first(self, body: Body) -> Prefilled:
         """The KV cache at prefill. A client that leaves ends the prefill, unless it is about to be done."""
-        key = self._record.key = str(uuid.uuid4())
+        key = self._record.key = new_id()
         task = self.router.spawn(self._fetchable(body, key))
         try:
             found: Prefilled = await asyncio.shield(task)

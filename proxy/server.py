@@ -7,7 +7,6 @@ import hmac
 import json
 import re
 import time
-import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,11 @@ from aiohttp import web
 
 from proxy.body import Body, BodyError, dumped
 from proxy.fanout import Merge, children_of
-from proxy.journal import Journal, Record
+from proxy.journal import Journal, Record, new_id
 from proxy.metrics import CONTENT_TYPE, Metrics
 from proxy.pool import HEALTHY, LEAVING, Instance
 from proxy.probe import Prober
-from proxy.relay import Relay, Relayed, client_id, forwarded
+from proxy.relay import Relay, Relayed, client_id, forwarded, reply
 from proxy.route import Answer, Broken, Generation, Refusal, Router, error_body, unavailable
 from proxy.settings import FIXED_AT_START, ROLES, Address, Settings, SettingsError, address_of, from_file
 from proxy.upstream import UpstreamError
@@ -136,7 +135,7 @@ class Server:
 
     async def generate(self, request: web.Request) -> web.StreamResponse:
         """/v1/completions and /v1/chat/completions."""
-        record = Record(request.path, client_id(request) or str(uuid.uuid4()))
+        record = Record(request.path, client_id(request) or new_id())
         relay = Relay(request, record, self._loop, self.draining)
         metrics, limit = self.metrics, self._settings.max_requests
         admitted = not self.draining and (not limit or metrics.active < limit)
@@ -200,7 +199,6 @@ class Server:
         A callback twice, or for a request that is over, changes nothing. `--metaserver-ack late` answers as the
         reference does: after the prefill, 404 for an unknown request, 502 for a prefill that failed.
         """
-        relay = Relay(request, Record(request.path, ""), self._loop, False)
         try:
             raw = await request.read()
             body = Body(raw)
@@ -208,19 +206,19 @@ class Server:
             if not isinstance(found, str):
                 raise BodyError("request_id is missing")
         except web.HTTPRequestEntityTooLarge:
-            return relay.answer(413, _JSON, error_body(413, "the body is too large", "invalid_request_error"))
+            return reply(request, 413, error_body(413, "the body is too large", "invalid_request_error"))
         except BodyError as error:
-            return relay.answer(400, _JSON, error_body(400, str(error), "invalid_request_error"))
+            return reply(request, 400, error_body(400, str(error), "invalid_request_error"))
         attempt = self.router.callback(found)
         late = self._settings.metaserver_ack == "late"
         if attempt is None:
             if late:
-                return relay.answer(404, _JSON, error_body(404, f"no request {found}", "not_found"))
-            return relay.answer(200, _JSON, _OK)
+                return reply(request, 404, error_body(404, f"no request {found}", "not_found"))
+            return reply(request, 200, _OK)
         prefill = attempt.called_back(raw.decode())
         if late and not await asyncio.shield(prefill):
-            return relay.answer(502, _JSON, error_body(502, "the prefill failed", "upstream_error"))
-        return relay.answer(200, _JSON, _OK)
+            return reply(request, 502, error_body(502, "the prefill failed", "upstream_error"))
+        return reply(request, 200, _OK)
 
     # -- administration ------------------------------------------------------------------------------------------------
 
@@ -355,8 +353,6 @@ class Server:
             headers={"Content-Security-Policy": "default-src 'self' 'unsafe-inline'"},
         )  # fmt: skip
 
-
-_JSON = ((b"Content-Type", b"application/json"),)
 
 
 def _version_of(path: Path | None) -> tuple[int, int, int] | None:
