@@ -65,7 +65,7 @@ class Body:
             if not closed:
                 if following != ",":
                     raise ValueError
-                at += 1
+                at += 2 if text[at + 1] == " " else 1
                 if text[at] != '"':
                     at = _past_blanks(text, at)
         if _past_blanks(text, at + 1) != len(text):
