@@ -14,24 +14,27 @@ from aiohttp import web
 
 from proxy.server import Server
 from proxy.settings import Settings, SettingsError, from_arguments
+from proxy.workers import Crew, run
 
 BACKLOG = 4096
 KEEP_ALIVE_SECONDS = 75.0
 YOUNG_OBJECTS = 50_000
 
 
-async def serve(settings: Settings, config: Path | None) -> int:
+async def serve(settings: Settings, config: Path | None, crew: Crew | None = None) -> int:
     """Serve until SIGTERM or SIGINT, then drain. 0 when everything was answered."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    server = Server(settings, config, loop)
+    server = Server(settings, config, loop, crew)
     await server.start()
     own_port = bool(settings.metaserver_port) and settings.mode == "layerwise"
     applications = [(settings.port, server.application(metaserver=not own_port))]
     if own_port:
         applications.append((settings.metaserver_port, server.application(metaserver=True, rest=False)))
+    if crew is not None:
+        applications.append((0, server.application(metaserver=True)))
     runners = []
     for port, application in applications:
         runner = web.AppRunner(
@@ -40,7 +43,11 @@ async def serve(settings: Settings, config: Path | None) -> int:
         )  # fmt: skip
         await runner.setup()
         runners.append(runner)
-        await web.TCPSite(runner, settings.host, port, backlog=BACKLOG).start()
+        if port or crew is None:
+            shared = True if crew is not None else None
+            await web.TCPSite(runner, settings.host, port, backlog=BACKLOG, reuse_port=shared).start()
+        else:
+            await web.SockSite(runner, crew.listening(), backlog=BACKLOG).start()
     server.journal.event(
         "serving", mode=settings.mode, host=settings.host, port=settings.port, prefill=len(settings.prefill),
         decode=len(settings.decode),
@@ -66,6 +73,8 @@ def main() -> int:
     with contextlib.suppress(ImportError):
         importlib.import_module("uvloop").install()
     try:
+        if settings.workers > 1:
+            return run(settings.workers, lambda crew: asyncio.run(serve(settings, config, crew)))
         return asyncio.run(serve(settings, config))
     except OSError as error:
         print(f"proxy: cannot listen on {settings.host}:{settings.port}: {error.strerror or error}", file=sys.stderr)

@@ -83,8 +83,8 @@ class Instance:
 
     __slots__ = (
         "active", "address", "changed_at", "epoch", "exchanges", "failed_requests", "failing_since", "faults",
-        "handicap", "load", "picked", "probe_failures", "readmit_at", "request_failures", "requests", "role", "seen",
-        "stamp", "state",
+        "handicap", "load", "picked", "probe_failures", "readmit_at", "request_failures", "requests", "role", "row",
+        "seen", "stamp", "state",
     )  # fmt: skip
 
     def __init__(self, role: str, address: Address, now: float) -> None:
@@ -97,6 +97,7 @@ class Instance:
         self.changed_at, self.readmit_at, self.failing_since = now, 0.0, 0.0
         self.exchanges: set[Abortable] = set()
         self.seen = False
+        self.row = -1
 
     @property
     def failures(self) -> int:
@@ -238,12 +239,19 @@ class Pool:
         elif not self.policy.cumulative:
             instance.probe_failures = 0
 
+    def _failures(self, instance: Instance) -> int:
+        """What is held against the threshold."""
+        return instance.failures
+
     def _judge(self, instance: Instance) -> None:
-        if instance.state != HEALTHY or instance.failures <= self.policy.max_failures:
+        if self._failures(instance) <= self.policy.max_failures or instance.state != HEALTHY:
             return
         isolated = sum(1 for i in self if i.state == FAULTY) + 1
         if isolated * 100 > self.policy.max_isolated_percent * len(self.instances):
             return
+        self._isolate(instance)
+
+    def _isolate(self, instance: Instance) -> None:
         now = self._clock()
         if now - instance.changed_at > 10 * max(self.policy.max_backoff, self.policy.probe_interval):
             instance.faults = 0

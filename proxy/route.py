@@ -19,7 +19,7 @@ from proxy.body import Body, dumped
 from proxy.journal import Record, new_id
 from proxy.pool import Instance, Lease, Policy, Pool, decode_load, prefill_load
 from proxy.resume import Said, continued, gave_up, joined, limit, resumable, with_cached_tokens
-from proxy.settings import Address, Settings
+from proxy.settings import ROLES, Address, Settings
 from proxy.stream import Output, Stream
 from proxy.upstream import Connection, Head, Upstream, UpstreamError
 
@@ -175,20 +175,23 @@ class Router:
     """The state that all requests share: instances, connections, callbacks that are awaited."""
 
     def __init__(
-        self, settings: Settings, loop: asyncio.AbstractEventLoop, tell: Callable[[str, Instance], None]
+        self,
+        settings: Settings,
+        loop: asyncio.AbstractEventLoop,
+        tell: Callable[[str, Instance], None],
+        pool: type[Pool] = Pool,
+        callback_path: str = "",
     ) -> None:
-        """Nothing runs yet."""
+        """Nothing runs yet. `pool` and `callback_path` are those of one worker among several."""
         self.settings, self.loop = settings, loop
         policy = policy_of(settings)
-        self.pools = {
-            role: Pool(role, settings.addresses(role), policy, loop.time, tell) for role in ("prefill", "decode")
-        }
+        self.pools = {role: pool(role, settings.addresses(role), policy, loop.time, tell) for role in ROLES}
         self.prefill, self.decode = self.pools["prefill"], self.pools["decode"]
         self.upstream = Upstream(loop, settings.connect_timeout_seconds)
         self.rendezvous: dict[str, Attempt] = {}
         self.budget = RetryBudget(settings.retry_budget_percent)
         self.retries = self.recomputes = self.tokens = 0
-        self.metaserver_url = settings.metaserver_url if settings.mode == "layerwise" else ""
+        self.metaserver_url = settings.metaserver_url + callback_path if settings.mode == "layerwise" else ""
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def apply(self, settings: Settings) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 
 from aiohttp import web
 
+from proxy.board import shared_pool
 from proxy.body import Body, BodyError, dumped
 from proxy.fanout import Merge, children_of
 from proxy.journal import Journal, Record, new_id
@@ -23,6 +24,7 @@ from proxy.relay import Relay, Relayed, client_id, forwarded, reply
 from proxy.route import Answer, Broken, Generation, Refusal, Router, error_body, unavailable
 from proxy.settings import FIXED_AT_START, ROLES, Address, Settings, SettingsError, address_of, from_file
 from proxy.upstream import UpstreamError
+from proxy.workers import Crew, summed_metrics, summed_status
 
 TICK_SECONDS = 1.0
 MODELS_SECONDS = 3.0
@@ -36,11 +38,17 @@ _OK = b'{"status":"ok"}'
 class Server:
     """The proxy: its state, its background work, its handlers."""
 
-    def __init__(self, settings: Settings, config: Path | None, loop: asyncio.AbstractEventLoop) -> None:
-        """`config` is the file to watch, if there is one."""
-        self._settings, self._config, self._loop = settings, config, loop
+    def __init__(
+        self, settings: Settings, config: Path | None, loop: asyncio.AbstractEventLoop, crew: Crew | None = None
+    ) -> None:
+        """`config` is the file to watch, if there is one; `crew` the other workers."""
+        self._settings, self._config, self._loop, self._crew = settings, config, loop, crew
         self.journal = Journal(loop)
-        self.router = Router(settings, loop, self._tell)
+        if crew is None:
+            self.router = Router(settings, loop, self._tell)
+        else:
+            pool = shared_pool(crew.board, crew.index)
+            self.router = Router(settings, loop, self._tell, pool, crew.callback_path)
         self.metrics = Metrics(self.router)
         self.prober = Prober(self.router)
         self.draining = False
@@ -53,10 +61,12 @@ class Server:
     # -- lifecycle -----------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
-        """Probe once, so that the first request knows who is there; then keep at it."""
-        await self.prober.round()
-        await self.prober.settle()
-        self._background = [self._loop.create_task(self._probe()), self._loop.create_task(self._tick())]
+        """Probe once, so that the first request knows who is there; then keep at it. One worker probes for all."""
+        self._background = [self._loop.create_task(self._tick())]
+        if self._crew is None or self._crew.index == 0:
+            await self.prober.round()
+            await self.prober.settle()
+            self._background.append(self._loop.create_task(self._probe()))
 
     async def drain(self) -> bool:
         """Refuse new requests and wait for the running ones, whose callbacks still come; False if time ran out."""
@@ -117,6 +127,7 @@ class Server:
         app = web.Application(client_max_size=self._settings.max_body_bytes)
         if metaserver:
             app.router.add_post("/v1/metaserver", self.metaserver)
+            app.router.add_post("/v1/metaserver/{worker:[0-9]+}", self.metaserver)
         if rest:
             for path in PATHS:
                 app.router.add_post(path, self.generate)
@@ -138,6 +149,8 @@ class Server:
         record = Record(request.path, client_id(request) or new_id())
         relay = Relay(request, record, self._loop, self.draining)
         metrics, limit = self.metrics, self._settings.max_requests
+        if self._crew is not None:
+            limit = -(-limit // self._crew.count)
         admitted = not self.draining and (not limit or metrics.active < limit)
         metrics.active += admitted
         self._idle.clear()
@@ -209,6 +222,13 @@ class Server:
             return reply(request, 413, error_body(413, "the body is too large", "invalid_request_error"))
         except BodyError as error:
             return reply(request, 400, error_body(400, str(error), "invalid_request_error"))
+        worker = request.match_info.get("worker")
+        crew = self._crew
+        if crew is not None and worker is not None and crew.index != int(worker) < crew.count:
+            try:
+                return reply(request, *await crew.ask(int(worker), "POST", request.path, raw))
+            except UpstreamError as error:
+                return reply(request, 502, error_body(502, str(error), "upstream_error"))
         attempt = self.router.callback(found)
         late = self._settings.metaserver_ack == "late"
         if attempt is None:
@@ -259,6 +279,8 @@ class Server:
             role, addresses = _named(await request.read())
         except SettingsError as error:
             return web.json_response({"error": str(error)}, status=400)
+        if self._crew is not None:
+            return web.json_response({"error": "off with several workers: change the config file"}, status=403)
         pool = self.router.pools[role]
         verb = request.match_info["verb"]
         for address in addresses:
@@ -332,11 +354,15 @@ class Server:
         return web.Response(text="ok\n")
 
     async def metrics_page(self, request: web.Request) -> web.StreamResponse:
-        """For Prometheus."""
-        return web.Response(body=self.metrics.text().encode(), headers={"Content-Type": CONTENT_TYPE})
+        """For Prometheus; of all workers."""
+        text = self.metrics.text()
+        if self._crew is not None and "own" not in request.query:
+            others = await self._crew.ask_all("/metrics?own")
+            text = summed_metrics([text, *(other.decode() for other in others)])
+        return web.Response(body=text.encode(), headers={"Content-Type": CONTENT_TYPE})
 
     async def status(self, request: web.Request) -> web.StreamResponse:
-        """The state of everything as JSON."""
+        """The state of everything as JSON; of all workers."""
         settings = self._settings
         about: Mapping[str, Any] = {
             "mode": settings.mode,
@@ -344,7 +370,10 @@ class Server:
             "draining": self.draining, "uptimeSeconds": round(time.time() - self._began),
             "maxFailures": settings.max_failures, "probeIntervalSeconds": settings.probe_interval_seconds,
         }  # fmt: skip
-        return web.json_response({**about, **self.metrics.status()})
+        whole = self.metrics.status()
+        if self._crew is not None and "own" not in request.query:
+            whole = summed_status(whole, await self._crew.ask_all("/status?own"))
+        return web.json_response({**about, **whole})
 
     async def status_page(self, request: web.Request) -> web.StreamResponse:
         """The status for people."""

@@ -252,8 +252,8 @@ def checked(settings: Settings) -> Settings:
         raise SettingsError(f"metaserverAck {settings.metaserver_ack!r} is neither early nor late")
     if settings.chat_resume not in RESUMES:
         raise SettingsError(f"chatResume {settings.chat_resume!r} is neither continue nor first-message")
-    if settings.workers > 1 and settings.metaserver_port:
-        raise SettingsError("a separate metaserver port needs --workers 1")
+    if settings.workers < 1:
+        raise SettingsError(f"{settings.workers} workers serve nothing")
     return settings
 
 
