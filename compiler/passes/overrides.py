@@ -14,7 +14,10 @@ from compiler.spec.app import App
 from compiler.spec.profile import Platform
 from compiler.spec.quantity import canonical
 
-QUANTITY_FIELDS = ("limits", "requests")
+AMOUNTS = frozenset({"limits", "requests", "overhead", "minResources"})
+"""Mappings whose values are quantities."""
+QUANTITIES = frozenset({"sizeLimit", "divisor"})
+"""Fields that are quantities themselves (k8s.io/api core/v1 types.go, AIBrix v0.5.0 api/orchestration/v1alpha1)."""
 
 
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
@@ -37,7 +40,7 @@ def _fields(kind: str, path: tuple[Step, ...], patch: Mapping[str, Any]) -> Iter
             for item in value:
                 yield from _fields(kind, (*where, tuple(item[k] for k in keys)), item)
         else:
-            yield where, _quantity(path, value)
+            yield where, _quantity(where, value)
 
 
 def _has(item: Any, keys: tuple[str, ...]) -> bool:
@@ -45,8 +48,12 @@ def _has(item: Any, keys: tuple[str, ...]) -> bool:
 
 
 def _quantity(path: tuple[Step, ...], value: Any) -> Any:
-    """Resource amounts in canonical form; what is no quantity is left for the output check to report."""
-    if path and path[-1] in QUANTITY_FIELDS and isinstance(value, (str, int)):
+    """Quantities in canonical form, in lists that are new too; what is none is left for the output check to report."""
+    if isinstance(value, dict):
+        return {key: _quantity((*path, key), item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_quantity(path, item) for item in value]
+    if (AMOUNTS.intersection(path[-2:-1]) or QUANTITIES.intersection(path[-1:])) and isinstance(value, (str, int)):
         try:
             return canonical(value)
         except ValueError:

@@ -215,7 +215,9 @@ WRONG: list[tuple[Callable[[], Manifest], str, Any, str]] = [
     (_storm_service, f"{ROLE}.template.metadata.annotations", {}, "annotations is empty"),
     # list maps
     (_storm_service, f"{CONTAINER}.env.+", {"name": "A", "value": "2"}, "env[2] repeats name 'A'"),
-    (_storm_service, f"{CONTAINER}.ports.+", {"containerPort": 8080}, "ports[2] repeats containerPort 8080, protocol"),
+    (_storm_service, f"{CONTAINER}.ports.+", {"containerPort": 8080, "protocol": "TCP"},
+     "ports[2] repeats containerPort 8080, protocol"),
+    (_storm_service, f"{CONTAINER}.ports.+", {"containerPort": 9999}, "ports[2].protocol is missing"),
     (_storm_service, f"{CONTAINER}.volumeMounts.+", {"name": "x", "mountPath": "/dev/shm"}, "volumeMounts[1] repeats"),
     (_storm_service, f"{POD}.volumes.+", {"name": "shm", "emptyDir": {}}, "volumes[1] repeats name 'shm'"),
     (_storm_service, f"{POD}.containers.+", _container("prefill"), "containers[1] repeats name 'prefill'"),

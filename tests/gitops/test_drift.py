@@ -24,7 +24,7 @@ from compiler.passes.runner import Pass
 from compiler.spec.app import App
 from compiler.spec.profile import ArgoCD, Flux, Gitops, Platform
 from tests.gitops.cluster import CORE, drift, stored
-from tests.samples import compiled
+from tests.samples import compiled, findings
 
 ROOT = Path(__file__).parent.parent.parent
 COMMITTED = sorted(
@@ -83,6 +83,35 @@ def found(overlay: str = RICH) -> list[str]:
 
 def test_a_rich_service_does_not_drift() -> None:
     assert found() == []
+
+
+PATCHES = [
+    ("{hostNetwork: false}", "hostNetwork is false"),
+    ("{tolerations: []}", "tolerations is empty"),
+    ("{hostAliases: []}", "hostAliases is empty"),
+    ("{nodeSelector: {}}", "nodeSelector is empty"),
+    ("{containers: [{name: decode, env: [{name: A, value: ''}]}]}", "value is empty"),
+    ("{containers: [{name: decode, ports: [{containerPort: 1}]}]}", "ports[0].protocol is missing"),
+    ("{containers: [{name: decode, startupProbe: {initialDelaySeconds: 0}}]}", "initialDelaySeconds 0"),
+    ("{initContainers: [{name: i, image: x, args: []}]}", "args is empty"),
+    ("{volumes: [{name: v, configMap: {}}]}", "configMap.name is missing"),
+    ("{volumes: [{name: v, emptyDir: {}}]}", None),
+    ("{volumes: [{name: v, emptyDir: {sizeLimit: 1024Mi}}]}", None),
+    ("{overhead: {cpu: 1000m, memory: 0.5Gi}}", None),
+    ("{initContainers: [{name: i, image: x, resources: {limits: {cpu: 1000m, memory: 2048Mi}}}]}", None),
+    ("{containers: [{name: decode, env: [{name: A, valueFrom: {resourceFieldRef: {resource: x, divisor: 1000m}}}]}]}",
+     None),
+    ("{securityContext: {}}", None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("patch", "finding"), PATCHES)
+def test_an_override_that_would_drift_is_written_canonically_or_refused(patch: str, finding: str | None) -> None:
+    roles = f"{{spec: {{template: {{spec: {{roles: [{{name: decode, template: {{spec: {patch}}}}}]}}}}}}}}"
+    overlay = f"overrides: [{{target: StormService, reason: r, owner: o, patch: {roles}}}]"
+    told = [f.message for f in findings(overlay) if f.rule == "E501"]
+    assert bool(told) == bool(found(overlay)) == bool(finding)
+    assert all(finding and finding in message for message in told)
 
 
 Break = Callable[[pytest.MonkeyPatch], None]

@@ -179,6 +179,16 @@ differs from Git for ever, and an empty list hashes differently from none, which
 keep their zero (replicas, optional, emptyDir: {}), are not here. Source: omitempty in k8s.io/api core/v1 types.go and
 AIBrix api/orchestration/v1alpha1.
 """
+FILLED_IN: dict[str, tuple[str, ...]] = {
+    "ConfigMapEnvSource": ("name",),
+    "ConfigMapKeySelector": ("name",),
+    "ConfigMapVolumeSource": ("name",),
+    "ContainerPort": ("protocol",),
+    "LocalObjectReference": ("name",),
+    "SecretEnvSource": ("name",),
+    "SecretKeySelector": ("name",),
+}
+"""Fields of a StormService that the CRD's defaults fill in where they are missing: written here, or an empty name."""
 REQUIRED = {
     # A template without an image is valid to the API only because an admission plugin may fill it in.
     "Container": ("image",),
@@ -490,6 +500,8 @@ def _without_zeros(definitions: Mapping[str, Schema]) -> dict[str, Schema]:
     for place, more in DROPPED_IF_ZERO.items():
         name, field = place.split(".")
         result[name]["properties"][field] |= more
+    for name, fields in FILLED_IN.items():
+        result[name]["required"] = sorted({*result[name].get("required", ()), *fields})
     return result
 
 
