@@ -37,6 +37,8 @@ SCHEMAS = {
     ("source.toolkit.fluxcd.io/v1", "GitRepository"): "flux-gitrepository.json",
     ("kustomize.toolkit.fluxcd.io/v1", "Kustomization"): "flux-kustomization.json",
 }
+CONFIG_MAP_BYTES = 1024 * 1024
+"""Bytes of all values together (kubernetes pkg/apis/core/validation ValidateConfigMap, core.MaxSecretSize)."""
 MAP_KEYS = "x-kubernetes-list-map-keys"
 """Items of a list with these fields in common are the same item; the API server refuses the second one."""
 
@@ -59,7 +61,12 @@ def check_manifest(manifest: Mapping[str, Any]) -> list[SchemaProblem]:
     name = SCHEMAS.get(kind) if all(isinstance(part, str) for part in kind) else None  # type: ignore[arg-type]
     if name is None:
         return [SchemaProblem(("kind",), f"no schema for kind {shown(kind[1])} of {shown(kind[0])}")]
-    return _shipped(name).problems(manifest)
+    problems = _shipped(name).problems(manifest)
+    if not problems and manifest["kind"] == "ConfigMap":
+        size = sum(len(text.encode()) for text in manifest.get("data", {}).values())
+        if size > CONFIG_MAP_BYTES:
+            problems = [SchemaProblem(("data",), f"data has {size} bytes, the limit is {CONFIG_MAP_BYTES}")]
+    return problems
 
 
 def check_against_crd(crd: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[SchemaProblem]:

@@ -58,6 +58,12 @@ FIELD_ENV = {"HCCL_IF_IP": "status.podIP", "POD_IP": "status.podIP"}
 PROBE_PERIOD = 10
 READINESS_PROBE = {"periodSeconds": 5, "failureThreshold": 3, "timeoutSeconds": 5}
 
+HEAD_HEALTH = (
+    '[ "$POD_GROUP_INDEX" = 0 ] || exit 0; exec 3<>"/dev/tcp/$POD_IP/{port}" && '
+    "printf 'GET /health HTTP/1.0\\r\\n\\r\\n' >&3 && read -r _ code _ <&3 && [ \"$code\" = 200 ]"
+)
+"""A probe for pods of one template of which only the first serves: the others are well as long as they run."""
+
 LAUNCHER_DIRECTORY = "/opt/stormc/launcher"
 LAUNCHER_KEY = "launch.py"
 
@@ -78,8 +84,9 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
                 path = role_path(role.name, "template", "metadata", "labels", key)
                 yield Edit(storm(app), path, value, "gateway")
     if app.engine.script:
-        sizes = {f"{role.name.upper()}_POD": str(role.pod_group_size) for role in app.serving_roles}
-        for name, value in sorted({**script_environment(app), **sizes}.items()):
+        values = {f"{role.name.upper()}_POD": str(role.pod_group_size) for role in app.serving_roles}
+        values["DISTRIBUTED_DP"] = _truth(any(role.distributed_dp for role in app.serving_roles))
+        for name, value in sorted({**script_environment(app), **values}.items()):
             if name not in app.routing.env:
                 path = container_path(ROUTING, ROUTER, "env", (name,))
                 yield Edit(storm(app), path, env_entry(name, value), "engine.script")
@@ -152,6 +159,10 @@ def script_environment(app: App) -> dict[str, str]:
     return values
 
 
+def _truth(value: bool) -> str:
+    return "true" if value else "false"
+
+
 def _start(app: App, role: Role) -> Iterator[Edit]:
     """The container's command, and where the program comes from that it names."""
     service, engine = storm(app), app.engine
@@ -201,7 +212,7 @@ def _container(app: App, role: Role) -> Iterator[Edit]:
 def _environment(app: App, role: Role) -> Iterator[Edit]:
     values = {**COMMON_ENV, **ROLE_ENV[role.name]}
     if app.engine.script:
-        values |= {**script_environment(app), "DISTRIBUTED_DP": "true" if role.distributed_dp else "false"}
+        values |= {**script_environment(app), "DISTRIBUTED_DP": _truth(role.distributed_dp)}
     values |= role.env
     entries: dict[str, dict[str, Any]] = {name: env_entry(name, value) for name, value in values.items()}
     for name, field in FIELD_ENV.items():
@@ -213,10 +224,10 @@ def _environment(app: App, role: Role) -> Iterator[Edit]:
 
 
 def _probes(app: App, role: Role) -> Iterator[Edit]:
-    """Probes where every pod of the role answers HTTP; all pods of a role have the same template."""
+    """Probes of the first local rank; headless pods, which have the same template, pass them without being asked."""
+    check: dict[str, Any] = {"httpGet": {"path": "/health", "port": app.port}}
     if not role.every_pod_serves:
-        return
-    check = {"httpGet": {"path": "/health", "port": app.port}}
+        check = {"exec": {"command": ["/bin/bash", "-c", HEAD_HEALTH.format(port=app.port)]}}
     attempts = -(-app.engine.startup_seconds // PROBE_PERIOD)
     startup = {"periodSeconds": PROBE_PERIOD, "failureThreshold": attempts, "timeoutSeconds": 5}
     for field, timing, because in (

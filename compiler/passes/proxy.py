@@ -48,8 +48,12 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
 
 
 def config_text(app: App) -> str:
-    """The proxy's config file: the only format that compiler and proxy share (docs/proxy.md)."""
-    config: dict[str, Any] = {"mode": MODES[app.connector], **app.proxy}
+    """The proxy's config file: the only format that compiler and proxy share (docs/proxy.md).
+
+    What the proxy cannot change while it runs is in the pod template as well, so that its change restarts the pods:
+    the mode as a flag, the ports as the container's.
+    """
+    config: dict[str, Any] = {**app.proxy}
     if app.metaserver_port is not None:
         config["metaserverPort"] = app.metaserver_port
     for role in app.serving_roles:
@@ -127,8 +131,11 @@ def _pods(app: App) -> Iterator[Edit]:
     if role.image_pull_policy:
         yield Edit(service, at("imagePullPolicy"), role.image_pull_policy, "imagePullPolicy")
     yield Edit(service, at("command"), ["python3", "-m", "proxy"], "the proxy")
-    arguments = [f"--config={CONFIG_DIRECTORY}/{CONFIG_KEY}", "--host=0.0.0.0", "--advertise-host=$(POD_IP)"]
-    yield Edit(service, at("args"), arguments, "decode calls the proxy back on the pod's address")
+    arguments = [
+        f"--config={CONFIG_DIRECTORY}/{CONFIG_KEY}", f"--mode={MODES[app.connector]}", "--host=0.0.0.0",
+        "--advertise-host=$(POD_IP)",
+    ]  # fmt: skip
+    yield Edit(service, at("args"), arguments, "kvTransfer.connector; decode calls the proxy back on the pod's address")
     entry = {"name": "POD_IP", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}}
     yield Edit(service, at("env", ("POD_IP",)), entry, "--advertise-host")
     for name, value in sorted(role.env.items()):

@@ -175,7 +175,7 @@ class App:
     routing: Routing
     faults: Faults
     engine: Engine
-    proxy: Mapping[str, int]
+    proxy: Mapping[str, Any]
     proxy_source: str
     network_policy: bool
     gateway: str

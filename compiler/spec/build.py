@@ -36,7 +36,7 @@ def build_app(
         routing=Routing(**_pods("routing", data)),
         faults=_faults(data["faults"]),
         engine=_engine(data["engine"]),
-        proxy={key: data["proxy"][key] for key in schema.PROXY if key != "source"},
+        proxy={key: data["proxy"][key] for key in schema.PROXY if key in data["proxy"] and key != "source"},
         proxy_source=data["proxy"]["source"],
         network_policy=data["networkPolicy"],
         gateway=data["gateway"],

@@ -215,7 +215,27 @@ PROXY: Schema = {
     "connectTimeoutSeconds": _whole("Seconds to open a connection.", 1, 3600, default=3),
     "streamIdleTimeoutSeconds": _whole("Seconds between two chunks of a stream; 0 is no limit.", 0, 86400, default=0),
     "drainSeconds": _whole("Seconds for running requests when a routing pod stops.", 0, 3600, default=30),
-}
+    # Without a default here the proxy's own holds (proxy/settings.py).
+    "cumulativeFailures": _field("boolean", "A success does not reset an instance's count of failures."),
+    "slowStartSeconds": _whole("Seconds until an instance that came back has its full share again.", 0, 3600),
+    "maxBackoffSeconds": _whole("Longest time between probes of an instance that keeps failing.", 0, 86400),
+    "maxIsolatedPercent": _whole("Largest share of a role that is isolated at a time.", 0, 100),
+    "panic": _field("boolean", "When all instances of a role are isolated, try them anyway instead of 503."),
+    "retryBudgetPercent": _whole("Retries within ten seconds as a share of the requests.", 0, 10000),
+    "responseTimeoutSeconds": _whole("Seconds until an instance starts to answer; 0 is no limit.", 0, 86400),
+    "maxRecomputes": _whole("Times that an instance may give an answer up for recomputation.", 0, 1000),
+    "chatResume": _field(
+        "string", "Where a recomputed chat answer goes on: a message of its own, or the first, as in the reference.",
+        allowed=["continue", "first-message"],
+    ),
+    "metaserverAck": _field(
+        "string", "When a decode instance's callback is answered: at once, or after the prefill, as in the reference.",
+        allowed=["early", "late"],
+    ),
+    "maxBodyBytes": _whole("Larger requests get 413.", 1024, 2**31 - 1),
+    "maxRequests": _whole("More requests at a time get 429; 0 is no limit.", 0, 1_000_000),
+    "accessLog": _field("boolean", "A line in the log for every request."),
+}  # fmt: skip
 
 OVERRIDE: Schema = {
     "target": _field(

@@ -226,6 +226,13 @@ WRONG: list[tuple[Callable[[], Manifest], str, Any, str]] = [
 ]
 
 
+def test_a_config_map_holds_at_most_a_mebibyte() -> None:
+    largest = "é" * (512 * 1024 - 2)
+    assert check_manifest(_put(_config_map(), "data", {"a": largest, "b": "1234"})) == []
+    (problem,) = check_manifest(_put(_config_map(), "data", {"a": largest, "b": "12345"}))
+    assert problem.message == "data has 1048577 bytes, the limit is 1048576"
+
+
 @pytest.mark.parametrize("make", VALID)
 def test_a_valid_manifest_has_no_problem(make: Callable[[], Manifest]) -> None:
     assert check_manifest(make()) == []

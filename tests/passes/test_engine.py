@@ -1,6 +1,11 @@
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -115,13 +120,52 @@ def test_one_port_per_local_rank(overlay: str, role: str, ports: list[int]) -> N
     assert {entry["protocol"] for entry in entries} == {"TCP"}
 
 
-def test_probes_only_where_every_pod_answers() -> None:
-    assert container(storm(), "decode")["startupProbe"]["httpGet"] == {"path": "/health", "port": 8080}
-    assert container(storm(), "decode")["readinessProbe"]["httpGet"] == {"path": "/health", "port": 8080}
-    headless = container(storm("decode: {distributedDp: false}"), "decode")
-    assert "startupProbe" not in headless
-    assert "readinessProbe" not in headless
-    assert "readinessProbe" in container(storm("prefill: {distributedDp: false}"), "prefill")
+PROBES = ("startupProbe", "readinessProbe")
+
+
+@pytest.mark.parametrize("probe", PROBES)
+def test_probes_ask_the_first_local_rank(probe: str) -> None:
+    for overlay, role in (("{}", "decode"), ("prefill: {distributedDp: false}", "prefill")):
+        assert container(storm(overlay), role)[probe]["httpGet"] == {"path": "/health", "port": 8080}
+
+
+class Health(BaseHTTPRequestHandler):
+    status = 200
+
+    def do_GET(self) -> None:
+        self.send_response(self.status if self.path == "/health" else 404)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def health_port() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Health) as server:
+        Thread(target=server.serve_forever).start()
+        yield server.server_port
+        server.shutdown()
+
+
+@pytest.mark.parametrize("probe", PROBES)
+@pytest.mark.parametrize(("index", "status", "well"), [
+    ("0", 200, True), ("0", 503, False), ("0", None, False), ("1", None, True), ("15", 503, True),
+])  # fmt: skip
+def test_where_only_the_first_pod_serves_only_it_is_asked(
+    probe: str, index: str, status: int | None, well: bool, health_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if status is None:
+        with socket.socket() as nobody:
+            nobody.bind(("127.0.0.1", 0))
+            port = nobody.getsockname()[1]
+    else:
+        monkeypatch.setattr(Health, "status", status)
+        port = health_port
+    overlay = f"{{port: {port}, decode: {{distributedDp: false}}}}"
+    command = container(storm(overlay), "decode")[probe]["exec"]["command"]
+    env = {"POD_GROUP_INDEX": index, "POD_IP": "127.0.0.1"}
+    assert (subprocess.run(command, env=env, stderr=subprocess.DEVNULL, timeout=10).returncode == 0) is well
 
 
 VOLUMES = [
@@ -209,7 +253,9 @@ def test_a_script_gets_the_environment_of_the_deploy_tool() -> None:
     assert expected.items() <= env.items()
     assert "POD_IP" in env
     routing = {entry["name"]: entry.get("value") for entry in container(service, "routing")["env"]}
-    assert {"PREFILL_POD": "1", "DECODE_POD": "2", "PREFILL_NUM": "2"}.items() <= routing.items()
+    shared = {**expected, "DISTRIBUTED_DP": "true"}  # of either role: the prefill ranks have ports of their own
+    assert {**shared, "PREFILL_POD": "1", "DECODE_POD": "2"}.items() <= routing.items()
+    assert "POD_IP" in routing
 
 
 @pytest.mark.parametrize(("seconds", "attempts"), [(1800, 180), (60, 6), (3601, 361)])

@@ -1,10 +1,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from compiler.spec import schema
+from proxy import settings
 from tests.samples import app, compiled, container, manifest, pod, role, storm
 
 
@@ -65,7 +69,55 @@ def test_the_topology_names_every_port_of_every_service_once(overlay: str) -> No
     ("connector", "mode"), [("MooncakeLayerwiseConnector", "layerwise"), ("MooncakeConnectorV1", "standard")]
 )
 def test_the_connector_decides_the_protocol(connector: str, mode: str) -> None:
-    assert config(f"kvTransfer: {{connector: {connector}}}")["mode"] == mode
+    overlay = f"kvTransfer: {{connector: {connector}}}"
+    assert f"--mode={mode}" in container(storm(overlay), "routing")["args"]
+
+
+EVERY_SETTING = """
+networkPolicy: true
+proxy: {port: 9090, maxFailures: 4, probeIntervalSeconds: 6, probeTimeoutSeconds: 3, maxRetries: 4,
+  connectTimeoutSeconds: 4, streamIdleTimeoutSeconds: 7, drainSeconds: 31, cumulativeFailures: true,
+  slowStartSeconds: 8, maxBackoffSeconds: 9, maxIsolatedPercent: 50, panic: true, retryBudgetPercent: 20,
+  responseTimeoutSeconds: 10, maxRecomputes: 2, chatResume: first-message, metaserverAck: late,
+  maxBodyBytes: 2048, maxRequests: 11, accessLog: false}
+"""
+
+
+def read_by_the_proxy(overlay: str, path: Path) -> tuple[settings.Settings, settings.Settings]:
+    """The settings of the routing pod's arguments without and with the config file."""
+    made = container(storm(overlay), "routing")
+    arguments = [word.replace("$(POD_IP)", "10.0.0.1") for word in made["args"] if not word.startswith("--config=")]
+    path.write_text(manifest(compiled(overlay), "ConfigMap", "qwen3-moe-proxy-config")["data"]["config.json"])
+    plain, _ = settings.from_arguments([*arguments, "--prefiller-hosts", "p", "--decoder-hosts", "d"])
+    return plain, settings.from_file(path, plain)
+
+
+def test_the_proxy_understands_every_setting_of_the_spec(tmp_path: Path) -> None:
+    plain, read = read_by_the_proxy(EVERY_SETTING, tmp_path / "config.json")
+    assert (read.mode, read.host, read.advertise_host, read.port, read.metaserver_port) == (
+        "layerwise", "0.0.0.0", "10.0.0.1", 9090, 9091,
+    )  # fmt: skip
+    assert len(read.prefill) == 4 and len(read.decode) == 32
+    written = config(EVERY_SETTING)
+    assert set(schema.PROXY) - {"source"} <= written.keys()
+    elsewhere = {"mode", "host", "advertiseHost"}
+    assert written.keys() == settings._CONFIG_KEYS.keys() - elsewhere | {"prefill", "decode"}
+    for key, name in settings._CONFIG_KEYS.items():
+        if key not in elsewhere:
+            assert getattr(read, name) == written[key] != getattr(plain, name), key
+
+
+def test_defaults_of_the_spec_are_those_of_the_proxy(tmp_path: Path) -> None:
+    plain, read = read_by_the_proxy("", tmp_path / "config.json")
+    assert read == replace(plain, port=8080, prefill=read.prefill, decode=read.decode)
+
+
+@pytest.mark.parametrize("overlay", ["kvTransfer: {connector: MooncakeConnectorV1}", "proxy: {port: 9090}",
+                                     "networkPolicy: true"])
+def test_what_the_proxy_fixes_at_its_start_restarts_it(overlay: str, tmp_path: Path) -> None:
+    before, after = (read_by_the_proxy(text, tmp_path / "config.json")[1] for text in ("", overlay))
+    assert any(getattr(before, name) != getattr(after, name) for name in settings.FIXED_AT_START)
+    assert pod(storm(), "routing") != pod(storm(overlay), "routing")
 
 
 def test_settings_reach_the_proxy_in_one_order() -> None:
