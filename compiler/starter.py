@@ -18,9 +18,9 @@ hardware: {hardware}
 prefill:  # one pod on one node: dataParallel × tensorParallel = its {npus} NPUs
   dataParallel: {ranks}
   tensorParallel: {parallel}
-decode:  # larger instances: podGroupSize pods share the ranks
+{block}decode:  # larger instances: podGroupSize pods share the ranks
   dataParallel: {npus}
-"""
+{block}"""
 
 
 def starter(name: str, profile: Profile, namespace: str | None, model_path: str | None, image: str | None) -> str:
@@ -30,4 +30,5 @@ def starter(name: str, profile: Profile, namespace: str | None, model_path: str 
         name=name, namespace=f"namespace: {namespace}\n" if namespace else "", path=model_path or f"/mnt/models/{name}",
         image=image or IMAGE, hardware=profile.name, npus=profile.npus, ranks=profile.npus // parallel,
         parallel=parallel,
+        block=f"  spBlock: {profile.npus}\n" if profile.super_pod else "",
     )  # fmt: skip

@@ -87,6 +87,10 @@ def specs(draw: st.DrawFn) -> tuple[dict[str, Any], str]:
     for field, strategy in optional.items():
         if draw(st.booleans()):
             app[field] = draw(strategy)
+    if app["prefill"]["podGroupSize"] == app["decode"]["podGroupSize"] == 1:  # they share a PodGroup and so a queue
+        app["decode"].pop("queue", None)
+        if "queue" in app["prefill"]:
+            app["decode"]["queue"] = app["prefill"]["queue"]
     return app, release
 
 
