@@ -136,6 +136,8 @@ class Attempt:
     def called_back(self, parameters: str) -> asyncio.Task[bool]:
         """Start the prefill that decode waits for, once; True when the KV cache is on its way."""
         if self.prefill is None:
+            if self.connection is not None:
+                self.connection.excuse(True)
             self.prefill = self.generation.router.spawn(self._prefill(parameters))
         return self.prefill
 
@@ -149,6 +151,8 @@ class Attempt:
                 self.connection.abort("prefill failed")
             return False
         finally:
+            if self.connection is not None:
+                self.connection.excuse(False)
             if lease is not None:
                 lease.release()
         return True

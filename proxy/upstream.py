@@ -69,8 +69,9 @@ class Connection(asyncio.Protocol):
     """One connection to one instance; one exchange at a time."""
 
     __slots__ = (
-        "_body_done", "_chunked", "_endpoint", "_error", "_events", "_head", "_held", "_instance", "_keep", "_last",
-        "_left", "_loop", "_missing", "_paused", "_response", "_transport", "idle_since", "reused", "sink",
+        "_began", "_body_done", "_chunked", "_endpoint", "_error", "_events", "_excused", "_head", "_held", "_instance",
+        "_keep", "_last", "_left", "_loop", "_missing", "_paused", "_response", "_transport", "idle_since", "reused",
+        "sink",
     )  # fmt: skip
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -86,8 +87,9 @@ class Connection(asyncio.Protocol):
         self._missing = 0
         self._left = 0
         self._chunked = self._events = self._keep = self.reused = self._paused = False
+        self._excused = False
         self._error = ""
-        self._last = self.idle_since = 0.0
+        self._began = self._last = self.idle_since = 0.0
 
     # -- one exchange --------------------------------------------------------------------------------------------------
 
@@ -103,7 +105,7 @@ class Connection(asyncio.Protocol):
             self._instance = instance
             instance.exchanges.add(self)
         self._response = self._loop.create_future()
-        self._last = self._loop.time()
+        self._began = self._last = self._loop.time()
         if len(body) > 65536:
             transport.write(request)
             transport.write(body)
@@ -111,11 +113,11 @@ class Connection(asyncio.Protocol):
             transport.write(request + body)
         if not timeout:
             return await self._response
-        timer = self._loop.call_later(timeout, self.abort, "no answer in time")
+        watch = self._loop.call_later(timeout, self._watch, self._response, timeout)
         try:
             return await self._response
         finally:
-            timer.cancel()
+            watch.cancel()
 
     async def collect(self, idle: float) -> bytes:
         """The whole body, without framing. Raises UpstreamError when it is cut."""
@@ -135,21 +137,27 @@ class Connection(asyncio.Protocol):
         if not idle:
             await self._body_done
             return
-        watch = self._loop.call_later(idle, self._watch, idle)
+        watch = self._loop.call_later(idle, self._watch, self._body_done, idle)
         try:
             await self._body_done
         finally:
             watch.cancel()
 
-    def _watch(self, idle: float) -> None:
-        done = self._body_done
-        if done is None or done.done():
+    def _watch(self, awaited: asyncio.Future[Head] | asyncio.Future[None], limit: float) -> None:
+        if awaited.done():
             return
-        left = idle if self._paused else self._last + idle - self._loop.time()
+        head = awaited is self._response
+        since = self._began if head else self._last
+        left = limit if self._paused or self._excused else since + limit - self._loop.time()
         if left <= 0:
-            self.abort("stream idle")
+            self.abort("no answer in time" if head else "stream idle")
         else:
-            self._loop.call_later(left, self._watch, idle)
+            self._loop.call_later(left, self._watch, awaited, limit)
+
+    def excuse(self, silent: bool) -> None:
+        """Whether the peer itself waits for another instance: its silence is not held against it then."""
+        self._excused = silent
+        self._began = self._last = self._loop.time()
 
     def finish(self) -> None:
         """After a complete answer: back to the pool, or closed if the peer wants so."""
@@ -197,6 +205,7 @@ class Connection(asyncio.Protocol):
 
     def _detach(self) -> None:
         self.resume()
+        self._excused = False
         if self._instance is not None:
             self._instance.exchanges.discard(self)
             self._instance = None
