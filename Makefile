@@ -41,6 +41,7 @@ golden: $(VENV)/.development ## refresh everything that is generated and committ
 	@$(BIN)/python -m compiler.spec.json_schema
 	@$(BIN)/python -m tests.golden.refresh
 	@$(BIN)/python -m compiler.rules.reference
+	@$(BIN)/python -m tests.proxy.faults_table
 	@$(BIN)/stormc render
 
 lock: $(VENV)/.development ## pin dependencies anew, without index addresses

@@ -1,0 +1,186 @@
+"""The fault matrix: what a client gets when an engine fails, as rows that the tests run and docs/proxy.md shows.
+
+`python -m tests.proxy.faults_table` writes the table between its markers in docs/proxy.md.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).parents[2] / "docs" / "proxy.md"
+BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
+MODES = ("layerwise", "standard")
+ROLES = ("prefill", "decode")
+ANSWER, EVENT = "answer", "error event"
+EXPLAINED = {
+    ANSWER: "the whole answer, byte for byte that of the engine that gave it in the end",
+    EVENT: "what was sent before is right, then an SSE error event and the end, no `[DONE]`",
+    "400 …": "status and body of the engine",
+    "502 …": "a JSON error of the proxy",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One fault at engines of one role, and what it does to the client.
+
+    `one` and `both` are the outcomes when one of two instances has the fault, or both; streams may have others.
+    A number with `!` is the engine's own status and body.
+    """
+
+    title: str
+    role: str
+    one: str
+    both: str
+    one_stream: str = ""
+    both_stream: str = ""
+    manner: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    request: Mapping[str, Any] = field(default_factory=dict)
+    modes: tuple[str, ...] = MODES
+    counts: bool = True
+    """Whether it is the instance's fault."""
+
+    def outcome(self, stream: bool, both: bool) -> str:
+        """What the client gets."""
+        if both:
+            return self.both_stream if stream and self.both_stream else self.both
+        return self.one_stream if stream and self.one_stream else self.one
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One run of a row."""
+
+    row: Row
+    mode: str
+    stream: bool
+    both: bool
+
+    @property
+    def outcome(self) -> str:
+        """What the client gets."""
+        return self.row.outcome(self.stream, self.both)
+
+
+_PROBED = {"probe_interval_seconds": 0.1, "probe_timeout_seconds": 0.1}
+_IMPATIENT = {"response_timeout_seconds": 0.3}
+_SHAPES: tuple[tuple[str, Mapping[str, Any]], ...] = (
+    ("`n: 3`", {"n": 3}),
+    ("batch of 3 prompts", {"prompt": ["One", "Two", "Three"]}),
+)
+
+
+def _of_both_roles() -> Iterator[Row]:
+    for role in ROLES:
+        torn = EVENT if role == "decode" else ""
+        yield Row("connection refused", role, ANSWER, "502", manner={"fault": "refuse"})
+        yield Row("reset before the status", role, ANSWER, "502", manner={"fault": "reset_before"})
+        yield Row("closed before the status", role, ANSWER, "502", manner={"fault": "close_before"})
+        yield Row("reset after the headers", role, ANSWER, "502", manner={"fault": "reset_after"})
+        yield Row("body cut by a reset", role, ANSWER, "502", torn, torn, {"fault": "cut_reset"})
+        yield Row("body cut by a clean close", role, ANSWER, "502", torn, torn, {"fault": "cut_close"})
+        yield Row("not HTTP", role, ANSWER, "502", manner={"fault": "garbage"})
+        yield Row("black hole, no timeouts set: the probes find it", role, ANSWER, "502",
+                  manner={"fault": "black_hole"}, settings=_PROBED)  # fmt: skip
+        yield Row("silent, `/health` is fine, response timeout", role, ANSWER, "504", manner={"fault": "hang"},
+                  settings=_IMPATIENT)  # fmt: skip
+        yield Row("slow-loris: a byte of the status at a time, response timeout", role, ANSWER, "504",
+                  manner={"fault": "slow_head"}, settings=_IMPATIENT)  # fmt: skip
+        yield Row("silent after the headers, idle timeout", role, ANSWER, "504", manner={"fault": "hang_after_head"},
+                  settings={"stream_idle_timeout_seconds": 0.3})  # fmt: skip
+        yield Row("a byte at a time, to the end", role, ANSWER, ANSWER, manner={"fault": "trickle"}, counts=False)
+        yield Row("400", role, "400!", "400!", manner={"fault": "400"}, counts=False)
+        yield Row("429", role, "429!", "429!", manner={"fault": "429"}, counts=False)
+        yield Row("500", role, ANSWER, "500!", manner={"fault": "500"})
+        yield Row("503", role, ANSWER, "503!", manner={"fault": "503"})
+        yield Row("501", role, "501!", "501!", manner={"fault": "501"}, counts=False)
+        for title, shape in _SHAPES:
+            yield Row(f"{title}, refused", role, ANSWER, "502", manner={"fault": "refuse"}, request=shape)
+            yield Row(f"{title}, 500", role, ANSWER, "500!", manner={"fault": "500"}, request=shape)
+            yield Row(f"{title}, body cut", role, ANSWER, "502", torn, torn, {"fault": "cut_reset"}, request=shape)
+
+
+def _of_decode() -> Iterator[Row]:
+    once = {"recomputes": 1}
+    yield Row("`recomputed` once", "decode", ANSWER, ANSWER, manner=once, counts=False)
+    yield Row("`recomputed` once, text and end in one write", "decode", ANSWER, ANSWER,
+              manner={**once, "writes": "coalesced"}, counts=False)  # fmt: skip
+    yield Row("`recomputed` once, events torn", "decode", ANSWER, ANSWER, manner={**once, "writes": "split"},
+              counts=False)  # fmt: skip
+    yield Row("`recomputed` for ever, with progress", "decode", ANSWER, ANSWER, manner={"recomputes": -1},
+              counts=False)  # fmt: skip
+    yield Row("`recomputed` for ever, without progress", "decode", ANSWER, "503", both_stream=EVENT,
+              manner={"recomputes": -1, "recompute_after": 0}, counts=False)  # fmt: skip
+    for title, shape in _SHAPES:
+        yield Row(f"{title}, `recomputed` once", "decode", ANSWER, ANSWER, manner=once, request=shape, counts=False)
+    for title, callbacks in (
+        ("callback twice", ("plain", "plain")),
+        ("callback for an unknown request first", ("unknown", "plain")),
+        ("callback with a random suffix", ("suffix",)),
+        ("callback of a parallel sample", ("sampled",)),
+    ):
+        yield Row(title, "decode", ANSWER, ANSWER, manner={"callbacks": callbacks}, modes=("layerwise",), counts=False)
+    yield Row("callback again when all is over", "decode", ANSWER, ANSWER, manner={"late_callback": True},
+              modes=("layerwise",), counts=False)  # fmt: skip
+
+
+ROWS = (*_of_both_roles(), *_of_decode())
+
+
+def cells(row: Row) -> list[Cell]:
+    """Every run of a row."""
+    return [Cell(row, mode, stream, both) for mode in row.modes for stream in (True, False) for both in (False, True)]
+
+
+def table() -> str:
+    """The matrix in Markdown."""
+    columns = [(mode, stream) for mode in MODES for stream in (True, False)]
+    heads = [f"{mode}, {'stream' if stream else 'whole'}" for mode, stream in columns]
+    lines = [
+        f"{len(ROWS)} faults, {sum(len(cells(row)) for row in ROWS)} runs against real sockets "
+        "(`tests/proxy/test_faults.py`), each with two instances of each role. A cell says what the client gets when "
+        "one of the two has the fault / when both have it:",
+        "",
+        *(f"- {name}: {text}" for name, text in EXPLAINED.items()),
+        "",
+        "In every run: the client is answered, no load or awaited callback is left, the other half is aborted within a "
+        "second, and only failures of the last column count towards isolation.",
+        "",
+        f"| at | fault | {' | '.join(heads)} | counts |",
+        f"|---|---|{'---|' * len(heads)}---|",
+    ]
+    for row in ROWS:
+        shown = [
+            f"{_shown(row.outcome(stream, False))} / {_shown(row.outcome(stream, True))}" if mode in row.modes else "-"
+            for mode, stream in columns
+        ]
+        lines.append(f"| {row.role} | {row.title} | {' | '.join(shown)} | {'yes' if row.counts else 'no'} |")
+    return "\n".join(lines) + "\n"
+
+
+def _shown(outcome: str) -> str:
+    return f"{outcome[:-1]} …" if outcome.endswith("!") else outcome
+
+
+def written(text: str) -> str:
+    """A document with the table of now between the markers. Raises ValueError if it lacks them."""
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise ValueError(f"no {BEGIN} … {END}")
+    return f"{before}{BEGIN}\n\n{table()}\n{END}{after}"
+
+
+def main() -> int:
+    """Refresh docs/proxy.md."""
+    DOCS.write_text(written(DOCS.read_text(encoding="utf-8")), encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
