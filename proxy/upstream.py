@@ -69,9 +69,9 @@ class Connection(asyncio.Protocol):
     """One connection to one instance; one exchange at a time."""
 
     __slots__ = (
-        "_began", "_body_done", "_chunked", "_endpoint", "_error", "_events", "_excused", "_head", "_held", "_instance",
-        "_keep", "_last", "_left", "_loop", "_missing", "_paused", "_response", "_transport", "idle_since", "reused",
-        "sink",
+        "_began", "_body_done", "_chunked", "_endpoint", "_error", "_events", "_excused", "_gone", "_head", "_held",
+        "_instance", "_keep", "_last", "_left", "_loop", "_missing", "_paused", "_response", "_transport", "idle_since",
+        "reused", "sink",
     )  # fmt: skip
 
     def __init__(self, endpoint: Endpoint) -> None:
@@ -88,7 +88,7 @@ class Connection(asyncio.Protocol):
         self._left = 0
         self._chunked = self._events = self._keep = self.reused = self._paused = False
         self._excused = False
-        self._error = ""
+        self._error = self._gone = ""
         self._began = self._last = self.idle_since = 0.0
 
     # -- one exchange --------------------------------------------------------------------------------------------------
@@ -267,17 +267,20 @@ class Connection(asyncio.Protocol):
         """A body without framing ends here; everything else was cut."""
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The peer went away, or we did."""
+        """The peer went away, or we did. What it sent before still counts, also if nobody has asked for it yet."""
         self._transport = None
-        done = self._body_done
-        if done is not None and not done.done() and self._left < 0 and exc is None and not self._error:
-            if self.sink is not None:
-                done.set_result(None)
-            else:
-                self._left = 0
-            return
-        self._fail("connection reset" if exc is not None else "connection closed early")
+        self._gone = "connection reset" if exc is not None else "connection closed early"
         self._endpoint.drop(self)
+        done = self._body_done
+        if done is None or done.done() or self.sink is not None:
+            self._end()
+
+    def _end(self) -> None:
+        done = self._body_done
+        if done is not None and not done.done() and self._left < 0 and self._gone == "connection closed early":
+            done.set_result(None)
+        else:
+            self._fail(self._gone)
 
     # -- framing -------------------------------------------------------------------------------------------------------
 
@@ -341,8 +344,8 @@ class Connection(asyncio.Protocol):
             else:
                 self._plain(data)
         done = self._body_done
-        if self._transport is None and done is not None and not done.done() and self._left == 0 and not self._chunked:
-            done.set_result(None)
+        if self._transport is None and done is not None and not done.done():
+            self._end()
 
     def _plain(self, data: bytes) -> None:
         sink, done = self.sink, self._body_done
