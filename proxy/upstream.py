@@ -399,7 +399,7 @@ class Connection(asyncio.Protocol):
                 return
             position = end
             count += 1
-            if not self._events or tail[2:4] == b"\n\n" or tail[:4] == b"\r\n\r\n":
+            if not self._events or (tail[2:4] == b"\n\n" and length > 1) or (tail[:4] == b"\r\n\r\n" and length > 3):
                 passed, passed_count = end, count
             else:
                 whole = False
