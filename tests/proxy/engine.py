@@ -16,6 +16,7 @@ import socket
 import struct
 import time
 import zlib
+from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -110,6 +111,7 @@ class Fabric:
         self.posted: dict[str, dict[str, Any]] = {}
         self.offered: dict[str, dict[str, Any]] = {}
         self.held: set[str] = set()
+        self.given_up: Counter[str] = Counter()
         self.problems: list[str] = []
 
     def arrival(self, key: str) -> asyncio.Event:
@@ -491,6 +493,9 @@ class Wire(asyncio.Protocol):
     async def _decode(self, seen: Seen, fault: str) -> None:
         engine, body, chat = self.engine, seen.body, seen.path.endswith("/chat/completions")
         fabric, manner = engine.fabric, engine.manner
+        if "manner" in body:  # of this request alone, over all its attempts
+            manner = Manner(**body["manner"])
+            manner.recomputes -= fabric.given_up[body["user"]] if manner.recomputes > 0 else 0
         if body.get("n", 1) != 1:
             fabric.problems.append("decode got n")
         task, stream = Task.of(body, chat), bool(body.get("stream"))
@@ -518,6 +523,7 @@ class Wire(asyncio.Protocol):
         gives_up = manner.recomputes != 0 and manner.recompute_after < task.count
         if gives_up:
             manner.recomputes -= manner.recomputes > 0
+            fabric.given_up[str(body.get("user"))] += 1
             task = Task(task.original, task.start, manner.recompute_after, task.prompt_tokens, False)
         reason = "recomputed" if gives_up else manner.stop_reason
         if stream:
