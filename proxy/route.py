@@ -119,7 +119,7 @@ class RetryBudget:
 class Attempt:
     """A request at one decode instance, while it may call the metaserver back."""
 
-    __slots__ = ("_closed", "body", "connection", "generation", "key", "prefill", "refusal")
+    __slots__ = ("body", "connection", "generation", "key", "prefill", "refusal", "served")
 
     def __init__(self, generation: Generation, body: Body, key: str) -> None:
         """`key` is the request's X-Request-Id at decode and prefill."""
@@ -127,7 +127,12 @@ class Attempt:
         self.connection: Connection | None = None
         self.prefill: asyncio.Task[bool] | None = None
         self.refusal: Refusal | None = None
-        self._closed = False
+        self.served = False
+        """Decode speaks or is done: it has its KV cache, or needs none any more."""
+
+    def speaks(self) -> None:
+        """Decode's answer begins. From now on a prefill that fails has failed too late to matter."""
+        self.served = True
 
     def taken(self, connection: Connection) -> None:
         """The connection to decode, to be cut when prefill is impossible."""
@@ -144,10 +149,10 @@ class Attempt:
     async def _prefill(self, parameters: str) -> bool:
         lease = None
         try:
-            lease, _ = await self.generation.prefill(self.body, self.key, parameters)
+            lease, _ = await self.generation.prefill(self.body, self.key, parameters, self)
         except Refusal as refusal:
             self.refusal = refusal
-            if self.connection is not None and not self._closed:
+            if self.connection is not None and not self.served:
                 self.connection.abort("prefill failed")
             return False
         finally:
@@ -159,7 +164,7 @@ class Attempt:
 
     def close(self, answered: bool) -> None:
         """Decode is done with it. A prefill that still runs is not needed when nobody answered."""
-        self._closed = True
+        self.served = True
         if self.connection is not None and not answered:
             self.connection.close()
         if self.prefill is not None and not answered:
@@ -406,7 +411,7 @@ class Generation:
         answered = False
         try:
             raw = body.rewritten({"kv_transfer_params": parameters})
-            answer = await self._decode(lease.instance, raw, attempt.key, attempt, _nothing)
+            answer = await self._decode(lease.instance, raw, attempt.key, attempt, attempt.speaks)
             answered = True
             return answer, lease.instance
         finally:
@@ -555,11 +560,14 @@ class Generation:
         """A refusal as long as nothing was sent: later the stream can only break off, with the same words."""
         return Broken(refusal.body.decode("utf-8", "replace")[:300]) if self.started else refusal
 
-    async def prefill(self, body: Body, key: str, parameters: str) -> tuple[Lease, bytes]:
+    async def prefill(
+        self, body: Body, key: str, parameters: str, attempt: Attempt | None = None
+    ) -> tuple[Lease, bytes]:
         """Prefill's answer and the lease on its instance, which the caller releases.
 
         Instances that fail are replaced until none is left or the attempts are used up; the client notices nothing.
-        Raises Refusal.
+        Nor is one replaced when `attempt` at decode is served: blocks that decode has given to others would be
+        written. Raises Refusal.
         """
         router, settings = self.router, self.router.settings
         changes: dict[str, str | None] = {
@@ -574,6 +582,8 @@ class Generation:
         refusal: Refusal | None = None
         for number in range(max(1, settings.max_retries)):
             if refusal is not None:
+                if attempt is not None and attempt.served:
+                    break
                 if not router.prefill.other(tried) or not router.budget.allows(router.loop.time()):
                     break
                 router.retries += 1
@@ -626,10 +636,6 @@ class Generation:
             if not whole:
                 for connection in taken:
                     connection.close()
-
-
-def _nothing() -> None:
-    pass
 
 
 def _tail(key: str, raw: bytes) -> bytes:
