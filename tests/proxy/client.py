@@ -84,7 +84,8 @@ class Client:
     @classmethod
     async def connect(cls, port: int, host: str = "127.0.0.1", buffer: int = 0) -> Client:
         """Connected; `buffer` is the size of the receive buffer, 0 is the system's."""
-        sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         if buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
         sock.setblocking(False)

@@ -34,7 +34,7 @@ _OFFER = {
 
 FAULTS = (
     "refuse", "reset_before", "close_before", "reset_after", "cut_reset", "cut_close", "black_hole", "trickle",
-    "slow_head", "hang", "hang_after_head", "garbage",
+    "slow_head", "hang", "hang_after_head", "garbage", "pushed_reset",
 )  # fmt: skip
 """Names for `Manner.fault`; a number is an answer of that status."""
 
@@ -194,7 +194,7 @@ class Engine:
     def __init__(self, role: str, mode: str, fabric: Fabric, family: socket.AddressFamily = socket.AF_INET) -> None:
         """Nothing listens yet."""
         self.role, self.mode, self.fabric, self.manner = role, mode, fabric, Manner()
-        self._socket = socket.socket(family, socket.SOCK_STREAM)
+        self._socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self.host = "::1" if family == socket.AF_INET6 else "127.0.0.1"
         self._socket.bind((self.host, 0))
@@ -227,7 +227,7 @@ class Engine:
             await self.stop()
             family, address = self._socket.family, self._socket.getsockname()
             self._socket.close()
-            self._socket = socket.socket(family, socket.SOCK_STREAM)
+            self._socket = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
             self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._socket.bind(address)  # bound but not listening: connections are refused, the port stays ours
         elif refused and not refuses:
@@ -305,6 +305,8 @@ class Wire(asyncio.Protocol):
         self._writable = asyncio.Event()
         self._writable.set()
         self._idle: asyncio.TimerHandle | None = None
+        self.drop_next = False
+        """Close without an answer when the next request comes: the keep-alive race."""
 
     # -- asyncio.Protocol ----------------------------------------------------------------------------------------------
 
@@ -336,6 +338,9 @@ class Wire(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """One request at a time; a second one before the answer is a fault of the proxy."""
+        if self.drop_next:
+            self.reset()
+            return
         if self._idle is not None:
             self._idle.cancel()
             self._idle = None
@@ -471,6 +476,11 @@ class Wire(asyncio.Protocol):
         elif parameters != _OFFER:
             fabric.problems.append(f"prefill got {parameters}")
         await asyncio.sleep(manner.seconds)
+        if fault == "pushed_reset":
+            fabric.arrival(seen.key).set()
+            await asyncio.sleep(0.05)
+            self.reset()
+            await asyncio.sleep(3600)
         tokens = Task.of(body, chat).prompt_tokens
         usage: dict[str, Any] = {"prompt_tokens": tokens, "completion_tokens": 1, "total_tokens": tokens + 1}
         if manner.cached is not None:
@@ -559,10 +569,10 @@ class Wire(asyncio.Protocol):
                 await self.write(bytes((byte,)))
                 await asyncio.sleep(0.001 if number % 16 == 0 else 0)
         else:
-            for part in parts:
-                await self.write(part)
-                if self.engine.manner.token_seconds:
+            for number, part in enumerate(parts):
+                if number and self.engine.manner.token_seconds:
                     await asyncio.sleep(self.engine.manner.token_seconds)
+                await self.write(part)
 
 
 def refusal(status: int) -> dict[str, Any]:

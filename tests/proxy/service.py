@@ -106,7 +106,7 @@ async def service(
     engines = {role: [Engine(role, mode, fabric, family) for _ in range(count)]
                for role, count in (("prefill", prefill), ("decode", decode))}  # fmt: skip
     everyone = [*engines["prefill"], *engines["decode"]]
-    listener = socket.socket(family)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # for asyncio to set TCP_NODELAY
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((everyone[0].host if everyone else "127.0.0.1", 0))
     listener.listen(1024)
