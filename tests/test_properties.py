@@ -46,7 +46,6 @@ def roles(draw: st.DrawFn, npus: int) -> dict[str, Any]:
         ),
         "resources": st.fixed_dictionaries({}, optional={"cpu": st.sampled_from(["500m", 8, "1000m"])}),
         "shmSize": st.sampled_from(["1024Mi", "64Gi"]),
-        "queue": st.just("gold"),
         "distributedDp": st.just(False),
     }
     for field, strategy in optional.items():
@@ -87,6 +86,8 @@ def specs(draw: st.DrawFn) -> tuple[dict[str, Any], str]:
     for field, strategy in optional.items():
         if draw(st.booleans()):
             app[field] = draw(strategy)
+    if draw(st.booleans()):
+        app["prefill"]["queue"] = app["decode"]["queue"] = "gold"  # roles of one PodGroup have one queue
     return app, release
 
 

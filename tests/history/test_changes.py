@@ -30,7 +30,7 @@ def write(root: Path, path: str, text: str) -> None:
 
 
 def spec(name: str, **fields: object) -> str:
-    return spec_text("\n".join([f"name: {name}", *(f"{key}: {value}" for key, value in fields.items())]))
+    return spec_text("\n".join([f"name: {name}", f"model: {{name: {name}}}", *(f"{key}: {value}" for key, value in fields.items())]))
 
 
 @pytest.fixture
