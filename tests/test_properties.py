@@ -151,7 +151,7 @@ def oracle(app: dict[str, Any], role: str) -> int:
 def test_the_gang_is_the_pod_group(case: tuple[dict[str, Any], str]) -> None:
     app, release = case
     files = render(app, release)
-    service = yaml.safe_load(files[f"{app['name']}/stormservice-{app['name']}.yaml"])
+    service = yaml.load(files[f"{app['name']}/stormservice-{app['name']}.yaml"], yaml.CSafeLoader)
     for role in ("prefill", "decode"):
         found = pod(service, role)["metadata"]["annotations"]["huawei.com/schedule_minAvailable"]
         assert found == str(oracle(app, role))
