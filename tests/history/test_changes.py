@@ -29,8 +29,8 @@ def write(root: Path, path: str, text: str) -> None:
     (root / path).write_text(text)
 
 
-def spec(name: str, **fields: object) -> str:
-    return spec_text("\n".join([f"name: {name}", f"model: {{name: {name}}}", *(f"{key}: {value}" for key, value in fields.items())]))
+def spec(name: str) -> str:
+    return spec_text(f"{{name: {name}, model: {{name: {name}}}}}")
 
 
 @pytest.fixture
