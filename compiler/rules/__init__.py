@@ -16,6 +16,7 @@ from compiler.rules import (
     overrides,
     owned_keys,
     parallelism,
+    pods,
     repository,
     scheduling,
     super_pod,
@@ -35,5 +36,6 @@ RULES: tuple[Rule, ...] = (
     *names.RULES,
     *overrides.RULES,
     *workload.RULES,
+    *pods.RULES,
     *repository.RULES,
 )
