@@ -21,14 +21,15 @@ prefill:  # one pod on one node: dataParallel × tensorParallel = its {npus} NPU
 {block}decode:  # larger instances: podGroupSize pods share the ranks
   dataParallel: {npus}
 {block}"""
+_BLOCK = "  spBlock: {npus}  # NPUs of a logical super pod: each pod may be in another super pod\n"
 
 
 def starter(name: str, profile: Profile, namespace: str | None, model_path: str | None, image: str | None) -> str:
     """The text of a spec whose prefill and decode instances take one whole node of the profile each."""
     parallel = min(8, profile.npus)
+    block = _BLOCK.format(npus=profile.npus) if profile.super_pod else ""
     return _SPEC.format(
         name=name, namespace=f"namespace: {namespace}\n" if namespace else "", path=model_path or f"/mnt/models/{name}",
         image=image or IMAGE, hardware=profile.name, npus=profile.npus, ranks=profile.npus // parallel,
-        parallel=parallel,
-        block=f"  spBlock: {profile.npus}\n" if profile.super_pod else "",
+        parallel=parallel, block=block,
     )  # fmt: skip

@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import shutil
 import signal
 import subprocess
@@ -172,6 +173,7 @@ def completed(words: str) -> list[str]:
         ("stormc validate --cha", {"--changed"}),
         ("stormc validate REA", {"README.md"}),
         ("stormc profiles atlas-800i-", {"atlas-800i-a2", "atlas-800i-a3", "atlas-800i-a3-sp"}),
+        ("stormc rule W02", {"W020", "W021", "W022", "W026"}),
         ("stormc completion ", {"bash", "zsh", "fish"}),
     ],
 )
@@ -179,9 +181,11 @@ def test_bash_completes(line: str, some: set[str]) -> None:
     assert set(completed(line)) == some
 
 
-def test_every_shell_is_offered_every_verb() -> None:
-    for script in (bash(), zsh(), fish()):
-        assert all(re.search(rf"\b{verb}\b", script) for verb in VERBS)
+def test_every_shell_is_offered_every_verb_with_its_text() -> None:
+    assert all(re.search(rf"\b{verb}\b", bash()) for verb in VERBS)
+    offered = " ".join(shlex.split(zsh()))
+    assert all(f"{verb}:{text}" in offered for verb, text in VERBS.items())
+    assert set(VERBS.values()) <= set(shlex.split(fish()))
 
 
 @pytest.mark.parametrize("shell", [shell for shell in ("bash", "zsh", "fish") if shutil.which(shell)])

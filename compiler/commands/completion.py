@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from shlex import quote
 
 _BASH = """\
 _stormc() {{
@@ -72,6 +73,10 @@ def _words(verb: str) -> list[str] | None:
         from compiler.world import builtin_names
 
         return builtin_names()
+    if verb == "rule":
+        from compiler.rules.reference import ids
+
+        return ids()
     return None
 
 
@@ -87,7 +92,7 @@ def bash() -> str:
 
 def zsh() -> str:
     """The script for zsh."""
-    verbs = " ".join(f"'{verb}:{text}'" for verb, (text, _) in _verbs().items())
+    verbs = " ".join(quote(f"{verb}:{text}") for verb, (text, _) in _verbs().items())
     cases = []
     for verb, (_, flags) in _verbs().items():
         words = _words(verb)
@@ -102,7 +107,7 @@ def fish() -> str:
     """The script for fish."""
     lines = ["complete -c stormc -e"]
     for verb, (text, flags) in _verbs().items():
-        lines.append(f"complete -c stormc -n __fish_use_subcommand -f -a {verb} -d '{text}'")
+        lines.append(f"complete -c stormc -n __fish_use_subcommand -f -a {verb} -d {quote(text)}")
         seen = f"'__fish_seen_subcommand_from {verb}'"
         for flag in flags:
             name = flag.lstrip("-")

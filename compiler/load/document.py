@@ -28,6 +28,7 @@ _WORDS: dict[str, object] = {
     "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
 }  # fmt: skip
 _FULL_WIDTH = re.compile(r"""^\s*(?:-\s+)?["'“”]?(?P<key>[\w./-]+)["'“”]?\s*(?P<colon>：)""")
+_UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _TABS = re.compile(r"^ *(?P<tab>\t)")
 
 
@@ -85,7 +86,8 @@ def load_documents(file: str, raw: bytes) -> tuple[list[Document], list[Finding]
 
 def _decoded(file: str, raw: bytes) -> str:
     if len(raw) > MAX_BYTES:
-        raise _Stop(Finding("E102", file, START, f"file has {len(raw)} bytes, the limit is {MAX_BYTES}"))
+        raise _Stop(Finding("E102", file, START, f"file has {len(raw)} bytes, the limit is {MAX_BYTES}",
+                            "keep only the spec in it"))  # fmt: skip
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -122,6 +124,15 @@ def _full_width_colon(file: str, text: str) -> Finding | None:
     return None
 
 
+def _unprintable(text: str) -> Mark:
+    """Where the first character stands that no YAML file may hold; the parser itself does not say."""
+    match = _UNPRINTABLE.search(text)
+    if not match:
+        return START
+    line, column = text.count("\n", 0, match.start()) + 1, match.start() - text.rfind("\n", 0, match.start())
+    return Mark(line, column, line, column + 1)
+
+
 class _Builder:
     """Builds data from parser events without recursion; bounded in depth and in the number of values."""
 
@@ -155,7 +166,8 @@ class _Builder:
             raise _Stop(self._syntax(error)) from None
         except YAMLError as error:
             problem = str(error).split("\n")[0]
-            raise _Stop(Finding("E104", self.file, START, f"not YAML: {problem}")) from None
+            mark = _unprintable(self.text)
+            raise _Stop(Finding("E104", self.file, mark, f"not YAML: {problem}", "remove the character")) from None
 
     def _syntax(self, error: Any) -> Finding:
         found = _full_width_colon(self.file, self.text) or _tab(self.file, self.text)
@@ -164,7 +176,8 @@ class _Builder:
         at = error.problem_mark or error.context_mark
         mark = Mark(at.line + 1, at.column + 1, at.line + 1, at.column + 2) if at else START
         context = f" {error.context}" if error.context else ""
-        return Finding("E104", self.file, mark, f"not YAML:{context} {error.problem}".replace(":  ", ": "))
+        message = f"not YAML:{context} {error.problem}".replace(":  ", ": ")
+        return Finding("E104", self.file, mark, message, "look at quotes, brackets and indentation up to here")
 
     def _stop(self, rule: str, event: Any, message: str, hint: str = "") -> _Stop:
         found = _full_width_colon(self.file, self.text) if rule == "E106" else None
@@ -227,7 +240,7 @@ class _Builder:
             child = (*where, key)
             if kind in ("MappingStartEvent", "SequenceStartEvent"):
                 if len(stack) >= MAX_DEPTH:
-                    raise self._stop("E107", event, f"nested deeper than {MAX_DEPTH} levels")
+                    raise self._stop("E107", event, f"nested deeper than {MAX_DEPTH} levels", "flatten it")
                 self._counted(event, 1)
                 value = self._new(event)
                 self._opened(event.anchor)
@@ -261,7 +274,7 @@ class _Builder:
 
     def _new(self, event: Any) -> Any:
         if event.tag is not None and event.tag not in ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq", "!"):
-            raise self._stop("E104", event, f"tag {event.tag} is not supported")
+            raise self._stop("E104", event, f"tag {event.tag} is not supported", "remove the tag")
         return {} if type(event).__name__ == "MappingStartEvent" else []
 
     def _opened(self, anchor: str | None) -> None:
@@ -277,14 +290,14 @@ class _Builder:
     def _counted(self, event: Any, size: int) -> None:
         self._count += size
         if self._count > MAX_VALUES:
-            raise self._stop("E107", event, f"the file expands to more than {MAX_VALUES} values")
+            raise self._stop("E107", event, f"the file expands to more than {MAX_VALUES} values", "remove the aliases")
 
     def _scalar_or_alias(self, event: Any, kind: str) -> Any:
         if kind == "AliasEvent":
             if event.anchor in self._open:
-                raise self._stop("E107", event, f"alias *{event.anchor} contains itself")
+                raise self._stop("E107", event, f"alias *{event.anchor} contains itself", "remove the alias")
             if event.anchor not in self._anchors:
-                raise self._stop("E104", event, f"alias *{event.anchor} has no anchor before it")
+                raise self._stop("E104", event, f"alias *{event.anchor} has no anchor before it", "write the value")
             value, size = self._anchors[event.anchor]
             self._counted(event, size)
             return value

@@ -77,7 +77,8 @@ def _walk(root: str, below: str, findings: list[Finding], shown: str) -> Iterato
     try:
         entries = sorted(os.scandir(f"{root}/{below}"), key=lambda entry: entry.name)
     except OSError as error:
-        findings.append(Finding("E101", f"{shown}/{below}", START, f"directory cannot be read: {error.strerror}"))
+        findings.append(Finding("E101", f"{shown}/{below}", START, f"directory cannot be read: {error.strerror}",
+                                "make it readable"))  # fmt: skip
         return
     for entry in entries:
         path = f"{below}/{entry.name}" if below else entry.name
@@ -104,12 +105,12 @@ def _read(root: str, path: str, file: str) -> bytes | Finding:
         try:
             status = os.fstat(handle)
             if not stat.S_ISREG(status.st_mode):
-                return Finding("E101", file, START, "not a regular file")
+                return Finding("E101", file, START, "not a regular file", "remove it")
             return _all(handle, min(status.st_size, MAX_BYTES) + 1)
         finally:
             os.close(handle)
     except OSError as error:
-        return Finding("E101", file, START, f"cannot be read: {error.strerror}")
+        return Finding("E101", file, START, f"cannot be read: {error.strerror}", "make it readable, or remove it")
 
 
 def _all(handle: int, most: int) -> bytes:

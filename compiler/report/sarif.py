@@ -10,17 +10,11 @@ from typing import Any
 from urllib.parse import quote
 
 from compiler.digest import digest
-from compiler.finding import START, Finding, Severity, dotted
+from compiler.finding import Finding, Severity, dotted, severity_of
 from compiler.report import Report
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
-_ABOUT = {
-    "1": "A file cannot be read, or a comment to stormc is wrong.", "2": "A field of a spec is wrong.",
-    "3": "Several apps do not go together.", "4": "The rendered tree holds what stormc did not write.",
-    "5": "The API server would refuse a manifest.",
-}  # fmt: skip
-"""What the ids that are no rules of the domain are about, by their first digit."""
 
 
 def lines(report: Report) -> Iterator[str]:
@@ -37,17 +31,15 @@ def lines(report: Report) -> Iterator[str]:
 
 
 def _rule(id_: str) -> dict[str, Any]:
-    from compiler.rules import RULES
+    from compiler.rules.reference import explained
 
-    docs = {rule.id: rule.check.__doc__ or "" for rule in RULES}
-    title, _, why = docs.get(id_, _ABOUT.get(id_[1], id_)).strip().partition("\n")
-    told = " ".join(why.split()) or title
+    title, why = explained(id_)
     return {
         "id": id_,
         "shortDescription": {"text": title},
-        "fullDescription": {"text": told},
-        "help": {"text": told},
-        "defaultConfiguration": {"level": _LEVELS[Finding(id_, "", START, "").severity]},
+        "fullDescription": {"text": why},
+        "help": {"text": why},
+        "defaultConfiguration": {"level": _LEVELS[severity_of(id_)]},
     }
 
 

@@ -196,6 +196,8 @@ RULES = (
             Example("decode: {labels: {process-recover-enable: 'on'}}", "decode.labels.process-recover-enable"),
             Example("decode: {annotations: {recover-strategy: retry}}", "decode.annotations.recover-strategy"),
             Example("decode: {labels: {ome.io/inferenceservice: x}}", "decode.labels.ome.io/inferenceservice"),
+            Example("decode: {labels: {huawei.com/scheduler.softShareDev.policy: elastic}}",
+                    "decode.labels.huawei.com/scheduler.softShareDev.policy"),
             Example("decode: {env: {ProcessRecoverStrategy: x}}", "decode.env.ProcessRecoverStrategy"),
         ),
         good=(Example("decode: {labels: {ring-controller.atlas: ascend-910b}}"),),

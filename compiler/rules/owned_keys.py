@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from compiler.rules.finished import MAPS, Finished
-from compiler.rules.rule import Example, Rule, Sees, Violation, in_role
+from compiler.rules.finished import MAPS, Finished, environment
+from compiler.rules.rule import IN_ROLE, Example, Rule, Sees, Violation, in_role
 from compiler.rules.vocabulary import NOUNS, OWNED, Key, Use, of_use
 from compiler.spec.app import App
 from compiler.spec.profile import Platform
@@ -35,7 +35,8 @@ def check_patched_keys(finished: Finished) -> Iterator[Violation]:
     """An override writes no key that a controller writes.
 
     AIBrix overwrites its labels on pods of their own but lets a template's win inside a PodSet, where a wrong role-name
-    takes the pod out of its Service; the scheduler reads its annotations back as the placement of the pod.
+    takes the pod out of its Service; the scheduler reads its annotations back as the placement of the pod. An
+    environment variable of AIBrix's is dropped, or stands there twice.
     """
     if not finished.app.overrides:
         return
@@ -45,6 +46,11 @@ def check_patched_keys(finished: Finished) -> Iterator[Violation]:
                 path = finished.wrote_key(template.role, table, key)
                 if path[0] == "overrides":
                     yield Violation(path, f"{NOUNS[table]} {key} is written by {known.text}", "remove it", at_key=True)
+        for container, name, _ in environment(template):
+            for key, known in of_use("env", [name], Use.CONTROLLER):
+                path = finished.wrote_env(template.role, container, key)
+                if path[0] == "overrides":
+                    yield Violation(path, f"{NOUNS['env']} {key} is written by {known.text}", "remove it")
 
 
 _CONSTANTS = "AIBrix v0.5.0 pkg/controller/constants/stormservice.go:19-47, podset_controller.go:373-377"
@@ -65,8 +71,12 @@ RULES = (
     ),
     Rule(
         "E053", check_patched_keys, _CONSTANTS,
-        bad=(Example(in_role("decode", "{metadata: {labels: {role-name: d}}}"),
-                     "overrides[0].patch.spec.template.spec.roles[0].template.metadata.labels.role-name"),),
+        bad=(
+            Example(in_role("decode", "{metadata: {labels: {role-name: d}}}"),
+                    f"{IN_ROLE}.metadata.labels.role-name"),
+            Example(in_role("routing", "{spec: {containers: [{name: router, env: [{name: ROLE_NAME, value: x}]}]}}"),
+                    f"{IN_ROLE}.spec.containers[0].env[0]"),
+        ),
         good=(Example(in_role("decode", "{metadata: {labels: {team: search}}}")),),
         sees=Sees.MANIFESTS,
     ),

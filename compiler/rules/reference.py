@@ -10,7 +10,7 @@ from pathlib import Path
 
 from compiler.finding import severity_of
 from compiler.rules import RULES
-from compiler.rules.checks import CHECKS
+from compiler.rules.checks import CHECKS, Explained
 from compiler.rules.rule import Example, Rule, Sees
 
 DOCUMENT = Path("docs/rules.md")
@@ -35,24 +35,26 @@ def ids() -> list[str]:
     return sorted([*CHECKS, *(rule.id for rule in RULES)], key=lambda id_: (id_[1:], id_[0]))
 
 
+def explained(id_: str) -> Explained:
+    """Title and reason of one id. Raises KeyError for one that is none."""
+    rule = _rule(id_)
+    return Explained(rule.title, rule.why) if rule else CHECKS[id_]
+
+
 def table() -> Iterator[str]:
     """A line per id: id, severity, title."""
     for id_ in ids():
-        yield f"{id_}  {severity_of(id_):8} {_title(id_)}"
+        yield f"{id_}  {severity_of(id_):8} {explained(id_).title}"
 
 
 def explanation(id_: str) -> Iterator[str]:
     """Title, severity, reason, examples and source of one id. Raises KeyError for one that is none."""
-    rule = _rule(id_)
-    if rule is None:
-        title, why = CHECKS[id_]
-        yield f"{id_} ({severity_of(id_)}): {title}"
-        yield ""
-        yield why
-        return
-    yield f"{id_} ({rule.severity}): {rule.title}"
+    rule, (title, why) = _rule(id_), explained(id_)
+    yield f"{id_} ({severity_of(id_)}): {title}"
     yield ""
-    yield rule.why
+    yield why
+    if rule is None:
+        return
     yield ""
     yield f"looks at  {_SEES[rule.sees]}"
     for word, examples in (("bad", rule.bad), ("good", rule.good)):
@@ -64,10 +66,10 @@ def explanation(id_: str) -> Iterator[str]:
 def document() -> str:
     """The text of docs/rules.md."""
     lines = [_HEAD, "| Id | Severity | Title |", "|---|---|---|"]
-    lines += [f"| [{id_}](#{id_.lower()}) | {severity_of(id_)} | {_title(id_)} |" for id_ in ids()]
+    lines += [f"| [{id_}](#{id_.lower()}) | {severity_of(id_)} | {explained(id_).title} |" for id_ in ids()]
     for id_ in ids():
-        rule = _rule(id_)
-        lines += ["", f"## {id_}", "", f"**{_title(id_)}** {rule.why if rule else CHECKS[id_].why}"]
+        rule, (title, why) = _rule(id_), explained(id_)
+        lines += ["", f"## {id_}", "", f"**{title}** {why}"]
         if rule:
             lines += ["", "```yaml"]
             lines += [f"# {_place(e)}\n{_shown(e)}" for e in rule.bad]
@@ -78,11 +80,6 @@ def document() -> str:
 
 def _rule(id_: str) -> Rule | None:
     return next((rule for rule in RULES if rule.id == id_), None)
-
-
-def _title(id_: str) -> str:
-    rule = _rule(id_)
-    return rule.title if rule else CHECKS[id_].title
 
 
 def _place(example: Example) -> str:

@@ -59,7 +59,7 @@ def check_models(repository: Repository) -> Iterator[Violation]:
         if not app.model:
             continue
         other = first.setdefault((app.cluster, app.model), app)
-        if other is not app:
+        if (other.namespace, other.name) != (app.namespace, app.name):  # a namesake is E301
             yield Violation(("model", "name"), f"model {app.model} of {app.namespace}/{app.name} is also served by "
                             f"{other.namespace}/{other.name}", "rename one of the models, or set gateway: off in one",
                             app=number)  # fmt: skip

@@ -43,6 +43,7 @@ AIBRIX = Key(Use.CONTROLLER, "AIBrix")
 VOLCANO = Key(Use.CONTROLLER, "the scheduler")
 TRAINING = Key(Use.FOREIGN, "it belongs to training jobs, where Ascend Operator sets it")
 MINDIE = Key(Use.FOREIGN, "it makes the scheduler take the pods for a MindIE or OME service")
+SHARED_CHIP = Key(Use.FOREIGN, "it shares one card between pods, whereas vLLM takes whole NPUs")
 POD_GROUP = Key(Use.ELSEWHERE, "it is read on a PodGroup; volcano-controller does not copy it from a pod")
 STORM_SERVICE = Key(Use.ELSEWHERE, "it is read on the StormService's metadata")
 NOBODY = Key(Use.ELSEWHERE, "no release reads it")
@@ -66,6 +67,11 @@ LABELS: Mapping[str, Key] = {
     **_each(FREE, "model.aibrix.ai/metric-port model.aibrix.ai/kv-connector-type volcano.sh/task-spec"),
     **_each(FREE, "volcano.sh/preemptable"),
     **_each(TRAINING, "process-recover-enable elastic-scheduling"),
+    **_each(
+        SHARED_CHIP,
+        "huawei.com/scheduler.softShareDev.aicoreQuota huawei.com/scheduler.softShareDev.hbmQuota "
+        "huawei.com/scheduler.softShareDev.policy",
+    ),
     "ome.io/inferenceservice": MINDIE,
 }
 ANNOTATIONS: Mapping[str, Key] = {

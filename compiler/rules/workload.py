@@ -28,6 +28,22 @@ def check_single(finished: Finished) -> Iterator[Violation]:
             yield Violation(path, f"role {role.name} is not stateful", "leave stateful: true")
 
 
+def check_numbers(finished: Finished) -> Iterator[Violation]:
+    """replicas and podGroupSize of prefill and decode are the spec's.
+
+    Services, gang size, ranks and the proxy's topology are made from the spec: pods that an override adds get no
+    traffic, those that it takes away are missing from their gang, which then never starts.
+    """
+    if not finished.app.overrides:
+        return
+    for role, template in finished.serving:
+        for field, wanted in (("replicas", role.replicas), ("podGroupSize", role.pod_group_size)):
+            if template.entry.get(field, 1) != wanted:
+                path = finished.wrote_role(role.name, (field,), ("overrides",))
+                yield Violation(path, f"{role.name} has {field} {template.entry.get(field, 1)}, its Services and gang "
+                                f"are made for {wanted}", f"set {role.name}.{field} instead")  # fmt: skip
+
+
 def check_selector(finished: Finished) -> Iterator[Violation]:
     """The selector is the app's own, and the template carries it.
 
@@ -119,24 +135,6 @@ def check_surge(finished: Finished) -> Iterator[Violation]:
                                 "leave maxUnavailable: 1")  # fmt: skip
 
 
-def check_volumes(finished: Finished) -> Iterator[Violation]:
-    """Every mounted volume is declared.
-
-    The StormService is accepted; its pods are not, and AIBrix tries again for ever.
-    """
-    if not finished.app.overrides:
-        return
-    for template in finished.templates:
-        volumes = {volume["name"] for volume in template.pod.get("volumes") or ()}
-        for container in template.containers:
-            for mount in container.get("volumeMounts") or ():
-                if mount["name"] not in volumes:
-                    steps = ("containers", (container["name"],), "volumeMounts", (mount["mountPath"],))
-                    path = finished.wrote_pod(template.role, steps, ("overrides",))
-                    yield Violation(path, f"{template.role} mounts volume {mount['name']}, which it does not declare",
-                                    "add it to volumes")  # fmt: skip
-
-
 def check_service_links(finished: Finished) -> Iterator[Violation]:
     """Services add no environment.
 
@@ -163,6 +161,15 @@ RULES = (
             Example(_ROLE % "decode, stateful: null", f"{_IN_ROLES}[0].stateful"),
         ),
         good=(Example(patched("{spec: {revisionHistoryLimit: 3}}")),),
+        sees=Sees.MANIFESTS,
+    ),
+    Rule(
+        "E072", check_numbers, "docs/architecture.md, passes scheduling and proxy; AIBrix v0.5.0 podset_controller.go",
+        bad=(
+            Example(_ROLE % "decode, podGroupSize: 4", f"{_IN_ROLES}[0].podGroupSize"),
+            Example(_ROLE % "prefill, replicas: 3", f"{_IN_ROLES}[0].replicas"),
+        ),
+        good=(Example(_ROLE % "routing, replicas: 3"),),
         sees=Sees.MANIFESTS,
     ),
     Rule(
@@ -197,15 +204,6 @@ RULES = (
         bad=(Example(patched("{metadata: {annotations: {model.aibrix.ai/sidecar-injection: 'false'}}}"),
                      "overrides[0].patch.metadata.annotations.model.aibrix.ai/sidecar-injection"),),
         good=(Example(patched("{metadata: {annotations: {team: search}}}")),),
-        sees=Sees.MANIFESTS,
-    ),
-    Rule(
-        "E059", check_volumes, "Kubernetes core/v1 validation; AIBrix CRD v0.5.0 does not check it",
-        bad=(Example(in_role("decode", "{spec: {containers: [{name: decode, volumeMounts: "
-                                       "[{name: cache, mountPath: /cache}]}]}}"),
-                     f"{IN_ROLE}.spec.containers[0].volumeMounts[0]"),),
-        good=(Example(in_role("decode", "{spec: {volumes: [{name: cache, emptyDir: {}}], containers: "
-                                        "[{name: decode, volumeMounts: [{name: cache, mountPath: /cache}]}]}}")),),
         sees=Sees.MANIFESTS,
     ),
     Rule(

@@ -31,6 +31,10 @@ _NOUNS = {
     "integer": "an integer", "string": "a string", "boolean": "true or false", "dict": "a mapping", "list": "a list",
     "float": "a number",
 }  # fmt: skip
+_TYPE_HINTS = {
+    "integer": "write a whole number", "string": "write a text", "boolean": "write true or false",
+    "dict": "write its fields below it, indented", "list": "write one '- item' per line", "float": "write a number",
+}  # fmt: skip
 _MEANT = re.compile(r"did you mean (\S+)\?")
 _YAML_11_BOOLEANS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
@@ -126,7 +130,8 @@ def check_app(layered: Layered) -> tuple[dict[str, Any] | None, list[Finding]]:
         if isinstance(override, dict):
             findings += _findings(layered, "override", at, _check_section("override", override)[1])
         else:
-            findings.append(_at(layered, "E203", at, f"{dotted(at)} must be a mapping, got {shown(override)}"))
+            findings.append(_at(layered, "E203", at, f"{dotted(at)} must be a mapping, got {shown(override)}",
+                                _type_hint(["dict"], override)))  # fmt: skip
     return (None if findings else result), _without_follow_ups(findings)
 
 
@@ -152,7 +157,7 @@ def _check_defaults(layered: Layered, defaults: Mapping[str, Any]) -> Iterator[F
     for field in schema.NOT_IN_DEFAULTS:
         if field in defaults:
             at: Path = ("defaults", field)
-            yield _at(layered, "E201", at, f"{dotted(at)} belongs into each app", key=True)
+            yield _at(layered, "E201", at, f"{dotted(at)} belongs into each app", "move it there", key=True)
     fields = {
         key: value
         for key, value in defaults.items()
@@ -196,7 +201,7 @@ def _finding(layered: Layered, table: schema.Schema, prefix: Path, error: Any) -
     rules = _rules(table, error.document_path)
     if error.code == errors.UNKNOWN_FIELD.code:
         known = _rules(table, error.document_path[:-1])
-        hint = did_you_mean(str(path[-1]).split("：")[0], known)
+        hint = did_you_mean(str(path[-1]).split("：")[0], known) or "docs/spec.md has all fields"
         return _at(layered, "E201", path, f"unknown key {name}", hint, key=True)
     if error.code == errors.REQUIRED_FIELD.code:
         meaning: str = rules.get("meta", {}).get("description", "")
@@ -207,10 +212,11 @@ def _finding(layered: Layered, table: schema.Schema, prefix: Path, error: Any) -
         return _at(layered, "E203", path, f"{name} must be {wanted}, got {shown(value)}", _type_hint(types, value))
     if error.code in (errors.MIN_VALUE.code, errors.MAX_VALUE.code):
         low, high = rules.get("min", constraint), rules.get("max", constraint)
-        return _at(layered, "E204", path, f"{name} {shown(value)} is outside {low}…{high}")
+        hint = f"at least {low}" if error.code == errors.MIN_VALUE.code else f"at most {high}"
+        return _at(layered, "E204", path, f"{name} {shown(value)} is outside {low}…{high}", hint)
     if error.code in (errors.UNALLOWED_VALUE.code, errors.UNALLOWED_VALUES.code):
         allowed = [str(a) for a in constraint]
-        hint = did_you_mean(str(value), allowed) if isinstance(value, str) else ""
+        hint = did_you_mean(str(value), allowed)
         return _at(layered, "E205", path, f"{name} {shown(value)} is not one of {', '.join(allowed)}", hint)
     return _text_finding(layered, path, error)
 
@@ -222,12 +228,14 @@ def _text_finding(layered: Layered, path: Path, error: Any) -> Finding:
         what = f"key {shown(value)} of {dotted(path[:-1])}" if on_key else f"{name} {shown(value)}"
         return _at(layered, "E206", path, f"{what} has the wrong form", _form(constraint), key=on_key)
     if error.code == errors.MAX_LENGTH.code:
-        return _at(layered, "E206", path, f"{name} has {len(value)} characters, the limit is {constraint}")
+        return _at(layered, "E206", path, f"{name} has {len(value)} characters, the limit is {constraint}",
+                   "shorten it")  # fmt: skip
     if error.code == errors.MIN_LENGTH.code:
-        return _at(layered, "E206", path, f"{name} is empty")
+        return _at(layered, "E206", path, f"{name} is empty", "give it a value")
     if error.code == errors.EXCLUDES_FIELD.code:
         return _at(layered, "E205", path, f"{name} excludes {constraint}", "keep one of the two")
-    return _at(layered, "E200", path, f"{name}: {error.rule} {shown(constraint)} does not hold for {shown(value)}")
+    return _at(layered, "E200", path, f"{name}: {error.rule} {shown(constraint)} does not hold for {shown(value)}",
+               "see docs/spec.md")  # fmt: skip
 
 
 _FORMS = {
@@ -258,7 +266,9 @@ def _type_hint(types: list[str], value: object) -> str:
         return f'quote it: "{shown(value)}"'
     if types == ["integer"] and isinstance(value, str) and value.strip().isdigit():
         return f"write {value.strip()} without quotes"
-    return ""
+    if types == ["integer"] and isinstance(value, float) and value.is_integer() and abs(value) < 1 << 53:
+        return f"write {int(value)}"
+    return _TYPE_HINTS[types[0]] if types and value is not None else "give it a value"
 
 
 def _rules(table: Mapping[str, Any], path: Path) -> Mapping[str, Any]:

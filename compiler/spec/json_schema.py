@@ -64,7 +64,8 @@ def _object(table: schema.Schema, partial: bool) -> dict[str, Any]:
     if required:
         made["required"] = required
     if apart:
-        made["allOf"] = [{"not": {"required": list(pair)}} for pair in sorted(apart)]
+        # A null has no fields: without the type, `not required` would refuse it.
+        made["allOf"] = [{"not": {"type": "object", "required": list(pair)}} for pair in sorted(apart)]
     return made
 
 

@@ -12,6 +12,11 @@ _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 _DECIMAL = {"m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 
 
+def exceeds(one: str | int, other: str | int) -> bool:
+    """Whether a quantity is the larger one. Raises ValueError for what is no quantity."""
+    return _milli(one) > _milli(other)
+
+
 def canonical(text: str | int) -> str:
     """The canonical string of a quantity: `1000m` → `1`, `1024Mi` → `1Gi`, `0.5` → `500m`, `8` → `8`.
 
@@ -19,15 +24,28 @@ def canonical(text: str | int) -> str:
     pkg/webhook/stormservice_webhook.go with controller-runtime v0.19; apimachinery pkg/api/resource/quantity.go).
     Finer than one thousandth is rounded up, as Kubernetes does. Raises ValueError for what is no quantity.
     """
+    number, suffix = _parts(text)
+    if suffix in _BINARY:
+        return _binary(number * Decimal(1024) ** _BINARY[suffix])
+    return _decimal(_milli(text), in_exponents=suffix[:1] in ("e", "E") and bool(suffix[1:]))
+
+
+def _parts(text: str | int) -> tuple[Decimal, str]:
     match = _QUANTITY.fullmatch(str(text))
     if match is None:
         raise ValueError(f"{text!r} is not a quantity")
-    number, suffix = Decimal(match[1]), match[3] or ""
+    return Decimal(match[1]), match[3] or ""
+
+
+def _milli(text: str | int) -> int:
+    """The quantity in thousandths, rounded up."""
+    number, suffix = _parts(text)
     if suffix in _BINARY:
-        return _binary(number * Decimal(1024) ** _BINARY[suffix])
-    exponent = int(suffix[1:]) if suffix[:1] in ("e", "E") and suffix[1:] else _DECIMAL[suffix]
-    milli = int((number.scaleb(exponent + 3)).to_integral_value(rounding="ROUND_CEILING"))
-    return _decimal(milli, in_exponents=suffix[:1] in ("e", "E") and bool(suffix[1:]))
+        thousandths = 1000 * number * Decimal(1024) ** _BINARY[suffix]
+    else:
+        exponent = int(suffix[1:]) if suffix[:1] in ("e", "E") and suffix[1:] else _DECIMAL[suffix]
+        thousandths = number.scaleb(exponent + 3)
+    return int(thousandths.to_integral_value(rounding="ROUND_CEILING"))
 
 
 def _binary(value: Decimal) -> str:

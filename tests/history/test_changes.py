@@ -29,9 +29,8 @@ def write(root: Path, path: str, text: str) -> None:
     (root / path).write_text(text)
 
 
-def spec(name: str, **fields: object) -> str:
-    own = "\n".join([f"name: {name}", *(f"{key}: {value}" for key, value in fields.items())])
-    return spec_text(own).replace("  name: qwen3-moe", f"  name: {name}")
+def spec(name: str) -> str:
+    return spec_text(f"{{name: {name}, model: {{name: {name}}}}}")
 
 
 @pytest.fixture

@@ -119,11 +119,12 @@ def sarif(findings: Sequence[Finding]) -> Any:
 
 
 def test_sarif_validates_and_explains_its_rules() -> None:
-    run = sarif([finding(), finding("W022"), finding("E103", mark=START, file="specs/ä b\udcff.yaml"), finding("I999")])
+    run = sarif([finding(), finding("W022"), finding("E103", mark=START, file="specs/ä b\udcff.yaml"), finding("I027")])
     rules = run["tool"]["driver"]["rules"]
-    assert [rules[result["ruleIndex"]]["id"] for result in run["results"]] == ["E036", "W022", "E103", "I999"]
+    assert [rules[result["ruleIndex"]]["id"] for result in run["results"]] == ["E036", "W022", "E103", "I027"]
     assert [result["level"] for result in run["results"]] == ["error", "warning", "error", "note"]
     assert all(rule["shortDescription"]["text"] and rule["help"]["text"] for rule in rules)
+    assert rules[1]["shortDescription"]["text"] == "A spec file is UTF-8."
     artifact = run["results"][2]["locations"][0]["physicalLocation"]["artifactLocation"]
     assert artifact == {"uri": "specs/%C3%A4%20b%FF.yaml", "uriBaseId": "%SRCROOT%"}
     outside = sarif([finding(file="/elsewhere/a.yaml")])["results"][0]["locations"][0]["physicalLocation"]

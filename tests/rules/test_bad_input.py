@@ -71,6 +71,10 @@ def test_fields_cause_one_finding_each(spec: str, expected: str) -> None:
     assert [f.rule for f in judge(Example(spec))] == [expected]
 
 
+def test_a_namesake_is_not_also_one_who_takes_the_model() -> None:
+    assert [f.rule for f in judge(Example("", beside=("{}",)))] == ["E301"]
+
+
 def test_independent_mistakes_are_all_found_at_once() -> None:
     spec = (
         "{decode: {dataParallel: 31, labels: {subHeathyStrategy: ignore}, annotations: {sp-block: '16'}}, "

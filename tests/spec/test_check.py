@@ -67,8 +67,9 @@ BAD: dict[str, tuple[str, str]] = {
 @pytest.mark.parametrize("case", BAD)
 def test_one_problem_is_one_finding_where_it_was_typed(case: str) -> None:
     text, start = BAD[case]
-    (line,) = told(findings({"app.yaml": text}))
-    assert line.startswith(start)
+    (finding,) = findings({"app.yaml": text})
+    assert told([finding])[0].startswith(start)
+    assert finding.hint
 
 
 def test_independent_problems_come_together_in_the_order_of_the_file() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from compiler.load.document import Document
@@ -91,6 +91,7 @@ def layered(document: dict[str, Any]) -> Layered:
 
 @settings(max_examples=600, deadline=None)
 @given(mutated(APPS))
+@example({**APPS[1], "engine": None})
 def test_cerberus_and_the_schema_agree_on_apps(document: dict[str, Any]) -> None:
     _, findings = check_app(layered(copy.deepcopy(document)))
     problems = [error.message for error in validator("app").iter_errors(document)]
