@@ -17,6 +17,7 @@ VERBS = {
     "init": "write a first valid spec",
     "render": "compile specs into manifests",
     "validate": "check specs, write nothing",
+    "fmt": "bring specs into canonical form",
     "promote": "copy an app's tunable fields from one directory of specs to another",
     "rule": "explain one finding id",
     "rules": "list all finding ids",

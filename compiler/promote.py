@@ -14,6 +14,7 @@ from compiler.finding import Finding, did_you_mean, dotted, has_errors, in_order
 from compiler.gitops.promotion import ABSENT, changes, rewritten
 from compiler.load.document import load_document
 from compiler.load.sources import Source, Sources, read_sources
+from compiler.rewrite import rewrite
 from compiler.world import World
 
 
@@ -64,10 +65,7 @@ def promote(specs: Path, origin: Path, destination: Path, name: str) -> Promotio
 
 def write(promotion: Promotion) -> None:
     """Puts the new text in place of the old one, by rename."""
-    file = Path(os.path.realpath(promotion.file))
-    temporary = file.with_name(f".{file.name}.{os.getpid()}")
-    temporary.write_text(promotion.after, encoding="utf-8")
-    temporary.replace(file)
+    rewrite(promotion.file, promotion.after)
 
 
 def _app(world: World, specs: Path, directory: Path, name: str) -> Source:

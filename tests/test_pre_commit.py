@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
+from compiler.formatted import formatted
 from tests.samples import spec_text
 
 ROOT = Path(__file__).parent.parent
@@ -54,7 +55,8 @@ class Repository:
 
     def write(self, path: str, text: str) -> None:
         (self.root / path).parent.mkdir(parents=True, exist_ok=True)
-        (self.root / path).write_text(text)
+        canonical, _ = formatted(path, text.encode()) if path.endswith(".yaml") else (None, [])
+        (self.root / path).write_text(canonical or text)
 
     def render(self) -> None:
         done = self.run(sys.executable, "-m", "compiler", "render")
@@ -120,12 +122,22 @@ def test_a_namesake_blocks_the_commit(repository: Repository) -> None:
     assert "E301 app inference/b is also defined in specs/b.yaml" in done.stderr
 
 
+def test_a_spec_in_another_form_blocks_the_commit_and_is_rewritten(repository: Repository) -> None:
+    spec = repository.root / "specs/a.yaml"
+    canonical = spec.read_text()
+    spec.write_text(canonical.replace("name: a\n", "name: 'a'\n", 1))
+    done = repository.commit()
+    assert (done.returncode, repository.commits()) == (1, 1)
+    assert "files were modified by this hook" in done.stderr
+    assert spec.read_text() == canonical
+
+
 def test_other_files_cost_no_run(repository: Repository) -> None:
     repository.write("notes/specs/a.yaml", "x")
     repository.write("specs/.hidden.yaml", "x")
     done = repository.commit()
     assert (done.returncode, repository.commits()) == (0, 2), done.stdout + done.stderr
-    assert done.stderr.count("(no files to check)Skipped") == 2
+    assert done.stderr.count("(no files to check)Skipped") == 3
 
 
 @pytest.mark.parametrize(
@@ -141,5 +153,5 @@ def test_this_repository_runs_the_hooks_that_it_offers() -> None:
     own = [hook | {"description": "", "language": "python", "entry": hook["entry"].removeprefix(".venv/bin/")}
            for hook in hooks(".pre-commit-config.yaml")]  # fmt: skip
     assert own == offered
-    assert [hook["id"] for hook in own] == ["stormc-validate", "stormc-render"]
+    assert [hook["id"] for hook in own] == ["stormc-validate", "stormc-render", "stormc-fmt"]
     assert all(hook["require_serial"] for hook in own)

@@ -31,7 +31,7 @@ MAY_IMPORT = {
 }
 # room → outside libraries that only it may import
 LIBRARIES = {
-    "ruamel": {"compiler.load", "compiler.render", "compiler.gitops.promotion"},
+    "ruamel": {"compiler.formatted", "compiler.load", "compiler.render", "compiler.gitops.promotion"},
     "_ruamel_yaml": {"compiler.load"},
     "cerberus": {"compiler.spec"},
     "jsonschema": {"compiler.emit"},

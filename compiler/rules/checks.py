@@ -63,6 +63,14 @@ CHECKS: dict[str, Explained] = {
         "Every suppression suppresses something.",
         "A comment that outlived its finding would hide the next one on that line.",
     ),
+    "E115": Explained(
+        "Formatting keeps every comment and every value.",
+        "Where YAML's own libraries would move or lose a comment, `stormc fmt` leaves the file as it is.",
+    ),
+    "E116": Explained(
+        "Specs are in canonical form.",
+        "`stormc fmt --check` found another order of keys, other quotes or indents; in one form a diff shows changes.",
+    ),
     "E200": Explained(
         "A field satisfies the schema.",
         "The value breaks a constraint of the spec format; see docs/spec.md.",
