@@ -18,6 +18,7 @@ VERBS = {
     "render": "compile specs into manifests",
     "validate": "check specs, write nothing",
     "fmt": "bring specs into canonical form",
+    "import": "turn what runs today into specs",
     "promote": "copy an app's tunable fields from one directory of specs to another",
     "rule": "explain one finding id",
     "rules": "list all finding ids",

@@ -8,11 +8,13 @@ Scalars follow the YAML 1.2 core schema: `on` and `yes` are strings, so what a u
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from compiler.finding import START, Finding, Mark, Path
+
+T = TypeVar("T")
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 40
@@ -68,6 +70,19 @@ def load_document(file: str, raw: bytes) -> tuple[Document | None, list[Finding]
     return (None if builder.findings else document), builder.findings
 
 
+def load_documents(file: str, raw: bytes) -> tuple[list[Document], list[Finding]]:
+    """All mappings of a file that others made, such as `kubectl get -o yaml` prints, and what is wrong with it.
+
+    Of duplicate keys the last counts, as PyYAML and thereby MindCluster's k8s-deploy-tool read them; each is a finding.
+    After any other finding there are no documents.
+    """
+    try:
+        builder = _Builder(file, _decoded(file, raw))
+        return builder.build_all(), builder.findings
+    except _Stop as stop:
+        return [], [stop.finding]
+
+
 def _decoded(file: str, raw: bytes) -> str:
     if len(raw) > MAX_BYTES:
         raise _Stop(Finding("E102", file, START, f"file has {len(raw)} bytes, the limit is {MAX_BYTES}"))
@@ -121,13 +136,21 @@ class _Builder:
         self._count = 0
 
     def build(self) -> dict[str, Any]:
+        """The only document of the text."""
+        return self._parsed(self._document)
+
+    def build_all(self) -> list[Document]:
+        """Every document of the text but empty ones."""
+        return self._parsed(self._documents)
+
+    def _parsed(self, read: Callable[[], T]) -> T:
         import ruamel.yaml  # noqa: F401  (registers the error classes that the C parser raises)
         from _ruamel_yaml import CParser
         from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
         try:
             self._parser = CParser(self.text.encode())
-            return self._document()
+            return read()
         except MarkedYAMLError as error:
             raise _Stop(self._syntax(error)) from None
         except YAMLError as error:
@@ -166,6 +189,20 @@ class _Builder:
             raise self._stop("E105", extra, "a second YAML document starts here", "one spec per file")
         assert isinstance(data, dict)
         return data
+
+    def _documents(self) -> list[Document]:
+        made = []
+        self._parser.get_event()
+        while type(self._parser.get_event()).__name__ != "StreamEndEvent":
+            root = self._parser.get_event()
+            self.keys, self.values, self._anchors = {}, {}, {}
+            if type(root).__name__ == "MappingStartEvent":
+                data = self._collection(root, ())
+                made.append(Document(self.file, data, self.keys, self.values, self.text))
+            elif type(root).__name__ == "SequenceStartEvent" or root.value:
+                raise self._stop("E106", root, "a document of the file is no mapping", "remove it")
+            self._parser.get_event()
+        return made
 
     def _collection(self, event: Any, path: Path) -> Any:
         """The collection that `event` opens; its children are built with an explicit stack."""

@@ -133,4 +133,30 @@ CHECKS: dict[str, Explained] = {
         "The cluster's own CRD accepts the StormService.",
         "The file given with --crd is from another AIBrix release, which refuses or prunes what stormc writes.",
     ),
+    "E601": Explained(
+        "An imported file holds a StormService or a config of the k8s-deploy-tool.",
+        "Nothing else describes an app; other objects stay where they are.",
+    ),
+    "E602": Explained(
+        "An import finds what every spec needs.",
+        "Without roles, hardware and the model's directory there is no app; --hardware and --model-path say the two.",
+    ),
+    "W603": Explained(
+        "An imported key is one that somebody reads.",
+        "Controllers and the k8s-deploy-tool ignore what they do not know, so a misspelt key never had an effect.",
+    ),
+    "W604": Explained(
+        "In an imported file every key stands once.",
+        "The k8s-deploy-tool takes the last of two; the spec gets what ran.",
+    ),
+    "W605": Explained(
+        "Everything in an imported file can be taken over.",
+        "What a controller writes, what has no effect where it stands, and what stormc replaces is left out, and said.",
+    ),
+    "I606": Explained(
+        "An import says what it assumed.", "The file does not name hardware or sizes outright; check what was inferred."
+    ),
+    "I607": Explained(
+        "An import says what it leaves alone.", "Other objects of the file are no part of an app; keep them."
+    ),
 }

@@ -43,8 +43,8 @@ _ENV = _field(
 _RESOURCES = _field(
     "dict", "CPU and memory of the container; requests equal limits.",
     schema={
-        "cpu": _field(["string", "integer"], "CPU cores.", regex=quantity.PATTERN),
-        "memory": _field(["string", "integer"], "Main memory.", regex=quantity.PATTERN),
+        "cpu": _field(["string", "integer"], "CPU cores.", regex=quantity.PATTERN, min=0),
+        "memory": _field(["string", "integer"], "Main memory.", regex=quantity.PATTERN, min=0),
     },
 )  # fmt: skip
 _IMAGE_FIELDS: Schema = {
@@ -149,7 +149,7 @@ ROLE: Schema = {
         keysrules={"type": "string", "regex": FLAG},
         valuesrules={"type": ["string", "integer", "float", "boolean", "dict", "list"], "nullable": True},
     ),
-    "shmSize": _field(["string", "integer"], "Size limit of /dev/shm.", regex=quantity.PATTERN, default="16Gi"),
+    "shmSize": _field(["string", "integer"], "Size limit of /dev/shm.", regex=quantity.PATTERN, min=0, default="16Gi"),
     "queue": _field("string", "Volcano queue.", regex=limits.NAMESPACE_PATTERN, maxlength=limits.LABEL_BYTES),
     **_POD_FIELDS,
 }  # fmt: skip
