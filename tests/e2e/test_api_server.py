@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import http.server
 import json
 import shutil
 import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -158,6 +160,56 @@ def test_status_explains_a_pending_pod_and_a_failing_role_set(stormc: Run) -> No
     assert row["message"] == "0/3 nodes: insufficient huawei.com/Ascend910"
     assert stormc("status", "--all") == 1
     assert "0/3 nodes" in stormc.out and "RoleSet/my-test-roleset-abcde" in stormc.out
+
+
+class Status(http.server.BaseHTTPRequestHandler):
+    """What the proxy answers at /status, as far as stormc reads it."""
+
+    def do_GET(self) -> None:
+        instance = {"address": "my-test-prefill-0:8000", "state": "healthy", "active": 2, "failures": 0, "requests": 7}
+        body = json.dumps({"mode": "layerwise", "prefill": [instance], "decode": []}).encode()
+        self.send_response(200 if self.path == "/status" else 404)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
+def test_status_has_the_proxys_table_where_the_proxy_is_to_be_reached(stormc: Run) -> None:
+    assert stormc("deploy", "my-test") == 0
+    assert stormc("status", "my-test") == 1
+    assert "proxy:" not in stormc.out, "its Service has no pods"
+    cluster, address = stormc.server.cluster(), own_address()
+    if address is None:
+        return  # the API server passes nothing on to loopback addresses, and this machine has no others
+    with http.server.ThreadingHTTPServer((address, 0), Status) as answering:
+        threading.Thread(target=answering.serve_forever, daemon=True).start()
+        container = {"name": "router", "image": "i"}
+        write(cluster, POD, "my-test-r0", {"spec": {"containers": [container]}})
+        write(cluster, POD, "my-test-r0", {"status": {"podIP": address, "podIPs": [{"ip": address}]}}, "/status")
+        target = {"kind": "Pod", "name": "my-test-r0", "namespace": NS}
+        port = {"name": "http", "port": answering.server_port, "protocol": "TCP"}
+        subset = {"addresses": [{"ip": address, "targetRef": target}], "ports": [port]}
+        write(cluster, Kind("Endpoints", "v1", "endpoints"), "my-test-router", {"subsets": [subset]})
+        wait_for(lambda: cluster.ask_service(NS, "my-test-router", "http", "status") is not None)
+        assert stormc("status", "my-test", "--format", "json") == 1
+        answering.shutdown()
+    (app,) = json.loads(stormc.out)
+    assert [(i["role"], i["state"], i["active"], i["requests"]) for i in app["instances"]] == [
+        ("prefill", "healthy", 2, 7)
+    ]
+
+
+def own_address() -> str | None:
+    """An address of this machine that is not loopback; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        address: str = probe.getsockname()[0]
+        return None if address.startswith("127.") else address
 
 
 def test_stale_objects_are_listed_and_pruned(stormc: Run) -> None:
