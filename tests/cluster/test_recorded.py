@@ -21,6 +21,7 @@ from compiler.cluster.tree import build, instances
 from compiler.cluster.wait import hangs, unready
 from compiler.formatted import formatted
 from compiler.world import builtin_names, builtin_profile
+from tests.migrate import VERSION
 from tests.samples import world
 
 PROFILES = [profile for name in builtin_names() if (profile := builtin_profile(name))]
@@ -231,3 +232,17 @@ def test_a_client_dry_run_asks_nobody(capsys: pytest.CaptureFixture[str]) -> Non
     assert lines[-1].startswith("StormService/my-test in default")
     assert main(["deploy", "my-test", "--rendered", str(root), "--dry-run", "-n", "other"]) == 2
     assert main(["deploy", "nobody", "--rendered", str(root), "--dry-run"]) == 2
+
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("app", ["a3/my-test", "a2/qwen3-8b", "a3/qwen3-moe"])
+def test_the_page_lists_the_objects_of_the_examples(app: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """In order; what the server says of them is compared in tests/e2e."""
+    assert main(["deploy", app, "--rendered", str(ROOT / "rendered"), "--dry-run"]) == 0
+    objects = [line.partition(" ")[0] for line in capsys.readouterr().out.splitlines()]
+    block = PAGE.partition(f"$ stormc deploy {app} --dry-run=server\n")[2].partition("\n\n")[0]
+    listed = [line.strip().removesuffix(": created (dry run)") for line in block.splitlines()]
+    assert [VERSION.sub("", name) for name in listed] == [VERSION.sub("", name) for name in objects]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.server
 import json
+import re
 import shutil
 import socket
 import threading
@@ -21,7 +22,7 @@ from compiler.cluster.owner import of_deploy_tool, owned
 from compiler.load.document import load_document, load_documents
 from compiler.migrate import deploy_tool
 from tests.e2e.conftest import OPERATOR, VIEWER, Server, free_ports, install, served
-from tests.migrate import CASES
+from tests.migrate import CASES, VERSION
 
 RENDERED = Path(__file__).parents[2] / "rendered"
 NS = "default"
@@ -424,3 +425,28 @@ def test_what_the_deploy_tool_made_is_not_taken_over_but_taken_off(
     assert stormc.out.endswith(f"StormService/{TOOL_APP}: created\n")
     assert stormc("compat", "delete", "-n", "nobody") == 1
     assert "nothing of nobody in namespace default" in stormc.err
+
+
+DOC = (RENDERED.parent / "docs" / "cluster.md").read_text(encoding="utf-8")
+SHOWN = dict(re.findall(r"^    \$ stormc (.*)\n((?:    .*\n)+)", DOC, flags=re.M))
+
+
+def shown(command: str) -> str:
+    """What the page shows for a command, without the version in the name of the proxy's source."""
+    return VERSION.sub("…", "".join(line[4:] for line in SHOWN[command].splitlines(keepends=True)))
+
+
+def test_the_page_shows_what_the_server_answers(stormc: Run) -> None:
+    for app in ("a3/my-test", "a2/qwen3-8b", "a3/qwen3-moe"):
+        command = f"deploy {app} --dry-run=server"
+        assert stormc(*command.split()) == 0
+        assert VERSION.sub("…", stormc.out) == shown(command)
+    assert stormc("deploy", "my-test") == 0
+    assert stormc("status", "my-test") == 1
+    assert stormc.out == shown("status my-test")
+    assert stormc("delete", "my-test", "--yes") == 0
+    assert VERSION.sub("…", stormc.out) == shown("delete my-test --yes")
+    assert stormc("preflight") == 1
+    there = "ok      podgroups.scheduling.volcano.sh: installed\n"  # the page's server has AIBrix's definitions only
+    absent = r"missing podgroups\.scheduling\.volcano\.sh: .*\n"
+    assert stormc.out == re.sub(absent, there, shown("preflight"))
