@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from shlex import quote
 
 _BASH = """\
 _stormc() {{
@@ -89,7 +90,7 @@ def bash() -> str:
 
 def zsh() -> str:
     """The script for zsh."""
-    verbs = " ".join(f"'{verb}:{text}'" for verb, (text, _) in _verbs().items())
+    verbs = " ".join(quote(f"{verb}:{text}") for verb, (text, _) in _verbs().items())
     cases = []
     for verb, (_, flags) in _verbs().items():
         words = _words(verb)
@@ -104,7 +105,7 @@ def fish() -> str:
     """The script for fish."""
     lines = ["complete -c stormc -e"]
     for verb, (text, flags) in _verbs().items():
-        lines.append(f"complete -c stormc -n __fish_use_subcommand -f -a {verb} -d '{text}'")
+        lines.append(f"complete -c stormc -n __fish_use_subcommand -f -a {verb} -d {quote(text)}")
         seen = f"'__fish_seen_subcommand_from {verb}'"
         for flag in flags:
             name = flag.lstrip("-")
