@@ -12,8 +12,9 @@ help: ## list the targets
 render: $(VENV)/.runtime ## compile specs/ to rendered/
 	@$(BIN)/stormc render
 
-check: $(VENV)/.runtime ## validate specs/ and fail if rendered/ is stale
+check: $(VENV)/.runtime ## validate specs/ and their form, and fail if rendered/ is stale
 	@$(BIN)/stormc validate
+	@$(BIN)/stormc fmt --check
 	@$(BIN)/stormc render --check
 
 test: $(VENV)/.development ## run all tests

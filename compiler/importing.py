@@ -7,7 +7,7 @@ taken out again and listed with the reason.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path as File
 from typing import Any, NamedTuple
 
@@ -28,7 +28,7 @@ from compiler.rules.vocabulary import TABLES, Use
 from compiler.spec import schema
 from compiler.spec.app import ROUTING, Ref
 from compiler.spec.limits import SERVING_ROLES
-from compiler.world import World, builtin_names
+from compiler.world import Outcome, World, builtin_names
 
 Spec = dict[str, Any]
 
@@ -41,6 +41,7 @@ class Imported:
     text: str | None
     findings: tuple[Finding, ...]
     differences: tuple[Difference, ...]
+    manifests: tuple[Mapping[str, Any], ...] = ()
 
 
 class _Read(NamedTuple):
@@ -84,7 +85,7 @@ def import_file(file: str, raw: bytes, where: Target, chosen: Chosen, owner: str
         return [Imported("", None, (Finding(FOREIGN, file, START, text), *repeated, *others), ())]
     made = [_import(file, read, where, chosen, owner) for read in found]
     first, *rest = made
-    return [Imported(first.name, first.text, (*repeated, *others, *first.findings), first.differences), *rest]
+    return [replace(first, findings=(*repeated, *others, *first.findings)), *rest]
 
 
 def _read(file: str, documents: Sequence[Document]) -> tuple[list[_Read], list[Finding]]:
@@ -163,7 +164,8 @@ def _import(file: str, read: _Read, where: Target, chosen: Chosen, owner: str) -
     work = _Work(file, storm, read.services, proposal, where, owner)
     differences = work.run()
     findings = [*_findings(file, read, [*notes, *work.notes]), *work.findings]
-    return Imported(name, work.text(), tuple(findings), tuple(differences))
+    made = work.compiled()
+    return Imported(name, work.text(), tuple(findings), tuple(differences), made.manifests if made else ())
 
 
 def _findings(file: str, read: _Read, notes: Sequence[Note]) -> tuple[Finding, ...]:
@@ -210,11 +212,12 @@ class _Work:
         self.patches: list[tuple[Place, dict[str, Any]]] = []
         self.refused: dict[Place, str] = {}
         self.findings: list[Finding] = []
+        self._outcomes: dict[bytes, Outcome] = {}
 
     def run(self) -> list[Difference]:
         """Completes the spec; the differences that remain."""
         self._settle()
-        if self._compiled() is None:
+        if self.compiled() is None:
             self.findings = list(self._outcome(self._whole()).findings)
             return []
         for departure in self._departures():
@@ -222,7 +225,7 @@ class _Work:
                 self._take(departure)
         self._drop_refused()
         self.findings = list(self._outcome(self._whole()).findings)
-        return list(self._differences()) if self._compiled() is not None else []
+        return list(self._differences()) if self.compiled() is not None else []
 
     def text(self) -> str:
         return spec_text(self._whole())
@@ -240,10 +243,13 @@ class _Work:
         path = f"{self.where.directory}/{spec['name']}.yaml".lstrip("/")
         return Source(path, str(self.where.shown / f"{spec['name']}.yaml"), spec_text(spec).encode())
 
-    def _outcome(self, spec: Spec) -> Any:
-        return self.where.world.compile(self._source(spec), render=True)
+    def _outcome(self, spec: Spec) -> Outcome:
+        source = self._source(spec)
+        if source.raw not in self._outcomes:
+            self._outcomes[source.raw] = self.where.world.compile(source, render=True)
+        return self._outcomes[source.raw]
 
-    def _compiled(self) -> Any:
+    def compiled(self) -> Any:
         """Our manifests with the origin of every field, or None where the spec has no valid fields."""
         from compiler.passes import PIPELINE
         from compiler.passes.runner import run_pipeline
@@ -282,7 +288,7 @@ class _Work:
         return {**spec, "overrides": overrides} if overrides else spec
 
     def _ours(self) -> tuple[Table, Any]:
-        made = self._compiled()
+        made = self.compiled()
         assert made is not None
         storm = next(m for m in made.manifests if m["kind"] == "StormService")
         return table(storm, {}), made
@@ -325,7 +331,7 @@ class _Work:
             if plain and (known is None or known.use is Use.FREE):
                 entries = self.spec.setdefault(role, {}).setdefault(field, {})
                 entries[key] = literal
-                if self._compiled() is not None:
+                if self.compiled() is not None:
                     return
                 del entries[key]
         if path[-1] == "command" and (arguments := engine_arguments(departure.ours, departure.theirs)) is not None:
@@ -378,7 +384,7 @@ class _Work:
         """The names of our volumes in the role of a path."""
         if len(path) < 2 or path[-2] != "volumeMounts":
             return frozenset()
-        storm = next(m for m in self._compiled().manifests if m["kind"] == "StormService")
+        storm = next(m for m in self.compiled().manifests if m["kind"] == "StormService")
         role = next(r for r in storm["spec"]["template"]["spec"]["roles"] if r["name"] == path[4][0])
         return frozenset(v["name"] for v in role["template"]["spec"].get("volumes") or ())
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from compiler.cluster.connection import Cluster
-from compiler.cluster.kinds import APPLIED, NAMESPACE, Kind, Manifest, kind_of, title
+from compiler.cluster.kinds import APPLIED, NAMESPACE, STORM_SERVICE, Kind, Manifest, kind_of, title
 from compiler.cluster.owner import engine
 from compiler.failure import Failure
 
@@ -31,11 +31,15 @@ def apply(
 ) -> Iterator[Applied]:
     """Applies in order of dependency. Raises Failure at the first object that the server refuses.
 
-    Before anything is written, an object that Argo CD or Flux owns is a Failure unless `force`.
+    Before anything is written, an object that Argo CD or Flux owns is a Failure unless `force`, and so is a
+    StormService with another selector.
     """
     pairs = in_order(manifests)
     before = [cluster.get(kind, namespace, manifest["metadata"]["name"]) for kind, manifest in pairs]
     refuse_gitops([live for live in before if live], force)
+    for (kind, manifest), live in zip(pairs, before, strict=True):
+        if kind == STORM_SERVICE and live and not force:
+            _refuse_selector(manifest, live)
     for (kind, manifest), live in zip(pairs, before, strict=True):
         after = cluster.apply(kind, namespace, manifest, dry_run, force)
         if live is None:
@@ -43,6 +47,17 @@ def apply(
         else:
             fields = tuple(differences(_settled(live), _settled(after)))
             yield Applied(title(manifest), "changed" if fields else "unchanged", fields)
+
+
+def _refuse_selector(manifest: Manifest, live: Manifest) -> None:
+    """AIBrix counts RoleSets by the selector: under another one those that run are never looked at again."""
+    ours, theirs = (item["spec"].get("selector") for item in (manifest, live))
+    if ours != theirs:
+        name, namespace = live["metadata"]["name"], live["metadata"]["namespace"]
+        raise Failure(
+            f"{title(live)} was made by another tool and has another selector: its pods would be left running beside "
+            f"the new ones; delete it first: stormc compat delete -n {name} -ns {namespace}"
+        )
 
 
 def refuse_gitops(live: Iterable[Manifest], force: bool) -> None:

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
-from compiler.cluster.kinds import Kind, Manifest
+from compiler.cluster.kinds import SERVICE, Kind, Manifest
 from compiler.failure import Failure
 
 INSTALL = "talking to a cluster needs the kubernetes client; run in stormc's checkout: pip install '.[cluster]'"
 CONNECT_SECONDS, READ_SECONDS = 5.0, 30.0
+ASK_SECONDS = 3.0
+"""For an answer that is nice to have."""
 MANAGER = "stormc"
 APPLY = "application/apply-patch+yaml"  # JSON is YAML; the type is what asks for server-side apply
 
@@ -63,6 +65,15 @@ class Cluster:
         status, answer = self._request("PATCH", path, query, manifest, APPLY)
         return self._checked(status, answer, "patch", kind, namespace)
 
+    def ask_service(self, namespace: str, service: str, port: str, path: str) -> dict[str, Any] | None:
+        """The JSON object that a Service's pod answers, through the API server; None when it cannot be had."""
+        where = f"{SERVICE.path(namespace, f'{service}:{port}')}/proxy/{path}"
+        try:
+            status, answer = self._request("GET", where, seconds=ASK_SECONDS)
+        except Failure:
+            return None
+        return answer if status == 200 else None
+
     def create(self, kind: Kind, manifest: Manifest, dry_run: bool) -> None:
         """Creates an object without a namespace. Raises Failure."""
         status, answer = self._request("POST", kind.path(None), {"dryRun": "All"} if dry_run else {}, manifest)
@@ -79,7 +90,7 @@ class Cluster:
 
     def _request(
         self, method: str, path: str, query: Mapping[str, str] | None = None, body: Manifest | None = None,
-        content_type: str = "application/json",
+        content_type: str = "application/json", seconds: float | None = None,
     ) -> tuple[int, dict[str, Any]]:  # fmt: skip
         from urllib3 import Timeout, exceptions
 
@@ -90,7 +101,7 @@ class Cluster:
             text = json.dumps(body) if body is not None else None
             response = self._client.rest_client.pool_manager.request(
                 method, url, body=text, headers=headers, retries=False,
-                timeout=Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
+                timeout=Timeout(connect=CONNECT_SECONDS, read=seconds or READ_SECONDS),
             )  # fmt: skip
         except exceptions.HTTPError as error:
             raise Failure(f"{self.server}: {_unreachable(error)}") from None

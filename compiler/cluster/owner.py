@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from compiler.cluster.connection import Cluster
-from compiler.cluster.kinds import APPLIED, MANAGED_BY, PART_OF, Kind, Manifest, kind_of
+from compiler.cluster.kinds import (
+    APPLIED,
+    MANAGED_BY,
+    PART_OF,
+    SERVICE,
+    STORM_SERVICE,
+    STORM_SERVICE_NAME,
+    Kind,
+    Manifest,
+    kind_of,
+)  # fmt: skip
 
 ENGINES = {
     "argocd.argoproj.io/tracking-id": "Argo CD",  # argo-cd docs/user-guide/resource_tracking.md
@@ -33,6 +43,17 @@ def owned(cluster: Cluster, namespace: str, app: str) -> list[tuple[Kind, Manife
         for found in cluster.find(kind, namespace, labels) or ()
         if not found["metadata"].get("ownerReferences")
     ]
+
+
+def of_deploy_tool(cluster: Cluster, namespace: str, app: str) -> list[tuple[Kind, Manifest]]:
+    """What the k8s-deploy-tool made for an app: the StormService of its name, last, and Services with its label.
+
+    As the tool itself finds them (mindcluster-deploy k8s-deploy-tool src/core/job_manager.py). Raises Failure.
+    """
+    services = cluster.find(SERVICE, namespace, {STORM_SERVICE_NAME: app}) or ()
+    found = [(SERVICE, item) for item in services if not item["metadata"].get("ownerReferences")]
+    live = cluster.get(STORM_SERVICE, namespace, app)
+    return [*found, (STORM_SERVICE, {"kind": STORM_SERVICE.name, **live})] if live else found
 
 
 def stale(owned: Iterable[tuple[Kind, Manifest]], manifests: Iterable[Manifest]) -> list[tuple[Kind, Manifest]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from compiler.cluster.connection import Cluster
@@ -24,7 +24,7 @@ from compiler.cluster.kinds import (
     Manifest,
 )  # fmt: skip
 from compiler.spec.limits import AIBRIX_RELEASES, MINDCLUSTER_RELEASES
-from compiler.spec.profile import release
+from compiler.spec.profile import Profile, release
 
 NPU_RESOURCES = ("huawei.com/Ascend910", "huawei.com/npu")
 DEVICE_INFO = "mindx-dl-deviceinfo-"  # mind-cluster component/ascend-device-plugin: one ConfigMap per node
@@ -65,23 +65,45 @@ def checks(found: Found) -> list[Check]:
     return [*_definitions(found), *_workloads(found), *_nodes(found), *_webhook(found), *_rights(found)]
 
 
-def platform_file(found: Found) -> str:
-    """A platform.yaml with what was found; what was not found keeps its default and is left out."""
+def platform_file(found: Found, profiles: Iterable[Profile]) -> str:
+    """A platform.yaml with what was found; what was not found keeps its default and is left out.
+
+    Several products share an accelerator-type; the inventory takes the one that MindCluster documents for
+    StormService, and says which others it may be.
+    """
     lines = ["# What stormc preflight found.", "apiVersion: stormc.dev/v1", "kind: Platform"]
     for key, known, part in (
         ("mindcluster", MINDCLUSTER_RELEASES, "clusterd"), ("aibrix", AIBRIX_RELEASES, "aibrix-controller-manager"),
     ):  # fmt: skip
         nearest = _nearest(_version(_workload(found, part)), known)
         if nearest:
-            lines.append(f'{key}: "{nearest}"')
-    pods = Counter(super_pods(found).values())
-    if pods:
-        lines.append(f"superPodSize: {max(pods.values())}")
-    by_product: Counter[str] = Counter(
-        label for node in _npu_nodes(found) if (label := _labels(node).get("accelerator-type"))
-    )
-    lines += [f"# {count} nodes with accelerator-type {label}" for label, count in sorted(by_product.items())]
-    return "\n".join(lines) + "\n"
+            lines.append(f"{key}: {nearest}" if nearest[0] == "v" else f'{key}: "{nearest}"')
+    in_pods = Counter(super_pods(found).values())
+    if in_pods:
+        lines.append(f"superPodSize: {max(in_pods.values())}")
+    return "\n".join([*lines, *_inventory(found, list(profiles))]) + "\n"
+
+
+def _inventory(found: Found, profiles: list[Profile]) -> Iterator[str]:
+    counts = Counter((_labels(node).get("accelerator-type", ""), _npus(node)) for node in _npu_nodes(found))
+    known: dict[str, tuple[int, list[str]]] = {}
+    unknown = []
+    for (label, npus), count in sorted(counts.items()):
+        fits = sorted(
+            (p for p in profiles if p.accelerator_type == label and p.npus == npus),
+            key=lambda p: (not p.documented, release(p.mindcluster), p.name),
+        )
+        if fits:
+            known[fits[0].name] = (count, [p.name for p in fits[1:]])
+        else:
+            told = f"accelerator-type {label}" if label else "no accelerator-type"
+            unknown.append(f"# {count} nodes of {npus} NPUs with {told}")
+    yield from ("inventory:",) if known else ()
+    for name, (count, others) in known.items():
+        if others:
+            yield f"  # or {', '.join(others)}: they have the same accelerator-type"
+        yield f"  {name}: {{nodes: {count}}}"
+    yield from unknown
 
 
 def super_pods(found: Found) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from compiler.cluster.kinds import STORM_SERVICE, Manifest
@@ -31,6 +32,6 @@ def rendered_apps(rendered: Path) -> dict[tuple[str, str], list[Manifest]]:
     return {(m["namespace"], m["name"]): app for m, app in zip(places, apps, strict=True)}
 
 
-def storm_service(manifests: list[Manifest]) -> Manifest:
+def storm_service(manifests: Iterable[Manifest]) -> Manifest:
     """The StormService among an app's manifests."""
     return next(manifest for manifest in manifests if manifest["kind"] == STORM_SERVICE.name)

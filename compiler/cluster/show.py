@@ -17,6 +17,7 @@ def as_json(apps: Iterable[AppStatus]) -> str:
                 "ready": app.ready,
                 "roles": [{**role._asdict(), "pods": [pod._asdict() for pod in role.pods]} for role in app.roles],
                 "groups": [group._asdict() for group in app.groups],
+                "instances": [instance._asdict() for instance in app.instances],
             }
             for app in apps
         ],
@@ -32,6 +33,10 @@ def as_text(app: AppStatus) -> str:
     for role in app.roles:
         lines.append(f"  {role.name} {role.ready}/{role.desired}")
         lines += [_pod(pod) for pod in role.pods]
+    lines += [
+        f"  proxy: {i.role} {i.address}  {i.state}  {i.active} active  {i.failures} failures  {i.requests} requests"
+        for i in app.instances
+    ]
     lines += [f"  differs from rendered: {path}" for path in app.drift]
     return "\n".join(lines)
 

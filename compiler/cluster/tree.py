@@ -23,6 +23,7 @@ from compiler.cluster.kinds import (
     title,
 )  # fmt: skip
 from compiler.cluster.wait import unready
+from compiler.spec.limits import SERVING_ROLES
 
 REPLICA = "stormservice.orchestration.aibrix.ai/role-replica-index"
 IN_GROUP = "stormservice.orchestration.aibrix.ai/pod-group-index"
@@ -61,6 +62,17 @@ class GroupRow(NamedTuple):
     message: str
 
 
+class InstanceRow(NamedTuple):
+    """One engine as the proxy sees it: its address, whether requests go there, and what it has done."""
+
+    role: str
+    address: str
+    state: str
+    active: int
+    failures: int
+    requests: int
+
+
 class AppStatus(NamedTuple):
     """All that is known of one app."""
 
@@ -70,6 +82,7 @@ class AppStatus(NamedTuple):
     roles: tuple[RoleRow, ...]
     groups: tuple[GroupRow, ...]
     drift: tuple[str, ...]
+    instances: tuple[InstanceRow, ...] = ()
 
     @property
     def ready(self) -> bool:
@@ -82,11 +95,24 @@ def look(cluster: Cluster, namespace: str, app: str, drift: Iterable[str], now: 
     labels = {STORM_SERVICE_NAME: app}
     role_sets = cluster.find(ROLE_SET, namespace, labels) or []
     pod_sets = cluster.find(POD_SET, namespace, labels) or []
-    return build(
+    status = build(
         cluster.get(STORM_SERVICE, namespace, app), role_sets, pod_sets,
         cluster.find(POD_GROUP, namespace) or [], cluster.find(POD, namespace, labels) or [],
         cluster.find(EVENT, namespace) or [], namespace, app, tuple(drift), now,
     )  # fmt: skip
+    return status._replace(instances=instances(cluster.ask_service(namespace, f"{app}-router", "http", "status")))
+
+
+def instances(answer: Manifest | None) -> tuple[InstanceRow, ...]:
+    """The proxy's table of instances from its /status; empty where that is not to be had, or of another form."""
+    rows = []
+    for role in SERVING_ROLES:
+        listed = (answer or {}).get(role)
+        for item in listed if isinstance(listed, list) else ():
+            if isinstance(item, dict) and "address" in item:
+                counts = [int(item.get(field) or 0) for field in ("active", "failures", "requests")]
+                rows.append(InstanceRow(role, str(item["address"]), str(item.get("state", "")), *counts))
+    return tuple(rows)
 
 
 def build(

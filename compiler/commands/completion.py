@@ -69,6 +69,8 @@ def _words(verb: str) -> list[str] | None:
     """What may follow a verb, or None for files."""
     if verb == "completion":
         return ["bash", "zsh", "fish"]
+    if verb == "compat":
+        return ["deploy", "status", "delete"]
     if verb == "profiles":
         from compiler.world import builtin_names
 

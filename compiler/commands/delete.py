@@ -5,8 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from functools import partial
+from typing import TYPE_CHECKING
 
 from compiler.failure import Failure
+
+if TYPE_CHECKING:
+    from compiler.cluster.connection import Cluster
+    from compiler.cluster.kinds import Kind, Manifest
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,15 +29,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Deletes; 1 when nothing was found, when the answer was no, or when something still hangs at the timeout."""
-    from compiler.cluster.apply import refuse_gitops
-    from compiler.cluster.kinds import title
     from compiler.cluster.owner import owned
-    from compiler.cluster.removal import remove
-    from compiler.cluster.wait import wait_gone
     from compiler.commands.connect import connect
 
     cluster = connect(options)
-    found = owned(cluster, options.namespace, options.app)
+    return delete(options, cluster, owned(cluster, options.namespace, options.app))
+
+
+def delete(options: argparse.Namespace, cluster: Cluster, found: list[tuple[Kind, Manifest]]) -> int:
+    """Takes off what was found of an app; the exit code. Raises Failure."""
+    from compiler.cluster.apply import refuse_gitops
+    from compiler.cluster.kinds import title
+    from compiler.cluster.removal import remove
+    from compiler.cluster.wait import wait_gone
+
     if not found:
         print(f"nothing of {options.app} in namespace {options.namespace}", file=sys.stderr)
         return 1

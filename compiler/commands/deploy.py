@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -53,10 +54,11 @@ def run(options: argparse.Namespace) -> int:
                 namespace = manifest["metadata"]["namespace"]
                 print(f"{title(manifest)} in {namespace}: would be applied (no server was asked)")
         return 0
-    return max(_deploy(options, manifests) for manifests in apps)
+    return max(deploy(options, manifests) for manifests in apps)
 
 
-def _deploy(options: argparse.Namespace, manifests: list[Manifest]) -> int:
+def deploy(options: argparse.Namespace, manifests: Sequence[Manifest]) -> int:
+    """Applies one app and tells what changed; 1 when --wait ended before it was ready. Raises Failure."""
     from compiler.cluster.apply import apply, ensure_namespace
     from compiler.cluster.kinds import title
     from compiler.cluster.owner import owned, stale

@@ -20,6 +20,7 @@ def run(options: argparse.Namespace) -> int:
     """Prints one line per check; 1 when something is missing. Raises Failure rather than overwrite a file."""
     from compiler.cluster.preflight import ask, checks, platform_file
     from compiler.commands.connect import connect
+    from compiler.world import builtin_names, builtin_profile
 
     if options.write_platform and options.write_platform.exists():
         raise Failure(f"{options.write_platform} exists; name another file, or remove it first")
@@ -28,5 +29,6 @@ def run(options: argparse.Namespace) -> int:
     for check in results:
         print(f"{check.state:<8}{check.name}: {check.text}")
     if options.write_platform:
-        options.write_platform.write_text(platform_file(found), encoding="utf-8")
+        profiles = filter(None, map(builtin_profile, builtin_names()))
+        options.write_platform.write_text(platform_file(found, profiles), encoding="utf-8")
     return 1 if any(check.state == "missing" for check in results) else 0

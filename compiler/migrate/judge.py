@@ -11,6 +11,12 @@ from compiler.migrate.storm_service import ACCELERATOR
 from compiler.rules.vocabulary import NOUNS, RESERVED, TABLES, Use, home, meant
 from compiler.spec.app import ROUTING
 
+_ROUTER = (
+    "containers", "initContainers", "securityContext", "restartPolicy", "terminationGracePeriodSeconds",
+    "topologySpreadConstraints", "enableServiceLinks", "automountServiceAccountToken",
+)  # fmt: skip
+"""Fields of a routing pod that go with the program in it."""
+
 
 class Refusal(NamedTuple):
     """Why a key is not copied, as a finding has it."""
@@ -63,7 +69,7 @@ def kept(departure: Departure) -> str:
         return "AIBrix matches selectors in all namespaces; stormc's is unique in the cluster"
     if path[:2] == ("spec", "updateStrategy"):
         return "anything but InPlaceUpdate replaces every pod for any change"
-    if role == ROUTING and text.startswith(("containers", "volumes", "securityContext", "restartPolicy")):
+    if role == ROUTING and text.startswith(_ROUTER):
         return "stormc's own proxy is the router"
     if text.endswith("replicas") and not role:
         return "MindCluster supports 1; raise the replicas of the roles instead"

@@ -14,12 +14,13 @@ from compiler.passes.engine import LAUNCHER_DIRECTORY, LAUNCHER_KEY
 from compiler.passes.hardware import HOST_ARCH, SCHEDULE_POLICY
 from compiler.passes.scheduling import MIN_AVAILABLE, QUEUE, SP_BLOCK
 from compiler.spec.limits import CONNECTORS, SERVING_ROLES, SPEC_VERSION
-from compiler.spec.profile import Profile
+from compiler.spec.profile import Profile, release
 from compiler.spec.quantity import canonical
 
 NPU_RESOURCES = ("huawei.com/Ascend910", "huawei.com/npu")
 ACCELERATOR = re.compile(r".*/(gpu|npu|neuron|tpu)[a-z]*|huawei\.com/.*")
 LAUNCHER = ["python3", f"{LAUNCHER_DIRECTORY}/{LAUNCHER_KEY}"]
+SHELLS = ("sh", "bash", "dash", "ash", "zsh")
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
 _TOLERATION = ("key", "operator", "value", "effect", "tolerationSeconds")
 
@@ -185,12 +186,13 @@ def _accelerators(container: Mapping[str, Any]) -> dict[str, int]:
 
 
 def _words(command: Sequence[str]) -> list[str]:
-    """The words of a command, those of a shell script included."""
+    """The words of a command; where it is a shell's, those of the script."""
+    if not command or command[0].rpartition("/")[2] not in SHELLS:
+        return list(command)
     words: list[str] = []
-    for part in command:
-        text = str(part)
+    for text in command:
         try:
-            words += shlex.split(text.replace("\\\n", " "), comments=True) if re.search(r"\s", text) else [text]
+            words += shlex.split(text.replace("\\\n", " "), comments=True)
         except ValueError:
             words += text.split()
     return words
@@ -270,7 +272,8 @@ def _hardware(
         text = f"no profile has {', '.join([*told, *(f'{n} {r}' for r, n in npus.items())])}"
         notes.append(Note(LACKING, role.path, text, "name a profile with --hardware, or write one (docs/spec.md)"))
         return None
-    best, *rest = sorted(fits, key=lambda p: (not p.documented, p.mindcluster, p.name))
+    blocks = SP_BLOCK in role.annotations
+    best, *rest = sorted(fits, key=lambda p: (p.super_pod != blocks, not p.documented, release(p.mindcluster), p.name))
     since = ", ".join(told) or f"{count} NPUs per pod"
     also = f"as well as {', '.join(sorted(p.name for p in rest))}" if rest else ""
     notes.append(Note(ASSUMED, role.path, f"hardware {best.name}: it has {since}{also and ', '}{also}",

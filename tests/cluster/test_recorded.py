@@ -17,9 +17,14 @@ from compiler.cluster.kinds import POD, STORM_SERVICE
 from compiler.cluster.owner import engine
 from compiler.cluster.preflight import Found, checks, platform_file
 from compiler.cluster.show import age, as_text
-from compiler.cluster.tree import build
+from compiler.cluster.tree import build, instances
 from compiler.cluster.wait import hangs, unready
+from compiler.formatted import formatted
+from compiler.world import builtin_names, builtin_profile
+from tests.migrate import VERSION
+from tests.samples import world
 
+PROFILES = [profile for name in builtin_names() if (profile := builtin_profile(name))]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 READY = [{"type": "Ready", "status": "True"}]
 
@@ -139,6 +144,14 @@ def test_the_tree_joins_pod_groups_by_owner_and_pod_sets_with_their_events() -> 
     ]  # fmt: skip
 
 
+def test_the_table_of_the_proxy() -> None:
+    row = {"address": "a-prefill-0:8000", "state": "faulty", "score": None, "active": 1, "failures": 4, "requests": 9}
+    app = build(None, [], [], [], [], [], "n", "a", (), NOW)
+    shown = as_text(app._replace(instances=instances({"prefill": [row, "x", {}], "decode": "?"})))
+    assert "  proxy: prefill a-prefill-0:8000  faulty  1 active  4 failures  9 requests" in shown
+    assert instances(None) == instances({"message": "no endpoints"}) == ()
+
+
 @pytest.mark.parametrize(("seconds", "text"), [(None, "-"), (45, "45s"), (120, "2m"), (7200, "2h"), (90000, "1d")])
 def test_ages(seconds: int | None, text: str) -> None:
     assert age(seconds) == text
@@ -169,7 +182,7 @@ def test_preflight_of_an_empty_and_of_a_full_cluster() -> None:
     states = {check.name: check.state for check in checks(empty)}
     assert states["stormservices.orchestration.aibrix.ai"] == states["NPUs"] == states["clusterd"] == "missing"
     assert states["noded"] == "note"
-    assert platform_file(empty).count("\n") == 3
+    assert platform_file(empty, PROFILES).count("\n") == 3
     names = ("volcano-scheduler", "volcano-controllers", "ascend-device-plugin-daemonset", "noded")
     nodes = [
         {"metadata": {"name": f"n{i}", "labels": {"accelerator-type": "module-a3-16", "host-arch": "huawei-arm"}},
@@ -188,8 +201,17 @@ def test_preflight_of_an_empty_and_of_a_full_cluster() -> None:
         tuple(nodes), (), (), tuple(infos),
     )  # fmt: skip
     assert not [check for check in checks(full) if check.state == "missing"]
-    written = platform_file(full)
-    assert 'mindcluster: "26.0"' in written and 'aibrix: "v0.6.0"' in written and "superPodSize: 2" in written
+    written = platform_file(full, PROFILES)
+    assert formatted("platform.yaml", written.encode()) == (written, []), "in canonical form"
+    assert written.partition("kind: Platform\n")[2] == (
+        'mindcluster: "26.0"\naibrix: v0.6.0\nsuperPodSize: 2\ninventory:\n'
+        "  # or atlas-800i-a3-sp, a200t-a3-box8, atlas-800t-a3: they have the same accelerator-type\n"
+        "  atlas-800i-a3: {nodes: 3}\n"
+    )
+    made = world({"platform.yaml": written})
+    assert not made.shared_findings and made.platform("").inventory == {"atlas-800i-a3": 3}
+    odd = full._replace(nodes=({"metadata": {"name": "n"}, "status": {"capacity": {"huawei.com/npu": "4"}}},))
+    assert platform_file(odd, PROFILES).endswith("superPodSize: 2\n# 1 nodes of 4 NPUs with no accelerator-type\n")
     unlabelled = full._replace(nodes=({**nodes[0], "metadata": {"name": "bare"}},))
     (labels,) = [check for check in checks(unlabelled) if check.name == "node labels"]
     assert labels.state == "missing" and "kubectl label node bare" in labels.text
@@ -210,3 +232,17 @@ def test_a_client_dry_run_asks_nobody(capsys: pytest.CaptureFixture[str]) -> Non
     assert lines[-1].startswith("StormService/my-test in default")
     assert main(["deploy", "my-test", "--rendered", str(root), "--dry-run", "-n", "other"]) == 2
     assert main(["deploy", "nobody", "--rendered", str(root), "--dry-run"]) == 2
+
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "cluster.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("app", ["a3/my-test", "a2/qwen3-8b", "a3/qwen3-moe"])
+def test_the_page_lists_the_objects_of_the_examples(app: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """In order; what the server says of them is compared in tests/e2e."""
+    assert main(["deploy", app, "--rendered", str(ROOT / "rendered"), "--dry-run"]) == 0
+    objects = [line.partition(" ")[0] for line in capsys.readouterr().out.splitlines()]
+    block = PAGE.partition(f"$ stormc deploy {app} --dry-run=server\n")[2].partition("\n\n")[0]
+    listed = [line.strip().removesuffix(": created (dry run)") for line in block.splitlines()]
+    assert [VERSION.sub("", name) for name in listed] == [VERSION.sub("", name) for name in objects]

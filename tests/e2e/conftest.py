@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+import yaml
 
 from compiler.cluster.apply import ensure_namespace
 from compiler.cluster.connection import Cluster
@@ -148,28 +149,43 @@ def kinds() -> list[Kind]:
 
 
 def install(cluster: Cluster) -> None:
-    """Definitions of the kinds: the specs are open, what a StormService requires is taken from its schema."""
-    required = json.loads(SCHEMA.read_text(encoding="utf-8"))["$defs"]["StormServiceSpec"].get("required", [])
+    """Definitions of the kinds: AIBrix's own from the directory in STORMC_E2E_CRDS, else those of `definition`."""
+    own = sorted(Path(os.environ["STORMC_E2E_CRDS"]).glob("*.yaml")) if "STORMC_E2E_CRDS" in os.environ else []
+    made = {d["metadata"]["name"]: d for path in own for d in yaml.safe_load_all(path.read_text(encoding="utf-8")) if d}
     for kind in kinds():
-        group, _, version = kind.version.partition("/")
-        spec: dict[str, Any] = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-        if kind.name == "StormService":
-            anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-            spec |= {"required": required, "properties": {"selector": anything, "template": anything}}
-        status = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-        schema = {"type": "object", "properties": {"spec": spec, "status": status}}
-        cluster.create(
-            CRD,
-            {
-                "apiVersion": CRD.version, "kind": CRD.name, "metadata": {"name": kind.resource},
-                "spec": {
-                    "group": group, "scope": "Namespaced",
-                    "names": {"kind": kind.name, "plural": kind.plural, "singular": kind.name.lower()},
-                    "versions": [{
-                        "name": version, "served": True, "storage": True, "subresources": {"status": {}},
-                        "schema": {"openAPIV3Schema": schema},
-                    }],
-                },
-            },
-            dry_run=False,
-        )  # fmt: skip
+        if cluster.get(CRD, None, kind.resource) is None:
+            cluster.create(CRD, made.get(kind.resource) or definition(kind), dry_run=False)
+
+
+def definition(kind: Kind) -> dict[str, Any]:
+    """A definition: StormService with the fields of AIBrix v0.5.0 as our output schema has them, the others open."""
+    group, _, version = kind.version.partition("/")
+    anything = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
+    spec: dict[str, Any] = anything
+    if kind.name == "StormService":
+        schema = json.loads(SCHEMA.read_text(encoding="utf-8"))
+        spec = structural(schema["$defs"]["StormServiceSpec"], schema["$defs"])
+    names = {"kind": kind.name, "plural": kind.plural, "singular": kind.name.lower()}
+    served = {
+        "name": version, "served": True, "storage": True, "subresources": {"status": {}},
+        "schema": {"openAPIV3Schema": {"type": "object", "properties": {"spec": spec, "status": anything}}},
+    }  # fmt: skip
+    return {
+        "apiVersion": CRD.version, "kind": CRD.name, "metadata": {"name": kind.resource},
+        "spec": {"group": group, "scope": "Namespaced", "names": names, "versions": [served]},
+    }  # fmt: skip
+
+
+def structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
+    """A JSON Schema in the form of a CRD: references resolved, types, fields and enumerations kept."""
+    if "$ref" in node:
+        node = definitions[node["$ref"].rpartition("/")[2]]
+    if isinstance(node.get("type"), list):
+        return {"x-kubernetes-int-or-string": True}
+    made: dict[str, Any] = {k: node[k] for k in ("type", "required", "enum", "minimum", "maximum") if k in node}
+    for field, inner in node.get("properties", {}).items():
+        made.setdefault("properties", {})[field] = structural(inner, definitions)
+    for field in ("items", "additionalProperties"):
+        if isinstance(node.get(field), dict):
+            made[field] = structural(node[field], definitions)
+    return made

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import http.server
 import json
-from collections.abc import Iterator
+import re
+import shutil
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +17,17 @@ import pytest
 
 from compiler.__main__ import main
 from compiler.cluster.connection import APPLY, Cluster
-from compiler.cluster.kinds import CONFIG_MAP, CRD, NAMESPACE, POD, ROLE_SET, STORM_SERVICE, Kind
-from compiler.cluster.owner import owned
-from compiler.load.document import load_document
-from tests.e2e.conftest import OPERATOR, VIEWER, Server, free_ports
+from compiler.cluster.kinds import CONFIG_MAP, CRD, NAMESPACE, POD, ROLE_SET, STORM_SERVICE, Kind, kind_of
+from compiler.cluster.owner import of_deploy_tool, owned
+from compiler.load.document import load_document, load_documents
+from compiler.migrate import deploy_tool
+from tests.e2e.conftest import OPERATOR, VIEWER, Server, free_ports, install, served
+from tests.migrate import CASES, VERSION
 
 RENDERED = Path(__file__).parents[2] / "rendered"
 NS = "default"
 FOREGROUND = "foregroundDeletion"
+TOOL_APP = "llm-service"
 
 
 class Run:
@@ -154,6 +163,56 @@ def test_status_explains_a_pending_pod_and_a_failing_role_set(stormc: Run) -> No
     assert "0/3 nodes" in stormc.out and "RoleSet/my-test-roleset-abcde" in stormc.out
 
 
+class Status(http.server.BaseHTTPRequestHandler):
+    """What the proxy answers at /status, as far as stormc reads it."""
+
+    def do_GET(self) -> None:
+        instance = {"address": "my-test-prefill-0:8000", "state": "healthy", "active": 2, "failures": 0, "requests": 7}
+        body = json.dumps({"mode": "layerwise", "prefill": [instance], "decode": []}).encode()
+        self.send_response(200 if self.path == "/status" else 404)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Nothing."""
+
+
+def test_status_has_the_proxys_table_where_the_proxy_is_to_be_reached(stormc: Run) -> None:
+    assert stormc("deploy", "my-test") == 0
+    assert stormc("status", "my-test") == 1
+    assert "proxy:" not in stormc.out, "its Service has no pods"
+    cluster, address = stormc.server.cluster(), own_address()
+    if address is None:
+        return  # the API server passes nothing on to loopback addresses, and this machine has no others
+    with http.server.ThreadingHTTPServer((address, 0), Status) as answering:
+        threading.Thread(target=answering.serve_forever, daemon=True).start()
+        container = {"name": "router", "image": "i"}
+        write(cluster, POD, "my-test-r0", {"spec": {"containers": [container]}})
+        write(cluster, POD, "my-test-r0", {"status": {"podIP": address, "podIPs": [{"ip": address}]}}, "/status")
+        target = {"kind": "Pod", "name": "my-test-r0", "namespace": NS}
+        port = {"name": "http", "port": answering.server_port, "protocol": "TCP"}
+        subset = {"addresses": [{"ip": address, "targetRef": target}], "ports": [port]}
+        write(cluster, Kind("Endpoints", "v1", "endpoints"), "my-test-router", {"subsets": [subset]})
+        wait_for(lambda: cluster.ask_service(NS, "my-test-router", "http", "status") is not None)
+        assert stormc("status", "my-test", "--format", "json") == 1
+        answering.shutdown()
+    (app,) = json.loads(stormc.out)
+    assert [(i["role"], i["state"], i["active"], i["requests"]) for i in app["instances"]] == [
+        ("prefill", "healthy", 2, 7)
+    ]
+
+
+def own_address() -> str | None:
+    """An address of this machine that is not loopback; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+        except OSError:
+            return None
+        address: str = probe.getsockname()[0]
+        return None if address.startswith("127.") else address
+
+
 def test_stale_objects_are_listed_and_pruned(stormc: Run) -> None:
     cluster = stormc.server.cluster()
     labels = {"app.kubernetes.io/managed-by": "stormc", "app.kubernetes.io/part-of": "my-test"}
@@ -230,13 +289,47 @@ def test_failures_are_one_line(stormc: Run) -> None:
     assert "no usable kubeconfig" in stormc.err and stormc.err.count("\n") == 1
 
 
+def test_a_server_that_does_not_answer_is_one_line(stormc: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("compiler.cluster.connection.READ_SECONDS", 0.2)
+    monkeypatch.setattr("compiler.cluster.connection.CONNECT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"https://127.0.0.1:{silent.getsockname()[1]}"
+        assert stormc("status", "my-test", kubeconfig=stormc.server.kubeconfig(url=url)) == 2
+    assert stormc.err == f"stormc: {url}: no answer in time\n"
+
+
+def test_an_unknown_field_is_refused_by_the_server(stormc: Run, tmp_path: Path) -> None:
+    directory = tmp_path / "my-test"
+    shutil.copytree(RENDERED / "a3" / "my-test", directory)
+    storm = directory / "stormservice-my-test.yaml"
+    storm.write_text(storm.read_text().replace("schedulerName: volcano", "schedulerNmae: volcano", 1))
+    assert stormc("deploy", "my-test", "--rendered", str(tmp_path), "--dry-run=server") == 2
+    assert "schedulerNmae" in stormc.err and stormc.err.count("\n") == 1
+
+
 def test_a_missing_definition_is_named(stormc: Run) -> None:
-    missing = Kind("Nothing", "orchestration.aibrix.ai/v1alpha1", "nothings")
     cluster = stormc.server.cluster()
-    assert cluster.find(missing, NS) is None
-    with pytest.raises(Exception, match=r"the cluster has no nothings\.orchestration\.aibrix\.ai; stormc preflight"):
-        cluster.get(missing, NS, "x")
-    assert cluster.get(CRD, None, "nothings.orchestration.aibrix.ai") is None
+    kind = STORM_SERVICE
+    status, _ = cluster._request("DELETE", CRD.path(None, kind.resource))
+    assert status == 200
+    try:
+        wait_for(lambda: cluster.find(kind, NS) is None)
+        assert stormc("deploy", "my-test") == 2
+        assert f"the cluster has no {kind.resource}; stormc preflight says what is missing" in stormc.err
+        assert stormc.err.count("\n") == 1
+        assert stormc("preflight") == 1
+        assert f"missing {kind.resource}: install AIBrix" in stormc.out
+    finally:
+        wait_for(lambda: cluster.get(CRD, None, kind.resource) is None)
+        install(cluster)
+        wait_for(lambda: served(cluster))
+
+
+def wait_for(done: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def test_preflight_of_a_bare_cluster_names_what_is_missing_and_writes_a_platform(stormc: Run, tmp_path: Path) -> None:
@@ -269,10 +362,91 @@ def test_the_role_of_the_docs_is_enough(stormc: Run) -> None:
     assert "waits for finalizers" in stormc.err
 
 
-def test_the_command_lines_of_the_deploy_tool(stormc: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_finalizer_that_hangs_is_named(stormc: Run) -> None:
     assert stormc("deploy", "my-test") == 0
+    cluster = stormc.server.cluster()
+    reconcile(cluster)
+    finalizer = "orchestration.aibrix.ai/stormservice-finalizer"
+    metadata = {"metadata": {"finalizers": [finalizer]}}
+    write(cluster, STORM_SERVICE, "my-test", metadata, content="application/merge-patch+json")
+    assert stormc("delete", "my-test", "--yes", "--wait", "--timeout", "1") == 1
+    assert "StormService/my-test is still there: waits for finalizers " in stormc.err and finalizer in stormc.err
+    assert "RoleSet/my-test-roleset-abcde is still there: nothing has asked for its deletion" in stormc.err
+    write(cluster, STORM_SERVICE, "my-test", {"metadata": {"finalizers": None}}, content="application/merge-patch+json")
+    collect(cluster, ROLE_SET, "my-test-roleset-abcde")
+    for kind, found in owned(cluster, NS, "my-test"):
+        collect(cluster, kind, found["metadata"]["name"])
+    assert not owned(cluster, NS, "my-test")
+
+
+@pytest.fixture
+def config(tmp_path: Path, server: Server) -> Iterator[Path]:
+    """A config of the deploy tool in the default namespace; its app is gone afterwards."""
+    path = tmp_path / "config.yaml"
+    path.write_text((CASES / "deploy-tool" / "input.yaml").read_text().replace("team-a", NS), encoding="utf-8")
+    yield path
+    cluster = server.cluster()
+    for kind, found in (*owned(cluster, NS, TOOL_APP), *of_deploy_tool(cluster, NS, TOOL_APP)):
+        collect(cluster, kind, found["metadata"]["name"])
+
+
+def test_the_command_lines_of_the_deploy_tool(
+    stormc: Run, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("compiler.commands.compat.DELETE_SECONDS", "0")
-    assert stormc("compat", "status", "-n", "my-test", "-ns", NS) == 1
-    assert "my-test in default: the controller has not seen" in stormc.out
-    assert stormc("compat", "delete", "-n", "my-test", "-ns", NS) == 1  # nobody collects the garbage here
-    assert "StormService/my-test is still there" in stormc.err
+    assert stormc("compat", "deploy", "-c", str(config)) == 0
+    assert stormc.out.endswith(f"StormService/{TOOL_APP}: created\n")
+    assert stormc("compat", "deploy", "-c", str(config)) == 0
+    assert {line.rpartition(": ")[2] for line in stormc.out.splitlines()} == {"unchanged"}
+    assert stormc("compat", "status", "-n", TOOL_APP, "-ns", NS) == 1
+    assert f"{TOOL_APP} in default: the controller has not seen" in stormc.out
+    assert stormc("compat", "delete", "-n", TOOL_APP, "-ns", NS) == 1  # nobody collects the garbage here
+    assert f"StormService/{TOOL_APP} is still there" in stormc.err
+
+
+def test_what_the_deploy_tool_made_is_not_taken_over_but_taken_off(
+    stormc: Run, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (document, *_), _ = load_documents("c", config.read_bytes())
+    objects, _ = deploy_tool.objects(document.data)
+    cluster = stormc.server.cluster()
+    for manifest in objects:
+        cluster.apply(kind_of(manifest), NS, manifest, dry_run=False, force=False)
+    assert stormc("compat", "status", "-n", TOOL_APP) == 1
+    assert "prefill 0/2" in stormc.out
+    assert stormc("compat", "deploy", "-c", str(config)) == 2
+    assert f"stormc compat delete -n {TOOL_APP} -ns {NS}" in stormc.err
+    monkeypatch.setattr("compiler.commands.compat.DELETE_SECONDS", "0")
+    assert stormc("compat", "delete", "-n", TOOL_APP) == 1
+    assert stormc.out.splitlines()[0] == f"StormService/{TOOL_APP}: deletion asked for"
+    assert stormc.out.count("Service/llm-service-") == 4
+    collect(cluster, STORM_SERVICE, TOOL_APP)
+    assert stormc("compat", "deploy", "-c", str(config)) == 0
+    assert stormc.out.endswith(f"StormService/{TOOL_APP}: created\n")
+    assert stormc("compat", "delete", "-n", "nobody") == 1
+    assert "nothing of nobody in namespace default" in stormc.err
+
+
+DOC = (RENDERED.parent / "docs" / "cluster.md").read_text(encoding="utf-8")
+SHOWN = dict(re.findall(r"^    \$ stormc (.*)\n((?:    .*\n)+)", DOC, flags=re.M))
+
+
+def shown(command: str) -> str:
+    """What the page shows for a command, without the version in the name of the proxy's source."""
+    return VERSION.sub("…", "".join(line[4:] for line in SHOWN[command].splitlines(keepends=True)))
+
+
+def test_the_page_shows_what_the_server_answers(stormc: Run) -> None:
+    for app in ("a3/my-test", "a2/qwen3-8b", "a3/qwen3-moe"):
+        command = f"deploy {app} --dry-run=server"
+        assert stormc(*command.split()) == 0
+        assert VERSION.sub("…", stormc.out) == shown(command)
+    assert stormc("deploy", "my-test") == 0
+    assert stormc("status", "my-test") == 1
+    assert stormc.out == shown("status my-test")
+    assert stormc("delete", "my-test", "--yes") == 0
+    assert VERSION.sub("…", stormc.out) == shown("delete my-test --yes")
+    assert stormc("preflight") == 1
+    there = "ok      podgroups.scheduling.volcano.sh: installed\n"  # the page's server has AIBrix's definitions only
+    absent = r"missing podgroups\.scheduling\.volcano\.sh: .*\n"
+    assert stormc.out == re.sub(absent, there, shown("preflight"))

@@ -1,4 +1,4 @@
-"""Writes the expectation of every golden case anew: `python -m tests.golden.refresh`."""
+"""Writes the expectation of every golden case, and of every import, anew: `python -m tests.golden.refresh`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from tests import migrate
 from tests.golden import CASES, names, run_case
 
 
@@ -23,3 +24,4 @@ def refresh() -> None:
 
 if __name__ == "__main__":
     refresh()
+    migrate.refresh()
