@@ -123,6 +123,7 @@ class LocalCluster:
         self.addresses: dict[str, str] = {}
         self.manifests: list[Manifest] = []
         self._forwarders: dict[tuple[str, int], Forwarder] = {}
+        self._services = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._prepare()
 
@@ -398,6 +399,12 @@ class LocalCluster:
         await self._update_services()
 
     async def _update_services(self) -> None:
+        """One after the other: an update that was overtaken would bring an older state back."""
+        async with self._services:
+            await self._point_services()
+        self._write_names()
+
+    async def _point_services(self) -> None:
         pods = list(self.pods.values())
         wanted: dict[tuple[str, int], tuple[tuple[str, int], ...]] = {}
         for service in self._of_kind("Service"):
@@ -410,7 +417,6 @@ class LocalCluster:
             if key not in self._forwarders:
                 self._forwarders[key] = Forwarder(self.addresses[key[0]], key[1])
             await self._forwarders[key].point_to(wanted.get(key, ()))
-        self._write_names()
 
     def _write_names(self) -> None:
         """The names of Services, and of pods below the headless Service that AIBrix makes, ready or not."""
