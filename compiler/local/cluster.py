@@ -105,6 +105,7 @@ class RunningPod:
     def __init__(self, pod: Pod, address: str, root: Path) -> None:
         self.pod, self.address, self.root = pod, address, root
         self.process: asyncio.subprocess.Process | None = None
+        self.starting = asyncio.Lock()
         self.ready = False
         self.state = "Pending"
         self.starts = 0
@@ -252,7 +253,8 @@ class LocalCluster:
         if seconds is None:
             seconds = running.pod.spec.get("terminationGracePeriodSeconds", 30)
         await self._set(running, "Terminating", ready=False)
-        process = running.process
+        async with running.starting:
+            process = running.process
         if process is not None and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
@@ -291,7 +293,18 @@ class LocalCluster:
         task.add_done_callback(self._tasks.discard)
 
     async def _start(self, running: RunningPod) -> int:
-        """Runs the container once and returns its exit code."""
+        """Runs the container once and returns its exit code; a pod that is deleted by then starts nothing."""
+        async with running.starting:
+            code = 0 if running.deleted else await self._spawn_process(running)
+        if running.process is None or code is not None:
+            return code or 0
+        await self._set(running, "Running", ready=False)
+        code = await running.process.wait()
+        _kill_session(running.process.pid)
+        return code
+
+    async def _spawn_process(self, running: RunningPod) -> int | None:
+        """Starts the container's process; its exit code where that fails."""
         self._mount(running)
         self._write_names()
         pod, container = running.pod, running.pod.container
@@ -309,10 +322,7 @@ class LocalCluster:
             except OSError as error:
                 log.write(f"{command[0]}: {error.strerror}\n".encode())
                 return 127
-        await self._set(running, "Running", ready=False)
-        code = await running.process.wait()
-        _kill_session(running.process.pid)
-        return code
+        return None
 
     def _system(self, running: RunningPod) -> dict[str, str]:
         """What the image and the node bring to a container's environment."""
