@@ -12,6 +12,9 @@ help: ## list the targets
 render: $(VENV)/.runtime ## compile specs/ to rendered/
 	@$(BIN)/stormc render
 
+demo: render ## run an example on this machine and complete a prompt: real launcher and proxy, stand-in for vLLM
+	@$(BIN)/stormc run-local rendered/a3/my-test --ask "Hello"
+
 check: $(VENV)/.runtime ## validate specs/ and their form, and fail if rendered/ is stale
 	@$(BIN)/stormc validate
 	@$(BIN)/stormc fmt --check
@@ -71,4 +74,4 @@ $(VENV)/.development: .ci/requirements-dev.txt $(VENV)/.runtime
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r .ci/requirements-dev.txt
 	@touch $@
 
-.PHONY: help render check test e2e e2e-tools lint bench golden lock clean
+.PHONY: help render demo check test e2e e2e-tools lint bench golden lock clean

@@ -162,6 +162,12 @@ class SharedPool(Pool):
         super()._isolate(instance)
         self.board.isolate(self._row(instance))
 
+    def _expect(self, instance: Instance) -> None:
+        super()._expect(instance)
+        row = self._row(instance)
+        self.board.isolate(row)
+        instance.epoch = self.board.state(row)[1]
+
     def _readmit(self, instance: Instance, now: float) -> None:
         super()._readmit(instance, now)
         row = self._row(instance)

@@ -290,11 +290,17 @@ class Pool:
     # -- topology ------------------------------------------------------------------------------------------------------
 
     def replace(self, addresses: Iterable[Address]) -> None:
-        """Make these the instances: new ones appear, missing ones take no more requests and go when they are done."""
+        """Make these the instances: new ones appear, missing ones take no more requests and go when they are done.
+
+        Beside others that work, a new one takes no request before a probe found it: it may load its model for long.
+        """
         wanted = dict.fromkeys(addresses)
+        stays = any(i.state == HEALTHY and i.seen and i.address in wanted for i in self)
         for address in wanted:
             known = self.instances.get(address)
-            if known is None:
+            if known is None and stays:
+                self._expect(Instance(self.role, address, self._clock()))
+            elif known is None:
                 self.add(address)
             elif known.state == LEAVING:
                 self._come_back(known)
@@ -330,6 +336,11 @@ class Pool:
         for instance in [i for i in self if i.state == LEAVING and not i.active]:
             del self.instances[instance.address]
             self._tell("removed", instance)
+
+    def _expect(self, instance: Instance) -> None:
+        instance.state = FAULTY
+        self.instances[instance.address] = instance
+        self._tell("added", instance)
 
     def _insert(self, instance: Instance) -> None:
         self.instances[instance.address] = instance

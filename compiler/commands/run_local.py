@@ -17,6 +17,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--kill", action="append", default=[], type=_kill, metavar="POD@SECONDS",
         help="kill a pod, such as decode-0, so many seconds after all are ready; repeatable",
     )  # fmt: skip
+    parser.add_argument(
+        "--reschedule", type=float, default=1.0, metavar="SECONDS",
+        help="how long a failed pod stays away before it is started anew at another address (1)",
+    )  # fmt: skip
     parser.add_argument("--state", type=Path, metavar="DIR", help="keep logs and mounted files there")
 
 
@@ -32,6 +36,6 @@ def run(options: argparse.Namespace) -> int:
     """Runs until Ctrl-C, or until the one prompt is answered; 1 when a Service leads nowhere or nothing answers."""
     if sys.platform != "linux":
         raise Failure("run-local needs Linux, where every address of 127.0.0.0/8 is local")
-    from compiler.local.session import run_session
+    from compiler.local.session import Wishes, run_session
 
-    return run_session(options.directory, options.ask, options.kill, options.state)
+    return run_session(options.directory, Wishes(options.ask, options.kill, options.reschedule), options.state)

@@ -2,7 +2,8 @@
 
 What is played: AIBrix (which pods there are, and their replacement when one fails or its template changes), the kubelet
 (environment, ConfigMap mounts that swap a link, probes, restarts), kube-proxy (Services) and DNS. What is not: the
-scheduler, NPUs, host directories, container images; `python3` and `vllm` are this interpreter and a stand-in.
+scheduler, NPUs, container images; host directories are mounted where this machine has them, `python3` and `vllm` are
+this interpreter and a stand-in.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,8 +29,9 @@ from compiler.local.services import Forwarder, ports_of
 
 ROLESET_SUFFIX = "local"
 STOP_SECONDS = 5.0
+"""How long a pod may take to stop at the end of the run; else its own grace period counts."""
 PROBE_SECONDS = 0.25
-BACK_OFF_SECONDS = 1.0
+RESCHEDULE_SECONDS = 1.0
 PATH = "/usr/local/bin:/usr/bin:/bin"
 
 Manifest = Mapping[str, Any]
@@ -103,6 +105,7 @@ class RunningPod:
     def __init__(self, pod: Pod, address: str, root: Path) -> None:
         self.pod, self.address, self.root = pod, address, root
         self.process: asyncio.subprocess.Process | None = None
+        self.starting = asyncio.Lock()
         self.ready = False
         self.state = "Pending"
         self.starts = 0
@@ -111,16 +114,17 @@ class RunningPod:
 
 
 class LocalCluster:
-    """Everything that runs. `changed` is called after each change of what the table shows."""
+    """Everything that runs. A failed pod is started again, or replaced, after `reschedule_seconds`."""
 
-    def __init__(self, state: Path, changed: Callable[[], None] = lambda: None) -> None:
+    def __init__(self, state: Path, reschedule_seconds: float = RESCHEDULE_SECONDS) -> None:
         self.state = state
-        self.changed = changed
+        self.reschedule_seconds = reschedule_seconds
         self.network = Network()
         self.pods: dict[str, RunningPod] = {}
         self.addresses: dict[str, str] = {}
         self.manifests: list[Manifest] = []
         self._forwarders: dict[tuple[str, int], Forwarder] = {}
+        self._services = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._prepare()
 
@@ -164,12 +168,11 @@ class LocalCluster:
         """Kills a pod's processes as a fault would. Raises KeyError for a pod that there is not."""
         process = self.pods[short].process
         if process is not None and process.returncode is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            _kill_session(process.pid)
 
     async def close(self) -> None:
         """Stops every process and listener."""
-        await asyncio.gather(*(self._delete(running) for running in list(self.pods.values())))
+        await asyncio.gather(*(self._delete(running, STOP_SECONDS) for running in list(self.pods.values())))
         await asyncio.gather(*(forwarder.close() for forwarder in self._forwarders.values()))
         for task in list(self._tasks):
             task.cancel()
@@ -192,6 +195,27 @@ class LocalCluster:
             Row(short, running.pod.role, running.address, running.state, running.starts)
             for short, running in self.pods.items()
         ]
+
+    async def instances(self) -> dict[str, str]:
+        """What a proxy thinks of the pods that it routes to, in words; nothing while none answers."""
+        proxies = [running for running in self.pods.values() if running.pod.role == "routing" and running.ready]
+        if not proxies:
+            return {}
+        port = proxies[0].pod.container["ports"][0]["containerPort"]
+        status = await _get(proxies[0].address, port, "/status")
+        try:
+            told = json.loads(status.partition(b"\r\n\r\n")[2])
+        except ValueError:
+            return {}
+        healthy: dict[str, list[bool]] = {}
+        for instance in (*told.get("prefill", ()), *told.get("decode", ())):
+            host = instance["address"].rpartition(":")[0]
+            healthy.setdefault(host, []).append(instance["state"] == "healthy")
+        return {
+            pod.short: f"{sum(healthy[host])} of {len(healthy[host])} healthy"
+            for service in self._of_kind("Service") if (host := service["metadata"]["name"]) in healthy
+            for pod in selected(service, [running.pod for running in self.pods.values()])
+        }  # fmt: skip
 
     @property
     def all_ready(self) -> bool:
@@ -220,18 +244,23 @@ class LocalCluster:
         self.pods[pod.short] = running
         running.tasks = [asyncio.create_task(self._run(running)), asyncio.create_task(self._probe(running))]
 
-    async def _delete(self, running: RunningPod) -> None:
-        """Out of the Services first, then SIGTERM, then SIGKILL to whatever is left of the process group."""
+    async def _delete(self, running: RunningPod, seconds: float | None = None) -> None:
+        """Out of the Services first, then SIGTERM, then SIGKILL to whatever is left of the pod.
+
+        There is no `preStop`: nobody is sent here any more once the Services are up to date.
+        """
         running.deleted = True
+        if seconds is None:
+            seconds = running.pod.spec.get("terminationGracePeriodSeconds", 30)
         await self._set(running, "Terminating", ready=False)
-        process = running.process
+        async with running.starting:
+            process = running.process
         if process is not None and process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(process.wait(), STOP_SECONDS)
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+                await asyncio.wait_for(process.wait(), seconds)
+            _kill_session(process.pid)
             await process.wait()
         for task in running.tasks:
             if task is not asyncio.current_task():
@@ -249,7 +278,7 @@ class LocalCluster:
             if running.deleted:
                 return
             await self._set(running, f"Failed ({code})", ready=False)
-            await asyncio.sleep(BACK_OFF_SECONDS)
+            await asyncio.sleep(self.reschedule_seconds)
             if not pod.restarts_in_place:
                 break
         self._spawn(self._replace(running))
@@ -264,30 +293,43 @@ class LocalCluster:
         task.add_done_callback(self._tasks.discard)
 
     async def _start(self, running: RunningPod) -> int:
-        """Runs the container once and returns its exit code."""
+        """Runs the container once and returns its exit code; a pod that is deleted by then starts nothing."""
+        async with running.starting:
+            code = 0 if running.deleted else await self._spawn_process(running)
+        if running.process is None or code is not None:
+            return code or 0
+        await self._set(running, "Running", ready=False)
+        code = await running.process.wait()
+        _kill_session(running.process.pid)
+        return code
+
+    async def _spawn_process(self, running: RunningPod) -> int | None:
+        """Starts the container's process; its exit code where that fails."""
         self._mount(running)
         self._write_names()
         pod, container = running.pod, running.pod.container
         env = environment(pod, running.address)
         inside = [expand(word, env) for word in (*container.get("command", ()), *container.get("args", ()))]
         command = [self._outside(running, word) for word in inside]
-        system = {
-            "PATH": f"{self.state / 'bin'}:{PATH}", "HOME": str(running.root), "PYTHONPATH": str(self.state / "site"),
-            "PYTHONUNBUFFERED": "1", names.FILE: str(self.state / "names.json"),
-        }  # fmt: skip
         directory = running.root / str(container.get("workingDir", "/")).lstrip("/")
         directory.mkdir(parents=True, exist_ok=True)
         with open(self.state / "logs" / f"{pod.short}.log", "ab") as log:
             try:
                 running.process = await asyncio.create_subprocess_exec(
-                    *command, cwd=directory, env={**env, **system}, stdin=asyncio.subprocess.DEVNULL, stdout=log,
-                    stderr=log, start_new_session=True,
+                    *command, cwd=directory, env={**env, **self._system(running)}, stdin=asyncio.subprocess.DEVNULL,
+                    stdout=log, stderr=log, start_new_session=True,
                 )  # fmt: skip
             except OSError as error:
                 log.write(f"{command[0]}: {error.strerror}\n".encode())
                 return 127
-        await self._set(running, "Running", ready=False)
-        return await running.process.wait()
+        return None
+
+    def _system(self, running: RunningPod) -> dict[str, str]:
+        """What the image and the node bring to a container's environment."""
+        return {
+            "PATH": f"{self.state / 'bin'}:{PATH}", "HOME": str(running.root), "PYTHONPATH": str(self.state / "site"),
+            "PYTHONUNBUFFERED": "1", names.FILE: str(self.state / "names.json"),
+        }  # fmt: skip
 
     def _outside(self, running: RunningPod, word: str) -> str:
         """A word of the command line with the container's mounts and wildcard address as this machine has them."""
@@ -298,7 +340,7 @@ class LocalCluster:
         return re.sub(r"(?<![\d.])0\.0\.0\.0(?![\d.])", running.address, word)
 
     def _mount(self, running: RunningPod) -> None:
-        """ConfigMaps as files behind a link that is swapped as a whole, as the kubelet does it; empty directories."""
+        """ConfigMaps as files behind a link that is swapped as a whole, as the kubelet does it; other directories."""
         volumes = {volume["name"]: volume for volume in running.pod.spec.get("volumes", ())}
         for mount in running.pod.container.get("volumeMounts", ()):
             volume, target = volumes[mount["name"]], running.root / mount["mountPath"].lstrip("/")
@@ -306,6 +348,9 @@ class LocalCluster:
                 self._project(volume["configMap"]["name"], target)
             elif "emptyDir" in volume:
                 target.mkdir(parents=True, exist_ok=True)
+            elif os.path.isdir(host := volume.get("hostPath", {}).get("path", "")) and not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                target.symlink_to(host)
 
     def _project(self, name: str, target: Path) -> None:
         data = next((m.get("data", {}) for m in self._of_kind("ConfigMap") if m["metadata"]["name"] == name), None)
@@ -330,21 +375,46 @@ class LocalCluster:
 
     async def _probe(self, running: RunningPod) -> None:
         """Readiness by the container's own probe; a container without one is ready as long as it runs."""
-        check = running.pod.container.get("readinessProbe", {}).get("httpGet")
+        check = running.pod.container.get("readinessProbe", {})
         while not running.deleted:
             await asyncio.sleep(PROBE_SECONDS)
             if running.state not in ("Running", "Ready"):
                 continue
-            well = check is None or await _answers(running.address, check["port"], check["path"])
+            well = await self._passes(running, check)
             if well != running.ready and not running.deleted and running.state in ("Running", "Ready"):
                 await self._set(running, "Ready" if well else "Running", ready=well)
+
+    async def _passes(self, running: RunningPod, check: Manifest) -> bool:
+        if "httpGet" in check:
+            status = await _get(running.address, check["httpGet"]["port"], check["httpGet"]["path"])
+            return status[9:10] in (b"2", b"3")
+        if "exec" not in check:
+            return True
+        env = {**environment(running.pod, running.address), **self._system(running)}
+        probe = await asyncio.create_subprocess_exec(
+            *check["exec"]["command"], env=env, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            async with asyncio.timeout(check.get("timeoutSeconds", 1)):
+                return await probe.wait() == 0
+        except TimeoutError:
+            return False
+        finally:
+            if probe.returncode is None:
+                probe.kill()
 
     async def _set(self, running: RunningPod, state: str, ready: bool) -> None:
         running.state, running.ready = state, ready
         await self._update_services()
-        self.changed()
 
     async def _update_services(self) -> None:
+        """One after the other: an update that was overtaken would bring an older state back."""
+        async with self._services:
+            await self._point_services()
+        self._write_names()
+
+    async def _point_services(self) -> None:
         pods = list(self.pods.values())
         wanted: dict[tuple[str, int], tuple[tuple[str, int], ...]] = {}
         for service in self._of_kind("Service"):
@@ -357,7 +427,6 @@ class LocalCluster:
             if key not in self._forwarders:
                 self._forwarders[key] = Forwarder(self.addresses[key[0]], key[1])
             await self._forwarders[key].point_to(wanted.get(key, ()))
-        self._write_names()
 
     def _write_names(self) -> None:
         """The names of Services, and of pods below the headless Service that AIBrix makes, ready or not."""
@@ -374,16 +443,36 @@ class LocalCluster:
         os.replace(fresh, target)
 
 
-async def _answers(host: str, port: int, path: str) -> bool:
-    """Whether an HTTP GET is answered with 2xx or 3xx within a second, as the kubelet wants it."""
+async def _get(host: str, port: int, path: str) -> bytes:
+    """The answer to an HTTP GET, status line first; empty when there is none within a second."""
     try:
         async with asyncio.timeout(1):
             reader, writer = await asyncio.open_connection(host, port)
             try:
                 writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
-                status = (await reader.readline()).split(b" ")
-                return len(status) > 1 and status[1][:1] in (b"2", b"3")
+                return await reader.read()
             finally:
                 writer.close()
     except (OSError, TimeoutError):
-        return False
+        return b""
+
+
+def _kill_session(leader: int) -> None:
+    """Kills what a pod's first process started as well: the end of the first ends them all, as in a container."""
+    found = True
+    while found:
+        found = False
+        for entry in os.listdir("/proc"):
+            if entry.isdigit() and _session(entry) == (leader, True):
+                found = True
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(int(entry), signal.SIGKILL)
+
+
+def _session(pid: str) -> tuple[int, bool]:
+    """The session of a process and whether it is alive (proc(5): the fields after the name in brackets)."""
+    try:
+        fields = Path("/proc", pid, "stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return 0, False
+    return int(fields[3]), fields[0] not in (b"Z", b"X")

@@ -4,28 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
+import os
 import shutil
 import signal
+import stat
 import sys
 import tempfile
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from compiler.failure import Failure
-from compiler.local.cluster import LocalCluster, Manifest, read_manifests
+from compiler.local.cluster import LocalCluster, Manifest, Row, read_manifests
 
 START_SECONDS = 60.0
 WATCH_SECONDS = 0.5
 
 
-def run_session(directory: Path, ask: str | None, kills: Sequence[tuple[str, float]], state: Path | None) -> int:
+class Wishes(NamedTuple):
+    """What the person asked for: one prompt, pods to kill so many seconds after the start, the length of an outage."""
+
+    ask: str | None
+    kills: Sequence[tuple[str, float]]
+    reschedule_seconds: float
+
+
+def run_session(directory: Path, wishes: Wishes, state: Path | None) -> int:
     """Runs the app of a rendered directory until it is told to stop; the exit code."""
     manifests = read_manifests(directory)
     with _state(state) as place:
-        return asyncio.run(_session(directory, manifests, ask, kills, place))
+        return asyncio.run(_session(directory, manifests, wishes, place))
 
 
 @contextmanager
@@ -42,35 +54,39 @@ def _state(given: Path | None) -> Iterator[Path]:
         shutil.rmtree(made, ignore_errors=True)
 
 
-async def _session(
-    directory: Path, manifests: list[Manifest], ask: str | None, kills: Sequence[tuple[str, float]], state: Path
-) -> int:
+async def _session(directory: Path, manifests: list[Manifest], wishes: Wishes, state: Path) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    cluster = LocalCluster(state)
+    cluster = LocalCluster(state, wishes.reschedule_seconds)
     try:
         problems = await cluster.apply(manifests)
         if problems:
             raise Failure("; ".join(problems))
-        view = asyncio.create_task(_show(cluster))
+        view = View(cluster, in_place=wishes.ask is None and sys.stdin.isatty() and sys.stdout.isatty())
+        watching = asyncio.create_task(view.follow())
         try:
             if not await _ready(cluster, stop):
                 return 0 if stop.is_set() else _not_ready(cluster, state)
-            if ask is not None:
-                return await asyncio.to_thread(_ask, cluster.url(cluster.client_service), _model(manifests), ask)
-            _invite(cluster, manifests, state)
-            tasks = [asyncio.create_task(_kill_later(cluster, pod, seconds)) for pod, seconds in kills]
-            tasks += [asyncio.create_task(_follow(cluster, directory)), asyncio.create_task(_obey(cluster, stop))]
+            if wishes.ask is not None:
+                view.show(await cluster.instances())
+                url, model = cluster.url(cluster.client_service), _model(manifests)
+                return await asyncio.to_thread(_ask, url, model, wishes.ask)
+            view.invite(_invitation(cluster, manifests, state))
+            tasks = [asyncio.create_task(_kill_later(cluster, view, pod, seconds)) for pod, seconds in wishes.kills]
+            tasks += [
+                asyncio.create_task(_follow(cluster, view, directory)),
+                asyncio.create_task(_obey(cluster, view, stop)),
+            ]
             await stop.wait()
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
             return 0
         finally:
-            view.cancel()
-            await asyncio.gather(view, return_exceptions=True)
+            watching.cancel()
+            await asyncio.gather(watching, return_exceptions=True)
     finally:
         await cluster.close()
 
@@ -114,46 +130,89 @@ def _ask(url: str, model: str, prompt: str) -> int:
         return 1
 
 
-def _invite(cluster: LocalCluster, manifests: Sequence[Manifest], state: Path) -> None:
+def _invitation(cluster: LocalCluster, manifests: Sequence[Manifest], state: Path) -> list[str]:
     url = cluster.url(cluster.client_service)
     body = json.dumps({"model": _model(manifests), "prompt": "Hello", "max_tokens": 16})
-    print(f"\ntalk to it:   curl {url}/v1/completions -H 'Content-Type: application/json' -d '{body}'")
-    print(f"look at it:   {url}/")
-    print(f"logs:         {state / 'logs'}")
-    print("controls:     kill POD (such as: kill decode-0); edit the spec, then make render; Ctrl-C ends\n", flush=True)
+    return [
+        f"talk to it:   curl {url}/v1/completions -H 'Content-Type: application/json' -d '{body}'",
+        f"look at it:   {url}/",
+        f"logs:         {state / 'logs'}",
+        "controls:     kill POD (such as: kill decode-0); edit the spec, then make render; Ctrl-C ends",
+    ]
 
 
-async def _show(cluster: LocalCluster) -> None:
-    """The table of pods, redrawn in place on a terminal, else one line for each change."""
-    shown: dict[str, tuple[str, str]] = {}
-    while True:
-        for row in cluster.rows():
-            now = (row.address, row.state)
-            if shown.get(row.pod) != now:
-                shown[row.pod] = now
-                restarts = f"  start {row.starts}" if row.starts > 1 else ""
-                print(f"{row.pod:14} {row.role:8} {row.address:15} {row.state}{restarts}", flush=True)
-        for pod in shown.keys() - {row.pod for row in cluster.rows()}:
-            print(f"{pod:14} gone", flush=True)
-            del shown[pod]
-        await asyncio.sleep(0.1)
+class View:
+    """The table of pods: above the prompt of a terminal and redrawn in place, else a line for each change."""
+
+    def __init__(self, cluster: LocalCluster, in_place: bool) -> None:
+        self.cluster, self.in_place = cluster, in_place
+        self.shown: dict[str, str] = {}
+        self.below: list[str] = []
+
+    async def follow(self) -> None:
+        """Shows what changes, for as long as it is not cancelled."""
+        for turn in itertools.count():
+            if turn % 5 == 0:
+                told = await self.cluster.instances()
+            self.show(told)
+            await asyncio.sleep(0.1)
+
+    def show(self, told: Mapping[str, str]) -> None:
+        """Brings the table up to date; `told` is what the proxy thinks of each pod."""
+        rows = {row.pod: _line(row, told.get(row.pod, "")) for row in self.cluster.rows()}
+        if rows == self.shown:
+            return
+        if self.in_place:
+            self.draw(rows, whole=rows.keys() != self.shown.keys())
+        else:
+            gone = [f"{pod:14} gone" for pod in self.shown.keys() - rows.keys()]
+            changed = [line for pod, line in rows.items() if self.shown.get(pod) != line]
+            print("\n".join([*gone, *changed]), flush=True)
+        self.shown = rows
+
+    def invite(self, lines: Sequence[str]) -> None:
+        """Says how to talk to the service and how to control the run."""
+        self.below = [*lines, ""]
+        if self.in_place:
+            self.draw(self.shown, whole=True)
+        else:
+            print("\n".join(["", *self.below]), flush=True)
+
+    def say(self, text: str) -> None:
+        """An answer to a control, or what is wrong with the manifests that changed."""
+        if self.in_place:
+            self.draw(self.shown, whole=True)
+        print(text, flush=True)
+
+    def draw(self, rows: Mapping[str, str], whole: bool) -> None:
+        """Writes the table over the last one; the cursor stays where somebody types, unless the whole is redrawn."""
+        head = f"{'POD':14} {'ROLE':8} {'ADDRESS':15} {'STATE':12} {'STARTS':6}  PROXY"
+        table = "".join(f"{line}\x1b[K\n" for line in (head, *rows.values()))
+        before, after = ("\x1b[2J\x1b[H", "\n" + "\n".join(self.below)) if whole else ("\x1b7\x1b[H", "\x1b8")
+        print(before + table + after, end="", flush=True)
 
 
-async def _kill_later(cluster: LocalCluster, pod: str, seconds: float) -> None:
+def _line(row: Row, proxy: str) -> str:
+    return f"{row.pod:14} {row.role:8} {row.address:15} {row.state:12} {row.starts:6}  {proxy}".rstrip()
+
+
+async def _kill_later(cluster: LocalCluster, view: View, pod: str, seconds: float) -> None:
     await asyncio.sleep(seconds)
-    await _kill(cluster, pod)
+    await _kill(cluster, view, pod)
 
 
-async def _kill(cluster: LocalCluster, name: str) -> None:
+async def _kill(cluster: LocalCluster, view: View, name: str) -> None:
     """Kills a pod, or all pods of an instance: `decode-0` is also each `decode-0-*`."""
     pods = [row.pod for row in cluster.rows() if row.pod == name or row.pod.startswith(f"{name}-")]
-    if not pods:
-        print(f"no pod {name}; there are: {', '.join(row.pod for row in cluster.rows())}", flush=True)
+    if pods:
+        view.say(f"killing {', '.join(pods)}")
+    else:
+        view.say(f"no pod {name}; there are: {', '.join(row.pod for row in cluster.rows())}")
     for pod in pods:
         await cluster.kill(pod)
 
 
-async def _follow(cluster: LocalCluster, directory: Path) -> None:
+async def _follow(cluster: LocalCluster, view: View, directory: Path) -> None:
     """Applies the rendered directory again whenever it changes."""
     seen = cluster.manifests
     while True:
@@ -162,24 +221,25 @@ async def _follow(cluster: LocalCluster, directory: Path) -> None:
             manifests = await asyncio.to_thread(read_manifests, directory)
             if manifests != seen:
                 seen = manifests
+                view.say(f"{directory} changed")
                 for problem in await cluster.apply(manifests):
-                    print(problem, flush=True)
+                    view.say(problem)
 
 
-async def _obey(cluster: LocalCluster, stop: asyncio.Event) -> None:
-    """Commands from standard input, when it is a terminal or a pipe that says something."""
+async def _obey(cluster: LocalCluster, view: View, stop: asyncio.Event) -> None:
+    """Commands from standard input, when it is a terminal or a pipe."""
+    kind = os.fstat(sys.stdin.fileno()).st_mode
+    if not (sys.stdin.isatty() or stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind)):
+        return
     reader = asyncio.StreamReader()
-    try:
-        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
-    except ValueError:
-        return  # a file, such as /dev/null
+    await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)
     while line := (await reader.readline()).decode(errors="replace"):
         match line.split():
             case ["kill", name]:
-                await _kill(cluster, name)
+                await _kill(cluster, view, name)
             case ["quit" | "exit"]:
                 stop.set()
             case []:
                 pass
             case _:
-                print("commands: kill POD, quit", flush=True)
+                view.say("commands: kill POD, quit")
