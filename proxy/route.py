@@ -429,26 +429,53 @@ class Generation:
             self._stream.cached = found.cached
         lease = self._pick_decode(body, avoid, tried)
         attempt = Attempt(self, body, found.key)
-        answered = False
+        answered = lingers = False
+
+        def first() -> None:
+            attempt.speaks()
+            found.lease.release()
+
         try:
             raw = body.rewritten({"kv_transfer_params": found.parameters or None})
-            answer = await self._decode(lease.instance, raw, found.key, attempt, found.lease.release)
+            answer = await self._decode(lease.instance, raw, found.key, attempt, first)
             answered = True
         except Unanswered as error:
             if error.sent:
                 self._prefilled = None  # the instance may have fetched the KV cache, or told prefill to drop it
                 found.lease.release()
             raise
+        except asyncio.CancelledError:
+            if attempt.connection is not None:  # else nothing was sent, and `_drop_prefilled` tells decode
+                self._prefilled = None
+                found.lease.release()
+                lingers = not attempt.served
+                if lingers:
+                    router.spawn(self._linger(attempt, lease))
+            raise
         except BaseException:
             self._prefilled = None
             found.lease.release()
             raise
         finally:
-            lease.release()
-            attempt.close(answered)
+            if not lingers:
+                lease.release()
+                attempt.close(answered)
         self._prefilled = None
         found.lease.release()
         return _with_cached(answer, found.cached), lease.instance
+
+    async def _linger(self, attempt: Attempt, lease: Lease) -> None:
+        """Close decode's connection when it has begun to answer, or after a moment.
+
+        Closed at once, the engine may never learn of the request, and prefill would keep the KV cache for minutes.
+        """
+        try:
+            end = self.router.loop.time() + ABANDON_SECONDS
+            while not attempt.served and self.router.loop.time() < end:
+                await asyncio.sleep(ABANDON_SECONDS / 10)
+        finally:
+            lease.release()
+            attempt.close(False)
 
     async def _prefill_first(self, body: Body) -> Prefilled:
         """The KV cache at prefill. A client that leaves ends the prefill, unless it is about to be done."""
