@@ -368,7 +368,7 @@ class Wire(asyncio.Protocol):
 
     async def write(self, data: bytes) -> None:
         """Write, and wait while the proxy does not read."""
-        if self._transport is None:
+        if self._transport is None or self._transport.is_closing():
             raise asyncio.CancelledError
         self._transport.write(data)
         await self._writable.wait()

@@ -1,0 +1,89 @@
+"""Ten thousand requests that their clients gave up: everything is back where it was."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from proxy.upstream import IDLE_CONNECTIONS
+from tests.proxy.client import question
+from tests.proxy.engine import Manner
+from tests.proxy.service import Service, run, service, until
+
+REQUESTS = 10_000
+AT_A_TIME = 50
+GROWTH = 12 * 1024 * 1024
+"""Bytes that may be kept, after a warm-up; the reference kept the body of every request, 40 MB here."""
+
+
+def memory() -> int:
+    """Resident bytes of this process."""
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+async def leave(s: Service, count: int, chance: random.Random) -> None:
+    """Requests whose clients go after a moment: before, during and after prefill and decode."""
+    bodies = [question(chat, stream, text="x" * 8000, tokens=3) for chat in (False, True) for stream in (False, True)]
+    bodies.append(question(False, True, tokens=6, n=2))
+
+    async def one() -> None:
+        client = await s.begin(chance.choice(bodies))
+        await asyncio.sleep(chance.random() * 0.025)
+        client.reset()
+
+    async def some() -> None:
+        for _ in range(count // AT_A_TIME):
+            await one()
+
+    await asyncio.gather(*(some() for _ in range(AT_A_TIME)))
+
+
+@pytest.mark.parametrize("mode", ["layerwise", "standard"])
+def test_nothing_is_left_of_requests_given_up(mode: str) -> None:
+    async def test() -> None:
+        chance = random.Random(7)
+        async with service(mode, max_requests=0, access_log=False) as s:
+            for engine in (*s.prefill, *s.decode):
+                engine.manner = Manner(seconds=0.008, per_event=2)
+
+            def forget() -> None:
+                for engine in (*s.prefill, *s.decode):
+                    engine.seen.clear()
+                    engine.statuses.clear()
+                for known in (s.fabric.arrived, s.fabric.posted, s.fabric.offered):
+                    known.clear()
+                s.log.truncate(0)
+                gc.collect()
+                ctypes.CDLL(None).malloc_trim(0)
+
+            await leave(s, 1000, chance)
+            await s.settled(5.0)
+            forget()
+            sockets, before, tasks = _descriptors(), memory(), len(asyncio.all_tasks())
+            for _ in range(4):
+                await leave(s, REQUESTS // 2 // 4, chance)
+                await s.settled(5.0)
+                forget()
+            assert memory() - before < GROWTH
+            assert _descriptors() <= sockets + 300, "connections that wait for the next request"
+            await until(lambda: len(asyncio.all_tasks()) <= tasks)
+            assert s.failures("prefill") == s.failures("decode") == [0, 0]
+            assert not s.fabric.held
+            assert len(s.server.metrics.requests) < 30, "labels are few"
+            endpoint = s.server.router.upstream._endpoints
+            assert len(endpoint) == 4 and all(len(each._idle) <= IDLE_CONNECTIONS for each in endpoint.values())
+            assert (await s.ask(question(False, True))).done
+            await s.settled()
+
+    run(test(), 60)
+
+
+def _descriptors() -> int:
+    return len(os.listdir("/proc/self/fd"))
