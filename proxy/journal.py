@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import random
 import sys
 import time
@@ -12,6 +13,7 @@ from typing import TextIO
 
 FLUSH_SECONDS = 0.1
 _random = random.Random()
+os.register_at_fork(after_in_child=_random.seed)  # workers that draw the same ids would kill each other's requests
 
 
 def new_id() -> str:
