@@ -293,6 +293,7 @@ class Pool:
         """Make these the instances: new ones appear, missing ones take no more requests and go when they are done.
 
         Beside others that work, a new one takes no request before a probe found it: it may load its model for long.
+        `tell` hears of it, and lets it be probed at once.
         """
         wanted = dict.fromkeys(addresses)
         stays = any(i.state == HEALTHY and i.seen and i.address in wanted for i in self)
@@ -307,6 +308,10 @@ class Pool:
         for instance in list(self):
             if instance.address not in wanted:
                 self.remove(instance.address)
+        if not self.usable:  # nobody is left to wait beside
+            for instance in self:
+                if instance.state == FAULTY and not instance.seen and not instance.failures:
+                    self._come_back(instance)
         self.sweep()
 
     def add(self, address: Address) -> None:

@@ -37,11 +37,15 @@ class Prober:
         wanted = [(pool, instance) for pool in self._router.pools.values() for instance in pool]
         pause = spread / len(wanted) if len(wanted) > 32 else 0.0
         for pool, instance in wanted:
-            task = self._router.loop.create_task(self._probe(pool, instance))
-            self._running.add(task)
-            task.add_done_callback(self._running.discard)
+            self.begin(pool, instance)
             if pause:
                 await asyncio.sleep(pause)
+
+    def begin(self, pool: Pool, instance: Instance) -> None:
+        """Start one probe of one instance."""
+        task = self._router.loop.create_task(self._probe(pool, instance))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
 
     async def settle(self) -> None:
         """Wait for the probes that run."""

@@ -383,6 +383,9 @@ class Generation:
                     return await flow(body, prefer if router.decode.other(prefer) else tried, tried)
                 except Unanswered as error:
                     last = error
+                except Refusal as refusal:
+                    # Nobody is left to try: what the last one did says more.
+                    raise last.refusal if last is not None and refusal.reason.startswith("no ") else refusal from None
             assert last is not None
             raise last.refusal
         finally:

@@ -43,6 +43,7 @@ class Server:
     ) -> None:
         """`config` is the file to watch, if there is one; `crew` the other workers."""
         self._settings, self._config, self._loop, self._crew = settings, config, loop, crew
+        self._probes = crew is None or crew.index == 0
         self.journal = Journal(loop)
         if crew is None:
             self.router = Router(settings, loop, self._tell)
@@ -63,7 +64,7 @@ class Server:
     async def start(self) -> None:
         """Probe once, so that the first request knows who is there; then keep at it. One worker probes for all."""
         self._background = [self._loop.create_task(self._tick())]
-        if self._crew is None or self._crew.index == 0:
+        if self._probes:
             await self.prober.round()
             await self.prober.settle()
             self._background.append(self._loop.create_task(self._probe()))
@@ -119,6 +120,8 @@ class Server:
     def _tell(self, event: str, instance: Instance) -> None:
         self.metrics.instance_event(event, instance)
         self.journal.event(event, role=instance.role, instance=str(instance.address), failures=instance.failures)
+        if event == "added" and self._probes:
+            self._loop.call_soon(self.prober.begin, self.router.pools[instance.role], instance)
         if event == "removed":
             self._loop.call_soon(self.router.forget)
 
