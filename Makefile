@@ -40,6 +40,9 @@ lint: $(VENV)/.development ## ruff and mypy --strict
 bench: $(VENV)/.development ## measure speed as ratios in one run
 	@$(BIN)/python -m tests.bench
 
+bench-proxy: $(VENV)/.development ## measure the proxy against a plain relay and none, in one run
+	@$(BIN)/python -m tests.proxy.bench
+
 golden: $(VENV)/.development ## refresh everything that is generated and committed
 	@$(BIN)/python -m compiler.emit.schemas.generate
 	@$(BIN)/python -m compiler.spec.json_schema
