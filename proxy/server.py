@@ -63,10 +63,14 @@ class Server:
     async def start(self) -> None:
         """Probe once, so that the first request knows who is there; then keep at it. One worker probes for all."""
         self._background = [self._loop.create_task(self._tick())]
-        if self._crew is None or self._crew.index == 0:
+        if self._probes:
             await self.prober.round()
             await self.prober.settle()
             self._background.append(self._loop.create_task(self._probe()))
+
+    @property
+    def _probes(self) -> bool:
+        return self._crew is None or self._crew.index == 0
 
     async def drain(self) -> bool:
         """Refuse new requests and wait for the running ones, whose callbacks still come; False if time ran out."""
@@ -113,6 +117,8 @@ class Server:
         fixed = [name for name in FIXED_AT_START if getattr(settings, name) != getattr(self._settings, name)]
         self._settings = settings
         self.router.apply(settings)
+        if self._probes:
+            self.router.spawn(self.prober.round())  # new instances wait for it
         counts = {role: len(settings.addresses(role)) for role in ROLES}
         self.journal.event("reloaded", **counts, waits_for_start=fixed)
 
