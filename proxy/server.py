@@ -69,6 +69,10 @@ class Server:
             await self.prober.settle()
             self._background.append(self._loop.create_task(self._probe()))
 
+    @property
+    def _probes(self) -> bool:
+        return self._crew is None or self._crew.index == 0
+
     async def drain(self) -> bool:
         """Refuse new requests and wait for the running ones, whose callbacks still come; False if time ran out."""
         self.draining = True
@@ -114,6 +118,8 @@ class Server:
         fixed = [name for name in FIXED_AT_START if getattr(settings, name) != getattr(self._settings, name)]
         self._settings = settings
         self.router.apply(settings)
+        if self._probes:
+            self.router.spawn(self.prober.round())  # new instances wait for it
         counts = {role: len(settings.addresses(role)) for role in ROLES}
         self.journal.event("reloaded", **counts, waits_for_start=fixed)
 
