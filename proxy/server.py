@@ -43,7 +43,6 @@ class Server:
     ) -> None:
         """`config` is the file to watch, if there is one; `crew` the other workers."""
         self._settings, self._config, self._loop, self._crew = settings, config, loop, crew
-        self._probes = crew is None or crew.index == 0
         self.journal = Journal(loop)
         if crew is None:
             self.router = Router(settings, loop, self._tell)
@@ -118,8 +117,6 @@ class Server:
         fixed = [name for name in FIXED_AT_START if getattr(settings, name) != getattr(self._settings, name)]
         self._settings = settings
         self.router.apply(settings)
-        if self._probes:
-            self.router.spawn(self.prober.round())  # new instances wait for it
         counts = {role: len(settings.addresses(role)) for role in ROLES}
         self.journal.event("reloaded", **counts, waits_for_start=fixed)
 
