@@ -504,7 +504,8 @@ class Generation:
         await asyncio.wait({task}, timeout=ABANDON_SECONDS)
         if not task.done():
             task.cancel()
-        elif not task.cancelled() and task.exception() is None:
+            await asyncio.wait({task})
+        if not task.cancelled() and task.exception() is None:
             self._prefilled = task.result()
             self._drop_prefilled()
 

@@ -452,6 +452,12 @@ def _retrieved(future: asyncio.Future[None] | asyncio.Future[Head]) -> None:
         future.exception()
 
 
+def _unwanted(connecting: asyncio.Task[tuple[asyncio.Transport, Connection]]) -> None:
+    """Close a connection for which nobody waits any more."""
+    if not connecting.cancelled() and connecting.exception() is None:
+        connecting.result()[0].abort()
+
+
 class Collected:
     """A sink that keeps the body."""
 
@@ -493,13 +499,19 @@ class Endpoint:
             for stale in (connection, *idle):
                 stale.close()
             idle.clear()
+        connecting = self.loop.create_task(
+            self.loop.create_connection(lambda: Connection(self), self.address.host, self.address.port)
+        )
+        try:  # not wait_for: before Python 3.12 it drops a cancellation that comes together with the result
+            await asyncio.wait((connecting,), timeout=self._connect_timeout or None)
+            if not connecting.done():
+                raise UpstreamError("connect timeout", sent=False)
+        except BaseException:
+            connecting.cancel()
+            connecting.add_done_callback(_unwanted)
+            raise
         try:
-            _, connection = await asyncio.wait_for(
-                self.loop.create_connection(lambda: Connection(self), self.address.host, self.address.port),
-                self._connect_timeout or None,
-            )
-        except asyncio.TimeoutError:
-            raise UpstreamError("connect timeout", sent=False) from None
+            _, connection = connecting.result()
         except OSError as error:
             reason = "connection refused" if isinstance(error, ConnectionRefusedError) else f"connect: {error.strerror}"
             raise UpstreamError(reason, sent=False) from error

@@ -281,6 +281,35 @@ def test_what_comes_unasked_ends_the_connection() -> None:
     asyncio.run(stray())
 
 
+@pytest.mark.parametrize("turns", range(8))
+def test_a_connection_for_a_caller_that_left_is_closed(turns: int) -> None:
+    """A cancellation at any turn of the loop arrives, also together with the connection."""
+
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        made: list[Wire] = []
+
+        async def connect(factory: Any, *_: Any) -> Any:
+            await asyncio.sleep(0)
+            connection = factory()
+            made.append(Wire(connection))
+            connection.connection_made(made[0])
+            return made[0], connection
+
+        loop.create_connection = connect  # type: ignore[method-assign, assignment]
+        caller = asyncio.ensure_future(Endpoint(Address("127.0.0.1", 1), loop, 5.0).connection())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        left = caller.cancel()
+        await asyncio.wait({caller})
+        await asyncio.sleep(0.01)
+        assert caller.cancelled() == left
+        assert left or turns > 4
+        assert all(wire.closed == left for wire in made)
+
+    asyncio.run(test())
+
+
 def test_an_event_is_json_whatever_it_holds() -> None:
     raw = event({"text": "ü \ud800 \n"})
     assert raw.endswith(b"\n\n") and raw.count(b"\n") == 2
