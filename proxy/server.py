@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import json
 import re
+import signal
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -102,6 +103,8 @@ class Server:
                 pool.tick()
                 pool.sweep()
             self._reload()
+            if self._crew is not None and self._crew.orphaned:
+                signal.raise_signal(signal.SIGTERM)
 
     def _reload(self) -> None:
         """Take over a config file that changed on disk. One that cannot be used is logged, and the old one stays."""

@@ -30,7 +30,7 @@ class Crew:
     index: int
     count: int
     board: Board
-    name: str
+    parent: int
 
     @property
     def callback_path(self) -> str:
@@ -39,7 +39,12 @@ class Crew:
 
     def address(self, index: int) -> str:
         """Of a worker's socket, in Linux's abstract namespace: no file, no clean-up."""
-        return f"\0{self.name}-{index}"
+        return f"\0proxy-{self.parent}-{index}"
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether the parent is gone, and with it whoever replaces the dead and passes signals on."""
+        return os.getppid() != self.parent
 
     def listening(self) -> socket.socket:
         """This worker's socket."""
@@ -125,7 +130,7 @@ def run(count: int, serve: Callable[[Crew], int]) -> int:
     A worker that dies is replaced; what it had put on the instances is taken back first.
     """
     board = Board(count)
-    name = f"proxy-{os.getpid()}"
+    parent = os.getpid()
     stopping = False
     children: dict[int, int] = {}
 
@@ -142,7 +147,7 @@ def run(count: int, serve: Callable[[Crew], int]) -> int:
             try:
                 for number in (signal.SIGTERM, signal.SIGINT):
                     signal.signal(number, signal.SIG_DFL)
-                code = serve(Crew(index, count, board, name))
+                code = serve(Crew(index, count, board, parent))
             finally:
                 os._exit(code)
         children[child] = index

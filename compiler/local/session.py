@@ -70,6 +70,7 @@ async def _session(directory: Path, manifests: list[Manifest], wishes: Wishes, s
             if not await _ready(cluster, stop):
                 return 0 if stop.is_set() else _not_ready(cluster, state)
             if wishes.ask is not None:
+                watching.cancel()
                 view.show(await cluster.instances())
                 url, model = cluster.url(cluster.client_service), _model(manifests)
                 return await asyncio.to_thread(_ask, url, model, wishes.ask)

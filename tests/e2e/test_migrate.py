@@ -28,7 +28,8 @@ def play(cluster: Cluster, done: threading.Event) -> None:
         service = cluster.get(STORM_SERVICE, NS, APP)
         if service is None or service["metadata"].get("deletionTimestamp"):
             collect(cluster, ROLE_SET, ROLE_SET_NAME)
-            collect(cluster, STORM_SERVICE, APP)
+            if service is not None:  # only this one: a new one may be there by now
+                collect(cluster, STORM_SERVICE, APP)
             continue
         roles = [
             {"name": r["name"], **dict.fromkeys(("replicas", "readyReplicas", "updatedReadyReplicas"), r["replicas"])}
