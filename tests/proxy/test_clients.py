@@ -176,8 +176,8 @@ def free_port() -> int:
 
 @contextlib.asynccontextmanager
 async def started(mode: str, arguments: Sequence[str], counts: tuple[int, int] = (1, 1)) -> AsyncIterator[Process]:
-    """The proxy as a process; {port}, {prefill} and {decode} in the arguments are ports of this run."""
-    fabric, port = Fabric(), free_port()
+    """The proxy as a process; {port}, {callbacks}, {prefill}, {decode} in the arguments are ports of this run."""
+    fabric, port, callbacks = Fabric(), free_port(), free_port()
     engines = {role: [Engine(role, mode, fabric) for _ in range(count)]
                for role, count in zip(("prefill", "decode"), counts, strict=True)}  # fmt: skip
     for engine in (*engines["prefill"], *engines["decode"]):
@@ -185,7 +185,7 @@ async def started(mode: str, arguments: Sequence[str], counts: tuple[int, int] =
     command = [sys.executable, "-m", "proxy"]
     for argument in arguments:
         found = engines.get(argument.strip("{}"), [])
-        command += [str(e.port) for e in found] if found else [argument.replace("{port}", str(port))]
+        command += [str(e.port) for e in found] or [argument.format(port=port, callbacks=callbacks)]
     environment = {**os.environ, "OPENAI_API_KEY": "sk-engines", "PYTHONUNBUFFERED": "1"}
     process = subprocess.Popen(
         command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -215,6 +215,9 @@ LINES: tuple[tuple[str, str, list[str], tuple[int, int]], ...] = (
       "--prefiller-ports", "{prefill}", "--decoder-hosts", *["127.0.0.1"] * 4, "--decoder-ports", "{decode}",
       "--max-retries", "3", "--retry-delay", "0.001", "--max-waiting-retries", "3", "--waiting-retry-interval", "10",
       "--log-level", "INFO"], (1, 4)),
+    ("callbacks on a port of their own", "layerwise",
+     ["--host", "127.0.0.1", "--port", "{port}", "--prefiller-hosts", "127.0.0.1", "--prefiller-ports", "{prefill}",
+      "--decoder-hosts", "127.0.0.1", "--decoder-ports", "{decode}", "--metaserver-port", "{callbacks}"], (1, 1)),
     ("with workers", "layerwise",
      ["--host", "127.0.0.1", "--port", "{port}", "--prefiller-hosts", "127.0.0.1", "--prefiller-ports", "{prefill}",
       "--decoder-hosts", "127.0.0.1", "--decoder-ports", "{decode}", "--workers", "2"], (1, 1)),
@@ -236,6 +239,12 @@ def test_drop_in(mode: str, arguments: list[str], counts: tuple[int, int]) -> No
             seen = [s for engines in p.engines.values() for e in engines for s in e.seen]
             assert {s.headers["authorization"] for s in seen} == {"Bearer sk-engines"}
             assert all(e.seen for e in p.engines["decode"]), "every instance gets its part"
+            if "--metaserver-port" in arguments:
+                url = p.engines["decode"][0].seen[0].body["kv_transfer_params"]["metaserver"]
+                callbacks = int(url.split(":")[2].partition("/")[0])
+                assert callbacks != p.port
+                assert (await ask(p.port, "POST", "/v1/metaserver", {"request_id": "x"})).status == 404
+                assert (await ask(callbacks, "POST", COMPLETIONS, question(False, False))).status == 404
             p.process.send_signal(signal.SIGTERM)
             assert await p.ended(5.0) == 0
             lines = p.lines()

@@ -352,6 +352,17 @@ def test_replace_adds_drains_and_keeps() -> None:
     assert scene.picks(3) == "313"
 
 
+def test_a_new_instance_beside_working_ones_waits_for_its_probe() -> None:
+    scene = Scene(A)
+    scene.probe(A, True)
+    scene.pool.replace([A, B])
+    assert scene[B].state == FAULTY and scene.picks(3) == "111"
+    scene.probe(B, True)
+    assert scene[B].state == HEALTHY and scene.pick() == "2"
+    scene.pool.replace([C])
+    assert scene.pick() == "3", "with nobody else to wait for, it is tried at once"
+
+
 def test_an_isolated_instance_can_leave_and_return() -> None:
     scene = Scene(A, B)
     scene.pick()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gzip
 import itertools
 import json
 import os
@@ -505,6 +506,22 @@ def test_a_body_of_megabytes_passes_byte_by_byte(mode: str) -> None:
             reply = await ask(s.port, "POST", COMPLETIONS, raw)
             assert reply.status == 200 and reply.text() == answer_to(text, 2)
             assert len(s.decode[0].seen[0].raw) < len(raw) + 500, "not one byte longer than needed"
+
+    run(test())
+
+
+def test_a_compressed_body() -> None:
+    async def test() -> None:
+        async with service("layerwise", max_body_bytes=10_000) as s:
+            raw = gzip.compress(json.dumps(question(False, False)).encode())
+            reply = await ask(s.port, "POST", COMPLETIONS, raw, {"Content-Encoding": "gzip"})
+            assert reply.status == 200 and reply.text() == answer_to("Say it", 8)
+            assert "content-encoding" not in s.decode[0].seen[0].headers
+            bomb = gzip.compress(b'{"prompt":"' + b"x" * 10_000_000)
+            assert len(bomb) > 9_000 and len(bomb) < 20_000
+            reply = await ask(s.port, "POST", COMPLETIONS, bomb, {"Content-Encoding": "gzip"})
+            assert reply.status == 413
+            await s.settled()
 
     run(test())
 
@@ -1340,14 +1357,15 @@ def test_a_black_hole_costs_no_more_than_its_timeout() -> None:
                     stuffing.append(filler)
                 await asyncio.sleep(0.05)
                 real = Address("127.0.0.1", s.decode[0].port)
-                s.server.router.decode.replace([real])
-                s.server.router.decode.add(Address("127.0.0.1", port))
+                s.server.router.decode.remove(real)
+                s.server.router.decode.replace([Address("127.0.0.1", port)])
+                s.server.router.decode.add(real)
                 began = time.monotonic()
                 for _ in range(2):
                     assert (await s.ask(question(False, True))).done
                 assert time.monotonic() - began < 1.0
                 swallowed = s.server.router.decode.instances[Address("127.0.0.1", port)]
-                assert swallowed.failed_requests == 1
+                assert swallowed.failed_requests == 2
                 for filler in stuffing:
                     filler.close()
             await s.settled()
