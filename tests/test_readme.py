@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -80,3 +83,16 @@ def test_the_documented_documents_are_valid(tmp_path: Path, monkeypatch: pytest.
     router = yaml.safe_load((tmp_path / "rendered/a3/my-test/service-my-test-router.yaml").read_text())
     assert router["spec"]["type"] == "NodePort"
     assert router["metadata"]["namespace"] == "inference"
+
+
+def test_the_demo_prints_what_is_shown() -> None:
+    (recipe,) = re.findall(r"^demo:.*\n\t@\$\(BIN\)/stormc (.*)$", (ROOT / "Makefile").read_text(), flags=re.M)
+    command = [sys.executable, "-m", "compiler", *shlex.split(recipe)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    shown = README.partition("## See it run")[2].partition("\n    ")[2].partition("\n\n")[0].replace("\n    ", "\n")
+    assert ids_aside(shown) == ids_aside("\n".join(done.stdout.splitlines()[-2:]))
+
+
+def ids_aside(text: str) -> str:
+    return re.sub(r"[0-9a-f]{8}-[-0-9a-f]{27}|127\.\d+\.", "…", text)

@@ -1,7 +1,7 @@
 """What the proxy costs, in ratios of one run: python -m tests.proxy.bench [--seconds 4] [--rounds 3].
 
-Every contestant forwards the same requests to the same engines: the proxy (decode first, callback, prefill, answer),
-a plain aiohttp relay of one hop without any of that, and nothing at all. The contestant has a core of its own, engines
+Every contestant forwards the same requests to the same engines: the proxy (prefill and decode; layerwise with decode's
+callback besides), a plain aiohttp relay of one hop, and nothing at all. The contestant has a core of its own, engines
 and load share the other; contestants take turns, medians count. Seconds of CPU come from the scheduler.
 """
 
@@ -77,7 +77,7 @@ class Engine(Message):
         if transfer.get("do_remote_decode"):
             if key in self.arrived and not self.arrived[key].done():
                 self.arrived[key].set_result(None)
-            self.transport.write(answer(b'{"choices":[],"usage":null}'))
+            self.transport.write(answer(b'{"choices":[],"kv_transfer_params":{"remote_host":"h","remote_port":1}}'))
         else:
             task = asyncio.ensure_future(self.decode(value, transfer, key))
             self.tasks.add(task)
@@ -283,10 +283,10 @@ def wait_for(port: int) -> None:
     raise SystemExit(f"nothing listens on {port}")
 
 
-def proxy(port: int, prefill: list[int], decode: list[int]) -> subprocess.Popen[bytes]:
+def proxy(port: int, prefill: list[int], decode: list[int], mode: str = "layerwise") -> subprocess.Popen[bytes]:
     """The proxy in front of engines."""
     process = start(
-        "proxy", "--no-access-log", "--host", "127.0.0.1", "--port", port, "--prefiller-hosts",
+        "proxy", "--mode", mode, "--no-access-log", "--host", "127.0.0.1", "--port", port, "--prefiller-hosts",
         *["127.0.0.1"] * len(prefill), "--prefiller-ports", *prefill, "--decoder-hosts", *["127.0.0.1"] * len(decode),
         "--decoder-ports", *decode, core=0,
     )  # fmt: skip
@@ -308,24 +308,28 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=4.0)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    ports = free_ports(516)
+    ports = free_ports(517)
     prefill, decode = ports[:2], ports[2:4]
     started = [start("tests.proxy.bench", "engines", ",".join(map(str, ports[:512])), core=1)]
     assert started[0].stdout is not None
     started[0].stdout.readline()
     try:
-        own = proxy(ports[513], prefill, decode)
+        own, standard = proxy(ports[513], prefill, decode), proxy(ports[516], prefill, decode, "standard")
         plain = start("tests.proxy.bench", "relay", ports[514], decode[0], core=0)
-        started += [own, plain]
+        started += [own, standard, plain]
         wait_for(ports[514])
         found: dict[tuple[str, str], list[Figure]] = {}
-        contestants = (("direct", None, decode), ("relay", plain, [ports[514]]), ("proxy", own, [ports[513]]))
+        contestants = (
+            ("direct", None, decode), ("relay", plain, [ports[514]]), ("standard", standard, [ports[516]]),
+            ("layerwise", own, [ports[513]]),
+        )  # fmt: skip
         for _ in range(options.rounds):
             for name, words in SCENARIOS:
                 for who, process, targets in contestants:
                     figure = measure(process, targets, words[0], options.seconds, words[1], words[2])
                     found.setdefault((name, who), []).append(figure)
-        print("| | direct | relay, one hop | proxy, prefill and decode | proxy : relay |\n|---|---|---|---|---|")
+        print("| | direct | relay, one hop | standard | layerwise | standard : relay | layerwise : relay |")
+        print("|---|---|---|---|---|---|---|")
         for name, words in SCENARIOS:
             rates, medians, cpus = (
                 [statistics.median(getattr(f, field) for f in found[name, who]) for who, _, _ in contestants]
@@ -347,7 +351,7 @@ def main() -> None:
 def row(what: str, values: list[float], form: str, factor: float) -> None:
     """A line of the table; CPU of nothing is a dash."""
     shown = [form.format(value * factor) if value else "–" for value in values]
-    print(f"| {what} | {' | '.join(shown)} | {values[2] / values[1]:.2f} |", flush=True)
+    print(f"| {what} | {' | '.join(shown)} | {values[2] / values[1]:.2f} | {values[3] / values[1]:.2f} |", flush=True)
 
 
 def scale(ports: list[int], options: argparse.Namespace, started: list[subprocess.Popen[bytes]]) -> None:

@@ -17,8 +17,9 @@ from tests.proxy.service import Service, run, service, until
 PICTURE = Path(__file__).parent.parent.parent / "docs" / "proxy-status.png"
 CHROMIUM = shutil.which("chromium") or ""
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--virtual-time-budget=4000", "--window-size=1000,760",
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    "--disable-background-networking", "--disable-component-update", "--disable-sync",
+    "--virtual-time-budget=4000", "--window-size=1000,760",
 )  # fmt: skip
 
 

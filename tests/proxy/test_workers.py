@@ -121,7 +121,7 @@ def test_metrics_and_status_add_up() -> None:
     status = {
         "active": 1, "requests": 2, "tokens": 3, "retries": 0, "recomputes": 0, "awaitedCallbacks": 0,
         "ends": {"complete": 2}, "prefill": [], "history": [[1, 2, 0, 1]],
-        "decode": [{"address": "a:1", "state": "healthy", "score": 1.5, "active": 1, "requests": 2, "failedRequests": 0}],
+        "decode": [{"address": "a:1", "score": 1.5, "active": 1, "requests": 2, "failedRequests": 0}],
     }  # fmt: skip
     whole = summed_status(status, [str(status).replace("'", '"').encode()])
     assert (whole["requests"], whole["ends"], whole["history"]) == (4, {"complete": 4}, [[2, 4, 0, 2]])

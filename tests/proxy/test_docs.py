@@ -1,0 +1,50 @@
+"""docs/proxy.md says what is so: every setting, the examples, the picture."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from proxy.settings import _CONFIG_KEYS, ROLES, Address, Settings, from_arguments, from_file
+
+ROOT = Path(__file__).parent.parent.parent
+DOC = (ROOT / "docs" / "proxy.md").read_text(encoding="utf-8")
+
+
+def test_every_setting_is_described_with_its_default() -> None:
+    table = DOC.partition("## Config file")[2].partition("## Isolation")[0]
+    rows = {}
+    for names, default in re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| (.*?) \|", table, flags=re.M):
+        keys = re.findall(r"\w+", names)
+        rows.update(zip(keys, default.split(", ") if len(keys) > 1 else [default], strict=False))
+    assert set(rows) == {*_CONFIG_KEYS, *ROLES}
+    for key, name in _CONFIG_KEYS.items():
+        value = getattr(Settings(), name)
+        said = rows[key].strip("`")
+        if key not in ("advertiseHost", "maxBodyBytes"):
+            text = f"{value:g}" if isinstance(value, float) else str(value)
+            assert said == (text.lower() if isinstance(value, bool) else text)
+
+
+def test_the_example_file_is_one(tmp_path: Path) -> None:
+    (text,) = re.findall(r"```json\n(.*?)```", DOC, flags=re.S)
+    (tmp_path / "config.json").write_text(text)
+    settings = from_file(tmp_path / "config.json", Settings())
+    assert settings.decode == (Address("chat-decode-0", 8080), Address("chat-decode-0", 8081))
+
+
+def test_the_commands_are_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    by_flags, by_file = re.findall(r"^    python -m proxy (.*(?:\\\n.*)?)", DOC, flags=re.M)
+    settings, config = from_arguments(shlex.split(by_flags.replace("\\\n", " ")))
+    assert settings.prefill == (Address("p0", 8100), Address("p1", 8100)) and config is None
+    (tmp_path / "config.json").write_text("{}")
+    words = shlex.split(by_file.replace("/etc/stormc/proxy/config.json", str(tmp_path / "config.json")))
+    assert from_arguments(words)[0].metaserver_url == "http://10.0.0.9:8000/v1/metaserver"
+
+
+def test_the_picture_is_there() -> None:
+    (name,) = re.findall(r"!\[.*?\]\((.*?)\)", DOC)
+    assert (ROOT / "docs" / name).read_bytes().startswith(b"\x89PNG")
