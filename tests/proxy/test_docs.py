@@ -37,7 +37,7 @@ def test_the_example_file_is_one(tmp_path: Path) -> None:
 
 
 def test_the_commands_are_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    by_flags, by_file = re.findall(r"^    python -m proxy (.*(?:\\\n.*)?)", DOC, flags=re.M)
+    by_flags, by_file = re.findall(r"^    python -m proxy ((?:.*\\\n)*.*)", DOC, flags=re.M)
     settings, config = from_arguments(shlex.split(by_flags.replace("\\\n", " ")))
     assert settings.prefill == (Address("p0", 8100), Address("p1", 8100)) and config is None
     (tmp_path / "config.json").write_text("{}")
