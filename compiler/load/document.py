@@ -27,9 +27,10 @@ _WORDS: dict[str, object] = {
     "": None, "~": None, "null": None, "Null": None, "NULL": None,
     "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
 }  # fmt: skip
-_FULL_WIDTH = re.compile(r"""^\s*(?:-\s+)?["'“”]?(?P<key>[\w./-]+)["'“”]?\s*(?P<colon>：)""")
-_UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_TABS = re.compile(r"^ *(?P<tab>\t)")
+# Only for files that do not parse: compiling these takes longer than reading a spec.
+_FULL_WIDTH = r"""^\s*(?:-\s+)?["'“”]?(?P<key>[\w./-]+)["'“”]?\s*(?P<colon>：)"""
+_UNPRINTABLE = r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
+_TABS = r"^ *(?P<tab>\t)"
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ def _decoded(file: str, raw: bytes) -> str:
 def _tab(file: str, text: str) -> Finding | None:
     """The first line that a tab indents; YAML's own message for it names a token, not the tab."""
     for number, line in enumerate(text.split("\n") if "\t" in text else (), 1):
-        match = _TABS.match(line)
+        match = re.match(_TABS, line)
         if match and line.strip():
             column = match.start("tab") + 1
             mark = Mark(number, column, number, column + 1)
@@ -113,7 +114,7 @@ def _tab(file: str, text: str) -> Finding | None:
 def _full_width_colon(file: str, text: str) -> Finding | None:
     """The first key that a full-width colon (U+FF1A) separates from its value, as input methods type it."""
     for number, line in enumerate(text.split("\n") if "：" in text else (), 1):
-        match = _FULL_WIDTH.match(line)
+        match = re.match(_FULL_WIDTH, line)
         if match:
             column = match.start("colon") + 1
             return Finding(
@@ -126,7 +127,7 @@ def _full_width_colon(file: str, text: str) -> Finding | None:
 
 def _unprintable(text: str) -> Mark:
     """Where the first character stands that no YAML file may hold; the parser itself does not say."""
-    match = _UNPRINTABLE.search(text)
+    match = re.search(_UNPRINTABLE, text)
     if not match:
         return START
     line, column = text.count("\n", 0, match.start()) + 1, match.start() - text.rfind("\n", 0, match.start())
