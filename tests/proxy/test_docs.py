@@ -16,7 +16,7 @@ DOC = (ROOT / "docs" / "proxy.md").read_text(encoding="utf-8")
 
 def test_every_setting_is_described_with_its_default() -> None:
     table = DOC.partition("## Config file")[2].partition("## Isolation")[0]
-    rows = {}
+    rows: dict[str, str] = {}
     for names, default in re.findall(r"^\| ((?:`\w+`(?:, )?)+) \| (.*?) \|", table, flags=re.M):
         keys = re.findall(r"\w+", names)
         rows.update(zip(keys, default.split(", ") if len(keys) > 1 else [default], strict=False))
