@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from compiler.digest import digest
+from compiler.emit.files import joined
 from compiler.emit.write import STATE, Plan, carry_out, locked, make_plan, on_disk
 from compiler.failure import Failure
 from compiler.finding import Finding, Severity, has_errors, in_order
@@ -75,7 +76,7 @@ def _render(
     findings = _suppressed(findings, sources, chosen, bool(selected))
     if has_errors(findings):
         return Rendered(len(chosen), in_order(findings), None)
-    wanted = {path: content for o in outcomes for path, content in (o.files or {}).items()} | wired
+    wanted = joined([*(o.files for o in outcomes if o.files is not None), wired])
     scope = [summary.directory for summary in summaries] if selected else None
     plan = make_plan(out, wanted, same, scope)
     findings += plan.findings

@@ -188,11 +188,13 @@ class World:
             findings += _crd_findings(self.crd, compiled.manifests, layered)
         if not render or has_errors(findings):
             return Outcome(source, summary, tuple(findings), None)
+        from compiler.emit.files import Files
         from compiler.emit.layout import layout
 
         prefix = f"{summary.directory}/"
         files = layout(compiled.manifests, app.spec_file)
-        return Outcome(source, summary, tuple(findings), {prefix + name: text.encode() for name, text in files.items()})
+        contents = Files((prefix + name, text.encode()) for name, text in files.items())
+        return Outcome(source, summary, tuple(findings), contents)
 
     def _summary(self, app: App, source: Source, layered: Layered) -> Summary:
         file, mark = layered.locate(("name",))

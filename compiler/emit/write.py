@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from compiler.emit.files import Files
 from compiler.emit.layout import is_generated
 from compiler.finding import START, Finding
 
@@ -64,14 +65,14 @@ def listing(out: Path, below: str = "") -> Iterator[str]:
 
 
 def make_plan(
-    out: Path, wanted: Mapping[str, bytes], same: Collection[str], scope: Collection[str] | None = None
+    out: Path, wanted: Files, same: Collection[str], scope: Collection[str] | None = None
 ) -> Plan:
     """How to get from what is on disk to `wanted` plus `same`, the files already known to be right.
 
     Without `scope` everything else below `out` is stale; with it only what lies in these directories. Stale files
     that carry our header are removed, others are findings and stay.
     """
-    writes = {path: content for path, content in sorted(wanted.items()) if on_disk(out, path) != content}
+    writes = wanted.only([path for path in sorted(wanted) if on_disk(out, path) != wanted[path]])
     removals: list[str] = []
     findings: list[Finding] = []
     known = {*wanted, *same}
