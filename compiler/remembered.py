@@ -45,12 +45,16 @@ class Summary(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """An app as the last render left it: input digest, summary, findings, and the hash of each rendered file."""
+    """An app as the last render left it: input digest, summary, findings, and the hash of each rendered file.
+
+    `stamp` is what the file system said of the files when they had these hashes; empty where it is not known.
+    """
 
     digest: str
     summary: Summary
     findings: tuple[Finding, ...]
     hashes: Mapping[str, str]
+    stamp: str = ""
 
 
 @cache
@@ -88,13 +92,13 @@ def recall(state: Path) -> dict[str, Memory]:
 
 
 def _memory(entry: list[Any]) -> Memory:
-    digest, (*facts, mark, cluster, inventory, model, expiries, ports), findings, hashes = entry
+    digest, (*facts, mark, cluster, inventory, model, expiries, ports), findings, hashes, stamp = entry
     days, ranges = tuple(map(tuple, expiries)), tuple(map(tuple, ports))
     summary = Summary._make([*facts, Mark(*mark), cluster, inventory, model, days, ranges])
     restored = (
         Finding(rule, where, Mark(*at), message, hint, tuple(path)) for rule, where, at, message, hint, path in findings
     )
-    return Memory(digest, summary, tuple(restored), dict(hashes))
+    return Memory(digest, summary, tuple(restored), dict(hashes), str(stamp))
 
 
 def remember(state: Path, memories: Mapping[str, Memory]) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from compiler.digest import digest
 from compiler.emit.files import joined
-from compiler.emit.write import STATE, Plan, carry_out, locked, make_plan, on_disk
+from compiler.emit.write import STATE, Plan, carry_out, clock, locked, make_plan, on_disk, stamp
 from compiler.failure import Failure
 from compiler.finding import Finding, Severity, has_errors, in_order
 from compiler.load.sources import Source, Sources, read_sources
@@ -64,7 +64,8 @@ def _render(
     world = World(sources)
     chosen = select(sources, world, specs, selected)
     memories = recall(out.parent / STATE)
-    fresh, kept, same = _recalled(world, chosen, memories, out)
+    start = clock(state) if state is not None else 0
+    fresh, kept, same = _recalled(world, chosen, memories, out, start)
     outcomes = compile_all(world, fresh, True, jobs, progress)
     summaries = [o.summary for o in outcomes if o.summary] + [memory.summary for memory in kept.values()]
     findings = [*world.shared_findings]
@@ -84,10 +85,16 @@ def _render(
         return Rendered(len(chosen), in_order(findings), None)
     left = _departures(world, out, plan)
     if state is not None:
-        carry_out(out, plan, state)
-        _remember(
-            world, outcomes, {**memories} if selected else kept, state, bool(outcomes) or len(kept) != len(memories)
-        )
+        moved = carry_out(out, plan, state)
+
+        def stamped(paths: Collection[str]) -> str:
+            found = [path for path in paths if path not in plan.writes]
+            return stamp(out, paths, moved) if not found or stamp(out, found, start) else ""
+
+        known = {**memories, **kept} if selected else kept
+        known |= dict(_remembered(world, outcomes, stamped))
+        if known != memories:
+            remember(state, known)
     return Rendered(len(chosen), in_order(findings), plan, tuple(left))
 
 
@@ -149,7 +156,7 @@ def _departures(world: World, out: Path, plan: Plan) -> list[str]:
 
 
 def _recalled(
-    world: World, chosen: Sequence[Source], memories: dict[str, Memory], out: Path
+    world: World, chosen: Sequence[Source], memories: dict[str, Memory], out: Path, now: int
 ) -> tuple[list[Source], dict[str, Memory], set[str]]:
     """Splits apps into those to compile and those that are remembered and whose files are still as they were."""
     fresh: list[Source] = []
@@ -157,33 +164,35 @@ def _recalled(
     same: set[str] = set()
     for source in chosen:
         memory = memories.get(source.path)
-        if memory is None or memory.digest != world.digest(source) or not _intact(out, memory):
+        found = _intact(out, memory, now) if memory and memory.digest == world.digest(source) else None
+        if found is None:
             fresh.append(source)
         else:
-            kept[source.path] = memory
-            same.update(memory.hashes)
+            kept[source.path] = found
+            same.update(found.hashes)
     return fresh, kept, same
 
 
-def _intact(out: Path, memory: Memory) -> bool:
+def _intact(out: Path, memory: Memory, now: int) -> Memory | None:
+    """The memory of an app whose files are as it knows them, with the stamp that they have now."""
+    if memory.stamp and memory.stamp == stamp(out, memory.hashes):
+        return memory
+    found = stamp(out, memory.hashes, now)
     for path, known in memory.hashes.items():
         content = on_disk(out, path)
         if content is None or digest(content) != known:
-            return False
-    return True
+            return None
+    return memory._replace(stamp=found)
 
 
-def _remember(
-    world: World, outcomes: Sequence[Outcome], memories: dict[str, Memory], state: Path, changed: bool
-) -> None:
-    if not changed:
-        return
+def _remembered(
+    world: World, outcomes: Sequence[Outcome], stamped: Callable[[Collection[str]], str]
+) -> Iterator[tuple[str, Memory]]:
     for outcome in outcomes:
         hashes = {path: digest(content) for path, content in (outcome.files or {}).items()}
         memory = memory_of(world, outcome, hashes)
         if memory is not None:
-            memories[outcome.source.path] = memory
-    remember(state, memories)
+            yield outcome.source.path, memory._replace(stamp=stamped(hashes))
 
 
 def validate(

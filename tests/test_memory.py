@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 from compiler.__main__ import main
-from compiler.emit.write import STATE
+from compiler.emit.write import STATE, on_disk, stamp
 from compiler.remembered import FILE
 from tests.samples import spec_text
 
@@ -94,3 +96,73 @@ def test_findings_of_remembered_apps_are_told_again(root: Path, capsys: pytest.C
     assert main(["render"]) == 0
     assert capsys.readouterr().err == first
     assert "W036" in first
+
+
+SETTLED = 0.03
+"""Seconds after which a write is older than what the file system's clock is coarse by."""
+
+
+def _in_place(file: Path, content: bytes) -> None:
+    with file.open("r+b") as stream:
+        stream.write(content)
+
+
+def _behind_the_clock(file: Path, content: bytes) -> None:
+    """Same size, same inode, and the modification time set back to what it was."""
+    before = file.stat()
+    _in_place(file, content)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def _put_in(file: Path, content: bytes) -> None:
+    other = file.with_name("other")
+    other.write_bytes(content)
+    shutil.copystat(file, other)
+    other.replace(file)
+
+
+TAMPERING: dict[str, Callable[[Path, bytes], None]] = {
+    "in place": _in_place,
+    "with the time set back": _behind_the_clock,
+    "by another file of the same time": _put_in,
+}
+
+
+@pytest.mark.parametrize("settle", [0, SETTLED], ids=["at once", "later"])
+@pytest.mark.parametrize("case", TAMPERING)
+def test_a_change_of_equal_size_is_seen_whatever_its_time_says(root: Path, case: str, settle: float) -> None:
+    time.sleep(settle)
+    assert main(["render"]) == 0  # the second render believes stamps, or takes them
+    for _ in range(2):
+        file = root / "rendered/a/service-a-router.yaml"
+        right = file.read_bytes()
+        time.sleep(settle)
+        TAMPERING[case](file, right.replace(b"ClusterIP", b"ClusterIQ"))
+        assert file.read_bytes() != right and len(file.read_bytes()) == len(right)
+        assert main(["render"]) == 0
+        assert file.read_bytes() == right
+
+
+def test_a_render_reads_no_file_that_the_last_one_left(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    time.sleep(SETTLED)
+    assert main(["render"]) == 0
+    read: list[str] = []
+
+    def seen(out: Path, path: str) -> bytes | None:
+        read.append(path)
+        return on_disk(out, path)
+
+    monkeypatch.setattr("compiler.render.on_disk", seen)
+    assert main(["render"]) == 0
+    assert read == []
+    (root / "rendered/a/service-a-router.yaml").touch()
+    assert main(["render"]) == 0
+    assert {Path(path).parent.name for path in read} == {"a"}
+
+
+def test_a_file_as_new_as_the_clock_has_no_stamp(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("a")
+    written = (tmp_path / "a").stat().st_mtime_ns
+    assert stamp(tmp_path, ["a"], written) == ""
+    assert stamp(tmp_path, ["a"], written + 1) == stamp(tmp_path, ["a"]) != ""
+    assert stamp(tmp_path, ["a", "b"]) == ""

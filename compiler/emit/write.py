@@ -7,19 +7,25 @@ old or new files, never half ones. A lock keeps two renders apart.
 from __future__ import annotations
 
 import fcntl
+import math
 import os
 import shutil
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from compiler.digest import digest
 from compiler.emit.files import Files
 from compiler.emit.layout import is_generated
 from compiler.finding import START, Finding
 
 STATE = ".stormc_cache"
 """Directory beside the output for the lock, staged files and remembered hashes; git ignores it by itself."""
+
+
+_COARSE = 20_000_000
+"""Nanoseconds: two ticks of a kernel that counts 100 of them in a second."""
 
 
 class Plan(NamedTuple):
@@ -43,6 +49,33 @@ def on_disk(out: Path, path: str) -> bytes | None:
             return file.read()
     except OSError:
         return None
+
+
+def stamp(out: Path, paths: Iterable[str], before: float = math.inf) -> str:
+    """What the file system says of files: their digest is other after any write to one of them, and costs no reading.
+
+    Empty where a file is missing, or was written no earlier than `before` (in nanoseconds of `clock`): then it may
+    have been written twice between two ticks of the file system's clock, which no stamp shows. Git trusts its index
+    in the same way (Documentation/technical/racy-git).
+    """
+    base = os.fspath(out)
+    seen = []
+    for path in paths:
+        try:
+            found = os.stat(f"{base}/{path}", follow_symlinks=False)
+        except OSError:
+            return ""
+        if found.st_mtime_ns >= before:
+            return ""
+        seen.append(f"{found.st_mtime_ns} {found.st_ctime_ns} {found.st_size} {found.st_ino} {found.st_mode}")
+    return digest("\n".join(seen).encode())
+
+
+def clock(state: Path) -> int:
+    """The time of the file system, less what its clock may be coarse by, in nanoseconds."""
+    file = state / "lock"
+    os.utime(file)
+    return file.stat().st_mtime_ns - _COARSE
 
 
 def listing(out: Path, below: str = "") -> Iterator[str]:
@@ -136,10 +169,11 @@ def locked(out: Path) -> Iterator[Path]:
         yield state
 
 
-def carry_out(out: Path, plan: Plan, state: Path) -> None:
+def carry_out(out: Path, plan: Plan, state: Path) -> int:
     """Writes and removes what the plan says; the caller holds the lock.
 
     All new files are staged first and then moved, so that the instant in which old and new files mix is short.
+    Returns the `clock` of that instant.
     """
     staging = state / "staging"
     shutil.rmtree(staging, ignore_errors=True)
@@ -150,6 +184,7 @@ def carry_out(out: Path, plan: Plan, state: Path) -> None:
         with open(temporary, "xb") as file:
             file.write(content)
         staged.append((temporary, f"{out}/{path}"))
+    moment = clock(state)
     directories = {os.path.dirname(target) for _, target in staged}
     for directory in sorted(directories):
         os.makedirs(directory, exist_ok=True)
@@ -162,6 +197,7 @@ def carry_out(out: Path, plan: Plan, state: Path) -> None:
             (out / path).unlink(missing_ok=True)
             _remove_empty(out, os.path.dirname(path))
     shutil.rmtree(staging, ignore_errors=True)
+    return moment
 
 
 def _remove_empty(out: Path, path: str) -> None:

@@ -63,8 +63,8 @@ def read_sources(specs: Path) -> Sources:
     root = os.path.realpath(specs)
     files: list[Source] = []
     findings: list[Finding] = []
-    for path in _walk(root, "", findings, str(specs)):
-        read = _read(root, path, f"{specs}/{path}")
+    for path, is_link in _walk(root, "", findings, str(specs)):
+        read = _read(root, path, f"{specs}/{path}", is_link)
         if isinstance(read, Finding):
             findings.append(read)
         else:
@@ -73,7 +73,8 @@ def read_sources(specs: Path) -> Sources:
     return Sources(name, tuple(files), tuple(findings))
 
 
-def _walk(root: str, below: str, findings: list[Finding], shown: str) -> Iterator[str]:
+def _walk(root: str, below: str, findings: list[Finding], shown: str) -> Iterator[tuple[str, bool]]:
+    """The paths of the YAML files, and whether each is a symbolic link."""
     try:
         entries = sorted(os.scandir(f"{root}/{below}"), key=lambda entry: entry.name)
     except OSError as error:
@@ -90,13 +91,13 @@ def _walk(root: str, below: str, findings: list[Finding], shown: str) -> Iterato
             message = "a symbolic link to a directory is not followed"
             findings.append(Finding("E109", f"{shown}/{path}", START, message, "move the specs here"))
         elif entry.name.endswith(SUFFIXES):
-            yield path
+            yield path, entry.is_symlink()
 
 
-def _read(root: str, path: str, file: str) -> bytes | Finding:
+def _read(root: str, path: str, file: str, is_link: bool) -> bytes | Finding:
     full = f"{root}/{path}"
     try:
-        if os.path.islink(full) and not os.path.realpath(full).startswith(root + os.sep):
+        if is_link and not os.path.realpath(full).startswith(root + os.sep):
             return Finding(
                 "E109", file, START, "a symbolic link leads out of the specs directory", "copy the file here"
             )
