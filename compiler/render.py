@@ -255,7 +255,7 @@ def select(sources: Sources, world: World, specs: Path, selected: Sequence[Path]
         below = os.path.relpath(os.path.realpath(path.parent) + os.sep + path.name if path.name else path, root)
         below = "" if below == "." or os.path.realpath(path) == root else below.replace(os.sep, "/")
         if below.startswith("../"):
-            raise Failure(f"{path} is not below {specs}")
+            raise Failure(f"{path} is not below {specs}" if path.exists() else f"{path} does not exist")
         if not below or path.is_dir():
             inside = f"{below}/" if below else ""
             found = [source for source in world.apps if source.path.startswith(inside)]

@@ -315,3 +315,9 @@ def test_what_cannot_be_done_is_one_line(root: Path, case: str) -> None:
     if limit:
         assert render(root).code == 0
         assert tree(root / "rendered") != before
+
+
+@pytest.mark.parametrize("word", ["none.yaml", "specs/none.yaml"])
+def test_a_spec_that_does_not_exist_is_said_so(root: Path, word: str) -> None:
+    specs(root, {"a": 9000})
+    assert render(root, word).err == f"stormc: {word} does not exist\n"
