@@ -8,6 +8,7 @@ rules but what other rooms report (compiler/rules/checks.py).
 from __future__ import annotations
 
 from compiler.rules import (
+    directories,
     engine,
     faults,
     hardware,
@@ -34,6 +35,7 @@ RULES: tuple[Rule, ...] = (
     *known_keys.RULES,
     *parallelism.RULES,
     *engine.RULES,
+    *directories.RULES,
     *images.RULES,
     *names.RULES,
     *overrides.RULES,

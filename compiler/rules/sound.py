@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from compiler.rules.directories import DIRECTORIES
 from compiler.rules.finished import MAPS
 from compiler.rules.overrides import IDENTITY_CHANGED, TARGET_MISSING
 from compiler.rules.owned_keys import OWNED_KEYS
@@ -20,11 +21,14 @@ SomePods = TypeVar("SomePods", bound=Pods)
 
 
 def sound(app: App, broken: Collection[str]) -> App:
-    """The app without owned keys and without overrides, where rules of these ids have found fault with them."""
+    """The app without the keys, overrides and directories that rules of these ids have found fault with."""
     if OWNED_KEYS in broken:
         app = replace(app, prefill=_free(app.prefill), decode=_free(app.decode), routing=_free(app.routing))
     if IDENTITY_CHANGED in broken or TARGET_MISSING in broken:
         app = replace(app, overrides=())
+    if DIRECTORIES in broken:
+        model = replace(app.model, path="/mnt/models/model")
+        app = replace(app, model=model, engine=app.engine._replace(script=None))
     return app
 
 

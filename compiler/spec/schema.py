@@ -13,12 +13,12 @@ from compiler.spec import limits, quantity
 Schema = dict[str, dict[str, Any]]
 
 IMAGE = r"[^\s@]+(@sha256:[0-9a-f]{64})?"
-ABSOLUTE_PATH = r"/[^\x00-\x1f]*"
+ABSOLUTE_PATH = r"(?!.*/\.\.(/|$))/[^\x00-\x1f]*"
 ENV_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
-LABEL_KEY = r"([a-z0-9]([-a-z0-9.]*[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
 LABEL_VALUE = r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?"
 FLAG = r"[a-z0-9]+(-[a-z0-9]+)*"
 DNS_SUBDOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
+LABEL_KEY = rf"(?![^/]{{254}})({DNS_SUBDOMAIN}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?"
 REPOSITORY_PATH = r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*"
 REVISION = r"[A-Za-z0-9][A-Za-z0-9._/-]*"
 DATE = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"

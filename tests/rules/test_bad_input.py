@@ -62,6 +62,11 @@ FIELDS: list[tuple[str, str]] = [
     ("overrides: [{target: StormService, patch: {spec: null}, reason: r, owner: o}]", "E501"),
     ("model: {name: Qwen/Qwen3}", "E065"),
     ("kvTransfer: {port: 70000}", "E204"),
+    ("model: {path: /mnt/../etc/model}", "E206"),
+    ("{model: {path: /dev/shm/a}, decode: {env: {A: b}}}", "E076"),
+    ("decode: {labels: {a..b/c: x}}", "E206"),
+    ("decode: {annotations: {a-.b/c: x}}", "E206"),
+    (f"decode: {{nodeSelector: {{{'a' * 254}/c: x}}}}", "E206"),
     ("hardware: atlas-900", "E207"),
 ]  # fmt: skip
 
