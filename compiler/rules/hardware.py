@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from compiler.rules.finished import Finished, environment
+from compiler.rules.finished import Finished, Step, Template, environment
 from compiler.rules.rule import IN_ROLE, Example, Rule, Sees, Violation, in_role
 from compiler.spec.app import App
 from compiler.spec.profile import Platform, release
@@ -54,34 +54,52 @@ def check_whole_node(app: App, platform: Platform) -> Iterator[Violation]:
             )
 
 
-NPU_RESOURCES = ("huawei.com/Ascend910", "huawei.com/npu", "huawei.com/Ascend310P")
+NPU_RESOURCES = "huawei.com/"
+"""Volcano takes any resource with this prefix for the NPUs that a pod asks for (plugin/job.go GetVCTaskReqNPUType…)."""
 
 
 def check_requests(finished: Finished) -> Iterator[Violation]:
-    """One container of a pod asks for the role's NPUs, with equal limits and requests of one resource.
+    """One container of a prefill or decode pod asks for the role's NPUs, with equal limits and requests.
 
     Volcano reads the demand from the PodGroup and the device plugin from the container; where they differ pods are
-    placed for one number and started with another, or not at all.
+    placed for one number and started with another, or not at all. Pods of another role would join the shared PodGroup,
+    whose size does not count them.
     """
     if not finished.app.overrides:
         return
     for role, template in finished.serving:
         wanted = {(role.name, kind, finished.app.profile.resource, str(role.npus)) for kind in ("limits", "requests")}
-        found = {
-            (container["name"], kind, resource, str(amount))
-            for container in template.containers for kind in ("limits", "requests")
-            for resource, amount in ((container.get("resources") or {}).get(kind) or {}).items()
-            if resource in NPU_RESOURCES
-        }  # fmt: skip
-        wrong = min(found ^ wanted, default=None)
+        wrong = min(set(_asked(template, "containers")) ^ wanted, default=None)
         if wrong:
             container, kind, resource, _ = wrong
-            steps = ("containers", (container,), "resources", kind, resource)
+            steps: tuple[Step, ...] = ("containers", (container,), "resources", kind, resource)
             yield Violation(
                 finished.wrote_pod(role.name, steps, (role.name, "npus")),
                 f"container {container} of {role.name} does not ask for {role.npus} × {finished.app.profile.resource} "
                 f"as {role.name}.npus says", "set npus instead",
             )  # fmt: skip
+    serving = {role.name for role, _ in finished.serving}
+    for template in finished.templates:
+        for where in ("initContainers", "containers"):
+            if where == "containers" and template.role in serving:
+                continue
+            for container, kind, resource, _ in _asked(template, where):
+                steps = (where, (container,), "resources", kind, resource)
+                yield Violation(
+                    finished.wrote_pod(template.role, steps, ("overrides",)),
+                    f"container {container} of {template.role} asks for {resource}, which only the engine of prefill "
+                    "and decode may", "remove it",
+                )  # fmt: skip
+                break
+
+
+def _asked(template: Template, where: str) -> Iterator[tuple[str, str, str, str]]:
+    """Container, limits or requests, resource and amount of everything that Volcano takes for a demand of NPUs."""
+    for container in template.pod.get(where) or ():
+        for kind in ("limits", "requests"):
+            for resource, amount in ((container.get("resources") or {}).get(kind) or {}).items():
+                if resource.startswith(NPU_RESOURCES):
+                    yield container["name"], kind, resource, str(amount)
 
 
 def check_visible_devices(finished: Finished) -> Iterator[Violation]:
@@ -151,6 +169,15 @@ RULES = (
                     f"{IN_ROLE}.spec.containers[0].resources.limits.huawei.com/Ascend910"),
             Example(in_role("decode", "{spec: {containers: [{name: side, image: 'side:1', resources: {limits: "
                                       "{huawei.com/Ascend910: '1'}, requests: {huawei.com/Ascend910: '1'}}}]}}"),
+                    f"{IN_ROLE}.spec.containers[0].resources.limits.huawei.com/Ascend910"),
+            Example(in_role("decode", "{spec: {containers: [{name: decode, resources: {limits: "
+                                      "{huawei.com/npu-core: '4'}}}]}}"),
+                    f"{IN_ROLE}.spec.containers[0].resources.limits.huawei.com/npu-core"),
+            Example(in_role("decode", "{spec: {initContainers: [{name: warm, image: 'a:1', resources: {limits: "
+                                      "{huawei.com/Ascend910: '1'}}}]}}"),
+                    f"{IN_ROLE}.spec.initContainers[0].resources.limits.huawei.com/Ascend910"),
+            Example(in_role("routing", "{spec: {containers: [{name: router, resources: {limits: "
+                                       "{huawei.com/Ascend910: '1'}}}]}}"),
                     f"{IN_ROLE}.spec.containers[0].resources.limits.huawei.com/Ascend910"),
         ),
         good=(Example(in_role("decode", "{spec: {containers: [{name: decode, resources: {limits: {cpu: '8'}}}]}}")),),

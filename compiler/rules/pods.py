@@ -50,7 +50,7 @@ def check_amounts(finished: Finished) -> Iterator[Violation]:
         resources = container.get("resources") or {}
         limits = resources.get("limits") or {}
         for resource, amount in (resources.get("requests") or {}).items():
-            if resource in limits and resource not in NPU_RESOURCES and exceeds(amount, limits[resource]):
+            if resource in limits and not resource.startswith(NPU_RESOURCES) and exceeds(amount, limits[resource]):
                 path = _wrote(finished, template, kind, container["name"], "resources", "requests", resource)
                 if path == ("overrides",):
                     path = _wrote(finished, template, kind, container["name"], "resources", "limits", resource)

@@ -27,16 +27,17 @@ def check_scheduler(finished: Finished) -> Iterator[Violation]:
 
 
 def check_routing_scheduler(finished: Finished) -> Iterator[Violation]:
-    """Roles without NPUs are not scheduled by Volcano.
+    """Roles other than prefill and decode are not scheduled by Volcano.
 
-    A routing pod would join the PodGroup of the roles of podGroupSize 1: it counts as a member, fails the NPU check on
+    Their pods would join the PodGroup of the roles of podGroupSize 1: each counts as a member, fails the NPU check on
     A3, and if it comes first the PodGroup is none with NPUs and no pod gets any.
     """
     serving = {role.name for role, _ in finished.serving}
     for template in finished.templates:
         if template.role not in serving and template.pod.get("schedulerName") == VOLCANO:
             path = finished.wrote_pod(template.role, ("schedulerName",), (template.role,))
-            yield Violation(path, f"{template.role} has no NPUs and is scheduled by Volcano", "remove schedulerName")
+            yield Violation(path, f"{template.role} is scheduled by Volcano, which is for prefill and decode",
+                            "remove schedulerName")  # fmt: skip
 
 
 def check_strategy(finished: Finished) -> Iterator[Violation]:
