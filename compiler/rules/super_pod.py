@@ -40,19 +40,20 @@ def check_product(finished: Finished) -> Iterator[Violation]:
 def check_block(finished: Finished) -> Iterator[Violation]:
     """spBlock fits the node, the super pod and the NPUs of its PodGroup.
 
-    A logical super pod is made of whole nodes inside one physical super pod, and a PodGroup of whole logical super
-    pods. Volcano checks all three and leaves the PodGroup Pending otherwise.
+    A logical super pod is made of whole nodes inside one physical super pod, and a PodGroup, as well as its
+    minAvailable, of whole logical super pods. Volcano checks all of it and leaves the PodGroup Pending otherwise.
     """
     if not finished.app.profile.super_pod:
         return
     for role, value, path in _blocks(finished):
         block = int(value) if value.isascii() and value.isdigit() else 0
-        problem = _block_problem(finished.app, role, block, finished.platform)
+        problem = _block_problem(finished, role, block)
         if problem:
             yield Violation(path, f"{role.name}.spBlock {value} {problem[0]}", problem[1])
 
 
-def _block_problem(app: App, role: Role, block: int, platform: Platform) -> tuple[str, str] | None:
+def _block_problem(finished: Finished, role: Role, block: int) -> tuple[str, str] | None:
+    app, platform = finished.app, finished.platform
     node, total = app.profile.npus, role.npus * app.gang(role)
     if block < 1:
         return "is no number above 0", f"set a multiple of {node}"
@@ -70,6 +71,9 @@ def _block_problem(app: App, role: Role, block: int, platform: Platform) -> tupl
             f"does not divide the {total} NPUs of its PodGroup",
             f"set a divisor of {total} that is a multiple of {node}",
         )
+    least = role.npus * min(role.min_available or app.gang(role), app.gang(role))
+    if least % block:
+        return f"does not divide the {least} NPUs of minAvailable {role.min_available}", "remove minAvailable"
     return None
 
 
@@ -137,7 +141,8 @@ def check_network(app: App, platform: Platform) -> Iterator[Violation]:
 def check_rack(finished: Finished) -> Iterator[Violation]:
     """ra-block is a power of two up to 64 and up to sp-block, on Atlas 950 SuperPoD.
 
-    Only its handler reads the annotation, and leaves the pods Pending for any other number.
+    Only its handler reads the annotation, in nodes of 8. It leaves the pods Pending for any other number, and where
+    the nodes of sp-block (without one, all of the PodGroup) are no multiple of those of ra-block.
     """
     profile = finished.app.profile
     for role, template in finished.serving:
@@ -150,8 +155,11 @@ def check_rack(finished: Finished) -> Iterator[Violation]:
             yield Violation(path, f"{profile.name} has no racks for ra-block", "remove it", at_key=True)
         elif number not in (1, 2, 4, 8, 16, 32, 64):
             yield Violation(path, f"ra-block {value} is no power of two from 1 to 64", "the default is 8")
-        elif role.sp_block and number > role.sp_block:
-            yield Violation(path, f"ra-block {value} exceeds spBlock {role.sp_block}", f"at most {role.sp_block}")
+        else:
+            block = role.sp_block or finished.app.gang(role) * role.npus
+            if -(-block // profile.npus) % -(-number // profile.npus):
+                yield Violation(path, f"ra-block {value} does not divide the {block} NPUs of a logical super pod",
+                                "choose a divisor of spBlock, or raise spBlock")  # fmt: skip
 
 
 _FRAME = "ascend-for-volcano npu/ascend910/ascend910a3/superpod/frame.go:55-156, npu/factory.go:232-235"
@@ -178,6 +186,7 @@ RULES = (
             Example("decode: {spBlock: 24}", "decode.spBlock"),
             Example("decode: {spBlock: 48}", "decode.spBlock"),
             Example("prefill: {replicas: 1, spBlock: 32}", "prefill.spBlock"),
+            Example("decode: {podGroupSize: 4, dataParallel: 64, spBlock: 32, minAvailable: 3}", "decode.spBlock"),
             Example("decode: {podGroupSize: 64, dataParallel: 1024, spBlock: 1024}", "decode.spBlock"),
             Example(in_role("decode", "{metadata: {annotations: {sp-block: all}}}"),
                     f"{IN_ROLE}.metadata.annotations.sp-block"),
@@ -211,9 +220,13 @@ RULES = (
             Example(_950 % ", annotations: {ra-block: '3'}", "prefill.annotations.ra-block", 'mindcluster: "26.0"'),
             Example(_950 % ", spBlock: 8, annotations: {ra-block: '16'}", "prefill.annotations.ra-block",
                     'mindcluster: "26.0"'),
+            Example(_950 % ", annotations: {ra-block: '16'}", "prefill.annotations.ra-block", 'mindcluster: "26.0"'),
             Example("decode: {annotations: {ra-block: '8'}}", "decode.annotations.ra-block"),
         ),
-        good=(Example(_950 % ", annotations: {ra-block: '16'}", platform='mindcluster: "26.0"'),),
+        good=(
+            Example(_950 % ", annotations: {ra-block: '8'}", platform='mindcluster: "26.0"'),
+            Example(_950.replace("16}", "16, annotations: {ra-block: '16'}}") % "", platform='mindcluster: "26.0"'),
+        ),
         sees=Sees.MANIFESTS,
     ),
 )  # fmt: skip
