@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from compiler.finding import Path
 from compiler.rules.finished import Finished, environment
 from compiler.rules.rule import IN_ROLE, Example, Rule, Sees, Violation, in_role
 from compiler.rules.vocabulary import ENV, Use
@@ -26,6 +27,9 @@ FLAGS: Mapping[str, str] = {
     "data-parallel-start-rank": "",
     "data-parallel-address": "",
     "headless": "",
+    "data-parallel-external-lb": "",
+    "data-parallel-hybrid-lb": "",
+    "pipeline-parallel-size": "",
     "api-server-count": "",
 }
 KV_CONFIG = "kv-transfer-config"
@@ -47,32 +51,45 @@ def check_flags(app: App, platform: Platform) -> Iterator[Violation]:
 def check_kv_config(app: App, platform: Platform) -> Iterator[Violation]:
     """Prefill and decode agree on KV transfer.
 
-    Connector and sizes of both roles stand in the config of each, and the proxy speaks the protocol of the connector.
-    Where they differ requests hang at their first token, with every pod healthy.
+    A kv-transfer-config of the user's own replaces stormc's. Connector, role, port and the sizes of both roles stand in
+    that of each, and the proxy speaks the protocol of the connector: where they differ requests hang at their first
+    token, with every pod healthy. An engine_id that two instances have mixes up their KV cache.
     """
     for role in app.serving_roles:
         if KV_CONFIG not in role.engine_args:
             continue
         path = (role.name, "engineArgs", KV_CONFIG)
         config = role.engine_args[KV_CONFIG]
-        wanted = _kv_facts(app, role)
-        for key, value in wanted.items():
-            if not isinstance(config, dict):
-                yield Violation(path, f"{role.name} has no KV transfer", "remove the flag, or write a mapping")
-                break
-            if (key in config and config[key] != value) or (key not in config and key.startswith("kv_c")):
-                yield Violation((*path, key) if key in config else path,
-                                f"{role.name}: {key} of kv-transfer-config is not what kvTransfer and the roles say",
-                                "use kvTransfer")  # fmt: skip
-                break
+        if not isinstance(config, dict):
+            yield Violation(path, f"{role.name} has no KV transfer", "remove the flag, or write a mapping")
+            continue
+        wrong = next((steps for steps, value in _kv_facts(app, role) if _kv_value(config, steps) != value), None)
+        if wrong:
+            yield Violation((*path, *wrong), f"{role.name}: {'.'.join(wrong)} of kv-transfer-config is not what "
+                            "kvTransfer and the roles say", "use kvTransfer")  # fmt: skip
+        elif "engine_id" in config and (role.replicas > 1 or _engine_id(app.prefill) == _engine_id(app.decode)):
+            yield Violation((*path, "engine_id"), f"several instances have engine_id {config['engine_id']}",
+                            "leave it out: the plugin makes one")  # fmt: skip
 
 
-def _kv_facts(app: App, role: Role) -> dict[str, Any]:
-    return {
-        "kv_connector": app.connector,
-        "kv_role": "kv_producer" if role.name == "prefill" else "kv_consumer",
-        "kv_port": str(app.kv_port),
-    }
+def _kv_facts(app: App, role: Role) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What must stand in the config of a role, and where."""
+    yield ("kv_connector",), app.connector
+    yield ("kv_role",), "kv_producer" if role.name == "prefill" else "kv_consumer"
+    yield ("kv_port",), str(app.kv_port)
+    for other in app.serving_roles:
+        yield ("kv_connector_extra_config", other.name, "dp_size"), str(other.data_parallel)
+        yield ("kv_connector_extra_config", other.name, "tp_size"), str(other.tensor_parallel)
+
+
+def _kv_value(config: Any, steps: tuple[str, ...]) -> str | None:
+    for step in steps:
+        config = config.get(step) if isinstance(config, dict) else None
+    return None if config is None else str(config)
+
+
+def _engine_id(role: Role) -> str | None:
+    return _kv_value(role.engine_args.get(KV_CONFIG), ("engine_id",))
 
 
 ASCEND_DIRECT_FIRST = 20000
@@ -116,9 +133,11 @@ def check_script(app: App, platform: Platform) -> Iterator[Violation]:
     The k8s-deploy-tool's start_server.sh ends with 0 when a rank dies: the pod counts as succeeded, Volcano sees no
     fault and nothing is restarted.
     """
-    if app.engine.script and "start_server.sh" in app.engine.script.command:
-        yield Violation(("engine", "script", "command"), "start_server.sh hides the exit code of a rank that died",
-                        "leave engine.script out: stormc's launcher returns it")  # fmt: skip
+    script, command = app.engine.script, app.engine.command or ()
+    path: Path = ("engine", "script", "command") if script else ("engine", "command")
+    if any("start_server.sh" in word for word in ([script.command] if script else command)):
+        yield Violation(path, "start_server.sh hides the exit code of a rank that died",
+                        f"leave engine.{path[1]} out: stormc's launcher returns it")  # fmt: skip
 
 
 _REFERENCE = re.compile(r"(\$*)\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
@@ -163,13 +182,20 @@ def check_model_label(app: App, platform: Platform) -> Iterator[Violation]:
 
 _LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 
+_KV = (
+    "decode: {engineArgs: {kv-transfer-config: {kv_connector: MooncakeLayerwiseConnector, kv_role: kv_consumer, "
+    "kv_port: %s, kv_connector_extra_config: {prefill: {dp_size: 2, tp_size: 8}, "
+    "decode: {dp_size: %s, tp_size: 1}}%s}}}"
+)
 _PD = "vllm-ascend docs tutorials/features/pd_disaggregation_mooncake_multi_node.md"
 
 RULES = (
     Rule(
         "E050", check_flags, "vllm serve --help; compiler/payload/launch.py",
         bad=(Example("decode: {engineArgs: {data-parallel-size: 16}}", "decode.engineArgs.data-parallel-size"),
-             Example("prefill: {engineArgs: {port: 9000}}", "prefill.engineArgs.port")),
+             Example("prefill: {engineArgs: {port: 9000}}", "prefill.engineArgs.port"),
+             Example("prefill: {engineArgs: {pipeline-parallel-size: 2}}",
+                     "prefill.engineArgs.pipeline-parallel-size")),
         good=(Example("decode: {engineArgs: {max-model-len: 8192, data-parallel-rpc-port: 14000}}"),),
     ),
     Rule(
@@ -180,9 +206,12 @@ RULES = (
             Example("decode: {engineArgs: {kv-transfer-config: null}}", "decode.engineArgs.kv-transfer-config"),
             Example("prefill: {engineArgs: {kv-transfer-config: {kv_connector: MooncakeLayerwiseConnector, "
                     "kv_role: kv_consumer}}}", "prefill.engineArgs.kv-transfer-config.kv_role"),
+            Example(_KV % ("'36000'", 16, ""),
+                    "decode.engineArgs.kv-transfer-config.kv_connector_extra_config.decode.dp_size"),
+            Example(_KV.replace("decode: {", "decode: {replicas: 2, ", 1) % ("'36000'", 32, ", engine_id: a"),
+                    "decode.engineArgs.kv-transfer-config.engine_id"),
         ),
-        good=(Example("decode: {engineArgs: {kv-transfer-config: {kv_connector: MooncakeLayerwiseConnector, "
-                      "kv_role: kv_consumer, kv_buffer_device: npu}}}"),),
+        good=(Example(_KV % (36000, 32, ", kv_buffer_device: npu")), Example(_KV % ("'36000'", 32, ", engine_id: a"))),
     ),
     Rule(
         "W038", check_kv_port, f"{_PD}: 20000 + 1000 × NPUs per node",
@@ -199,7 +228,8 @@ RULES = (
     Rule(
         "W043", check_script, "k8s-deploy-tool example/scripts/start_server.sh",
         bad=(Example("engine: {script: {hostPath: /scripts, command: bash start_server.sh}}",
-                     "engine.script.command"),),
+                     "engine.script.command"),
+             Example("engine: {command: [bash, /scripts/start_server.sh]}", "engine.command")),
         good=(Example("engine: {script: {hostPath: /scripts, command: exec ./serve}}"),),
     ),
     Rule(
