@@ -41,6 +41,45 @@ def check_volumes(finished: Finished) -> Iterator[Violation]:
                                 "add it to volumes")  # fmt: skip
 
 
+def check_volume_sources(finished: Finished) -> Iterator[Violation]:
+    """A volume has one source.
+
+    A patch adds its source to the one that is there. The StormService is accepted with both; its pods are not.
+    """
+    for template in finished.templates if finished.app.overrides else ():
+        for volume in template.pod.get("volumes") or ():
+            sources = sorted(volume.keys() - {"name"})
+            if len(sources) > 1:
+                path = finished.wrote_pod(template.role, ("volumes", (volume["name"],)), ("overrides",))
+                yield Violation(path, f"volume {volume['name']} of {template.role} has {' and '.join(sources)}",
+                                "set the one that is not meant to null")  # fmt: skip
+
+
+def check_tolerations(finished: Finished) -> Iterator[Violation]:
+    """The fields of a toleration go together.
+
+    Without a key the operator is Exists, with Exists there is no value, and seconds belong to NoExecute. The
+    StormService is accepted otherwise too; its pods are not.
+    """
+    for template in finished.templates:
+        for index, toleration in enumerate(template.pod.get("tolerations") or ()):
+            problem = _toleration_problem(toleration)
+            if problem:
+                path = finished.wrote_pod(template.role, ("tolerations",), (template.role, "tolerations"))
+                yield Violation((*path, index), f"a toleration of {template.role} {problem[0]}", problem[1])
+
+
+def _toleration_problem(toleration: Mapping[str, Any]) -> tuple[str, str] | None:
+    exists = toleration.get("operator") == "Exists"
+    if not toleration.get("key") and not exists:
+        return "has no key", "name the taint's key, or set operator: Exists to tolerate every taint"
+    if exists and toleration.get("value"):
+        return f"has operator Exists and value {toleration['value']}", "remove value, or set operator: Equal"
+    if "tolerationSeconds" in toleration and toleration.get("effect") != "NoExecute":
+        return "has tolerationSeconds without effect NoExecute", "set effect: NoExecute, or remove tolerationSeconds"
+    return None
+
+
 def check_amounts(finished: Finished) -> Iterator[Violation]:
     """No container requests more than its limit.
 
@@ -115,6 +154,27 @@ RULES = (
         ),
         good=(Example(in_role("decode", "{spec: {volumes: [{name: cache, emptyDir: {}}], containers: "
                                         "[{name: decode, volumeMounts: [{name: cache, mountPath: /cache}]}]}}")),),
+        sees=Sees.MANIFESTS,
+    ),
+    Rule(
+        "E077", check_tolerations, "Kubernetes core/v1 ValidateTolerations; AIBrix CRD v0.5.0 does not check it",
+        bad=(
+            Example("decode: {tolerations: [{key: a, operator: Exists}, {value: b}]}", "decode.tolerations[1]"),
+            Example("routing: {tolerations: [{key: a, operator: Exists, value: b}]}", "routing.tolerations[0]"),
+            Example("decode: {tolerations: [{key: a, value: b, tolerationSeconds: 60}]}", "decode.tolerations[0]"),
+            Example(in_role("decode", "{spec: {tolerations: [{effect: NoSchedule}]}}"),
+                    f"{IN_ROLE}.spec.tolerations[0]"),
+        ),
+        good=(Example("decode: {tolerations: [{operator: Exists}, {key: a}, {key: b, operator: Equal, value: c, "
+                      "effect: NoExecute, tolerationSeconds: 60}]}"),),
+        sees=Sees.MANIFESTS,
+    ),
+    Rule(
+        "E078", check_volume_sources, _POD_API,
+        bad=(Example(in_role("decode", "{spec: {volumes: [{name: model, nfs: {server: a, path: /b}}]}}"),
+                     f"{IN_ROLE}.spec.volumes[0]"),),
+        good=(Example(in_role("decode", "{spec: {volumes: [{name: model, nfs: {server: a, path: /b}, hostPath: null}]}}"
+                              )),),
         sees=Sees.MANIFESTS,
     ),
     Rule(
