@@ -18,8 +18,10 @@ def check_length(app: App, platform: Platform) -> Iterator[Violation]:
     """
     grouped = any(role.pod_group_size > 1 for role in app.serving_roles)
     limit = limits.NAME_MAX_GROUP if grouped else limits.NAME_MAX_SINGLE
+    reason = "podGroupSize above 1" if grouped else "podGroupSize 1"
+    if app.prefill.replicas > 100 and not grouped:
+        limit, reason = limit - 1, "a prefill index of three digits"
     if len(app.name) > limit:
-        reason = "podGroupSize above 1" if grouped else "podGroupSize 1"
         yield Violation(
             ("name",), f"name {app.name} has {len(app.name)} characters, with {reason} the limit is {limit}",
             "shorten the name",
@@ -27,9 +29,10 @@ def check_length(app: App, platform: Platform) -> Iterator[Violation]:
 
 
 def check_port_range(app: App, platform: Platform) -> Iterator[Violation]:
-    """The ports of all local ranks exist.
+    """The ports of all local ranks and of the metaserver exist.
 
-    Rank k of a pod listens on port + k; a port above 65535 is refused by the API server when the Service is applied.
+    Rank k of a pod listens on port + k, and with a network policy the metaserver on proxy.port + 1; a port above 65535
+    is refused by the API server when the Service or the pod is made.
     """
     for role in app.serving_roles:
         last = app.port + (role.local_ranks if role.distributed_dp else 1) - 1
@@ -39,6 +42,9 @@ def check_port_range(app: App, platform: Platform) -> Iterator[Violation]:
                 f"at most {limits.PORT_MAX - role.local_ranks + 1}",
             )  # fmt: skip
             return
+    if app.metaserver_port is not None and app.metaserver_port > limits.PORT_MAX:
+        yield Violation(("proxy", "port"), f"proxy.port {app.proxy['port']} leaves no room for the metaserver on the "
+                        "next one", f"at most {limits.PORT_MAX - 1}")  # fmt: skip
 
 
 RULES = (
@@ -47,6 +53,8 @@ RULES = (
         bad=(
             Example("name: a-name-of-21-characte", "name"),
             Example("{name: a-name-of-twenty-eight-chara, decode: {podGroupSize: 1, dataParallel: 16}}", "name"),
+            Example("{name: a-name-of-twenty-seven-char, prefill: {replicas: 101, distributedDp: false, spBlock: 16}, "
+                    "decode: {podGroupSize: 1, dataParallel: 16, spBlock: 16}}", "name"),
         ),
         good=(
             Example("name: a-name-of-20-charact"),
@@ -55,7 +63,7 @@ RULES = (
     ),
     Rule(
         "E047", check_port_range, "Kubernetes core/v1 ServicePort: 1…65535",
-        bad=(Example("port: 65530", "port"),),
-        good=(Example("port: 65520"),),
+        bad=(Example("port: 65530", "port"), Example("{networkPolicy: true, proxy: {port: 65535}}", "proxy.port")),
+        good=(Example("port: 65520"), Example("proxy: {port: 65535}")),
     ),
 )  # fmt: skip
