@@ -21,11 +21,11 @@ def check_target(app: App, platform: Platform) -> Iterator[Violation]:
     for index, override in enumerate(app.overrides):
         if not app.targets(override):
             names = ", ".join(ref.name for ref in app.objects if ref.kind == override.kind)
+            target = f"{override.kind}/{override.name}" if override.name else override.kind
             yield Violation(
-                ("overrides", index, "target"),
-                f"overrides[{index}].target {override.kind}/{override.name} is not rendered by this app",
-                f"{override.kind} objects: {names}",
-            )
+                ("overrides", index, "target"), f"overrides[{index}].target {target} is not rendered by this app",
+                f"{override.kind} objects: {names}" if names else f"the app has no {override.kind}",
+            )  # fmt: skip
 
 
 def check_identity(app: App, platform: Platform) -> Iterator[Violation]:
@@ -59,7 +59,9 @@ RULES = (
     Rule(
         TARGET_MISSING, check_target, _SOURCE,
         bad=(Example("overrides: [{target: Service/other, patch: {spec: {type: NodePort}}, reason: r, owner: o}]",
-                     "overrides[0].target"),),
+                     "overrides[0].target"),
+             Example("overrides: [{target: PodDisruptionBudget, patch: {spec: {minAvailable: 2}}, reason: r, "
+                     "owner: o}]", "overrides[0].target")),
         good=(Example("overrides: [{target: Service, patch: {spec: {type: NodePort}}, reason: r, owner: o}]"),),
     ),
     Rule(
