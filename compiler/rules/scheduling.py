@@ -12,6 +12,9 @@ from compiler.spec.profile import Platform
 
 VOLCANO = "volcano"
 MIN_AVAILABLE = "huawei.com/schedule_minAvailable"
+ARCH_LABEL = "kubernetes.io/arch"
+ARCHES = {"arm": "arm64", "x86": "amd64"}
+"""A hostArch as the kubelet labels its node."""
 
 
 def check_scheduler(finished: Finished) -> Iterator[Violation]:
@@ -215,14 +218,19 @@ def check_node_labels(finished: Finished) -> Iterator[Violation]:
 
 
 def check_arch(app: App, platform: Platform) -> Iterator[Violation]:
-    """hostArch is that of the product's nodes.
+    """hostArch and kubernetes.io/arch are those of the product's nodes.
 
-    No node of the product carries the other label, so the pods stay Pending.
+    No node of the product carries another label, so the pods stay Pending.
     """
     known = app.profile.host_arch
     if known and app.host_arch != known and platform.labels_nodes:
         yield Violation(("hostArch",), f"hostArch {app.host_arch}: nodes of {app.profile.name} are {known}",
                         "remove hostArch")  # fmt: skip
+    for role in app.serving_roles:
+        value = role.node_selector.get(ARCH_LABEL)
+        if known and value is not None and value != ARCHES[known]:
+            yield Violation((role.name, "nodeSelector", ARCH_LABEL), f"{ARCH_LABEL} {value}: nodes of "
+                            f"{app.profile.name} are {ARCHES[known]}", f"use {ARCHES[known]}")  # fmt: skip
 
 
 _SHARED = "decode: {podGroupSize: 1, dataParallel: 16%s}"
@@ -323,7 +331,8 @@ RULES = (
     ),
     Rule(
         "W021", check_arch, "MindCluster docs 01_introduction/03_supported_product_models_and_os.md",
-        bad=(Example("hostArch: x86", "hostArch"),),
-        good=(Example("hostArch: arm"),),
+        bad=(Example("hostArch: x86", "hostArch"),
+             Example("decode: {nodeSelector: {kubernetes.io/arch: arm}}", "decode.nodeSelector.kubernetes.io/arch")),
+        good=(Example("hostArch: arm"), Example("decode: {nodeSelector: {kubernetes.io/arch: arm64}}")),
     ),
 )  # fmt: skip
