@@ -168,7 +168,8 @@ RULES = (
             Example(in_role("decode", "{metadata: {labels: {pod-reschedulin: 'on'}}}"),
                     f"{IN_ROLE}.metadata.labels.pod-reschedulin"),
         ),
-        good=(Example("decode: {labels: {app: qwen, team: search, tier: gold}, env: {VLLM_LOGGING_LEVEL: INFO}}"),),
+        good=(Example("decode: {labels: {app: qwen, team: search, job-id: a}, env: {VLLM_LOGGING_LEVEL: INFO}, "
+                      "nodeSelector: {beta.kubernetes.io/arch: arm64}}"),),
         sees=Sees.MANIFESTS,
     ),
     Rule(
@@ -186,6 +187,9 @@ RULES = (
             Example("decode: {annotations: {fault-scheduling: force}}", "decode.annotations.fault-scheduling"),
             Example("routing: {annotations: {model.aibrix.ai/sidecar-injection: 'false'}}",
                     "routing.annotations.model.aibrix.ai/sidecar-injection"),
+            Example("decode: {annotations: {scheduling.volcano.sh/group-min-member: '2'}}",
+                    "decode.annotations.scheduling.volcano.sh/group-min-member"),
+            Example("decode: {labels: {accelerator-type: module-a3-16}}", "decode.labels.accelerator-type"),
         ),
         good=(Example("decode: {annotations: {huawei.com/skip-ascend-plugin: enabled}}"),),
         sees=Sees.MANIFESTS,

@@ -97,6 +97,9 @@ ANNOTATIONS: Mapping[str, Key] = {
     ),
     **_each(STORM_SERVICE, "model.aibrix.ai/sidecar-injection model.aibrix.ai/sidecar-runtime-image"),
     "huawei.com/infer_service_schedule": NOBODY,
+    "scheduling.volcano.sh/group-min-member": Key(
+        Use.ELSEWHERE, "it is read on ReplicaSets, StatefulSets and Jobs; use minAvailable"
+    ),
     "grace-over-time": SCHEDULER_CONFIG,
     **_each(TRAINING, "recover-strategy"),
 }
@@ -106,7 +109,8 @@ NODE_SELECTOR: Mapping[str, Key] = {
     **_each(
         FREE,
         "accelerator servertype server-usage workerselector node.kubernetes.io/npu.chip.name "
-        "mind-cluster/npu-chip-memory huawei.com/topotree.superpodid kubernetes.io/arch kubernetes.io/hostname",
+        "mind-cluster/npu-chip-memory huawei.com/topotree.superpodid kubernetes.io/arch kubernetes.io/hostname "
+        "beta.kubernetes.io/arch",
     ),
 }
 ENV: Mapping[str, Key] = {
@@ -133,6 +137,9 @@ NOUNS = {"labels": "label", "annotations": "annotation", "nodeSelector": "node l
 RESERVED = ("huawei.com/", "volcano.sh/", "scheduling.volcano.sh/", "model.aibrix.ai/", f"{_INDEX}/", "fault-")
 """Whose keys are all known; on node selectors, clusters have their own."""
 
+_COMMON = ("jobID",)
+"""Keys that nobody means who writes one like it: `job-id` and `jobId` are labels of people's own."""
+
 _CLOSE = 0.86
 """Similarity from which two keys are one with a slip: one letter of ten."""
 
@@ -146,7 +153,7 @@ def meant(table: str, key: str) -> str | None:
 
 @cache
 def _spellings(table: str) -> dict[str, str]:
-    return {_bare(name): name for name in TABLES[table]}
+    return {_bare(name): name for name in TABLES[table] if name not in _COMMON}
 
 
 def _bare(key: str) -> str:
@@ -159,6 +166,8 @@ def home(table: str, key: str) -> str | None:
     """The other table in which a key is known, None for a key of this table or of none."""
     if key in TABLES[table] or table == "env":
         return None
+    if table != "nodeSelector" and key in NODE_SELECTOR and NODE_SELECTOR[key].use is Use.FIELD:
+        return "nodeSelector"
     return next((other for other in ("labels", "annotations") if other != table and key in TABLES[other]), None)
 
 
