@@ -102,8 +102,8 @@ def make_plan(
 ) -> Plan:
     """How to get from what is on disk to `wanted` plus `same`, the files already known to be right.
 
-    Without `scope` everything else below `out` is stale; with it only what lies in these directories. Stale files
-    that carry our header are removed, others are findings and stay.
+    Without `scope` everything else below `out` is stale; with it only what lies in these directories themselves:
+    another app may render below them. Stale files that carry our header are removed, others are findings and stay.
     """
     writes = wanted.only([path for path in sorted(wanted) if on_disk(out, path) != wanted[path]])
     removals: list[str] = []
@@ -131,7 +131,8 @@ def _present(out: Path, scope: Collection[str] | None) -> Iterator[str]:
         yield from listing(out)
     else:
         for directory in scope:
-            yield from listing(out, directory)
+            start = len(directory) + 1
+            yield from (path for path in listing(out, directory) if "/" not in path[start:])
 
 
 def _obstacles(out: Path, path: str) -> Iterator[Finding]:

@@ -275,6 +275,14 @@ def test_arguments_render_only_their_apps(root: Path) -> None:
     assert before.keys() <= after.keys()
 
 
+def test_arguments_leave_an_app_alone_that_renders_below_theirs(root: Path) -> None:
+    write(root, "specs/team/a/z.yaml", spec_text("name: z\nmodel: {name: z}"))
+    assert render(root).code == 0
+    before = tree(root / "rendered")
+    assert ", 0 removed" in render(root, "specs/team/a.yaml").out
+    assert tree(root / "rendered") == before
+
+
 def out_is_a_file(root: Path) -> None:
     (root / "rendered").rename(root / "other")
     write(root, "rendered", "mine")
