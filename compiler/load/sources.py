@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,8 @@ from compiler.load.document import MAX_BYTES
 PLATFORM_FILES = ("platform.yaml", "platform.yml")
 PROFILES = "profiles"
 SUFFIXES = (".yaml", ".yml")
+_NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What a name must not hold, because rendered files name their spec in a comment: bytes that are no UTF-8, breaks."""
 
 
 class Source(NamedTuple):
@@ -85,7 +88,10 @@ def _walk(root: str, below: str, findings: list[Finding], shown: str) -> Iterato
         path = f"{below}/{entry.name}" if below else entry.name
         if entry.name.startswith("."):
             continue
-        if entry.is_dir(follow_symlinks=False):
+        if _NO_NAME.search(entry.name) and (entry.is_dir() or entry.name.endswith(SUFFIXES)):
+            message = "the name is not UTF-8, or holds a control character"
+            findings.append(Finding("E103", f"{shown}/{path}", START, message, "rename it"))
+        elif entry.is_dir(follow_symlinks=False):
             yield from _walk(root, path, findings, shown)
         elif entry.is_symlink() and os.path.isdir(entry.path):
             message = "a symbolic link to a directory is not followed"

@@ -22,7 +22,7 @@ CHECKS: dict[str, Explained] = {
         "Specs are a few lines; a large file is a mistake, and reading it would stop the hook.",
     ),
     "E103": Explained(
-        "A spec file is UTF-8.",
+        "A spec file and its name are UTF-8.",
         "YAML readers disagree on any other encoding, so Git, the compiler and the reviewer would see different text.",
     ),
     "E104": Explained(

@@ -105,9 +105,12 @@ def test_what_may_not_be_read_is_a_finding() -> None:
 
 
 def test_names_of_any_bytes(tmp_path: Path) -> None:
-    specs = make(tmp_path / "specs", "a b.yaml", "名.yaml")
+    specs = make(tmp_path / "specs", "a b.yaml", "名.yaml", "new\nline.yaml", "tab\t/a.yaml", "notes\n.txt")
     Path(os.fsdecode(os.fsencode(specs) + b"/\xff.yaml")).write_text("x")
-    assert len(read_sources(specs).files) == 3
+    sources = read_sources(specs)
+    assert [s.path for s in sources.files] == ["a b.yaml", "名.yaml"]
+    names = {Path(f.file).name for f in sources.findings if f.rule == "E103"}
+    assert names == {"new\nline.yaml", "tab\t", "\udcff.yaml"}
 
 
 def test_a_large_file_is_cut_one_byte_over_the_limit(tmp_path: Path) -> None:

@@ -124,7 +124,7 @@ def test_sarif_validates_and_explains_its_rules() -> None:
     assert [rules[result["ruleIndex"]]["id"] for result in run["results"]] == ["E036", "W022", "E103", "I027"]
     assert [result["level"] for result in run["results"]] == ["error", "warning", "error", "note"]
     assert all(rule["shortDescription"]["text"] and rule["help"]["text"] for rule in rules)
-    assert rules[1]["shortDescription"]["text"] == "A spec file is UTF-8."
+    assert rules[1]["shortDescription"]["text"] == "A spec file and its name are UTF-8."
     artifact = run["results"][2]["locations"][0]["physicalLocation"]["artifactLocation"]
     assert artifact == {"uri": "specs/%C3%A4%20b%FF.yaml", "uriBaseId": "%SRCROOT%"}
     outside = sarif([finding(file="/elsewhere/a.yaml")])["results"][0]["locations"][0]["physicalLocation"]
