@@ -242,7 +242,7 @@ _FORMS = {
     limits.NAME_PATTERN: "lower-case letters, digits and '-', first a letter, last no '-'",
     limits.NAMESPACE_PATTERN: "lower-case letters, digits and '-', first and last no '-'",
     quantity.PATTERN: "a Kubernetes quantity such as 500m, 8 or 64Gi",
-    schema.IMAGE: "name:tag or name@sha256:digest, without blanks",
+    schema.IMAGE: "[registry/]name:tag or name@sha256:digest, the name in lower case",
     schema.ABSOLUTE_PATH: "an absolute path without '..'",
     schema.ENV_NAME: "letters, digits and '_', first no digit",
     schema.LABEL_KEY: "[prefix/]name with letters, digits, '-', '_', '.', at most 63 characters; the prefix a DNS name",

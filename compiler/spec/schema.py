@@ -12,7 +12,12 @@ from compiler.spec import limits, quantity
 
 Schema = dict[str, dict[str, Any]]
 
-IMAGE = r"[^\s@]+(@sha256:[0-9a-f]{64})?"
+_REPOSITORY = r"[a-z0-9]+((\.|__?|-+)[a-z0-9]+)*"
+# The grammar of github.com/distribution/reference: the kubelet answers InvalidImageName to anything else.
+IMAGE = (
+    rf"([A-Za-z0-9]([-A-Za-z0-9.]*[A-Za-z0-9])?(:[0-9]+)?/)?{_REPOSITORY}(/{_REPOSITORY})*"
+    r"(:[A-Za-z0-9_][-A-Za-z0-9_.]{0,127})?(@sha256:[0-9a-f]{64})?"
+)
 ABSOLUTE_PATH = r"(?!.*/\.\.(/|$))/[^\x00-\x1f]*"
 ENV_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 LABEL_VALUE = r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?"

@@ -52,6 +52,10 @@ FIELDS: list[tuple[str, str]] = [
     ("name: qwen-", "E206"),
     (f"name: {'a' * 40}", "E040"),
     ("image: \"vllm:1\\n    privileged: true\"", "E206"),
+    ("image: https://registry.example.com/vllm:1", "E206"),
+    ("image: registry.example.com/Vllm:1", "E206"),
+    ("image: 'vllm:1:2'", "E206"),
+    ("image: \"vllm\\a:1\"", "E206"),
     (f"decode: {{labels: {{a: {'x' * 64}}}}}", "E206"),
     ("decode: {env: {POD_NAME$: x}}", "E206"),
     ("decode: {annotations: {huawei.com/schedule_minAvailable: '3'}}", "E033"),
@@ -74,6 +78,14 @@ FIELDS: list[tuple[str, str]] = [
 @pytest.mark.parametrize(("spec", "expected"), FIELDS)
 def test_fields_cause_one_finding_each(spec: str, expected: str) -> None:
     assert [f.rule for f in judge(Example(spec))] == [expected]
+
+
+@pytest.mark.parametrize(
+    "image",
+    ["a:1", "Reg.example.com:5000/a/b__c/d-e.f:v1_2.3-rc", f"10.0.0.1:80/a@sha256:{'0' * 64}", f"a:1@sha256:{'f' * 64}"],
+)
+def test_images_that_the_kubelet_takes_are_no_finding(image: str) -> None:
+    assert not judge(Example(f"image: '{image}'"))
 
 
 def test_a_namesake_is_not_also_one_who_takes_the_model() -> None:
