@@ -211,9 +211,10 @@ def _finding(layered: Layered, table: schema.Schema, prefix: Path, error: Any) -
         wanted = " or ".join(_NOUNS.get(t, t) for t in types) or "set"
         return _at(layered, "E203", path, f"{name} must be {wanted}, got {shown(value)}", _type_hint(types, value))
     if error.code in (errors.MIN_VALUE.code, errors.MAX_VALUE.code):
-        low, high = rules.get("min", constraint), rules.get("max", constraint)
+        low, high = rules.get("min", constraint), rules.get("max")
         hint = f"at least {low}" if error.code == errors.MIN_VALUE.code else f"at most {high}"
-        return _at(layered, "E204", path, f"{name} {shown(value)} is outside {low}…{high}", hint)
+        wrong = f"below {low}" if high is None else f"outside {low}…{high}"
+        return _at(layered, "E204", path, f"{name} {shown(value)} is {wrong}", hint)
     if error.code in (errors.UNALLOWED_VALUE.code, errors.UNALLOWED_VALUES.code):
         allowed = [str(a) for a in constraint]
         hint = did_you_mean(str(value), allowed)

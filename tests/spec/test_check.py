@@ -45,6 +45,7 @@ BAD: dict[str, tuple[str, str]] = {
     "negative": (app(more="faults: {retries: -1}\n"), "17:19 E204 faults.retries -1 is outside 0…100"),
     "retries": (app(more="faults: {retries: 101}\n"), "17:19 E204 faults.retries 101 is outside 0…100"),
     "a port": (app(more="port: 65536\n"), "17:7 E204 port 65536 is outside"),
+    "below a limit": (app(more="  shmSize: -1\n"), "17:12 E204 decode.shmSize -1 is below 0 | at least 0"),
     "a word": (app(more="faults: {scheduling: forced}\n"), "17:22 E205 faults.scheduling 'forced' is not one of"),
     "upper case": (app(("name: qwen3-moe", "name: Qwen")), "3:7 E206 name 'Qwen' has the wrong form | lower-case"),
     "trailing dash": (app(("name: qwen3-moe", "name: qwen-")), "3:7 E206 name 'qwen-' has the wrong form"),
