@@ -57,7 +57,10 @@ class Layered:
 
 
 def merge_layers(layers: Sequence[Layer]) -> Layered:
-    """The layers as one document: mappings merge key by key, everything else is replaced by the nearer layer."""
+    """The layers as one document: mappings merge key by key, everything else is replaced by the nearer layer.
+
+    A null takes an inherited value back. Of engineArgs it stays: there it says that the flag is not passed at all.
+    """
     if len(layers) == 1:
         return Layered(tuple(layers), layers[0].data)
     data: dict[str, Any] = {}
@@ -66,9 +69,14 @@ def merge_layers(layers: Sequence[Layer]) -> Layered:
     return Layered(tuple(layers), data)
 
 
-def _merged(far: Mapping[str, Any], near: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(far: Mapping[str, Any], near: Mapping[str, Any], keep_nulls: bool = False) -> dict[str, Any]:
     result = dict(far)
     for key, value in near.items():
         old = result.get(key)
-        result[key] = _merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+        if isinstance(old, dict) and isinstance(value, dict):
+            result[key] = _merged(old, value, keep_nulls or key == "engineArgs")
+        elif value is None and key in result and not keep_nulls:
+            del result[key]
+        else:
+            result[key] = value
     return result

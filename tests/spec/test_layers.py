@@ -23,6 +23,13 @@ def test_mappings_merge_and_everything_else_is_replaced() -> None:
     assert merged.file == "near"
 
 
+def test_null_takes_an_inherited_value_back_but_not_a_flag() -> None:
+    far = Layer(document("far", "a: {x: 1, y: 2}\nb: 1\nr: {engineArgs: {f: 1, g: {h: 2}}}\n"))
+    near = Layer(document("near", "a: {x: null}\nb: null\nc: null\nr: {engineArgs: {f: null, g: {h: null}}}\n"))
+    flags = {"f": None, "g": {"h": None}}
+    assert merge_layers([far, near]).data == {"a": {"y": 2}, "c": None, "r": {"engineArgs": flags}}
+
+
 def test_one_layer_is_itself() -> None:
     assert merge_layers([NEAR]).data is NEAR.data
 
