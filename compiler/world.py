@@ -52,6 +52,7 @@ class World:
     @cached_property
     def _platform_documents(self) -> tuple[dict[str, Document], list[Finding]]:
         documents: dict[str, Document] = {}
+        names: dict[str, str] = {}
         findings: list[Finding] = []
         for source in self.sources.files:
             if source.is_platform and not source.is_profile:
@@ -60,6 +61,10 @@ class World:
                     from compiler.spec.check import check_platform
 
                     _, found = check_platform(Layered((Layer(document),), document.data))
+                if source.directory in names:
+                    message = f"{names[source.directory]} is the platform file of this directory already"
+                    findings.append(Finding("E302", source.file, Mark(1, 1, 1, 1), message, "keep one of the two"))
+                names[source.directory] = source.file
                 if document is not None and not found:
                     documents[source.directory] = document
                 findings += found

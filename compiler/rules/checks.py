@@ -103,7 +103,9 @@ CHECKS: dict[str, Explained] = {
         "A StormService has one owner.",
         "Two specs of one name and namespace overwrite each other at every sync, and each time pods restart.",
     ),
-    "E302": Explained("A profile's name is unique.", "Which of two profiles an app means would be chance."),
+    "E302": Explained(
+        "A profile's name is unique, and a directory has one platform file.", "Which of two counts would be chance."
+    ),
     "E303": Explained(
         "Every app renders into a directory of its own.",
         "Two apps in one directory would overwrite each other.",

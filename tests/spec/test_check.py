@@ -130,6 +130,12 @@ def test_platform_files_are_checked_too(more: str, start: str) -> None:
     assert line.startswith(start)
 
 
+def test_a_directory_has_one_platform_file() -> None:
+    (finding,) = findings({"a/app.yaml": BASE, "a/platform.yaml": PLATFORM, "a/platform.yml": PLATFORM})
+    assert (finding.rule, finding.file) == ("E302", "specs/a/platform.yml")
+    assert "specs/a/platform.yaml is the platform file" in finding.message
+
+
 def test_one_name_has_one_owner_wherever_the_files_lie() -> None:
     (only,) = findings({"a/x.yaml": app(), "b/y.yaml": app()})
     assert (only.rule, only.file, only.mark[:2]) == ("E301", "specs/b/y.yaml", (3, 7))
