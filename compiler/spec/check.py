@@ -179,7 +179,7 @@ def _partial(layered: Layered, section: str, prefix: Path, value: Mapping[str, A
 def check_profile(layered: Layered) -> tuple[dict[str, Any] | None, list[Finding]]:
     """The profile's fields, or findings."""
     normal, problems = _check_section("profile", layered.data)
-    return normal, list(_findings(layered, "profile", (), problems))
+    return normal, _without_follow_ups(list(_findings(layered, "profile", (), problems)))
 
 
 def _at(layered: Layered, rule: str, path: Path, message: str, hint: str = "", key: bool = False) -> Finding:

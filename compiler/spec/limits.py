@@ -26,6 +26,13 @@ PORT_MAX = 65535
 MINDCLUSTER_RELEASES = ("7.3", "26.0", "26.1")
 AIBRIX_RELEASES = ("v0.5.0", "v0.6.0", "v0.7.0")
 
+SCHEDULE_POLICIES = (
+    "chip1-node2", "chip1-node8", "chip1-node16", "chip2-node8", "chip2-node8-sp", "chip2-node16", "chip2-node16-sp",
+    "chip4-node4", "chip4-node8", "chip4-node16", "chip8-node8", "chip8-node8-sp", "chip8-node8-ra64-sp",
+    "chip8-node16",
+)  # fmt: skip
+"""Policies of whole NPUs; any other value is ignored in silence (ascend-for-volcano factory.go:49-67, 220-231)."""
+
 SPEC_VERSION = "stormc.dev/v1"
 SERVING_ROLES = ("prefill", "decode")
 CONNECTORS = ("MooncakeLayerwiseConnector", "MooncakeConnectorV1")

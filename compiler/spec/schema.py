@@ -331,8 +331,12 @@ PROFILE: Schema = {
         "string", "Extended resource of the device plugin.", required=True,
         allowed=["huawei.com/Ascend910", "huawei.com/npu"],
     ),
-    "acceleratorType": _field("string", "Node label accelerator-type, up to MindCluster 26.0.", required=True),
-    "schedulePolicy": _field("string", "Value of huawei.com/schedule_policy.", required=True),
+    "acceleratorType": _field(
+        "string", "Node label accelerator-type, up to MindCluster 26.0.", required=True, regex=LABEL_VALUE, minlength=1
+    ),
+    "schedulePolicy": _field(
+        "string", "Value of huawei.com/schedule_policy.", required=True, allowed=list(limits.SCHEDULE_POLICIES)
+    ),
     "superPod": _field("boolean", "Whether sp-block applies.", required=True),
     "mindcluster": _field(
         "string", "First MindCluster release that schedules it.", required=True,

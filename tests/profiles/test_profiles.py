@@ -109,3 +109,20 @@ def test_the_facts_that_follow_from_others(name: str) -> None:
     assert p.npus == max(p.pod_npus)
     assert p.host_arch == (None if name in UNNAMED_ARCH else "x86" if name in X86 else "arm")
     assert p.memory_gib == MEMORY.get(name)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("schedulePolicy: chip8-node8 ", "schedulePolicy: chip8-node ", "E205 schedulePolicy 'chip8-node' is not"),
+        ("acceleratorType: module-910b-8", "acceleratorType: module 910b", "E206 acceleratorType 'module 910b' has"),
+        ("superPod: false", "superpod: false", "E201 unknown key superpod"),
+    ],
+)
+def test_a_mistake_in_a_profile_of_ones_own_is_one_finding(old: str, new: str, told: str) -> None:
+    text = (DIRECTORY / "atlas-800i-a2.yaml").read_text(encoding="utf-8")
+    assert old in text
+    document, _ = load_document("lab.yaml", text.replace(old, new).encode())
+    assert document is not None
+    _, (finding,) = check_profile(merge_layers([Layer(document)]))
+    assert f"{finding.rule} {finding.message}".startswith(told)
