@@ -226,17 +226,27 @@ def validate(
 
 
 def load_crd(path: Path) -> Mapping[str, Any]:
-    """The CustomResourceDefinition in a file. Raises Failure for anything else."""
+    """The CustomResourceDefinition in a file; of several, as AIBrix's releases have, that of StormService.
+
+    Raises Failure for anything else.
+    """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
     try:
-        document = YAML(typ="safe").load(path.read_bytes())
+        documents = list(YAML(typ="safe").load_all(path.read_bytes()))
     except YAMLError as error:
         raise Failure(f"{path} is not YAML: {str(error).splitlines()[0]}") from None
-    if not isinstance(document, dict) or document.get("kind") != "CustomResourceDefinition":
+    found = [d for d in documents if isinstance(d, dict) and d.get("kind") == "CustomResourceDefinition"]
+    if not found:
         raise Failure(f"{path} holds no CustomResourceDefinition")
-    return document
+    return next((crd for crd in found if _described(crd) == "StormService"), found[0])
+
+
+def _described(crd: Mapping[str, Any]) -> Any:
+    spec = crd.get("spec")
+    names = spec.get("names") if isinstance(spec, dict) else None
+    return names.get("kind") if isinstance(names, dict) else None
 
 
 def select(sources: Sources, world: World, specs: Path, selected: Sequence[Path]) -> list[Source]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from compiler.emit.schema_check import Checker, SchemaProblem, StrictValidator, check_against_crd, translate_crd
+from compiler.render import load_crd
 
 STRING = {"type": "string"}
 INT_OR_STRING = {"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True}
@@ -215,3 +218,11 @@ def test_a_crd_whose_schema_is_no_schema_is_one_problem(schema: dict[str, Any]) 
 
 def test_the_translation_is_a_json_schema() -> None:
     StrictValidator.check_schema(translate_crd(CRD["spec"]["versions"][1]["schema"]["openAPIV3Schema"]))
+
+
+def test_of_a_release_with_many_definitions_that_of_the_storm_service_counts(tmp_path: Path) -> None:
+    kind = "CustomResourceDefinition"
+    storm = {"kind": kind, "spec": {"names": {"kind": "StormService"}}}
+    documents = [{"kind": "Namespace"}, None, {"kind": kind, "spec": []}, storm, CRD]
+    (tmp_path / "release.yaml").write_text(yaml.safe_dump_all(documents))
+    assert load_crd(tmp_path / "release.yaml") == storm
