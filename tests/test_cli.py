@@ -181,6 +181,15 @@ def test_bash_completes(line: str, some: set[str]) -> None:
     assert set(completed(line)) == some
 
 
+def test_bash_completes_a_name_with_blanks(tmp_path: Path) -> None:
+    (tmp_path / "a b.yaml").touch()
+    script = f"{bash()}\nCOMP_WORDS=(stormc render a); COMP_CWORD=2; _stormc\n"
+    done = subprocess.run(
+        ["bash", "--norc", "-c", script + 'printf "%s\\n" "${COMPREPLY[@]}"'], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert (done.stdout, done.stderr) == ("a b.yaml\n", "")
+
+
 def test_every_shell_is_offered_every_verb_with_its_text() -> None:
     assert all(re.search(rf"\b{verb}\b", bash()) for verb in VERBS)
     offered = " ".join(shlex.split(zsh()))

@@ -23,7 +23,7 @@ _BASH_CASE = """\
     {verb})
       case "$cur" in
         -*) COMPREPLY=($(compgen -W "{flags}" -- "$cur")) ;;
-        *) COMPREPLY=({words}) ;;
+        *) {split}COMPREPLY=({words}) ;;
       esac ;;"""
 
 _ZSH = """\
@@ -88,7 +88,8 @@ def bash() -> str:
     for verb, (_, flags) in _verbs().items():
         words = _words(verb)
         found = f'$(compgen -W "{" ".join(words)}" -- "$cur")' if words else '$(compgen -f -- "$cur")'
-        cases.append(_BASH_CASE.format(verb=verb, flags=" ".join(flags), words=found))
+        split = "" if words else "local IFS=$'\\n'; "  # a file's name may hold blanks
+        cases.append(_BASH_CASE.format(verb=verb, flags=" ".join(flags), split=split, words=found))
     return _BASH.format(verbs=" ".join(_verbs()), cases="\n".join(cases))
 
 
