@@ -9,6 +9,7 @@ import re
 import signal
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -118,7 +119,7 @@ class Server:
             self.journal.event("reload_failed", error=str(error))
             return
         fixed = [name for name in FIXED_AT_START if getattr(settings, name) != getattr(self._settings, name)]
-        self._settings = settings
+        self._settings = settings = replace(settings, **{name: getattr(self._settings, name) for name in fixed})
         self.router.apply(settings)
         counts = {role: len(settings.addresses(role)) for role in ROLES}
         self.journal.event("reloaded", **counts, waits_for_start=fixed)

@@ -74,6 +74,8 @@ class Settings:
     access_log: bool = True
     api_key: str = field(default="", repr=False)
     admin_token: str = field(default="", repr=False)
+    flags: Settings | None = field(default=None, repr=False, compare=False)
+    """The settings without the config file's; None where there is none."""
 
     @property
     def metaserver_url(self) -> str:
@@ -112,7 +114,7 @@ _CONFIG_KEYS = {
     "drainSeconds": "drain_seconds",
     "accessLog": "access_log",
 }
-FIXED_AT_START = ("mode", "host", "port", "advertise_host", "metaserver_port", "workers")
+FIXED_AT_START = ("mode", "host", "port", "advertise_host", "metaserver_port", "max_body_bytes", "workers")
 """Settings that a reload of the config file cannot change; a change is logged and waits for the next start."""
 
 
@@ -210,10 +212,14 @@ def from_arguments(arguments: Sequence[str] | None = None) -> tuple[Settings, Pa
 
 
 def from_file(path: Path, base: Settings) -> Settings:
-    """`base` with what the config file says. Raises SettingsError when it cannot be read or used."""
+    """The flags of `base` with what the config file says. Raises SettingsError when it cannot be read or used.
+
+    What an earlier state of the file said is forgotten: a setting that is gone from it has its flag's value again.
+    """
+    base = base.flags or base
     try:
         document = json.loads(path.read_bytes())
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise SettingsError(f"{path}: {error}") from error
     if not isinstance(document, dict):
         raise SettingsError(f"{path}: not a JSON object")
@@ -226,7 +232,7 @@ def from_file(path: Path, base: Settings) -> Settings:
             changes[name] = _typed(path, key, value, getattr(base, name))
         else:
             raise SettingsError(f"{path}: unknown setting {key!r}")
-    return checked(replace(base, **changes))
+    return checked(replace(base, **changes, flags=base))
 
 
 def checked(settings: Settings) -> Settings:

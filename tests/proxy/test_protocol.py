@@ -1310,6 +1310,36 @@ def test_a_reload_under_load_loses_nothing(mode: str, tmp_path: Path, monkeypatc
     run(test())
 
 
+def test_a_reload_forgets_what_the_file_said_before_and_keeps_what_holds_until_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("proxy.server.TICK_SECONDS", 0.01)
+    config = tmp_path / "proxy.json"
+
+    async def test() -> None:
+        config.write_text("{}", encoding="utf-8")
+        async with service("layerwise", config=config, max_failures=2) as s:
+
+            async def reloaded(text: str, event: str = "reloaded") -> dict[str, Any]:
+                before = len(s.records())
+                config.write_text(text, encoding="utf-8")
+                await until(lambda: any(r["event"] == event for r in s.records()[before:]))
+                return next(r for r in s.records()[before:] if r["event"] == event)
+
+            record = await reloaded('{"panic": true, "maxFailures": 1, "mode": "standard", "maxBodyBytes": 9}')
+            assert record["waits_for_start"] == ["mode", "max_body_bytes"]
+            policy = s.server.router.prefill.policy
+            assert (policy.panic, policy.max_failures) == (True, 1)
+            assert (await s.ask(question(False, True))).done, "layerwise until the next start, and no limit of 9 bytes"
+            await reloaded("[" * 100_000, "reload_failed")
+            await reloaded("{}")
+            policy = s.server.router.prefill.policy
+            assert (policy.panic, policy.max_failures) == (False, 2)
+            await s.settled()
+
+    run(test())
+
+
 def config_errors() -> Iterator[object]:
     """Documents that cannot be used."""
     yield from ([], "x", {"unknown": 1}, {"prefill": 1}, {"prefill": ["a:1"]}, {"prefill": [{"host": "a"}]})
