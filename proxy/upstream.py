@@ -155,8 +155,11 @@ class Connection(asyncio.Protocol):
             self._loop.call_later(left, self._watch, awaited, limit)
 
     def excuse(self, silent: bool) -> None:
-        """Whether the peer itself waits for another instance: its silence is not held against it then."""
-        self._excused = silent
+        """Whether the peer itself waits for another instance: its silence is not held against it then.
+
+        It works on the request, so its end is no keep-alive race either.
+        """
+        self._excused, self.reused = silent, False
         self._began = self._last = self._loop.time()
 
     def finish(self) -> None:
@@ -513,8 +516,9 @@ class Endpoint:
         try:
             _, connection = connecting.result()
         except OSError as error:
-            reason = "connection refused" if isinstance(error, ConnectionRefusedError) else f"connect: {error.strerror}"
-            raise UpstreamError(reason, sent=False) from error
+            refused = isinstance(error, ConnectionRefusedError)
+            why = error.strerror or "none of its addresses answers"
+            raise UpstreamError("connection refused" if refused else f"connect: {why}", sent=False) from error
         return connection
 
     def put(self, connection: Connection) -> None:

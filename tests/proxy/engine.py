@@ -521,6 +521,10 @@ class Wire(asyncio.Protocol):
                 engine.spawn(engine.call_back(url, style, seen.key, chat))
             if manner.callbacks:
                 await fabric.arrival(seen.key).wait()
+                if fault == "pushed_reset":  # its KV cache is lost: whoever asks again has to be given another
+                    del fabric.arrived[seen.key]
+                    self.reset()
+                    await asyncio.sleep(3600)
         else:
             identity = str(parameters.get("remote_request_id"))
             if parameters != fabric.offered.get(identity) or identity != seen.key:

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from proxy.settings import Address, Settings, SettingsError, checked, from_arguments
+from proxy.upstream import Endpoint, UpstreamError
 from tests.proxy.client import CHAT, COMPLETIONS, Client, Reply, ask, question, request
 from tests.proxy.engine import FIRST_ID, MODELS, OPAQUE, Manner, answer_to, refusal
 from tests.proxy.service import Service, run, service, until
@@ -958,6 +959,40 @@ def test_a_connection_that_the_engine_closed_is_not_a_failure(mode: str) -> None
             assert s.failures("prefill") == s.failures("decode") == [0]
             assert s.server.router.retries == 0
             await s.settled()
+
+    run(test())
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_decode_that_dies_after_its_callback_is_no_keep_alive_race(stream: bool) -> None:
+    """Asked again under the same id, it would wait for ever for a prefill that was done once already."""
+
+    async def test() -> None:
+        async with service("layerwise", prefill=1, decode=2) as s:
+            for _ in range(4):
+                assert (await s.ask(question(False, stream))).status == 200
+            for engine in s.decode:
+                engine.manner = Manner(fault="pushed_reset", times=1, early_head=False)
+            first = await s.ask(question(False, stream))
+            assert first.status == 502 and s.failures("decode") == [1, 1]
+            again = await s.ask(question(False, stream))
+            assert again.text() == answer_to("Say it", 8)
+            await s.settled()
+
+    run(test(), 10)
+
+
+def test_a_name_with_several_addresses_that_all_fail_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        original = loop.getaddrinfo
+
+        async def resolve(host: Any, *rest: Any, **more: Any) -> Any:
+            return [*await original("::1", *rest, **more), *await original("127.0.0.1", *rest, **more)]
+
+        monkeypatch.setattr(loop, "getaddrinfo", resolve)
+        with pytest.raises(UpstreamError, match="connect: none of its addresses answers"):
+            await Endpoint(Address("localhost", 1), loop, 3.0).connection()
 
     run(test())
 
