@@ -12,7 +12,7 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol, cast
 
-from proxy.events import unframed
+from proxy.events import chunk, unframed
 from proxy.pool import Instance
 from proxy.settings import Address
 
@@ -412,11 +412,25 @@ class Connection(asyncio.Protocol):
                 data = data[:passed]
             assert self.sink is not None
             self.sink.chunks(data, passed_count, whole)
+        elif count and self._passed_realigned(data, position):
+            return
         elif size:
             if size > EVENT_BYTES:
                 self.abort("event too long")
                 return
             self._held.append(data)
+
+    def _passed_realigned(self, data: bytes, position: int) -> bool:
+        """Pass on the whole events of chunks that all end inside of one, as a relay in between may cut them."""
+        payload = unframed(data[:position])
+        end = max(payload.rfind(b"\n\n") + 2, payload.rfind(b"\r\n\r\n") + 4)
+        if end < 4:
+            return False
+        rest = payload[end:]
+        self._held.append((chunk(rest) if rest else b"") + data[position:])
+        assert self.sink is not None
+        self.sink.chunks(chunk(payload[:end]), payload.count(b"data:", 0, end), True)
+        return True
 
     def _last_chunk(self, data: bytes, position: int, line: int, count: int, whole: bool) -> None:
         trailer = data.find(b"\r\n\r\n", line)

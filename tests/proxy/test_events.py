@@ -190,6 +190,22 @@ def test_chunked_events_cut_anywhere(
     assert connection._keep
 
 
+@pytest.mark.parametrize("ending", [b"\n\n", b"\r\n\r\n"])
+def test_chunks_that_all_end_inside_of_an_event_do_not_hold_the_stream_back(ending: bytes) -> None:
+    """A relay between engine and proxy may cut anywhere; what is whole goes on at once."""
+    seen: list[bytes] = []
+
+    class Watched(Sink):
+        def chunks(self, framed: bytes, count: int, whole: bool) -> None:
+            super().chunks(framed, count, whole)
+            seen.append(unframed(framed))
+
+    events = [b"data: %d" % number + ending for number in range(5)]
+    torn = [b"da", *(b"ta: %d" % number + ending + b"da" for number in range(4)), b"ta: 4" + ending[:-1], ending[-1:]]
+    receive([HEAD % (STREAM, CHUNKED), *map(chunk, torn), b"0\r\n\r\n"], Watched())
+    assert seen == events
+
+
 def _payloads(framed: bytes) -> list[bytes]:
     found = []
     while framed:
