@@ -87,18 +87,21 @@ def _nowhere(loop: asyncio.AbstractEventLoop) -> Endpoint:
 
 
 def summed_metrics(texts: Iterable[str]) -> str:
-    """The workers' metrics as one; the first text is the worker's own."""
+    """The workers' metrics as one, each family in one piece; the first text is the worker's own."""
     values: dict[str, float] = defaultdict(float)
-    order: dict[str, None] = {}
+    families: dict[str, dict[str, None]] = {}
     for number, text in enumerate(texts):
+        family = ""
         for line in text.splitlines():
             series, _, value = line.rpartition(" ")
             if line.startswith("#"):
-                order.setdefault(line)
+                family = line.split(" ", 3)[2]
+                families.setdefault(family, {}).setdefault(line)
             elif number == 0 or not any(name in series for name in _OF_ALL):
-                order.setdefault(series)
+                families.setdefault(family, {}).setdefault(series)
                 values[series] += float(value)
-    return "\n".join(f"{key} {values[key]:.15g}" if key in values else key for key in order) + "\n"
+    lines = (line for family in families.values() for line in family)
+    return "\n".join(f"{key} {values[key]:.15g}" if key in values else key for key in lines) + "\n"
 
 
 def summed_status(own: dict[str, Any], others: Iterable[bytes]) -> dict[str, Any]:

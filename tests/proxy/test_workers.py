@@ -113,19 +113,19 @@ def test_a_table_that_is_full_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_metrics_and_status_add_up() -> None:
-    own = 'requests_total{a="1"} 2\n# TYPE x gauge\nproxy_instance_up{i="a"} 1\n'
-    other = 'requests_total{a="1"} 3\nrequests_total{a="2"} 4\nproxy_instance_up{i="a"} 1\n'
-    assert summed_metrics([own, other]).splitlines() == [
-        'requests_total{a="1"} 5', "# TYPE x gauge", 'proxy_instance_up{i="a"} 1', 'requests_total{a="2"} 4',
-    ]  # fmt: skip
+    requests, up = "# HELP requests_total R.\n# TYPE requests_total counter\n", "# TYPE proxy_instance_up gauge\n"
+    own = f'{requests}requests_total{{a="1"}} 2\n{up}proxy_instance_up{{i="a"}} 1\n'
+    other = f'{requests}requests_total{{a="1"}} 3\nrequests_total{{a="2"}} 4\n{up}proxy_instance_up{{i="a"}} 1\n'
+    whole = f'{requests}requests_total{{a="1"}} 5\nrequests_total{{a="2"}} 4\n{up}proxy_instance_up{{i="a"}} 1\n'
+    assert summed_metrics([own, other]) == whole, "all lines of a metric in one group, as the format has it"
     status = {
         "active": 1, "requests": 2, "tokens": 3, "retries": 0, "recomputes": 0, "awaitedCallbacks": 0,
         "ends": {"complete": 2}, "prefill": [], "history": [[1, 2, 0, 1]],
         "decode": [{"address": "a:1", "score": 1.5, "active": 1, "requests": 2, "failedRequests": 0}],
     }  # fmt: skip
-    whole = summed_status(status, [str(status).replace("'", '"').encode()])
-    assert (whole["requests"], whole["ends"], whole["history"]) == (4, {"complete": 4}, [[2, 4, 0, 2]])
-    assert (whole["decode"][0]["requests"], whole["decode"][0]["score"]) == (4, 3.0)
+    summed = summed_status(status, [str(status).replace("'", '"').encode()])
+    assert (summed["requests"], summed["ends"], summed["history"]) == (4, {"complete": 4}, [[2, 4, 0, 2]])
+    assert (summed["decode"][0]["requests"], summed["decode"][0]["score"]) == (4, 3.0)
 
 
 def children(p: Process) -> list[int]:
