@@ -189,6 +189,8 @@ class Server:
         except web.HTTPRequestEntityTooLarge:
             message = f"the body is larger than {self._settings.max_body_bytes} bytes"
             raise Refusal.error(413, message, "invalid_request_error") from None
+        except web.RequestPayloadError:
+            raise Refusal.error(400, "the body is not encoded as its headers say", "invalid_request_error") from None
         body = _checked(raw, record)
         headers = forwarded(request.raw_headers, self._settings.api_key)
         router, path = self.router, record.path

@@ -527,6 +527,17 @@ def test_a_compressed_body() -> None:
     run(test())
 
 
+def test_a_body_that_is_not_compressed_as_it_says() -> None:
+    async def test() -> None:
+        async with service("standard", prefill=1, decode=1) as s:
+            reply = await s.ask(question(False, False), {"Content-Encoding": "gzip"})
+            assert reply.status == 400 and reply.json["error"]["type"] == "invalid_request_error"
+            assert s.records()[-1]["status"] == 400
+            await s.settled()
+
+    run(test())
+
+
 def test_too_many_requests() -> None:
     async def test() -> None:
         async with service("layerwise", max_requests=3, manner=Manner(seconds=0.1)) as s:
