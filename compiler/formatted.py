@@ -38,10 +38,17 @@ def formatted(file: str, raw: bytes) -> tuple[str | None, list[Finding]]:
 
     It says what the file says, and has the same comments: where that cannot be kept, it is a finding.
     """
+    from ruamel.yaml.error import MarkedYAMLError
+
     document, findings = load_document(file, raw)
     if document is None:
         return None, findings
-    text = _once(document)
+    try:
+        text = _once(document)
+    except MarkedYAMLError as error:
+        at = error.problem_mark
+        mark = Mark(at.line + 1, at.column + 1, at.line + 1, at.column + 2) if at is not None else START
+        return None, [Finding(LOST, file, mark, str(error.problem), "put blanks where tabs are")]
     again, _ = load_document(file, text.encode())
     kept = again is not None and again.data == document.data and _comments(again.text) == _comments(document.text)
     if again is None or not kept or _once(again) != text:
@@ -262,7 +269,7 @@ def _node(value: Any, root: Mapping[str, Any], path: Path = ()) -> Any:
 def _dumped(root: Any) -> str:
     written = io.StringIO()
     _yaml().dump(root, written)
-    return written.getvalue()
+    return written.getvalue().lstrip("\n")
 
 
 def _comments(text: str) -> list[str]:

@@ -59,7 +59,8 @@ CASES: list[tuple[str, str]] = [
      "  # npus: 8\n# end\n"),
     (HEAD + "overrides:\n  # first\n  - patch: {a: 1}\n    # what\n    target: Service\n",
      HEAD + "overrides:\n  # first\n    # what\n  - target: Service\n    patch: {a: 1}\n"),
-    # indents, line ends
+    # indents, line ends, blank lines at the head
+    ("\n\n\n# head\n" + HEAD, "# head\n" + HEAD),
     (HEAD.replace("\n", "\r\n") + "prefill:\r\n    dataParallel: 2\r\n", HEAD + "prefill:\n  dataParallel: 2\n"),
     (HEAD + "imagePullSecrets:\n- a\n- b", HEAD + "imagePullSecrets:\n  - a\n  - b\n"),
 ]  # fmt: skip
@@ -68,6 +69,12 @@ CASES: list[tuple[str, str]] = [
 @pytest.mark.parametrize(("before", "after"), CASES)
 def test_canonical_form(before: str, after: str) -> None:
     assert form(before) == after
+
+
+def test_a_tab_that_cannot_be_kept_is_a_finding_where_it_stands() -> None:
+    text, (finding,) = formatted("specs/a.yaml", (HEAD + "prefill:\t# tab\n  replicas: 1\n").encode())
+    assert text is None and finding.rule == "E115"
+    assert (finding.mark.line, finding.mark.column, finding.hint) == (4, 9, "put blanks where tabs are")
 
 
 COMMITTED = sorted([*ROOT.glob("specs/**/*.yaml"), *ROOT.glob("compiler/profiles/*.yaml")])
