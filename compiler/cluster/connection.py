@@ -27,14 +27,17 @@ class Cluster:
         """Reads the kubeconfig; connects only with the first request. Raises Failure when there is none to use."""
         try:
             from kubernetes import config
+            from yaml import YAMLError
         except ImportError:
             raise Failure(INSTALL) from None
         try:
             self._client = config.new_client_from_config(  # type: ignore[no-untyped-call]
                 config_file=str(kubeconfig) if kubeconfig else None, context=context, persist_config=False
             )
-        except (config.ConfigException, OSError, ValueError) as error:
+        except (config.ConfigException, OSError, ValueError, YAMLError) as error:
             raise Failure(f"no usable kubeconfig: {_line(error)}") from None
+        except (TypeError, AttributeError, KeyError):  # the client takes the shape of the file for granted
+            raise Failure("no usable kubeconfig: it is YAML, but no Config") from None
         self.server = str(self._client.configuration.host)
 
     def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
@@ -105,6 +108,8 @@ class Cluster:
             )  # fmt: skip
         except exceptions.HTTPError as error:
             raise Failure(f"{self.server}: {_unreachable(error)}") from None
+        except ValueError:  # http.client names the value, which is a secret
+            raise Failure("no usable kubeconfig: the token holds a line break") from None
         return response.status, _object(response.data)
 
     def _checked(

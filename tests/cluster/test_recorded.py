@@ -225,6 +225,25 @@ def test_without_the_client_one_line_says_how_to_get_it(
     assert "pip install '.[cluster]'" in capsys.readouterr().err
 
 
+CONTEXT = "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{name: c, context: {cluster: k, user: u}}]\n"
+
+
+@pytest.mark.parametrize(("text", "says"), [
+    ("a: [1\n", "no usable kubeconfig: "), ("[]\n", "no usable kubeconfig: it is YAML, but no Config"),
+    (CONTEXT + "clusters: [{name: k, cluster: }]\nusers: []\n", "no usable kubeconfig: "),
+    (CONTEXT + 'clusters: [{name: k, cluster: {server: "http://127.0.0.1:1"}}]\n'
+     'users: [{name: u, user: {token: "secret\\n"}}]\n', "no usable kubeconfig: the token holds a line break"),
+])  # fmt: skip
+def test_a_kubeconfig_that_is_none_is_one_line(
+    text: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "config"
+    path.write_text(text, encoding="utf-8")
+    assert main(["status", "a", "--kubeconfig", str(path)]) == 2
+    shown = capsys.readouterr().err
+    assert says in shown and shown.count("\n") == 1 and "secret" not in shown
+
+
 def test_a_client_dry_run_asks_nobody(capsys: pytest.CaptureFixture[str]) -> None:
     root = Path(__file__).parents[2] / "rendered"
     assert main(["deploy", "my-test", "--rendered", str(root), "--dry-run", "--kubeconfig", "/nonexistent"]) == 0
