@@ -288,7 +288,8 @@ def _check_host(host: str) -> None:
         ipaddress.ip_address(host)
     except ValueError:
         labels = host.rstrip(".").split(".")
-        sound = all(labels) and all(c.isalnum() or c in "-_" for label in labels for c in label)
+        sound = all(0 < len(label) < 64 and label.isascii() for label in labels)  # as the resolver's encoding has it
+        sound = sound and all(c.isalnum() or c in "-_" for label in labels for c in label)
         if not sound or all(label.isdigit() for label in labels):
             raise SettingsError(f"{host!r} is neither an IP address nor a host name; a blank missing?") from None
 

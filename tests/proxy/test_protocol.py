@@ -1263,7 +1263,9 @@ def test_a_wildcard_cannot_be_called_back(host: str) -> None:
     assert settings.metaserver_url == "http://[fd00::2]:80/v1/metaserver"
 
 
-@pytest.mark.parametrize("host", ["192.0.0.3192.0.0.3", "", "1.2.3", "a..b", "http://a", "a b", "a:1", "-h?"])
+@pytest.mark.parametrize("host", [
+    "192.0.0.3192.0.0.3", "", "1.2.3", "a..b", "http://a", "a b", "a:1", "-h?", "a" * 64, "ä",
+])  # fmt: skip
 @pytest.mark.parametrize("flag", ["--prefiller-hosts", "--decoder-hosts", "--advertise-host"])
 def test_typing_errors_in_hosts(flag: str, host: str) -> None:
     if flag == "--advertise-host" and not host:
