@@ -71,14 +71,23 @@ def client_id(request: web.BaseRequest) -> str:
 
 
 def forwarded(raw: Sequence[tuple[bytes, bytes]], api_key: str) -> bytes:
-    """The client's end-to-end headers as lines for an engine, with the engines' own key if there is one."""
+    """The client's end-to-end headers as lines for an engine, with the engines' own key if there is one.
+
+    What the client's Connection header names ends here as that header does (RFC 9110, 7.6.1).
+    """
     lines = [b"Content-Type: application/json\r\n"]
     if api_key:
         lines.append(b"Authorization: Bearer %b\r\n" % api_key.encode())
+    own = len(lines)
+    named: set[bytes] = set()
     for name, value in raw:
         lower = name.lower()
         if lower not in _NOT_FORWARDED and not (api_key and lower == b"authorization"):
             lines.append(b"%b: %b\r\n" % (name, value))
+        elif lower == b"connection":
+            named.update(option.strip() for option in value.lower().split(b","))
+    if named - {b"close", b"keep-alive"}:
+        lines[own:] = [line for line in lines[own:] if line.partition(b":")[0].lower() not in named]
     return b"".join(lines)
 
 

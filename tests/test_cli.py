@@ -183,10 +183,8 @@ def test_bash_completes(line: str, some: set[str]) -> None:
 
 def test_bash_completes_a_name_with_blanks(tmp_path: Path) -> None:
     (tmp_path / "a b.yaml").touch()
-    script = f"{bash()}\nCOMP_WORDS=(stormc render a); COMP_CWORD=2; _stormc\n"
-    done = subprocess.run(
-        ["bash", "--norc", "-c", script + 'printf "%s\\n" "${COMPREPLY[@]}"'], cwd=tmp_path, capture_output=True, text=True
-    )
+    script = f"{bash()}\nCOMP_WORDS=(stormc render a); COMP_CWORD=2; _stormc\n" + 'printf "%s\\n" "${COMPREPLY[@]}"'
+    done = subprocess.run(["bash", "--norc", "-c", script], cwd=tmp_path, capture_output=True, text=True)
     assert (done.stdout, done.stderr) == ("a b.yaml\n", "")
 
 

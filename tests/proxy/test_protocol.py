@@ -137,6 +137,7 @@ def test_headers_are_forwarded_end_to_end(mode: str) -> None:
         "traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "Authorization": "Bearer mine",
         "X-data-parallel-rank": "3", "X-Other": "ü".encode().decode("latin-1"), "Accept-Encoding": "gzip",
         "TE": "trailers", "Keep-Alive": "timeout=5", "X-Request-Id": "mine", "Proxy-Authorization": "Basic secret",
+        "Connection": "keep-alive, X-Hop", "X-Hop": "1",
     }  # fmt: skip
 
     async def test() -> None:
@@ -151,7 +152,7 @@ def test_headers_are_forwarded_end_to_end(mode: str) -> None:
                 got = engine.seen[0].headers
                 for name in ("traceparent", "Authorization", "X-data-parallel-rank", "X-Other"):
                     assert got[name.lower()] == sent[name]
-                for name in ("accept-encoding", "te", "keep-alive", "proxy-authorization", "transfer-encoding"):
+                for name in ("accept-encoding", "te", "keep-alive", "proxy-authorization", "transfer-encoding", "x-hop"):
                     assert name not in got
                 assert got["host"] == f"127.0.0.1:{engine.port}" and got["x-request-id"] != "mine"
             client.close()
