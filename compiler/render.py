@@ -48,8 +48,11 @@ def render(specs: Path, out: Path, selected: Sequence[Path], check: bool, jobs: 
     """Compiles specs and brings the output directory up to date; with `check` nothing is written.
 
     With errors in any spec nothing is written at all. `selected` limits the work to some specs. Raises
-    Failure without a specs directory and for a selected path that is no spec.
+    Failure without a specs directory, for a selected path that is no spec, and where `specs` and `out` overlap.
     """
+    one, other = os.path.realpath(specs), os.path.realpath(out)
+    if os.path.commonpath((one, other)) in (one, other):
+        raise Failure(f"{out} and {specs} overlap: what is rendered would be read as specs")
     with _without_collector():
         if check:
             return _render(specs, out, selected, jobs, progress, None)

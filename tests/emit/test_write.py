@@ -304,6 +304,8 @@ FAILING: dict[str, tuple[Callable[[Path], object], list[str], Callable[[], None]
     "out is a file": (out_is_a_file, [], None),
     "the state directory is a file": (state_is_a_file, [], None),
     "the disk is full": (lambda root: None, [], full_disk),
+    "out lies in the specs": (lambda root: None, ["--out", "specs/out"], None),
+    "the specs lie in out": (lambda root: None, ["--out", "."], None),
     "there are no specs": (lambda root: None, ["--specs", "none"], None),
     "the spec does not exist": (lambda root: None, ["specs/none.yaml"], None),
     "the spec is elsewhere": (lambda root: None, ["/etc/passwd"], None),
