@@ -19,6 +19,7 @@ from compiler.spec.layers import Layer, Layered, merge_layers
 from compiler.spec.profile import Platform, Profile, build_platform, build_profile
 
 if TYPE_CHECKING:
+    from compiler.emit.schema_check import SchemaProblem
     from compiler.gitops.wiring import Request
     from compiler.rules.repository import Inventory
     from compiler.rules.rule import Sees, Violation
@@ -183,14 +184,14 @@ class World:
         if broken:
             app = sound(app, {f.rule for f in findings})
         compiled = run_pipeline(PIPELINE, app, platform)
-        refused = list(_output_findings(compiled.manifests, layered)) if render or app.overrides else []
+        refused = list(_output_findings(compiled.manifests, layered, app)) if render or app.overrides else []
         findings += () if broken else refused  # after an error, what the API server refuses may follow from it
         if not refused or not app.overrides:
             finished = Finished(app, platform, next(m for m in compiled.manifests if m["kind"] == "StormService"))
             findings += apply_rules(Sees.MANIFESTS, layered, finished)
             summary = summary._replace(host_ports=host_ports(finished))
         if self.crd is not None:
-            findings += _crd_findings(self.crd, compiled.manifests, layered)
+            findings += _crd_findings(self.crd, compiled.manifests, layered, app)
         if not render or has_errors(findings):
             return Outcome(source, summary, tuple(findings), None)
         from compiler.emit.files import Files
@@ -365,31 +366,41 @@ def _directory(source: Source, name: str) -> str:
     return f"{source.directory}/{name}" if source.directory else name
 
 
-def _output_findings(manifests: Sequence[Mapping[str, Any]], layered: Layered) -> Iterator[Finding]:
-    """What the API server would refuse; only an override can cause it, so that is where the finding points."""
+def _output_findings(manifests: Sequence[Mapping[str, Any]], layered: Layered, app: App) -> Iterator[Finding]:
+    """What the API server would refuse, at the field of the override that causes it.
+
+    Without an override only the size of the proxy's topology can.
+    """
     from compiler.emit.schema_check import check_manifest
 
+    hint = "correct the override" if app.overrides else "lower replicas or dataParallel"
     for manifest in manifests:
         for problem in check_manifest(manifest):
-            yield _output_finding("E501", manifest, problem, layered, "correct the override")
+            yield _output_finding("E501", manifest, problem, layered, app, hint)
 
 
 def _crd_findings(
-    crd: Mapping[str, Any], manifests: Sequence[Mapping[str, Any]], layered: Layered
+    crd: Mapping[str, Any], manifests: Sequence[Mapping[str, Any]], layered: Layered, app: App
 ) -> Iterator[Finding]:
     """What a CRD that the user brings would refuse or prune."""
     from compiler.emit.schema_check import check_against_crd
 
+    hint = "the cluster has another AIBrix release?"
     for manifest in manifests:
         if manifest["kind"] == "StormService":
             for problem in check_against_crd(crd, manifest):
-                yield _output_finding("E502", manifest, problem, layered, "the cluster has another AIBrix release?")
+                yield _output_finding("E502", manifest, problem, layered, app, hint)
 
 
-def _output_finding(rule: str, manifest: Mapping[str, Any], problem: Any, layered: Layered, hint: str) -> Finding:
-    file, mark = layered.locate(("overrides",))
+def _output_finding(
+    rule: str, manifest: Mapping[str, Any], problem: SchemaProblem, layered: Layered, app: App, hint: str
+) -> Finding:
+    from compiler.rules.finished import patched_near
+
+    path = patched_near(app.overrides, manifest, problem.path) or ("overrides",)
+    file, mark = layered.locate(path)
     where = f"{manifest.get('kind')} {(manifest.get('metadata') or {}).get('name')}"
-    return Finding(rule, file, mark, f"{where}: {problem.message}", hint, ("overrides",))
+    return Finding(rule, file, mark, f"{where}: {problem.message}", hint, path)
 
 
 def check_namesakes(summaries: Sequence[Summary]) -> list[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -68,12 +68,7 @@ class Finished:
 
     def wrote(self, steps: tuple[Step, ...], otherwise: Path) -> Path:
         """The spec path that wrote a field of the StormService: the last override that names it, or `otherwise`."""
-        for index in range(len(self.app.overrides) - 1, -1, -1):
-            override = self.app.overrides[index]
-            inside = _inside(override, steps) if override.kind == "StormService" else None
-            if inside is not None:
-                return ("overrides", index, "patch", *inside)
-        return otherwise
+        return patched_at(self.app.overrides, self.storm, steps) or otherwise
 
     def wrote_role(self, role: str, steps: tuple[Step, ...], otherwise: Path) -> Path:
         """As `wrote`, for a field of a role."""
@@ -105,6 +100,33 @@ def _template(entry: Mapping[str, Any]) -> Template:
     metadata = template.get("metadata") or {}
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     return Template(entry.get("name", ""), entry, labels, annotations, template.get("spec") or {})
+
+
+def patched_at(overrides: Sequence[Override], manifest: Mapping[str, Any], steps: tuple[Step, ...]) -> Path:
+    """Where the last override that names a field of a manifest does so; empty where none does."""
+    name = (manifest.get("metadata") or {}).get("name")
+    for index in range(len(overrides) - 1, -1, -1):
+        override = overrides[index]
+        if override.kind == manifest.get("kind") and override.name in (None, name):
+            inside = _inside(override, steps)
+            if inside is not None:
+                return ("overrides", index, "patch", *inside)
+    return ()
+
+
+def patched_near(overrides: Sequence[Override], manifest: Mapping[str, Any], path: Path) -> Path:
+    """As `patched_at`, for a path into the manifest, or for the nearest field around it that an override names."""
+    steps: list[Step] = []
+    node: Any = manifest
+    for step in path:
+        node = node[step] if isinstance(step, int) else (node or {}).get(step)
+        name = (node.get("name") or node.get("mountPath")) if isinstance(node, dict) else None
+        steps.append(step if isinstance(step, str) else (str(name),))
+    for length in range(len(steps), 0, -1):
+        found = patched_at(overrides, manifest, tuple(steps[:length]))
+        if found:
+            return found
+    return ()
 
 
 def _inside(override: Override, steps: tuple[Step, ...]) -> Path | None:

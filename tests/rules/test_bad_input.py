@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from compiler.finding import Finding
+from compiler.finding import Finding, dotted
 from compiler.load.sources import Source, Sources
-from compiler.rules.rule import Example, in_role
+from compiler.rules.rule import IN_ROLE, Example, in_role, patched
 from compiler.world import World, check_namesakes
 from tests.rules.judged import judge
 from tests.samples import BASE
@@ -121,6 +121,29 @@ def test_a_value_of_a_platform_file_is_found_there_and_the_app_is_named() -> Non
     (finding,) = made.compile(made.apps[0]).findings
     assert (finding.rule, finding.file, finding.mark.line) == ("W038", "specs/platform.yaml", 5)
     assert "app qwen3-moe" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("spec", "at"),
+    [
+        (in_role("decode", "{spec: {hostNetwork: false}}"), f"{IN_ROLE}.spec.hostNetwork"),
+        (in_role("decode", "{spec: {containers: [{name: side, image: 'a:1', args: []}]}}"),
+         f"{IN_ROLE}.spec.containers[0].args"),
+        (in_role("decode", "{spec: {containers: [{name: side}]}}"), f"{IN_ROLE}.spec.containers[0]"),
+        (patched("{spec: {template: null}}"), "overrides[0].patch.spec.template"),
+        (patched("{metadata: {labels: {'a b': c}}}"), "overrides[0].patch.metadata.labels.a b"),
+        (patched("{status: {replicas: 1}}"), "overrides[0].patch.status"),
+    ],
+)  # fmt: skip
+def test_what_the_server_refuses_is_found_in_the_override_that_says_it(spec: str, at: str) -> None:
+    assert [(f.rule, dotted(f.path)) for f in judge(Example(spec))] == [("E501", at)]
+
+
+def test_a_topology_too_large_for_a_config_map_is_not_blamed_on_an_override() -> None:
+    role = "{podGroupSize: 1, replicas: 1000, dataParallel: 16, tensorParallel: 1, spBlock: 16}"
+    spec = f"{{name: {'a' * 26}, prefill: {role}, decode: {role}}}"
+    (finding,) = [f for f in judge(Example(spec)) if f.rule == "E501"]
+    assert finding.hint == "lower replicas or dataParallel"
 
 
 def test_a_secret_named_twice_is_one_secret() -> None:
