@@ -99,6 +99,11 @@ CHECKS: dict[str, Explained] = {
         "The hardware is a known profile.",
         "NPU count, resource, scheduling policy and ports all come from the profile; own ones go to specs/profiles/.",
     ),
+    "E208": Explained(
+        "A profile does not contradict itself.",
+        "Volcano takes the handler of the policy: it knows logical super pods or not, and how many NPUs a node has. "
+        "With other facts in the profile its pods stay Pending.",
+    ),
     "E301": Explained(
         "A StormService has one owner.",
         "Two specs of one name and namespace overwrite each other at every sync, and each time pods restart.",

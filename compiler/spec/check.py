@@ -179,7 +179,22 @@ def _partial(layered: Layered, section: str, prefix: Path, value: Mapping[str, A
 def check_profile(layered: Layered) -> tuple[dict[str, Any] | None, list[Finding]]:
     """The profile's fields, or findings."""
     normal, problems = _check_section("profile", layered.data)
-    return normal, _without_follow_ups(list(_findings(layered, "profile", (), problems)))
+    findings = _without_follow_ups(list(_findings(layered, "profile", (), problems)))
+    return normal, findings or list(_profile_contradictions(layered, normal or {}))
+
+
+def _profile_contradictions(layered: Layered, profile: Mapping[str, Any]) -> Iterator[Finding]:
+    policy: str = profile["schedulePolicy"]
+    if profile["superPod"] != policy.endswith("-sp"):
+        hint = f"set superPod: {str(policy.endswith('-sp')).lower()}, or choose another policy"
+        yield _at(layered, "E208", ("superPod",), f"superPod contradicts schedulePolicy {policy}", hint)
+    node = re.match(r"chip\d+-node(\d+)", policy)
+    if node and int(node[1]) != profile["npus"]:
+        message = f"npus {profile['npus']} is not the node of schedulePolicy {policy}"
+        yield _at(layered, "E208", ("npus",), message, f"set {node[1]}, or choose another policy")
+    elif max(profile["podNpus"]) > profile["npus"]:
+        message = f"podNpus go up to {max(profile['podNpus'])}, a node has {profile['npus']}"
+        yield _at(layered, "E208", ("podNpus",), message, f"at most {profile['npus']}")
 
 
 def _at(layered: Layered, rule: str, path: Path, message: str, hint: str = "", key: bool = False) -> Finding:

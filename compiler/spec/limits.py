@@ -27,11 +27,17 @@ MINDCLUSTER_RELEASES = ("7.3", "26.0", "26.1")
 AIBRIX_RELEASES = ("v0.5.0", "v0.6.0", "v0.7.0")
 
 SCHEDULE_POLICIES = (
-    "chip1-node2", "chip1-node8", "chip1-node16", "chip2-node8", "chip2-node8-sp", "chip2-node16", "chip2-node16-sp",
-    "chip4-node4", "chip4-node8", "chip4-node16", "chip8-node8", "chip8-node8-sp", "chip8-node8-ra64-sp",
-    "chip8-node16",
+    "chip8-node8", "chip8-node16", "chip2-node16", "chip2-node16-sp", "chip2-node8", "chip2-node8-sp", "chip4-node8",
+    "chip4-node16", "chip1-node8", "chip1-node16", "chip8-node8-sp", "chip8-node8-ra64-sp", "chip1-node2",
+    "chip4-node4", "multilevel", "module-a3-16",
 )  # fmt: skip
-"""Policies of whole NPUs; any other value is ignored in silence (ascend-for-volcano factory.go:49-67, 220-231)."""
+"""Values of huawei.com/schedule_policy that have a handler (ascend-for-volcano internal/npu/factory.go:49-67)."""
+ACCELERATOR_TYPES = (
+    "module-910b-8", "module-910b-16", "module-a3-16", "module-a3-16-super-pod", "module-a3-8-super-pod", "card",
+    "half", "module", "card-910b-2", "card-910b-infer", "350-Atlas-8", "350-Atlas-16", "350-Atlas-4p-8",
+    "350-Atlas-4p-16", "850-Atlas-8p-8", "850-SuperPod-Atlas-8", "950-SuperPod-Atlas-8",
+)  # fmt: skip
+"""Node labels accelerator-type that have a handler (ascend-for-volcano internal/npu/factory.go:220-252)."""
 
 SPEC_VERSION = "stormc.dev/v1"
 SERVING_ROLES = ("prefill", "decode")

@@ -332,7 +332,8 @@ PROFILE: Schema = {
         allowed=["huawei.com/Ascend910", "huawei.com/npu"],
     ),
     "acceleratorType": _field(
-        "string", "Node label accelerator-type, up to MindCluster 26.0.", required=True, regex=LABEL_VALUE, minlength=1
+        "string", "Node label accelerator-type, up to MindCluster 26.0.", required=True,
+        allowed=list(limits.ACCELERATOR_TYPES),
     ),
     "schedulePolicy": _field(
         "string", "Value of huawei.com/schedule_policy.", required=True, allowed=list(limits.SCHEDULE_POLICIES)

@@ -152,8 +152,8 @@ def test_headers_are_forwarded_end_to_end(mode: str) -> None:
                 got = engine.seen[0].headers
                 for name in ("traceparent", "Authorization", "X-data-parallel-rank", "X-Other"):
                     assert got[name.lower()] == sent[name]
-                for name in ("accept-encoding", "te", "transfer-encoding", "keep-alive", "proxy-authorization", "x-hop"):
-                    assert name not in got
+                ended = ("accept-encoding", "te", "keep-alive", "proxy-authorization", "transfer-encoding", "x-hop")
+                assert not got.keys() & set(ended)
                 assert got["host"] == f"127.0.0.1:{engine.port}" and got["x-request-id"] != "mine"
             client.close()
 

@@ -7,7 +7,7 @@ import pytest
 from compiler.finding import Finding, dotted
 from compiler.load.sources import Source, Sources
 from compiler.rules.rule import IN_ROLE, Example, in_role, patched
-from compiler.world import World, check_namesakes
+from compiler.world import PROFILES, World, check_namesakes, load_profile
 from tests.rules.judged import judge
 from tests.samples import BASE
 
@@ -137,6 +137,22 @@ def test_a_value_of_a_platform_file_is_found_there_and_the_app_is_named() -> Non
 )  # fmt: skip
 def test_what_the_server_refuses_is_found_in_the_override_that_says_it(spec: str, at: str) -> None:
     assert [(f.rule, dotted(f.path)) for f in judge(Example(spec))] == [("E501", at)]
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (("chip8-node8", "chip9-node9"), ("E205", "schedulePolicy")),
+        (("module-910b-8", "module-xyz"), ("E205", "acceleratorType")),
+        (("superPod: false", "superPod: true"), ("E208", "superPod")),
+        (("chip8-node8", "chip2-node8-sp"), ("E208", "superPod")),
+        (("chip8-node8", "chip2-node16"), ("E208", "npus")),
+        (("podNpus: [", "podNpus: [16, "), ("E208", "podNpus")),
+    ],
+)
+def test_a_profile_is_one_that_volcano_has_a_handler_for(change: tuple[str, str], expected: tuple[str, str]) -> None:
+    raw = (PROFILES / "atlas-800i-a2.yaml").read_text(encoding="utf-8").replace(*change)
+    assert [(f.rule, dotted(f.path)) for f in load_profile("profiles/mine.yaml", raw.encode())[1]] == [expected]
 
 
 def test_a_topology_too_large_for_a_config_map_is_not_blamed_on_an_override() -> None:
