@@ -169,7 +169,7 @@ class World:
         data, findings = check_app(layered)
         hardware = layered.data.get("hardware")
         profile = self.profile(hardware) if isinstance(hardware, str) else None
-        if profile is None and isinstance(hardware, str):
+        if profile is None and isinstance(hardware, str) and hardware not in self._broken_profiles:
             known = (*self.own_profiles[0], *builtin_names())
             file, mark = layered.locate(("hardware",))
             message = f"hardware {hardware!r} is no known profile"
@@ -214,6 +214,12 @@ class World:
             cluster=argocd.server if argocd else "", inventory=self._inventory_of(source.directory, hardware),
             model="" if app.gateway == "off" else app.model.name, expiries=days,
         )  # fmt: skip
+
+    @cached_property
+    def _broken_profiles(self) -> frozenset[str]:
+        """The files of profiles with errors, by name: the apps that use them are not to blame."""
+        files = [source for source in self.sources.files if source.is_profile]
+        return frozenset(Path(s.path).stem for s in files if load_profile(s.file, s.raw)[0] is None)
 
     @cached_property
     def inventories(self) -> tuple[Inventory, ...]:

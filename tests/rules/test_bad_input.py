@@ -155,6 +155,20 @@ def test_a_profile_is_one_that_volcano_has_a_handler_for(change: tuple[str, str]
     assert [(f.rule, dotted(f.path)) for f in load_profile("profiles/mine.yaml", raw.encode())[1]] == [expected]
 
 
+def test_a_profile_with_errors_is_not_also_an_unknown_one() -> None:
+    raw = (PROFILES / "atlas-800i-a2.yaml").read_text(encoding="utf-8").replace("chip8-node8", "chip9-node9")
+    app = BASE.replace("atlas-900-a3-superpod", "mine")
+    sources = (
+        Source("app.yaml", "specs/app.yaml", app.encode()),
+        Source("profiles/mine.yaml", "specs/profiles/mine.yaml", raw.encode()),
+        Source("profiles/other.yaml", "specs/profiles/other.yaml", raw.replace("chip9-node9", "chip8-node8").encode()),
+        Source("wrong.yaml", "specs/wrong.yaml", app.replace("mine", "other").encode()),
+    )
+    made = World(Sources("specs", sources, ()))
+    assert [f.rule for f in made.own_profiles[1]] == ["E205", "E302"]
+    assert [[f.rule for f in made.compile(app).findings] for app in made.apps] == [[], ["E207"]]
+
+
 def test_a_topology_too_large_for_a_config_map_is_not_blamed_on_an_override() -> None:
     role = "{podGroupSize: 1, replicas: 1000, dataParallel: 16, tensorParallel: 1, spBlock: 16}"
     spec = f"{{name: {'a' * 26}, prefill: {role}, decode: {role}}}"
