@@ -104,11 +104,13 @@ def _render(
 def _suppressed(findings: list[Finding], sources: Sources, chosen: Sequence[Source], partly: bool) -> list[Finding]:
     """The findings as the comments of the specs leave them.
 
-    A comment may be unused because an error kept the rules from running: that is no finding yet.
+    A comment may be unused because an error kept the rules from running: that is no finding yet. Those of apps that
+    nobody asked about count only where one of the findings stands.
     """
     from compiler.suppress import commented, suppressed
 
-    marked = commented(sources.files)
+    about = {source.file for source in chosen} | {finding.file for finding in findings}
+    marked = commented(s for s in sources.files if not partly or s.file in about or s.is_platform or s.is_profile)
     if not marked:
         return findings
     from compiler.rules import RULES

@@ -94,3 +94,15 @@ def test_comments_count_in_apps_and_platform_files_and_for_remembered_findings(
     )
     spec.write_text(idle.replace("  tensorParallel: 4\n", ""))
     assert reported(capsys, "validate") == []
+
+
+def test_comments_of_apps_that_nobody_asked_about_are_not_judged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("specs").mkdir()
+    Path("specs/one.yaml").write_text(spec_text("name: one"), encoding="utf-8")
+    other = spec_text("{name: other, gateway: 'off'}")
+    Path("specs/other.yaml").write_text(f"{other}# stormc: ignore[W020]\n", encoding="utf-8")
+    assert main(["validate", "specs/one.yaml"]) == 0
+    assert main(["validate"]) == 1
