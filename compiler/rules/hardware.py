@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from compiler.rules.finished import Finished, Step, Template, environment
 from compiler.rules.rule import IN_ROLE, Example, Rule, Sees, Violation, in_role
-from compiler.spec.app import App
+from compiler.spec.app import App, Role
 from compiler.spec.profile import Platform, release
 
 
@@ -38,6 +38,21 @@ def check_npus(app: App, platform: Platform) -> Iterator[Violation]:
                 f"{role.name}.npus {role.npus} is not schedulable on {app.profile.name}",
                 f"a pod may ask for {legal}",
             )
+        elif role.npus % 2 and app.profile.schedule_policy.startswith(MODULES) and _crowded(app, role):
+            yield Violation(
+                (role.name, "npus"),
+                f"{role.name}.npus {role.npus} is half a module, in a PodGroup of {app.gang(role)} pods",
+                "ask for an even number",
+            )
+
+
+MODULES = ("chip2-", "module-a3-")
+"""Policies of modules of two dies: half a module goes to a lone pod only (module910a3x16/frame.go:63-108)."""
+
+
+def _crowded(app: App, role: Role) -> bool:
+    """Whether the pod is one of several, on a product whose rule E026 does not say so."""
+    return app.gang(role) > 1 and not app.profile.super_pod
 
 
 def check_whole_node(app: App, platform: Platform) -> Iterator[Violation]:
@@ -142,6 +157,10 @@ def check_mounts(finished: Finished) -> Iterator[Violation]:
 
 _DOC = "MindCluster guide, parameter table, huawei.com/Ascend910; ascend-for-volcano plugin/job.go:694-739"
 
+_ONE_DIE = (
+    "{hardware: atlas-800i-a3, prefill: {replicas: %s, npus: 1, allowPartialNode: true, dataParallel: 1, "
+    "tensorParallel: 1}}"
+)
 _HALF_NODE = "{hardware: atlas-800i-a3, prefill: {npus: 8, dataParallel: 1, tensorParallel: 8%s}}"
 
 RULES = (
@@ -152,8 +171,9 @@ RULES = (
     ),
     Rule(
         "E022", check_npus, _DOC,
-        bad=(Example("prefill: {npus: 7, dataParallel: 7, tensorParallel: 1}", "prefill.npus"),),
-        good=(Example("prefill: {npus: 16}"),),
+        bad=(Example("prefill: {npus: 7, dataParallel: 7, tensorParallel: 1}", "prefill.npus"),
+             Example(_ONE_DIE % 2, "prefill.npus")),
+        good=(Example("prefill: {npus: 16}"), Example(_ONE_DIE % 1)),
     ),
     Rule(
         "W022", check_whole_node, _DOC,
