@@ -115,7 +115,7 @@ def test_the_facts_that_follow_from_others(name: str) -> None:
     ("old", "new", "told"),
     [
         ("schedulePolicy: chip8-node8 ", "schedulePolicy: chip8-node ", "E205 schedulePolicy 'chip8-node' is not"),
-        ("acceleratorType: module-910b-8", "acceleratorType: module 910b", "E205 acceleratorType 'module 910b' is not one of"),
+        ("acceleratorType: module-910b-8", "acceleratorType: module 910b", "E205 acceleratorType 'module 910b' is not"),
         ("superPod: false", "superpod: false", "E201 unknown key superpod"),
     ],
 )
