@@ -38,7 +38,7 @@ def test_the_stormc_commands_are_valid() -> None:
     lines = [step["run"].split(" > ")[0] for step in STEPS if "stormc" in step.get("run", "")]
     options = [parser(words[1]).parse_args(words[1:]) for words in map(shlex.split, lines)]
     assert [(o.verb, getattr(o, "check", None), getattr(o, "format", None)) for o in options] == [
-        ("validate", None, "github"), ("render", True, "text"), ("fmt", True, None), ("validate", None, "sarif"),
+        ("validate", None, "github"), ("render", True, "text"), ("fmt", True, "text"), ("validate", None, "sarif"),
     ]  # fmt: skip
 
 
