@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import cached_property
 from pathlib import Path
@@ -174,9 +174,12 @@ class World:
             file, mark = layered.locate(("hardware",))
             message = f"hardware {hardware!r} is no known profile"
             findings.append(Finding("E207", file, mark, message, did_you_mean(hardware, known), ("hardware",)))
-        if data is None or profile is None:
+        if profile is None:
             return Outcome(source, None, tuple(findings), None)
         platform = self.platform(source.directory)
+        if data is None:
+            findings += self._in_the_rest(source, layered, findings, profile)
+            return Outcome(source, None, tuple(findings), None)
         app = build_app(data, self.sources.spec_file(source), profile, platform, read_payload())
         findings += apply_rules(Sees.APP, layered, app, platform)
         summary = self._summary(app, source, layered)
@@ -201,6 +204,32 @@ class World:
         files = layout(compiled.manifests, app.spec_file)
         contents = Files((prefix + name, text.encode()) for name, text in files.items())
         return Outcome(source, summary, tuple(findings), contents)
+
+    def _in_the_rest(
+        self, source: Source, layered: Layered, findings: Sequence[Finding], profile: Profile
+    ) -> list[Finding]:
+        """What the rules find in an app besides the fields that are wrong in themselves; overrides are left out."""
+        from compiler.passes import PIPELINE
+        from compiler.passes.runner import run_pipeline
+        from compiler.rules.finished import Finished
+        from compiler.rules.rule import Sees
+        from compiler.rules.sound import sound
+        from compiler.spec.build import build_app
+        from compiler.spec.check import check_app
+        from compiler.spec.remainder import follows, remainder
+
+        left = remainder(layered, findings)
+        data = check_app(left[0])[0] if left is not None else None
+        if left is None or data is None:
+            return []
+        platform = self.platform(source.directory)
+        app = build_app(data, self.sources.spec_file(source), profile, platform, read_payload())
+        found = list(apply_rules(Sees.APP, layered, app, platform))
+        app = replace(sound(app, {f.rule for f in found}), overrides=())
+        manifests = run_pipeline(PIPELINE, app, platform).manifests
+        finished = Finished(app, platform, next(m for m in manifests if m["kind"] == "StormService"))
+        found += apply_rules(Sees.MANIFESTS, layered, finished)
+        return [finding for finding in found if not follows(finding.path, left[1])]
 
     def _summary(self, app: App, source: Source, layered: Layered) -> Summary:
         file, mark = layered.locate(("name",))

@@ -35,7 +35,8 @@ _TYPE_HINTS = {
     "integer": "write a whole number", "string": "write a text", "boolean": "write true or false",
     "dict": "write its fields below it, indented", "list": "write one '- item' per line", "float": "write a number",
 }  # fmt: skip
-_MEANT = re.compile(r"did you mean (\S+)\?")
+MEANT = re.compile(r"did you mean (\S+)\?")
+"""The hint of a misspelt key."""
 _YAML_11_BOOLEANS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 
@@ -138,7 +139,7 @@ def check_app(layered: Layered) -> tuple[dict[str, Any] | None, list[Finding]]:
 def _without_follow_ups(findings: list[Finding]) -> list[Finding]:
     """Drops 'x is missing' where a misspelt key beside it was meant to be x."""
     meant = {
-        (f.file, *f.path[:-1], match[1]) for f in findings if f.rule == "E201" and (match := _MEANT.fullmatch(f.hint))
+        (f.file, *f.path[:-1], match[1]) for f in findings if f.rule == "E201" and (match := MEANT.fullmatch(f.hint))
     }
     return [f for f in findings if f.rule != "E202" or (f.file, *f.path) not in meant]
 

@@ -100,6 +100,31 @@ def test_independent_mistakes_are_all_found_at_once() -> None:
     assert {f.rule for f in judge(Example(spec))} == {"E036", "E051", "E033", "E047", "W017"}
 
 
+@pytest.mark.parametrize(
+    ("wrong", "expected"),
+    [
+        ('nodeSelector: {zone: "a\\tb"}}', "E206"),
+        ("toleration: []}", "E201"),
+        ("image: vllm ascend}, name: Qwen, model: {path: models}", "E206"),
+        ("}, faults: {retries: -1, gracePeriodSeconds: 3}", "E204"),
+        ("}, overrides: [{target: Pod, patch: {}, reason: r, owner: o}]", "E206"),
+    ],
+)
+def test_a_wrong_field_hides_no_mistake_that_is_independent_of_it(wrong: str, expected: str) -> None:
+    others = "dataParallel: 31, labels: {subHeathyStrategy: ignore}"
+    assert {f.rule for f in judge(Example(f"{{decode: {{{wrong}}}"))} == {expected}
+    found = judge(Example(f"{{port: 65530, decode: {{{others}, {wrong}}}"))
+    assert {f.rule for f in found} == {expected, "E036", "E051", "E047"}
+
+
+@pytest.mark.parametrize(
+    "wrong", ["tensorParallel: two", "dataParallel: 31, podGroupSize: 0", "dataParalel: 32", "dp: 32"]
+)
+def test_what_may_follow_from_a_wrong_field_is_not_reported(wrong: str) -> None:
+    (finding,) = judge(Example(f"decode: {{{wrong}}}"))
+    assert finding.rule.startswith("E20")
+
+
 def test_one_duplicate_among_five_thousand_apps_is_one_finding() -> None:
     names = [f"app-{number}" for number in range(4999)] + ["app-77"]
     files = tuple(
