@@ -42,6 +42,20 @@ def check_identity(app: App, platform: Platform) -> Iterator[Violation]:
             )
 
 
+def check_selector(app: App, platform: Platform) -> Iterator[Violation]:
+    """An override leaves the selector of a Service alone.
+
+    It is what finds exactly one pod, by the labels that AIBrix writes. With another one the proxy sends a rank's
+    requests to a pod that has no such rank, or to none.
+    """
+    for index, override in enumerate(app.overrides):
+        spec = override.patch.get("spec")
+        if override.kind == "Service" and isinstance(spec, dict) and "selector" in spec:
+            path = ("overrides", index, "patch", "spec", "selector")
+            yield Violation(path, f"overrides[{index}] changes the selector of a Service",
+                            "remove it; a Service of your own goes into a directory of its own")  # fmt: skip
+
+
 def _identity_paths(patch: Mapping[str, Any]) -> Iterator[str]:
     for path in IDENTITY:
         head, _, tail = path.partition(".")
@@ -73,5 +87,17 @@ RULES = (
                     "overrides[0].patch.metadata"),
         ),
         good=(Example("overrides: [{target: Service, patch: {metadata: {labels: {a: b}}}, reason: r, owner: o}]"),),
+    ),
+    Rule(
+        "E079", check_selector, "AIBrix v0.5.0 pkg/controller/constants; Kubernetes core/v1 ServiceSpec",
+        bad=(
+            Example("overrides: [{target: Service, patch: {spec: {selector: {role-name: other}}}, reason: r, "
+                    "owner: o}]",
+                    "overrides[0].patch.spec.selector"),
+            Example("overrides: [{target: Service/qwen3-moe-router, patch: {spec: {selector: null}}, reason: r, "
+                    "owner: o}]", "overrides[0].patch.spec.selector"),
+        ),
+        good=(Example("overrides: [{target: Service, patch: {spec: {sessionAffinity: ClientIP}}, reason: r, "
+                      "owner: o}]"),),
     ),
 )  # fmt: skip
