@@ -147,6 +147,12 @@ class Launcher:
                 return lines
         raise AssertionError(f"{missing} not in {lines}")
 
+    def ranks(self) -> list[int]:
+        """The processes that it started and that still run."""
+        pid = self.process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children")
+        return [int(child) for child in children.read_text().split()] if self.process.poll() is None else []
+
     def end(self) -> tuple[int, str]:
         """The exit code and the rest of the output."""
         rest, _ = self.process.communicate(timeout=30)
@@ -158,12 +164,15 @@ def launchers() -> Iterator[list[Launcher]]:
     started: list[Launcher] = []
     yield started
     for launcher in started:
+        for child in launcher.ranks():  # they hold the pipe open, and nothing else would end them
+            os.killpg(child, signal.SIGKILL)
         launcher.process.kill()
         launcher.process.communicate()
 
 
 RANK = "import sys, signal, os; rank = int([a for a in sys.argv if 'parallel-rank' in a][0].split('=')[1]); "
-SLEEP = "print(f'up-{rank}', os.environ['ASCEND_RT_VISIBLE_DEVICES'], flush=True); signal.pause()"
+# A line is one write: without a buffer, print() would write its pieces between those of the other rank.
+SLEEP = "os.write(1, f'up-{rank} {os.environ[\"ASCEND_RT_VISIBLE_DEVICES\"]}\\n'.encode()); signal.pause()"
 
 
 def test_a_signal_reaches_every_process_and_the_pod_ends_well(launchers: list[Launcher]) -> None:
