@@ -34,6 +34,7 @@ DEVICES = "ASCEND_RT_VISIBLE_DEVICES"
 """Which of the container's NPUs a process uses, counted from 0 (CANN runtime)."""
 STOP_SECONDS = 20.0
 """How long a process may take to stop before it is killed."""
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 USAGE = 2
 
 
@@ -177,9 +178,14 @@ def shown(process: Process) -> str:
 
 
 def wait_for_head(pod: Pod, seconds: float) -> None:
-    """Returns when the name of the first pod resolves: its DNS record may come after this pod. Raises Refused."""
+    """Returns when the name of the first pod resolves: its DNS record may come after this pod. Raises Refused.
+
+    A signal ends the launcher with 0 meanwhile: the first process of a container has no default action for any.
+    """
     if pod.number == 0:
         return
+    for number in STOP_SIGNALS:
+        signal.signal(number, lambda *_: sys.exit(0))
     end = time.monotonic() + seconds
     while True:
         try:
@@ -204,7 +210,7 @@ class Supervisor:
         A process killed by signal n counts as 128 + n, and one that ends with 0 unasked as 1. Raises Refused when a
         command cannot be started; none runs then.
         """
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in STOP_SIGNALS:
             signal.signal(number, self._forward)
         for rank, process in enumerate(processes):
             if self.asked is None:
@@ -212,22 +218,21 @@ class Supervisor:
         if self.asked is not None:
             self._signal(self.asked)  # the last start may have crossed the signal
         code = self._reap()
-        if self.asked is None:
+        if failed := self.asked is None:
             # The kubelet sets the limit of a stop that it asks for; this one is ours.
             signal.signal(signal.SIGALRM, lambda *_: self._signal(signal.SIGKILL))
             signal.setitimer(signal.ITIMER_REAL, STOP_SECONDS)
             self._signal(signal.SIGTERM)
         while self.running:
             self._reap()
-        return 0 if self.asked is not None else code or 1
+        return (code or 1) if failed else 0
 
     def _start(self, rank: int, process: Process) -> None:
         say(shown(process))
         try:
             child = os.posix_spawnp(
-                process.command[0], process.command, {**os.environ, **process.env}, setpgroup=0,
-                setsigdef=[signal.SIGTERM, signal.SIGINT, signal.SIGHUP],
-            )  # fmt: skip
+                process.command[0], process.command, {**os.environ, **process.env}, setpgroup=0, setsigdef=STOP_SIGNALS
+            )
         except OSError as error:
             self._signal(signal.SIGKILL)
             raise Refused(f"{process.command[0]}: {error.strerror}") from error

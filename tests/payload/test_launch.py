@@ -185,6 +185,35 @@ def test_a_signal_reaches_every_process_and_the_pod_ends_well(launchers: list[La
     assert "down-0" in rest and "down-1" in rest
 
 
+def test_a_signal_ends_the_wait_for_the_first_pod() -> None:
+    env = {**os.environ, **second(), "PODSET_NAME": "no.such.host.invalid"}
+    script = (
+        "import runpy, socket, sys; ask = socket.getaddrinfo; "
+        "socket.getaddrinfo = lambda *name: (print('asked', flush=True), ask(*name))[1]; "
+        "sys.argv = ['launch.py', '--', 'true', '--port=1', '--data-parallel-size=2']; "
+        f"runpy.run_path({launch.__file__!r}, run_name='__main__')"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                          text=True) as process:  # fmt: skip
+        assert process.stdout and process.stdout.readline() == "asked\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.communicate(timeout=30)[1] == ""
+    assert process.returncode == 0
+
+
+def test_a_signal_after_a_fault_does_not_hide_it(launchers: list[Launcher], tmp_path: Path) -> None:
+    os.mkfifo(started := tmp_path / "started")
+    last = (
+        "stop = lambda *_: (signal.signal(signal.SIGTERM, sys.exit), print('stopping', flush=True), signal.pause()); "
+        "signal.signal(signal.SIGTERM, stop); "
+        f"rank == 1 and (open({str(started)!r}).read(), sys.exit(7)); open({str(started)!r}, 'w').close(); "
+    )
+    launchers.append(launcher := Launcher(RANK + last + SLEEP, "--external-dp"))
+    launcher.wait_for("stopping")
+    launcher.process.send_signal(signal.SIGTERM)
+    assert launcher.end()[0] == 7
+
+
 @pytest.mark.parametrize(
     ("death", "expected"), [("sys.exit(7)", 7), ("sys.exit(0)", 1), ("os.kill(os.getpid(), 9)", 137)]
 )
