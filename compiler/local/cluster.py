@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
 import json
 import os
 import re
@@ -33,6 +34,8 @@ STOP_SECONDS = 5.0
 PROBE_SECONDS = 0.25
 RESCHEDULE_SECONDS = 1.0
 PATH = "/usr/local/bin:/usr/bin:/bin"
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 Manifest = Mapping[str, Any]
 
@@ -301,7 +304,7 @@ class LocalCluster:
         await self._set(running, "Running", ready=False)
         code = await running.process.wait()
         _kill_session(running.process.pid)
-        return code
+        return code if code >= 0 else 128 - code
 
     async def _spawn_process(self, running: RunningPod) -> int | None:
         """Starts the container's process; its exit code where that fails."""
@@ -317,7 +320,7 @@ class LocalCluster:
             try:
                 running.process = await asyncio.create_subprocess_exec(
                     *command, cwd=directory, env={**env, **self._system(running)}, stdin=asyncio.subprocess.DEVNULL,
-                    stdout=log, stderr=log, start_new_session=True,
+                    stdout=log, stderr=log, start_new_session=True, preexec_fn=_end_with_parent,
                 )  # fmt: skip
             except OSError as error:
                 log.write(f"{command[0]}: {error.strerror}\n".encode())
@@ -455,6 +458,11 @@ async def _get(host: str, port: int, path: str) -> bytes:
                 writer.close()
     except (OSError, TimeoutError):
         return b""
+
+
+def _end_with_parent() -> None:
+    """Has the kernel stop a pod whose run was killed: its address would answer in the next run."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _kill_session(leader: int) -> None:

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -348,12 +349,40 @@ def test_the_session_shows_obeys_and_cleans_up(tmp_path: Path) -> None:
         session.stdin.flush()
         first = next(line for line in told if line.startswith("decode-0 ")).split()[2]
         assert first not in read_until(r"^decode-0 .* Ready +2")
+        assert any(re.match(r"decode-0 .* Failed \(137\)", line) for line in told)
         assert any(line.startswith("no pod nobody; there are: prefill-0, ") for line in told)
         session.send_signal(signal.SIGINT)
         rest, _ = session.communicate(timeout=30)
         assert (session.returncode, "Traceback" in rest) == (0, False)
-    left = [p for p in Path("/proc").iterdir() if p.name.isdigit() and str(tmp_path).encode() in _environment(p)]
+    assert _of(tmp_path) == []
+
+
+def test_pods_end_with_a_run_that_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs/app.yaml").write_text(spec_text(SMALL))
+    stormc = [sys.executable, "-m", "compiler"]
+    place = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(ROOT)}}
+    subprocess.run([*stormc, "render"], check=True, capture_output=True, **place)  # type: ignore[call-overload]
+    with subprocess.Popen(
+        [*stormc, "run-local", "rendered/qwen3-moe", "--state", "state"], text=True, stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE, **place,
+    ) as session:  # type: ignore[call-overload]  # fmt: skip
+        assert session.stdout
+        assert any("talk to it" in line for line in session.stdout)
+        assert _of(tmp_path)
+        session.kill()
+    end = time.monotonic() + 20
+    while _of(tmp_path) and time.monotonic() < end:
+        time.sleep(0.1)
+    left = _of(tmp_path)
+    for process in left:
+        os.kill(int(process.name), signal.SIGKILL)
     assert left == []
+
+
+def _of(place: Path) -> list[Path]:
+    """The processes of a run whose state is below a directory."""
+    return [p for p in Path("/proc").iterdir() if p.name.isdigit() and str(place).encode() in _environment(p)]
 
 
 def _environment(process: Path) -> bytes:
