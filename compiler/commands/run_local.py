@@ -18,8 +18,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="kill a pod, such as decode-0, so many seconds after all are ready; repeatable",
     )  # fmt: skip
     parser.add_argument(
-        "--reschedule", type=float, default=1.0, metavar="SECONDS",
-        help="how long a failed pod stays away before it is started anew at another address (1)",
+        "--reschedule", type=float, default=20.0, metavar="SECONDS",
+        help="how long a failed pod stays away before it starts anew at another address (20: the proxy isolates it)",
     )  # fmt: skip
     parser.add_argument("--state", type=Path, metavar="DIR", help="keep logs and mounted files there")
 

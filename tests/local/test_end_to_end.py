@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import json
 import os
@@ -22,6 +23,7 @@ import pytest
 import yaml
 
 from compiler.__main__ import main
+from compiler.commands import run_local
 from compiler.load.payload import read_payload
 from compiler.local.cluster import LocalCluster, read_manifests
 from tests.samples import compiled, spec_text
@@ -319,6 +321,14 @@ def test_a_service_that_leads_to_no_pod_or_several_fails_the_run(
     assert "curl" not in printed.out
 
 
+def test_a_failed_pod_stays_away_until_an_idle_proxy_has_isolated_it() -> None:
+    parser = argparse.ArgumentParser()
+    run_local.arguments(parser)
+    (config,) = [m["data"]["config.json"] for m in made("") if "config.json" in m.get("data", {})]
+    proxy = json.loads(config)
+    assert parser.parse_args(["DIR"]).reschedule > proxy["maxFailures"] * proxy["probeIntervalSeconds"]
+
+
 def test_the_session_shows_obeys_and_cleans_up(tmp_path: Path) -> None:
     (tmp_path / "specs").mkdir()
     (tmp_path / "specs/app.yaml").write_text(spec_text(SMALL))
@@ -326,8 +336,8 @@ def test_the_session_shows_obeys_and_cleans_up(tmp_path: Path) -> None:
     place = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(ROOT)}}
     subprocess.run([*stormc, "render"], check=True, capture_output=True, **place)  # type: ignore[call-overload]
     with subprocess.Popen(
-        [*stormc, "run-local", "rendered/qwen3-moe", "--state", "state"], text=True, stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, **place,
+        [*stormc, "run-local", "rendered/qwen3-moe", "--state", "state", "--reschedule", "1"], text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, **place,
     ) as session:  # type: ignore[call-overload]  # fmt: skip
         assert session.stdin and session.stdout
         told: list[str] = []
