@@ -64,7 +64,7 @@ async def _session(directory: Path, manifests: list[Manifest], wishes: Wishes, s
         problems = await cluster.apply(manifests)
         if problems:
             raise Failure("; ".join(problems))
-        view = View(cluster, in_place=wishes.ask is None and sys.stdin.isatty() and sys.stdout.isatty())
+        view = View(cluster, in_place=wishes.ask is None and _typed() and sys.stdout.isatty())
         watching = asyncio.create_task(view.follow())
         try:
             if not await _ready(cluster, stop):
@@ -90,6 +90,11 @@ async def _session(directory: Path, manifests: list[Manifest], wishes: Wishes, s
             await asyncio.gather(watching, return_exceptions=True)
     finally:
         await cluster.close()
+
+
+def _typed() -> bool:
+    """Whether somebody types the commands; standard input may be closed."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 async def _ready(cluster: LocalCluster, stop: asyncio.Event) -> bool:
@@ -229,8 +234,10 @@ async def _follow(cluster: LocalCluster, view: View, directory: Path) -> None:
 
 async def _obey(cluster: LocalCluster, view: View, stop: asyncio.Event) -> None:
     """Commands from standard input, when it is a terminal or a pipe."""
+    if sys.stdin is None:
+        return
     kind = os.fstat(sys.stdin.fileno()).st_mode
-    if not (sys.stdin.isatty() or stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind)):
+    if not (_typed() or stat.S_ISFIFO(kind) or stat.S_ISSOCK(kind)):
         return
     reader = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), sys.stdin)

@@ -368,13 +368,14 @@ def test_the_session_shows_obeys_and_cleans_up(tmp_path: Path) -> None:
 
 
 def test_pods_end_with_a_run_that_is_killed(tmp_path: Path) -> None:
+    """Its standard input is closed from the start, as that of a daemon."""
     (tmp_path / "specs").mkdir()
     (tmp_path / "specs/app.yaml").write_text(spec_text(SMALL))
     stormc = [sys.executable, "-m", "compiler"]
     place = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(ROOT)}}
     subprocess.run([*stormc, "render"], check=True, capture_output=True, **place)  # type: ignore[call-overload]
     with subprocess.Popen(
-        [*stormc, "run-local", "rendered/qwen3-moe", "--state", "state"], text=True, stdin=subprocess.DEVNULL,
+        ["sh", "-c", 'exec "$@" <&-', "sh", *stormc, "run-local", "rendered/qwen3-moe", "--state", "state"], text=True,
         stdout=subprocess.PIPE, **place,
     ) as session:  # type: ignore[call-overload]  # fmt: skip
         assert session.stdout
