@@ -377,13 +377,18 @@ class LocalCluster:
     # Probes, Services, names
 
     async def _probe(self, running: RunningPod) -> None:
-        """Readiness by the container's own probe; a container without one is ready as long as it runs."""
+        """Readiness by the container's own probe; a container without one is ready as long as it runs.
+
+        One failure may only say that the machine is busy: the probe's failureThreshold counts, as in a cluster.
+        """
         check = running.pod.container.get("readinessProbe", {})
+        failures = 0
         while not running.deleted:
             await asyncio.sleep(PROBE_SECONDS)
             if running.state not in ("Running", "Ready"):
                 continue
-            well = await self._passes(running, check)
+            failures = 0 if await self._passes(running, check) else failures + 1
+            well = failures == 0 or (running.ready and failures < check.get("failureThreshold", 3))
             if well != running.ready and not running.deleted and running.state in ("Running", "Ready"):
                 await self._set(running, "Ready" if well else "Running", ready=well)
 

@@ -25,7 +25,7 @@ import yaml
 from compiler.__main__ import main
 from compiler.commands import run_local
 from compiler.load.payload import read_payload
-from compiler.local.cluster import LocalCluster, read_manifests
+from compiler.local.cluster import LocalCluster, RunningPod, read_manifests
 from tests.samples import compiled, spec_text
 
 ROOT = Path(__file__).parents[2]
@@ -150,6 +150,30 @@ def test_behind_internal_data_parallelism_only_the_first_pod_is_asked_and_counts
             os.kill(engine, signal.SIGSTOP)  # its model hangs: the probe gets no answer
             await service.until(lambda: not head.ready)
             assert service.cluster.pods["decode-0-1"].ready
+
+    run(work())
+
+
+@pytest.mark.parametrize(("failures", "stays"), [(2, True), (3, False)])
+def test_a_pod_is_ready_until_its_probe_has_failed_as_often_as_it_says(
+    failures: int, stays: bool, tmp_path: Path
+) -> None:
+    async def work() -> None:
+        async with serving(made(SMALL), tmp_path) as service:
+            cluster = service.cluster
+            router, passes, left, seen = cluster.pods["routing-0"], cluster._passes, failures, [True]
+
+            async def failing(running: RunningPod, check: Mapping[str, Any]) -> bool:
+                nonlocal left
+                if running is not router or left < 0:
+                    return await passes(running, check)
+                seen.append(router.ready)
+                left -= 1
+                return left < 0
+
+            with mock.patch.object(cluster, "_passes", failing):
+                await service.until(lambda: left < 0 and router.ready)
+            assert all(seen) is stays
 
     run(work())
 
