@@ -180,12 +180,12 @@ def shown(process: Process) -> str:
 def wait_for_head(pod: Pod, seconds: float) -> None:
     """Returns when the name of the first pod resolves: its DNS record may come after this pod. Raises Refused.
 
-    A signal ends the launcher with 0 meanwhile: the first process of a container has no default action for any.
+    Signal n ends the launcher with 128 + n meanwhile: the first process of a container has no default action for any.
     """
     if pod.number == 0:
         return
     for number in STOP_SIGNALS:
-        signal.signal(number, lambda *_: sys.exit(0))
+        signal.signal(number, lambda number, _: sys.exit(128 + number))
     end = time.monotonic() + seconds
     while True:
         try:
@@ -205,10 +205,11 @@ class Supervisor:
         self.asked: signal.Signals | None = None
 
     def run(self, processes: Sequence[Process]) -> int:
-        """The exit code of the pod: 0 when it was asked to stop, else that of the first process that ended.
+        """The exit code of the pod: that of the first process that ended, or failed when the pod was asked to stop.
 
-        A process killed by signal n counts as 128 + n, and one that ends with 0 unasked as 1. Raises Refused when a
-        command cannot be started; none runs then.
+        A process killed by signal n counts as 128 + n, and one that ends with 0 unasked as 1. Being asked is no excuse
+        for the others: the kubelet asks too when a model has not loaded in time, and Volcano would take 0 for success.
+        Raises Refused when a command cannot be started; none runs then.
         """
         for number in STOP_SIGNALS:
             signal.signal(number, self._forward)
@@ -218,14 +219,16 @@ class Supervisor:
         if self.asked is not None:
             self._signal(self.asked)  # the last start may have crossed the signal
         code = self._reap()
-        if failed := self.asked is None:
+        if self.asked is None:
+            code = code or 1
             # The kubelet sets the limit of a stop that it asks for; this one is ours.
             signal.signal(signal.SIGALRM, lambda *_: self._signal(signal.SIGKILL))
             signal.setitimer(signal.ITIMER_REAL, STOP_SECONDS)
             self._signal(signal.SIGTERM)
         while self.running:
-            self._reap()
-        return (code or 1) if failed else 0
+            other = self._reap()
+            code = code or other
+        return code
 
     def _start(self, rank: int, process: Process) -> None:
         say(shown(process))

@@ -175,13 +175,16 @@ RANK = "import sys, signal, os; rank = int([a for a in sys.argv if 'parallel-ran
 SLEEP = "os.write(1, f'up-{rank} {os.environ[\"ASCEND_RT_VISIBLE_DEVICES\"]}\\n'.encode()); signal.pause()"
 
 
-def test_a_signal_reaches_every_process_and_the_pod_ends_well(launchers: list[Launcher]) -> None:
-    stop = "signal.signal(signal.SIGTERM, lambda *_: (print(f'down-{rank}', flush=True), sys.exit(3))); "
+@pytest.mark.parametrize(("end", "expected"), [("0", 0), ("3 * rank", 3)], ids=["well", "with a fault"])
+def test_a_signal_reaches_every_process_and_the_pod_ends_as_they_do(
+    launchers: list[Launcher], end: str, expected: int
+) -> None:
+    stop = f"signal.signal(signal.SIGTERM, lambda *_: (print(f'down-{{rank}}', flush=True), sys.exit({end}))); "
     launchers.append(launcher := Launcher(RANK + stop + SLEEP, "--external-dp"))
     assert {"up-0 0", "up-1 1"} <= set(launcher.wait_for("up-0", "up-1"))
     launcher.process.send_signal(signal.SIGTERM)
     code, rest = launcher.end()
-    assert code == 0
+    assert code == expected
     assert "down-0" in rest and "down-1" in rest
 
 
@@ -198,7 +201,7 @@ def test_a_signal_ends_the_wait_for_the_first_pod() -> None:
         assert process.stdout and process.stdout.readline() == "asked\n"
         process.send_signal(signal.SIGTERM)
         assert process.communicate(timeout=30)[1] == ""
-    assert process.returncode == 0
+    assert process.returncode == 128 + signal.SIGTERM
 
 
 def test_a_signal_after_a_fault_does_not_hide_it(launchers: list[Launcher], tmp_path: Path) -> None:
