@@ -52,7 +52,7 @@ FIELDS: list[tuple[str, str]] = [
     ("name: qwen-", "E206"),
     (f"name: {'a' * 40}", "E040"),
     ("image: \"vllm:1\\n    privileged: true\"", "E206"),
-    ("image: https://registry.example.com/vllm:1", "E206"),
+    ("image: https://images.example.com/vllm:1", "E206"),
     ("image: registry.example.com/Vllm:1", "E206"),
     ("image: 'vllm:1:2'", "E206"),
     ("image: \"vllm\\a:1\"", "E206"),
