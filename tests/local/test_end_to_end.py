@@ -353,21 +353,27 @@ def test_a_failed_pod_stays_away_until_an_idle_proxy_has_isolated_it() -> None:
     assert parser.parse_args(["DIR"]).reschedule > proxy["maxFailures"] * proxy["probeIntervalSeconds"]
 
 
-def test_the_session_shows_obeys_and_cleans_up(tmp_path: Path) -> None:
-    (tmp_path / "specs").mkdir()
-    (tmp_path / "specs/app.yaml").write_text(spec_text(SMALL))
+def _rendered(root: Path) -> tuple[list[str], dict[str, Any]]:
+    """A repository with one rendered app; the command, and where to run it."""
+    (root / "specs").mkdir()
+    (root / "specs/app.yaml").write_text(spec_text(SMALL))
     stormc = [sys.executable, "-m", "compiler"]
-    place = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(ROOT)}}
-    subprocess.run([*stormc, "render"], check=True, capture_output=True, **place)  # type: ignore[call-overload]
+    place: dict[str, Any] = {"cwd": root, "env": {**os.environ, "PYTHONPATH": str(ROOT)}}
+    subprocess.run([*stormc, "render"], check=True, capture_output=True, **place)
+    return stormc, place
+
+
+def test_the_session_shows_obeys_and_cleans_up(tmp_path: Path) -> None:
+    stormc, place = _rendered(tmp_path)
     with subprocess.Popen(
         [*stormc, "run-local", "rendered/qwen3-moe", "--state", "state", "--reschedule", "1"], text=True,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, **place,
-    ) as session:  # type: ignore[call-overload]  # fmt: skip
+    ) as session:  # fmt: skip
         assert session.stdin and session.stdout
-        told: list[str] = []
+        told, lines = list[str](), session.stdout
 
         def read_until(pattern: str) -> str:
-            for line in session.stdout:
+            for line in lines:
                 told.append(line)
                 if re.search(pattern, line):
                     return str(line)
@@ -393,15 +399,11 @@ def test_the_session_shows_obeys_and_cleans_up(tmp_path: Path) -> None:
 
 def test_pods_end_with_a_run_that_is_killed(tmp_path: Path) -> None:
     """Its standard input is closed from the start, as that of a daemon."""
-    (tmp_path / "specs").mkdir()
-    (tmp_path / "specs/app.yaml").write_text(spec_text(SMALL))
-    stormc = [sys.executable, "-m", "compiler"]
-    place = {"cwd": tmp_path, "env": {**os.environ, "PYTHONPATH": str(ROOT)}}
-    subprocess.run([*stormc, "render"], check=True, capture_output=True, **place)  # type: ignore[call-overload]
+    stormc, place = _rendered(tmp_path)
     with subprocess.Popen(
         ["sh", "-c", 'exec "$@" <&-', "sh", *stormc, "run-local", "rendered/qwen3-moe", "--state", "state"], text=True,
         stdout=subprocess.PIPE, **place,
-    ) as session:  # type: ignore[call-overload]  # fmt: skip
+    ) as session:  # fmt: skip
         assert session.stdout
         assert any("talk to it" in line for line in session.stdout)
         assert _of(tmp_path)

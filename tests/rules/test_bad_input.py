@@ -9,7 +9,7 @@ from compiler.load.sources import Source, Sources
 from compiler.rules.rule import IN_ROLE, Example, in_role, patched
 from compiler.world import PROFILES, World, check_namesakes, load_profile
 from tests.rules.judged import judge
-from tests.samples import BASE
+from tests.samples import BASE, compiled
 
 BYTES: list[tuple[str, bytes, set[str]]] = [
     ("empty", b"", {"E106"}),
@@ -203,3 +203,13 @@ def test_a_topology_too_large_for_a_config_map_is_not_blamed_on_an_override() ->
 
 def test_a_secret_named_twice_is_one_secret() -> None:
     assert not judge(Example("imagePullSecrets: [a, a]"))
+
+
+def test_no_model_is_mounted_on_what_an_engine_pod_mounts_already() -> None:
+    (storm,) = (m for m in compiled("").manifests if m["kind"] == "StormService")
+    decode = next(role for role in storm["spec"]["template"]["spec"]["roles"] if role["name"] == "decode")
+    (container,) = decode["template"]["spec"]["containers"]
+    mounts = {mount["mountPath"] for mount in container["volumeMounts"] if mount["name"] != "model"}
+    assert len(mounts) == 3
+    for directory in mounts:
+        assert [f.rule for f in judge(Example(f"model: {{path: {directory}/model}}"))] == ["E076"], directory
