@@ -44,10 +44,10 @@ bench-proxy: $(VENV)/.development ## measure the proxy against a plain relay and
 	@$(BIN)/python -m tests.proxy.bench
 
 golden: $(VENV)/.development ## refresh everything that is generated and committed
-	@$(BIN)/python -m compiler.emit.schemas.generate
-	@$(BIN)/python -m compiler.spec.json_schema
+	@$(BIN)/python -m tools.schemas
+	@$(BIN)/python -m tools.editor_schema
 	@$(BIN)/python -m tests.golden.refresh
-	@$(BIN)/python -m compiler.rules.reference
+	@$(BIN)/python -m stormc.rules.reference
 	@$(BIN)/python -m tests.proxy.faults_table
 	@$(BIN)/stormc render
 
@@ -65,12 +65,11 @@ $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "stormc needs Python 3.11 or newer; set PYTHON="; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
 
-# stormc itself is installed in place: a path file beside the pinned packages and its console script.
+# stormc itself is installed in place: a path file beside the pinned packages, and its command.
 $(VENV)/.runtime: .ci/requirements.txt pyproject.toml | $(VENV)/bin/python
 	@echo "setting up $(VENV)" >&2
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r .ci/requirements.txt
-	@$(BIN)/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation \
-	  --config-settings editable_mode=compat -e .
+	@$(BIN)/python tools/in_place.py
 	@touch $@
 
 $(VENV)/.development: .ci/requirements-dev.txt $(VENV)/.runtime

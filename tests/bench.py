@@ -222,11 +222,11 @@ def judge_all(root: Path) -> tuple[int, float, dict[str, float]]:
     """What `rules` runs: number of apps, CPU seconds of passes and emission, CPU seconds of each rule."""
     from unittest import mock
 
-    from compiler import rules as room
-    from compiler.emit import layout
-    from compiler.load.sources import read_sources
-    from compiler.passes import runner
-    from compiler.world import World
+    from stormc import rules as room
+    from stormc.load.sources import read_sources
+    from stormc.passes import runner
+    from stormc.repository.world import World
+    from stormc.tree import layout
 
     spent: dict[str, float] = {}
 

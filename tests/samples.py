@@ -7,18 +7,18 @@ from typing import Any
 
 import yaml
 
-from compiler.finding import Finding
-from compiler.load.document import load_document
-from compiler.load.payload import read_payload
-from compiler.load.sources import Source, Sources
-from compiler.passes import PIPELINE
-from compiler.passes.runner import Compiled, run_pipeline
-from compiler.spec.app import App
-from compiler.spec.build import build_app
-from compiler.spec.check import check_app
-from compiler.spec.layers import Layer, Layered
-from compiler.spec.profile import Platform
-from compiler.world import Outcome, World, builtin_profile
+from stormc.finding import Finding
+from stormc.load.document import load_document
+from stormc.load.sources import Source, Sources
+from stormc.model.app import App
+from stormc.model.build import build_app
+from stormc.model.check import check_app
+from stormc.model.layers import Layer, Layered
+from stormc.model.profile import Platform
+from stormc.passes import PIPELINE
+from stormc.passes.runner import Compiled, run_pipeline
+from stormc.payload.read import read_payload
+from stormc.repository.world import Outcome, World, builtin_profile
 
 BASE = """\
 apiVersion: stormc.dev/v1

@@ -20,14 +20,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compiler import __version__
-from compiler.__main__ import VERBS, main
-from compiler.commands.completion import bash, fish, zsh
-from compiler.commands.progress import Progress
+from stormc import __version__
+from stormc.__main__ import VERBS, main
+from stormc.commands.completion import bash, fish, zsh
+from stormc.commands.progress import Progress
 from tests.samples import BASE, spec_text
 
 ROOT = Path(__file__).parent.parent
-STORMC = [sys.executable, "-m", "compiler"]
+STORMC = [sys.executable, "-m", "stormc"]
 ENVIRONMENT = os.environ | {"PYTHONPATH": str(ROOT), "NO_COLOR": "1"}
 
 
@@ -129,7 +129,7 @@ def test_ctrl_c_is_one_line(root: Path) -> None:
 
 
 def test_progress_shows_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr("compiler.commands.progress.AFTER_SECONDS", 0.0)
+    monkeypatch.setattr("stormc.commands.progress.AFTER_SECONDS", 0.0)
     with Progress("rendering") as progress:
         progress(1, 2)
     assert capsys.readouterr().err == ""

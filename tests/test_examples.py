@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from compiler.render import render
+from stormc.actions.render import render
 from tests.samples import container, pod, role
 
 ROOT = Path(__file__).parent.parent

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import yaml
 
-from compiler.formatted import formatted
+from stormc.text.format import formatted
 from tests.samples import spec_text
 
 ROOT = Path(__file__).parent.parent
-STORMC = f"{sys.executable} -m compiler"
+STORMC = f"{sys.executable} -m stormc"
 PLATFORM = "apiVersion: stormc.dev/v1\nkind: Platform\nnamespace: lab\n"
 
 
@@ -59,7 +59,7 @@ class Repository:
         (self.root / path).write_text(canonical or text)
 
     def render(self) -> None:
-        done = self.run(sys.executable, "-m", "compiler", "render")
+        done = self.run(sys.executable, "-m", "stormc", "render")
         assert done.returncode == 0, done.stderr
 
     def commit(self) -> subprocess.CompletedProcess[str]:

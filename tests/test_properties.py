@@ -14,10 +14,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from compiler.emit.schema_check import check_manifest
-from compiler.passes import PIPELINE
-from compiler.passes.runner import run_pipeline
-from compiler.world import builtin_names, builtin_profile
+from stormc.emit.schema_check import check_manifest
+from stormc.passes import PIPELINE
+from stormc.passes.runner import run_pipeline
+from stormc.repository.world import builtin_names, builtin_profile
 from tests.samples import manifest, pod, world
 
 ROOT = Path(__file__).parent.parent
@@ -159,12 +159,12 @@ def test_the_gang_is_the_pod_group(case: tuple[dict[str, Any], str]) -> None:
 
 @given(specs())
 def test_passes_change_no_input_and_repeat_themselves(case: tuple[dict[str, Any], str]) -> None:
-    from compiler.load.document import load_document
-    from compiler.load.payload import read_payload
-    from compiler.spec.build import build_app
-    from compiler.spec.check import check_app
-    from compiler.spec.layers import Layer, Layered
-    from compiler.spec.profile import Platform
+    from stormc.load.document import load_document
+    from stormc.model.build import build_app
+    from stormc.model.check import check_app
+    from stormc.model.layers import Layer, Layered
+    from stormc.model.profile import Platform
+    from stormc.payload.read import read_payload
 
     spec, release = case
     document, _ = load_document("specs/app.yaml", text_of(spec).encode())

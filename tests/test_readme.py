@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from compiler.__main__ import main
-from compiler.spec import limits, schema
+from stormc.__main__ import main
+from stormc.model import limits, schema
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -87,7 +87,7 @@ def test_the_documented_documents_are_valid(tmp_path: Path, monkeypatch: pytest.
 
 def test_the_demo_prints_what_is_shown() -> None:
     (recipe,) = re.findall(r"^demo:.*\n\t@\$\(BIN\)/stormc (.*)$", (ROOT / "Makefile").read_text(), flags=re.M)
-    command = [sys.executable, "-m", "compiler", *shlex.split(recipe)]
+    command = [sys.executable, "-m", "stormc", *shlex.split(recipe)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     shown = README.partition("## See it run")[2].partition("\n    ")[2].partition("\n\n")[0].replace("\n    ", "\n")

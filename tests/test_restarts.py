@@ -11,7 +11,7 @@ from unittest import mock
 import pytest
 import yaml
 
-from compiler.load.payload import Payload, read_payload
+from stormc.payload.read import Payload, read_payload
 from tests.samples import merge, outcome, spec_text, world
 
 DOC = (Path(__file__).parent.parent / "docs/restarts.md").read_text(encoding="utf-8")
@@ -89,7 +89,7 @@ def documented(change: str) -> tuple[str, ...]:
 
 
 def with_payload(payload: Payload) -> Mapping[str, bytes]:
-    with mock.patch("compiler.world.read_payload", return_value=payload):
+    with mock.patch("stormc.repository.world.read_payload", return_value=payload):
         return rendered("{}")
 
 
@@ -115,7 +115,7 @@ def test_any_byte_of_the_proxy_is_another_version(tmp_path: Path) -> None:
     versions = set()
     for text in ("a = 1\n", "a = 2\n"):
         (tmp_path / "__main__.py").write_text(text)
-        with mock.patch("compiler.load.payload.PROXY", tmp_path):
+        with mock.patch("stormc.payload.read.PROXY", tmp_path):
             versions.add(read_payload.__wrapped__().proxy_version)
     assert len(versions) == 2
 

@@ -11,38 +11,42 @@ ROOT = Path(__file__).parent.parent
 
 # room → what of ours it may import, besides itself; any room may use finding, failure and digest, which are values.
 MAY_IMPORT = {
-    "compiler.finding": set[str](),
-    "compiler.failure": set(),
-    "compiler.digest": set(),
-    "compiler.load": {"compiler.digest", "compiler.finding", "compiler.failure"},
-    "compiler.spec": {"compiler.digest", "compiler.finding", "compiler.load"},
-    "compiler.rules": {"compiler.finding", "compiler.remembered", "compiler.spec"},
-    "compiler.passes": {"compiler.spec"},
-    "compiler.emit": {"compiler.digest", "compiler.finding"},
-    "compiler.report": {"compiler.digest", "compiler.finding", "compiler.rules"},
-    "compiler.gitops": {
-        "compiler.emit", "compiler.finding", "compiler.passes.edit", "compiler.remembered", "compiler.spec",
+    "stormc.finding": set[str](),
+    "stormc.failure": set(),
+    "stormc.digest": set(),
+    "stormc.load": {"stormc.digest", "stormc.finding", "stormc.failure"},
+    "stormc.model": {"stormc.digest", "stormc.finding", "stormc.load", "stormc.payload"},
+    "stormc.rules": {"stormc.finding", "stormc.tree.memory", "stormc.model"},
+    "stormc.passes": {"stormc.model"},
+    "stormc.emit": {"stormc.digest", "stormc.finding"},
+    "stormc.report": {"stormc.digest", "stormc.finding", "stormc.rules"},
+    "stormc.gitops": {
+        "stormc.emit",
+        "stormc.finding",
+        "stormc.passes.edit",
+        "stormc.tree.layout",
+        "stormc.tree.memory",
+        "stormc.model",
     },
-    "compiler.history": {"compiler.failure"},
-    "compiler.payload": set(),
-    "compiler.local": {"compiler.digest", "compiler.failure", "compiler.load"},
-    "compiler.cluster": {"compiler.failure", "compiler.local.cluster", "compiler.spec"},
-    "compiler.migrate": {"compiler.finding", "compiler.passes", "compiler.rules.vocabulary", "compiler.spec"},
-    "proxy": set(),
+    "stormc.history": {"stormc.failure"},
+    "stormc.payload": {"stormc.digest"},
+    "stormc.local": {"stormc.digest", "stormc.failure", "stormc.load"},
+    "stormc.cluster": {"stormc.failure", "stormc.local.cluster", "stormc.model"},
+    "stormc.migrate": {"stormc.finding", "stormc.passes", "stormc.rules.vocabulary", "stormc.model"},
+    "stormc_proxy": set(),
 }
 # room → outside libraries that only it may import
 LIBRARIES = {
-    "ruamel": {"compiler.formatted", "compiler.load", "compiler.render", "compiler.gitops.promotion"},
-    "_ruamel_yaml": {"compiler.load"},
-    "cerberus": {"compiler.spec"},
-    "jsonschema": {"compiler.emit"},
-    "referencing": {"compiler.emit"},
-    "git": {"compiler.history"},
-    "aiohttp": {"proxy"},
-    "kubernetes_validate": {"compiler.emit.schemas.generate"},
-    "kubernetes": {"compiler.cluster"},
-    "urllib3": {"compiler.cluster"},
-    "yaml": {"compiler.cluster.connection"},  # the kubernetes client's: what it raises for a kubeconfig
+    "ruamel": {"stormc.text.format", "stormc.load", "stormc.actions.render", "stormc.gitops.promotion"},
+    "_ruamel_yaml": {"stormc.load"},
+    "cerberus": {"stormc.model"},
+    "jsonschema": {"stormc.emit"},
+    "referencing": {"stormc.emit"},
+    "git": {"stormc.history"},
+    "aiohttp": {"stormc_proxy"},
+    "kubernetes": {"stormc.cluster"},
+    "urllib3": {"stormc.cluster"},
+    "yaml": {"stormc.cluster.connection"},  # the kubernetes client's: what it raises for a kubeconfig
 }
 FORBIDDEN_IN_PASSES = {
     "os",
@@ -59,9 +63,9 @@ FORBIDDEN_IN_PASSES = {
 }
 
 MODULES = {
-    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
-    for room in ("compiler", "proxy")
-    for path in sorted((ROOT / room).rglob("*.py"))
+    ".".join(path.relative_to(ROOT / root).with_suffix("").parts).removesuffix(".__init__"): path
+    for root in ("compiler", "proxy")
+    for path in sorted((ROOT / root).rglob("*.py"))
 }
 
 
@@ -92,8 +96,8 @@ def test_arrows_point_one_way(module: str) -> None:
     if room is None:
         return
     allowed = MAY_IMPORT[room] | {room}
-    ours = {name for name in imports(module) if inside(name, "compiler") or inside(name, "proxy")}
-    wrong = {name for name in ours if name != "compiler" and not any(inside(name, other) for other in allowed)}
+    ours = {name for name in imports(module) if inside(name, "stormc") or inside(name, "stormc_proxy")}
+    wrong = {name for name in ours if name != "stormc" and not any(inside(name, other) for other in allowed)}
     assert not wrong, f"{module} may not import {sorted(wrong)}"
 
 
@@ -105,22 +109,22 @@ def test_libraries_stay_in_their_room(module: str) -> None:
             assert any(inside(module, room) for room in rooms), f"{module} may not import {name}"
 
 
-@pytest.mark.parametrize("module", [m for m in sorted(MODULES) if inside(m, "compiler.passes")])
+@pytest.mark.parametrize("module", [m for m in sorted(MODULES) if inside(m, "stormc.passes")])
 def test_passes_do_no_io_and_know_no_other_pass(module: str) -> None:
     names = imports(module)
     assert not names & FORBIDDEN_IN_PASSES
-    if module != "compiler.passes":
-        allowed = ("compiler.passes.edit", "compiler.passes.runner")
-        others = {n for n in names if inside(n, "compiler.passes") and not any(inside(n, a) for a in allowed)}
-        assert others <= {"compiler.passes"}, f"{module} imports {sorted(others)}"
+    if module != "stormc.passes":
+        allowed = ("stormc.passes.edit", "stormc.passes.runner")
+        others = {n for n in names if inside(n, "stormc.passes") and not any(inside(n, a) for a in allowed)}
+        assert others <= {"stormc.passes"}, f"{module} imports {sorted(others)}"
 
 
-@pytest.mark.parametrize("module", [m for m in sorted(MODULES) if inside(m, "compiler.commands")])
+@pytest.mark.parametrize("module", [m for m in sorted(MODULES) if inside(m, "stormc.commands")])
 def test_commands_import_heavy_things_only_when_they_run(module: str) -> None:
     tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
     top = {node.module for node in tree.body if isinstance(node, ast.ImportFrom)}
     top |= {alias.name for node in tree.body if isinstance(node, ast.Import) for alias in node.names}
-    assert not {name for name in top if name and inside(name, "compiler")} - {"compiler.failure"}
+    assert not {name for name in top if name and inside(name, "stormc")} - {"stormc.failure"}
 
 
 def test_no_module_has_a_name_that_explains_nothing() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from compiler.__main__ import parser
+from stormc.__main__ import parser
 
 ROOT = Path(__file__).parent.parent
 WORKFLOW: Any = yaml.load((ROOT / ".github/workflows/ci.yaml").read_text(), Loader=yaml.BaseLoader)

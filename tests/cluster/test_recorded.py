@@ -9,18 +9,18 @@ from typing import Any
 
 import pytest
 
-from compiler.__main__ import main
-from compiler.cluster.apply import differences
-from compiler.cluster.connection import problem
-from compiler.cluster.drift import departures
-from compiler.cluster.kinds import POD, STORM_SERVICE
-from compiler.cluster.owner import engine
-from compiler.cluster.preflight import Found, checks, platform_file
-from compiler.cluster.show import age, as_text
-from compiler.cluster.tree import build, instances
-from compiler.cluster.wait import hangs, unready
-from compiler.formatted import formatted
-from compiler.world import builtin_names, builtin_profile
+from stormc.__main__ import main
+from stormc.cluster.apply import differences
+from stormc.cluster.connection import problem
+from stormc.cluster.drift import departures
+from stormc.cluster.kinds import POD, STORM_SERVICE
+from stormc.cluster.owner import engine
+from stormc.cluster.preflight import Found, checks, platform_file
+from stormc.cluster.show import age, as_text
+from stormc.cluster.tree import build, instances
+from stormc.cluster.wait import hangs, unready
+from stormc.repository.world import builtin_names, builtin_profile
+from stormc.text.format import formatted
 from tests.migrate import VERSION
 from tests.samples import world
 

@@ -15,13 +15,13 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from compiler.cluster.apply import ensure_namespace
-from compiler.cluster.connection import Cluster
-from compiler.cluster.kinds import CLUSTER_ROLE, CRD, Kind
-from compiler.failure import Failure
+from stormc.cluster.apply import ensure_namespace
+from stormc.cluster.connection import Cluster
+from stormc.cluster.kinds import CLUSTER_ROLE, CRD, Kind
+from stormc.failure import Failure
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stormc" / "e2e"
-SCHEMA = Path(__file__).parents[2] / "compiler" / "emit" / "schemas" / "stormservice.json"
+SCHEMA = Path(__file__).parents[2] / "compiler" / "stormc" / "emit" / "schemas" / "stormservice.json"
 ADMIN, VIEWER, OPERATOR = "admin-token", "viewer-token", "operator-token"
 NAMES = {
     "orchestration.aibrix.ai": ("v1alpha1", ("StormService", "RoleSet", "PodSet")),

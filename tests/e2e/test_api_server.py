@@ -15,12 +15,12 @@ from typing import Any
 
 import pytest
 
-from compiler.__main__ import main
-from compiler.cluster.connection import APPLY, Cluster
-from compiler.cluster.kinds import CONFIG_MAP, CRD, NAMESPACE, POD, ROLE_SET, STORM_SERVICE, Kind, kind_of
-from compiler.cluster.owner import of_deploy_tool, owned
-from compiler.load.document import load_document, load_documents
-from compiler.migrate import deploy_tool
+from stormc.__main__ import main
+from stormc.cluster.connection import APPLY, Cluster
+from stormc.cluster.kinds import CONFIG_MAP, CRD, NAMESPACE, POD, ROLE_SET, STORM_SERVICE, Kind, kind_of
+from stormc.cluster.owner import of_deploy_tool, owned
+from stormc.load.document import load_document, load_documents
+from stormc.migrate import deploy_tool
 from tests.e2e.conftest import OPERATOR, VIEWER, Server, free_ports, install, served
 from tests.migrate import CASES, VERSION
 
@@ -67,9 +67,7 @@ def collect(cluster: Cluster, kind: Kind, name: str) -> None:
         write(cluster, kind, name, {"metadata": {"finalizers": None}}, content="application/merge-patch+json")
 
 
-def write(
-    cluster: Cluster, kind: Kind, name: str, body: dict[str, Any], part: str = "", content: str = APPLY
-) -> None:
+def write(cluster: Cluster, kind: Kind, name: str, body: dict[str, Any], part: str = "", content: str = APPLY) -> None:
     """Writes as a controller does, a subresource too."""
     if content == APPLY:
         body = {"apiVersion": kind.version, "kind": kind.name, "metadata": {"name": name}, **body}
@@ -290,8 +288,8 @@ def test_failures_are_one_line(stormc: Run) -> None:
 
 
 def test_a_server_that_does_not_answer_is_one_line(stormc: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("compiler.cluster.connection.READ_SECONDS", 0.2)
-    monkeypatch.setattr("compiler.cluster.connection.CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr("stormc.cluster.connection.READ_SECONDS", 0.2)
+    monkeypatch.setattr("stormc.cluster.connection.CONNECT_SECONDS", 0.2)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         url = f"https://127.0.0.1:{silent.getsockname()[1]}"
         assert stormc("status", "my-test", kubeconfig=stormc.server.kubeconfig(url=url)) == 2
@@ -390,10 +388,8 @@ def config(tmp_path: Path, server: Server) -> Iterator[Path]:
         collect(cluster, kind, found["metadata"]["name"])
 
 
-def test_the_command_lines_of_the_deploy_tool(
-    stormc: Run, config: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("compiler.commands.compat.DELETE_SECONDS", "0")
+def test_the_command_lines_of_the_deploy_tool(stormc: Run, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stormc.commands.compat.DELETE_SECONDS", "0")
     assert stormc("compat", "deploy", "-c", str(config)) == 0
     assert stormc.out.endswith(f"StormService/{TOOL_APP}: created\n")
     assert stormc("compat", "deploy", "-c", str(config)) == 0
@@ -416,7 +412,7 @@ def test_what_the_deploy_tool_made_is_not_taken_over_but_taken_off(
     assert "prefill 0/2" in stormc.out
     assert stormc("compat", "deploy", "-c", str(config)) == 2
     assert f"stormc compat delete -n {TOOL_APP} -ns {NS}" in stormc.err
-    monkeypatch.setattr("compiler.commands.compat.DELETE_SECONDS", "0")
+    monkeypatch.setattr("stormc.commands.compat.DELETE_SECONDS", "0")
     assert stormc("compat", "delete", "-n", TOOL_APP) == 1
     assert stormc.out.splitlines()[0] == f"StormService/{TOOL_APP}: deletion asked for"
     assert stormc.out.count("Service/llm-service-") == 4

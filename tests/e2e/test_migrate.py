@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from compiler.cluster.connection import Cluster
-from compiler.cluster.kinds import ROLE_SET, STORM_SERVICE, kind_of
-from compiler.cluster.owner import of_deploy_tool, owned
-from compiler.load.document import load_documents
-from compiler.migrate import deploy_tool
+from stormc.cluster.connection import Cluster
+from stormc.cluster.kinds import ROLE_SET, STORM_SERVICE, kind_of
+from stormc.cluster.owner import of_deploy_tool, owned
+from stormc.load.document import load_documents
+from stormc.migrate import deploy_tool
 from tests.e2e.conftest import Server
 from tests.e2e.test_api_server import NS, collect, write
 from tests.migrate.test_docs import CONFIG, STEPS, commands, edit, repository, run

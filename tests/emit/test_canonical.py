@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
-from compiler.emit.canonical import emit_yaml
+from stormc.emit.canonical import emit_yaml
 
 # Every plain form that YAML 1.1 (PyYAML, go-yaml) or 1.2 (ruamel) takes for something else than a string.
 AMBIGUOUS = [

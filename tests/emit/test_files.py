@@ -7,7 +7,7 @@ import pickle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler.emit.files import LONG, Files, joined
+from stormc.tree.files import LONG, Files, joined
 
 PROGRAM = "\n".join(f"    line {number} of a program" for number in range(3000))
 

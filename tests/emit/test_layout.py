@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import yaml
 
-from compiler.emit.layout import is_generated, layout
+from stormc.tree.layout import is_generated, layout
 from tests.samples import compiled
 
 

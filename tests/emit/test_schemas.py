@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from compiler.emit import schema_check
-from compiler.emit.schema_check import Checker, StrictValidator, check_manifest, resolved
-from compiler.emit.schemas import generate
+from stormc.emit import schema_check
+from stormc.emit.schema_check import Checker, StrictValidator, check_manifest, resolved
+from tools import schemas as generate
 
 Manifest = dict[str, Any]
 
@@ -215,8 +214,12 @@ WRONG: list[tuple[Callable[[], Manifest], str, Any, str]] = [
     (_storm_service, f"{ROLE}.template.metadata.annotations", {}, "annotations is empty"),
     # list maps
     (_storm_service, f"{CONTAINER}.env.+", {"name": "A", "value": "2"}, "env[2] repeats name 'A'"),
-    (_storm_service, f"{CONTAINER}.ports.+", {"containerPort": 8080, "protocol": "TCP"},
-     "ports[2] repeats containerPort 8080, protocol"),
+    (
+        _storm_service,
+        f"{CONTAINER}.ports.+",
+        {"containerPort": 8080, "protocol": "TCP"},
+        "ports[2] repeats containerPort 8080, protocol",
+    ),
     (_storm_service, f"{CONTAINER}.ports.+", {"containerPort": 9999}, "ports[2].protocol is missing"),
     (_storm_service, f"{CONTAINER}.volumeMounts.+", {"name": "x", "mountPath": "/dev/shm"}, "volumeMounts[1] repeats"),
     (_storm_service, f"{POD}.volumes.+", {"name": "shm", "emptyDir": {}}, "volumes[1] repeats name 'shm'"),
@@ -284,8 +287,8 @@ def test_items_with_different_keys_are_different_items(port: Manifest) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_committed_schema_is_what_the_generator_writes(name: str) -> None:
-    committed = (Path(generate.__file__).parent / name).read_text(encoding="utf-8")
-    assert committed == generate.generated()[name], "run: python -m compiler.emit.schemas.generate"
+    committed = (generate.HERE / name).read_text(encoding="utf-8")
+    assert committed == generate.generated()[name], "run: python -m tools.schemas"
 
 
 @pytest.mark.parametrize("name", NAMES)

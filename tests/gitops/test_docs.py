@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from compiler.load.document import load_document
-from compiler.spec.check import check_platform
-from compiler.spec.layers import Layer, Layered
+from stormc.load.document import load_document
+from stormc.model.check import check_platform
+from stormc.model.layers import Layer, Layered
 from tests.gitops.test_drift import MUTATIONS
 from tests.gitops.test_health import RECORDED
 from tests.gitops.test_promote import PROD, STAGING

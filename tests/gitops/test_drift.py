@@ -10,19 +10,19 @@ from typing import Any
 
 import pytest
 
-import compiler.emit.canonical
-import compiler.passes.engine
-import compiler.passes.overrides
-import compiler.passes.proxy
-import compiler.passes.workload
-import compiler.spec.build
+import stormc.emit.canonical
+import stormc.model.build
+import stormc.passes.engine
+import stormc.passes.overrides
+import stormc.passes.proxy
+import stormc.passes.workload
 import tests.samples
-from compiler.emit.canonical import emit_yaml
-from compiler.passes import PIPELINE
-from compiler.passes.edit import Edit
-from compiler.passes.runner import Pass
-from compiler.spec.app import App
-from compiler.spec.profile import ArgoCD, Flux, Gitops, Platform
+from stormc.emit.canonical import emit_yaml
+from stormc.model.app import App
+from stormc.model.profile import ArgoCD, Flux, Gitops, Platform
+from stormc.passes import PIPELINE
+from stormc.passes.edit import Edit
+from stormc.passes.runner import Pass
 from tests.gitops.cluster import CORE, drift, stored
 from tests.samples import compiled, findings
 
@@ -143,27 +143,27 @@ def _edits(change: Callable[[Edit], Edit | None]) -> Break:
 
 
 def _env_with_empty_values(patch: pytest.MonkeyPatch) -> None:
-    for module in (compiler.passes.engine, compiler.passes.proxy):
+    for module in (stormc.passes.engine, stormc.passes.proxy):
         patch.setattr(module, "env_entry", lambda name, value: {"name": name, "value": value})
 
 
 def _plain_words(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(compiler.emit.canonical, "_scalars", {})
-    patch.setattr(compiler.emit.canonical, "_WORDS", frozenset())
+    patch.setattr(stormc.emit.canonical, "_scalars", {})
+    patch.setattr(stormc.emit.canonical, "_WORDS", frozenset())
 
 
 def _plain_numbers(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(compiler.emit.canonical, "_scalars", {})
-    patch.setattr(compiler.emit.canonical, "_PLAIN", re.compile(r"[A-Za-z0-9_.:/-]+\Z"))
+    patch.setattr(stormc.emit.canonical, "_scalars", {})
+    patch.setattr(stormc.emit.canonical, "_PLAIN", re.compile(r"[A-Za-z0-9_.:/-]+\Z"))
 
 
 def _tolerations_as_written(patch: pytest.MonkeyPatch) -> None:
-    pods = compiler.spec.build._pods
+    pods = stormc.model.build._pods
 
     def as_written(name: str, data: Any) -> dict[str, Any]:
         return {**pods(name, data), "tolerations": tuple(data[name]["tolerations"])}
 
-    patch.setattr(compiler.spec.build, "_pods", as_written)
+    patch.setattr(stormc.model.build, "_pods", as_written)
 
 
 def _without_protocol(edit: Edit) -> Edit:
@@ -189,8 +189,8 @@ def _amounts_as_numbers(edit: Edit) -> Edit:
 
 
 MUTATIONS = [
-    Mutation("quantities as typed", _set(compiler.spec.build, "canonical", str), "'819200Mi' becomes '800Gi'"),
-    Mutation("quantities of overrides as typed", _set(compiler.passes.overrides, "_quantity", lambda _, value: value),
+    Mutation("quantities as typed", _set(stormc.model.build, "canonical", str), "'819200Mi' becomes '800Gi'"),
+    Mutation("quantities of overrides as typed", _set(stormc.passes.overrides, "_quantity", lambda _, value: value),
              "'2048Mi' becomes '2Gi'"),
     Mutation("NPUs as numbers", _edits(_amounts_as_numbers), "16 becomes '16'"),
     Mutation("empty values of env", _env_with_empty_values, ".value"),
@@ -198,7 +198,7 @@ MUTATIONS = [
     Mutation("false where Go says nothing", _edits(_read_only_false), ".readOnly"),
     Mutation("no protocol", _edits(_without_protocol), ".protocol is filled in"),
     Mutation("no rollout order", _edits(_one_per_role_only), ".spec.template.spec.updateStrategy is filled in"),
-    Mutation("no update type", lambda patch: patch.setitem(compiler.passes.workload.SPEC, "updateStrategy", {}),
+    Mutation("no update type", lambda patch: patch.setitem(stormc.passes.workload.SPEC, "updateStrategy", {}),
              ".spec.updateStrategy"),
     Mutation("words unquoted", _plain_words, "refused: pod-rescheduling: True"),
     Mutation("numbers unquoted", _plain_numbers, "refused: "),

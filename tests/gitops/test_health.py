@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from lupa import lua51
 
-from compiler.gitops.health import ROLE_SET, STORM_SERVICE, Health, cel, lua
+from stormc.gitops.health import ROLE_SET, STORM_SERVICE, Health, cel, lua
 
 RECORDED: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "statuses.yaml").read_text(encoding="utf-8"))
 KINDS = {health.kind: health for health in (STORM_SERVICE, ROLE_SET)}

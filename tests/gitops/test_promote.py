@@ -9,10 +9,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler.__main__ import main
-from compiler.gitops.promotion import ABSENT, TUNABLE, Change, rewritten
-from compiler.load.document import load_document
-from compiler.spec import schema
+from stormc.__main__ import main
+from stormc.gitops.promotion import ABSENT, TUNABLE, Change, rewritten
+from stormc.load.document import load_document
+from stormc.model import schema
 from tests.samples import spec_text
 
 PROD = """\

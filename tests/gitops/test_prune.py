@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from compiler.__main__ import main
+from stormc.__main__ import main
 from tests.gitops.test_wiring import URL
 from tests.samples import spec_text
 

@@ -12,16 +12,16 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compiler.emit.schema_check import check_manifest
-from compiler.finding import START
-from compiler.gitops.files import wiring_files
-from compiler.gitops.flux import timeout
-from compiler.gitops.schemas import check_output
-from compiler.gitops.wiring import Request, Wiring, check_wirings, unit_name, wirings
-from compiler.passes.edit import API_VERSIONS
-from compiler.remembered import Summary
-from compiler.render import render
-from compiler.spec.profile import ArgoCD, Flux, Gitops, Platform
+from stormc.actions.render import render
+from stormc.emit.schema_check import check_manifest
+from stormc.finding import START
+from stormc.gitops.files import wiring_files
+from stormc.gitops.flux import timeout
+from stormc.gitops.schemas import check_output
+from stormc.gitops.wiring import Request, Wiring, check_wirings, unit_name, wirings
+from stormc.model.profile import ArgoCD, Flux, Gitops, Platform
+from stormc.passes.edit import API_VERSIONS
+from stormc.tree.memory import Summary
 from tests.samples import compiled, findings, spec_text
 
 ROOT = Path(__file__).parent.parent.parent

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from compiler.failure import Failure
-from compiler.history.changes import changed_files
+from stormc.failure import Failure
+from stormc.history.changes import changed_files
 from tests.samples import spec_text
 
 PLATFORM = "apiVersion: stormc.dev/v1\nkind: Platform\nnamespace: lab\n"
-STORMC = [sys.executable, "-m", "compiler"]
+STORMC = [sys.executable, "-m", "stormc"]
 
 
 def git(root: Path, *words: str) -> str:
@@ -163,7 +163,7 @@ def test_a_base_that_is_no_commit_fails(repository: Path, base: str) -> None:
 
 
 def validate(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    home = {"PYTHONPATH": str(Path(__file__).parents[2]), "GIT_CEILING_DIRECTORIES": str(root.parent)}
+    home = {"PYTHONPATH": str(Path(__file__).parents[2] / "compiler"), "GIT_CEILING_DIRECTORIES": str(root.parent)}
     command = [*STORMC, "validate", *words]
     return subprocess.run(command, cwd=root, env=os.environ | home, capture_output=True, text=True, timeout=60)
 
@@ -190,7 +190,7 @@ def test_changed_looks_at_the_apps_that_a_change_touches(repository: Path, case:
 
 
 def test_a_profile_touches_every_app(repository: Path) -> None:
-    profile = Path(__file__).parents[2] / "compiler/profiles/atlas-800i-a2.yaml"
+    profile = Path(__file__).parents[2] / "compiler/stormc/facts/hardware/atlas-800i-a2.yaml"
     write(repository, "specs/profiles/lab.yaml", profile.read_text().replace("atlas-800i-a2", "lab"))
     assert validate(repository, "--changed").stderr == "3 apps: no findings\n"
     assert validate(repository, "specs/profiles/lab.yaml").stderr == "3 apps: no findings\n"
@@ -223,7 +223,7 @@ def test_what_cannot_be_compared_is_one_line(repository: Path, tmp_path: Path, c
 
 
 def test_git_is_loaded_for_changed_only(repository: Path) -> None:
-    program = "import sys; from compiler.__main__ import main; main(sys.argv[1:]); print('git' in sys.modules)"
+    program = "import sys; from stormc.__main__ import main; main(sys.argv[1:]); print('git' in sys.modules)"
     outputs = []
     for words in (["validate"], ["validate", "--changed"]):
         done = subprocess.run([sys.executable, "-c", program, *words], cwd=repository, capture_output=True, text=True)

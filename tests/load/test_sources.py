@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from compiler.failure import Failure
-from compiler.load.sources import read_sources
+from stormc.failure import Failure
+from stormc.load.sources import read_sources
 
 
 def make(root: Path, *paths: str) -> Path:

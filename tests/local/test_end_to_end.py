@@ -22,10 +22,10 @@ import aiohttp
 import pytest
 import yaml
 
-from compiler.__main__ import main
-from compiler.commands import run_local
-from compiler.load.payload import read_payload
-from compiler.local.cluster import LocalCluster, RunningPod, read_manifests
+from stormc.__main__ import main
+from stormc.commands import run_local
+from stormc.local.cluster import LocalCluster, RunningPod, read_manifests
+from stormc.payload.read import read_payload
 from tests.samples import compiled, spec_text
 
 ROOT = Path(__file__).parents[2]
@@ -357,7 +357,7 @@ def _rendered(root: Path) -> tuple[list[str], dict[str, Any]]:
     """A repository with one rendered app; the command, and where to run it."""
     (root / "specs").mkdir()
     (root / "specs/app.yaml").write_text(spec_text(SMALL))
-    stormc = [sys.executable, "-m", "compiler"]
+    stormc = [sys.executable, "-m", "stormc"]
     place: dict[str, Any] = {"cwd": root, "env": {**os.environ, "PYTHONPATH": str(ROOT)}}
     subprocess.run([*stormc, "render"], check=True, capture_output=True, **place)
     return stormc, place

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from compiler.local.pods import environment, expand, pods_of, selected, selector_problems
+from stormc.local.pods import environment, expand, pods_of, selected, selector_problems
 from tests.samples import compiled, storm
 
 

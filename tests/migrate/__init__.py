@@ -8,7 +8,7 @@ import re
 import tempfile
 from pathlib import Path
 
-from compiler.__main__ import main
+from stormc.__main__ import main
 
 CASES = Path(__file__).parent / "cases"
 VERSION = re.compile(r"(?<=-proxy-)[0-9a-f]{10}")

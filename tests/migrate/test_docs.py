@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from compiler.formatted import formatted
+from stormc.text.format import formatted
 
 ROOT = Path(__file__).parent.parent.parent
 TEXT = (ROOT / "docs/migrate.md").read_text(encoding="utf-8")

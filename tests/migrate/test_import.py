@@ -13,15 +13,15 @@ import yaml
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from compiler.__main__ import main
-from compiler.importing import Imported, Target, import_file
-from compiler.load.document import load_documents
-from compiler.load.sources import Source, Sources
-from compiler.migrate import deploy_tool
-from compiler.migrate.compare import departures, merged, table
-from compiler.migrate.difference import Difference, lines
-from compiler.migrate.storm_service import Chosen
-from compiler.world import World
+from stormc.__main__ import main
+from stormc.actions.importing import Imported, Target, import_file
+from stormc.load.document import load_documents
+from stormc.load.sources import Source, Sources
+from stormc.migrate import deploy_tool
+from stormc.migrate.compare import departures, merged, table
+from stormc.migrate.difference import Difference, lines
+from stormc.migrate.storm_service import Chosen
+from stormc.repository.world import World
 from tests.migrate import CASES, names, run_case
 from tests.samples import container, pod, role, world
 from tests.test_properties import specs

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from compiler.spec.app import App, Role
+from stormc.model.app import App, Role
 from tests.samples import app, compiled, container, manifest, pod, storm
 
 

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from compiler.spec.profile import Platform
+from stormc.model.profile import Platform
 from tests.samples import container, pod, storm
 
 NODES = [

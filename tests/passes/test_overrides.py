@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from compiler.passes.edit import role_path
-from compiler.spec.app import Ref
+from stormc.model.app import Ref
+from stormc.passes.edit import role_path
 from tests.samples import compiled, findings, manifest, outcome
 
 STORM = Ref("StormService", "qwen3-moe")

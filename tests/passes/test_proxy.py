@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from compiler.spec import schema
-from proxy import settings
+from stormc.model import schema
+from stormc_proxy import settings
 from tests.samples import app, compiled, container, manifest, pod, role, storm
 
 
@@ -112,8 +112,9 @@ def test_defaults_of_the_spec_are_those_of_the_proxy(tmp_path: Path) -> None:
     assert read == replace(plain, port=8080, prefill=read.prefill, decode=read.decode)
 
 
-@pytest.mark.parametrize("overlay", ["kvTransfer: {connector: MooncakeConnectorV1}", "proxy: {port: 9090}",
-                                     "networkPolicy: true"])
+@pytest.mark.parametrize(
+    "overlay", ["kvTransfer: {connector: MooncakeConnectorV1}", "proxy: {port: 9090}", "networkPolicy: true"]
+)
 def test_what_the_proxy_fixes_at_its_start_restarts_it(overlay: str, tmp_path: Path) -> None:
     before, after = (read_by_the_proxy(text, tmp_path / "config.json")[1] for text in ("", overlay))
     assert any(getattr(before, name) != getattr(after, name) for name in settings.FIXED_AT_START)
@@ -131,7 +132,7 @@ def test_routing_pods() -> None:
     service = storm("{routing: {replicas: 2, image: 'proxy:1', env: {LOG: debug}}, proxy: {port: 9090}}")
     made = container(service, "routing")
     assert role(service, "routing")["replicas"] == 2
-    assert (made["name"], made["image"], made["command"]) == ("router", "proxy:1", ["python3", "-m", "proxy"])
+    assert (made["name"], made["image"], made["command"]) == ("router", "proxy:1", ["python3", "-m", "stormc_proxy"])
     assert made["ports"] == [{"name": "http", "containerPort": 9090, "protocol": "TCP"}]
     assert made["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": 9090}
     assert made["livenessProbe"]["httpGet"] == {"path": "/livez", "port": 9090}
@@ -143,7 +144,7 @@ def test_routing_pods() -> None:
     assert mounts.keys() == volumes.keys() == {"proxy-config", "proxy-source", "tmp"}
     assert f"--config={mounts['proxy-config']}/config.json" in made["args"]
     assert volumes["proxy-config"]["configMap"]["name"] == "qwen3-moe-proxy-config"
-    assert mounts["proxy-source"] == f"{made['workingDir']}/proxy"
+    assert mounts["proxy-source"] == f"{made['workingDir']}/stormc_proxy"
 
 
 def test_the_proxys_source_travels_in_a_config_map_named_by_its_version() -> None:

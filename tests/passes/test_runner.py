@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from compiler.passes import PIPELINE
-from compiler.passes.edit import REMOVED, Edit
-from compiler.passes.runner import Pass, SecondWriter, run_pipeline
-from compiler.spec.app import App, Ref
-from compiler.spec.profile import Platform
+from stormc.model.app import App, Ref
+from stormc.model.profile import Platform
+from stormc.passes import PIPELINE
+from stormc.passes.edit import REMOVED, Edit
+from stormc.passes.runner import Pass, SecondWriter, run_pipeline
 from tests.samples import app, compiled
 
 CONFIG = Ref("ConfigMap", "c")

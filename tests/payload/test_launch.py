@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from compiler.payload import launch
-from compiler.payload.launch import Pod, Refused, plan, pod_of
+from stormc.payload import launch
+from stormc.payload.launch import Pod, Refused, plan, pod_of
 
 VLLM = ("vllm", "serve", "/m", "--port=8000")
 FIRST = {"POD_IP": "10.0.0.1"}

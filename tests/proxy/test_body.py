@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from proxy.body import Body, BodyError, dumped
+from stormc_proxy.body import Body, BodyError, dumped
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 NAMES = ("stream", "max_tokens", "kv_transfer_params", "prompt", 'q"\\', "ü", "\u2028", "")
@@ -101,15 +101,16 @@ REWRITTEN: tuple[tuple[str, dict[str, str | None], str], ...] = (
     ('{ "a" : 1.50e+3 , "b" : [1, 2] }', {"c": "0"}, '{"a" : 1.50e+3 , "b" : [1, 2],"c":0}'),
     ('{"stream":true,"x":"\\u00fc","stream":false}', {"stream": "true"}, '{"x":"\\u00fc","stream":true}'),
     ('{"str\\u0065am":true}', {"stream": "false"}, '{"stream":false}'),
-    ('{"big":123456789012345678901234567890,"f":0.1000}', {"a": "1"},
-     '{"big":123456789012345678901234567890,"f":0.1000,"a":1}'),
+    (
+        '{"big":123456789012345678901234567890,"f":0.1000}',
+        {"a": "1"},
+        '{"big":123456789012345678901234567890,"f":0.1000,"a":1}',
+    ),
 )
 
 
 @pytest.mark.parametrize(("text", "changes", "expected"), REWRITTEN)
-def test_members_that_do_not_change_keep_their_text(
-    text: str, changes: dict[str, str | None], expected: str
-) -> None:
+def test_members_that_do_not_change_keep_their_text(text: str, changes: dict[str, str | None], expected: str) -> None:
     assert Body(text.encode()).rewritten(changes).decode() == expected
 
 

@@ -141,7 +141,7 @@ def test_openai_that_stops_listening_stops_the_engines() -> None:
 
 
 class Process:
-    """`python -m proxy` with engines in this process."""
+    """`python -m stormc_proxy` with engines in this process."""
 
     def __init__(self, process: subprocess.Popen[str], port: int, engines: dict[str, list[Engine]]) -> None:
         self.process, self.port, self.engines = process, port, engines
@@ -182,7 +182,7 @@ async def started(mode: str, arguments: Sequence[str], counts: tuple[int, int] =
                for role, count in zip(("prefill", "decode"), counts, strict=True)}  # fmt: skip
     for engine in (*engines["prefill"], *engines["decode"]):
         await engine.start()
-    command = [sys.executable, "-m", "proxy"]
+    command = [sys.executable, "-m", "stormc_proxy"]
     for argument in arguments:
         found = engines.get(argument.strip("{}"), [])
         command += [str(e.port) for e in found] or [argument.format(port=port, callbacks=callbacks)]
@@ -224,9 +224,7 @@ LINES: tuple[tuple[str, str, list[str], tuple[int, int]], ...] = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("mode", "arguments", "counts"), [row[1:] for row in LINES], ids=[row[0] for row in LINES]
-)
+@pytest.mark.parametrize(("mode", "arguments", "counts"), [row[1:] for row in LINES], ids=[row[0] for row in LINES])
 def test_drop_in(mode: str, arguments: list[str], counts: tuple[int, int]) -> None:
     async def test() -> None:
         async with started(mode, arguments, counts) as p:
@@ -316,7 +314,7 @@ def test_a_drain_has_an_end() -> None:
     (["--config", "/nowhere/proxy.json"], "/nowhere/proxy.json"),
 ])  # fmt: skip
 def test_settings_that_cannot_work_end_it_with_one_line(arguments: list[str], says: str) -> None:
-    done = subprocess.run([sys.executable, "-m", "proxy", *arguments], cwd=ROOT, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-m", "stormc_proxy", *arguments], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 2 and not done.stdout
     assert done.stderr.startswith("proxy: ") and says in done.stderr and done.stderr.count("\n") == 1
 
@@ -326,7 +324,7 @@ def test_a_port_that_is_taken_ends_it_with_one_line() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        command = [sys.executable, "-m", "proxy", "--mode", "standard", "--host", "127.0.0.1", "--port", port,
+        command = [sys.executable, "-m", "stormc_proxy", "--mode", "standard", "--host", "127.0.0.1", "--port", port,
                    "--probe-timeout", "0.1"]  # fmt: skip
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=20)
     assert done.returncode == 2 and f"cannot listen on 127.0.0.1:{port}" in done.stderr
@@ -334,10 +332,10 @@ def test_a_port_that_is_taken_ends_it_with_one_line() -> None:
 
 
 def test_help_names_every_flag() -> None:
-    from proxy.settings import parser
+    from stormc_proxy.settings import parser
 
     shown = subprocess.run(
-        [sys.executable, "-m", "proxy", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "stormc_proxy", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
     ).stdout
     actions = [action for action in parser()._actions if action.option_strings]
     assert len(actions) > 30

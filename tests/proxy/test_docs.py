@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from proxy.settings import _CONFIG_KEYS, ROLES, Address, Settings, from_arguments, from_file
+from stormc_proxy.settings import _CONFIG_KEYS, ROLES, Address, Settings, from_arguments, from_file
 
 ROOT = Path(__file__).parent.parent.parent
 DOC = (ROOT / "docs" / "proxy.md").read_text(encoding="utf-8")
@@ -37,7 +37,7 @@ def test_the_example_file_is_one(tmp_path: Path) -> None:
 
 
 def test_the_commands_are_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    by_flags, by_file = re.findall(r"^    python -m proxy ((?:.*\\\n)*.*)", DOC, flags=re.M)
+    by_flags, by_file = re.findall(r"^    python -m stormc_proxy ((?:.*\\\n)*.*)", DOC, flags=re.M)
     settings, config = from_arguments(shlex.split(by_flags.replace("\\\n", " ")))
     assert settings.prefill == (Address("p0", 8100), Address("p1", 8100)) and config is None
     (tmp_path / "config.json").write_text("{}")

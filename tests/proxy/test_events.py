@@ -11,13 +11,16 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from proxy.events import BLOCK_BYTES, DONE, Transcript, chunk, event, is_done, parsed, split, unframed
-from proxy.settings import Address
-from proxy.upstream import Collected, Connection, Endpoint, Head, UpstreamError
+from stormc_proxy.events import BLOCK_BYTES, DONE, Transcript, chunk, event, is_done, parsed, split, unframed
+from stormc_proxy.settings import Address
+from stormc_proxy.upstream import Collected, Connection, Endpoint, Head, UpstreamError
 
 PAYLOAD = st.binary(min_size=1, max_size=40)
-JSON = st.dictionaries(st.text(st.characters(codec="utf-8"), max_size=5), st.integers() | st.text(
-    st.characters(codec="utf-8"), max_size=10), max_size=3)
+JSON = st.dictionaries(
+    st.text(st.characters(codec="utf-8"), max_size=5),
+    st.integers() | st.text(st.characters(codec="utf-8"), max_size=10),
+    max_size=3,
+)
 
 
 @given(st.lists(PAYLOAD, max_size=6))

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from proxy.settings import Address, Settings, SettingsError, checked, from_arguments
-from proxy.upstream import Endpoint, UpstreamError
+from stormc_proxy.settings import Address, Settings, SettingsError, checked, from_arguments
+from stormc_proxy.upstream import Endpoint, UpstreamError
 from tests.proxy.client import CHAT, COMPLETIONS, Client, Reply, ask, question, request
 from tests.proxy.engine import FIRST_ID, MODELS, OPAQUE, Manner, answer_to, refusal
 from tests.proxy.service import Service, run, service, until
@@ -395,8 +395,13 @@ SHAPES: tuple[tuple[str, bool, Mapping[str, Any], list[Any], int], ...] = (
     ("texts", False, {"prompt": ["One", "Two", "Three"]}, ["One", "Two", "Three"], 1),
     ("ids", False, {"prompt": [[1, 2], [3]]}, [[1, 2], [3]], 1),
     ("texts with n", False, {"prompt": ["One", "Two"], "n": 2}, ["One", "One", "Two", "Two"], 2),
-    ("more than run at a time", False, {"prompt": [f"Prompt {k}" for k in range(100)]},
-     [f"Prompt {k}" for k in range(100)], 1),
+    (
+        "more than run at a time",
+        False,
+        {"prompt": [f"Prompt {k}" for k in range(100)]},
+        [f"Prompt {k}" for k in range(100)],
+        1,
+    ),
 )
 
 
@@ -1126,8 +1131,15 @@ def test_instances_come_and_go() -> None:
             for wrong in ({}, {"Authorization": "Bearer other"}, {"Authorization": "sesame"}):
                 assert (await ask(s.port, "POST", "/instances/add", {}, wrong)).status == 401
             bad: object
-            for bad in ({}, [], {"type": "x"}, {"type": "decode"}, {"type": "decode", "instances": [1]},
-                        {"type": "decode", "instances": "nowhere"}, {"type": "decode", "instances": "h:99999"}):
+            for bad in (
+                {},
+                [],
+                {"type": "x"},
+                {"type": "decode"},
+                {"type": "decode", "instances": [1]},
+                {"type": "decode", "instances": "nowhere"},
+                {"type": "decode", "instances": "h:99999"},
+            ):
                 assert (await ask(s.port, "POST", "/instances/add", bad, key)).status == 400, bad
             s.decode[0].manner = Manner(token_seconds=0.05)
             running = asyncio.ensure_future(s.ask(question(False, True)))
@@ -1309,7 +1321,7 @@ def _mount(directory: Path, version: int, document: object) -> None:
 
 @BOTH
 def test_a_reload_under_load_loses_nothing(mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("proxy.server.TICK_SECONDS", 0.05)
+    monkeypatch.setattr("stormc_proxy.server.TICK_SECONDS", 0.05)
 
     async def test() -> None:
         _mount(tmp_path, 0, {})
@@ -1362,7 +1374,7 @@ def test_a_reload_under_load_loses_nothing(mode: str, tmp_path: Path, monkeypatc
 def test_a_reload_forgets_what_the_file_said_before_and_keeps_what_holds_until_the_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("proxy.server.TICK_SECONDS", 0.01)
+    monkeypatch.setattr("stormc_proxy.server.TICK_SECONDS", 0.01)
     config = tmp_path / "proxy.json"
 
     async def test() -> None:

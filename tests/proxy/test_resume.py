@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from proxy.body import Body
-from proxy.events import chunk, event, split, unframed
-from proxy.resume import (
+from stormc_proxy.body import Body
+from stormc_proxy.events import chunk, event, split, unframed
+from stormc_proxy.resume import (
     Said,
     continued,
     gave_up,
@@ -22,9 +22,9 @@ from proxy.resume import (
     total_usage,
     with_cached_tokens,
 )
-from proxy.settings import Address
-from proxy.stream import Source, Stream
-from proxy.upstream import Connection, Endpoint, Head
+from stormc_proxy.settings import Address
+from stormc_proxy.stream import Source, Stream
+from stormc_proxy.upstream import Connection, Endpoint, Head
 
 
 def body_of(**values: Any) -> Body:
@@ -66,59 +66,159 @@ def test_limit(values: dict[str, Any], chat: bool, tokens: int | None) -> None:
 
 
 CONTINUED: tuple[tuple[str, bool, dict[str, Any], Said, bool, dict[str, Any]], ...] = (
-    ("a prompt grows by the text", False, {"prompt": "Say", "max_tokens": 10}, said_of(" a b", 2), False,
-     {"prompt": "Say a b", "max_tokens": 8}),
-    ("the default budget is the engine's", False, {"prompt": "Say"}, said_of(" a", 1), False,
-     {"prompt": "Say a", "max_tokens": 15}),
-    ("token ids grow by ids", False, {"prompt": [1, 2], "max_tokens": 10}, said_of("ab", 2, [7, 8]), False,
-     {"prompt": [1, 2, 7, 8], "max_tokens": 8}),
-    ("a list of one prompt is one prompt", False, {"prompt": ["Say"], "max_tokens": 4}, said_of("!", 1), False,
-     {"prompt": "Say!", "max_tokens": 3}),
-    ("of one list of ids too", False, {"prompt": [[1, 2]], "max_tokens": 4}, said_of("!", 1, [3]), False,
-     {"prompt": [1, 2, 3], "max_tokens": 3}),
-    ("what was echoed is said", False, {"prompt": "Say", "echo": True, "max_tokens": 4}, said_of("Say it", 1), False,
-     {"prompt": "Say it", "echo": False, "max_tokens": 3}),
-    ("min_tokens shrinks with the budget", False, {"prompt": "S", "max_tokens": 9, "min_tokens": 5}, said_of("x", 2),
-     False, {"prompt": "Sx", "max_tokens": 7, "min_tokens": 3}),
-    ("and stops at zero", False, {"prompt": "S", "max_tokens": 9, "min_tokens": 1}, said_of("x", 2), False,
-     {"prompt": "Sx", "max_tokens": 7, "min_tokens": 0}),
-    ("a chat goes on in a message of its own", True,
-     {"messages": [{"role": "system", "content": "S"}, {"role": "user", "content": "Q"}], "max_tokens": 5},
-     said_of("A", 1), False,
-     {"messages": [{"role": "system", "content": "S"}, {"role": "user", "content": "Q"},
-                   {"role": "assistant", "content": "A"}],
-      "max_tokens": 4, "continue_final_message": True, "add_generation_prompt": False}),
-    ("which the client may have begun", True,
-     {"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}],
-      "continue_final_message": True, "add_generation_prompt": False, "max_completion_tokens": 5},
-     said_of("B", 1), False,
-     {"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "AB"}],
-      "max_completion_tokens": 4, "continue_final_message": True, "add_generation_prompt": False}),
-    ("a chat that said nothing starts again", True, {"messages": [{"role": "user", "content": "Q"}], "max_tokens": 5},
-     said_of("", 0), False, {"messages": [{"role": "user", "content": "Q"}], "max_tokens": 5}),
-    ("a chat without a limit keeps none", True, {"messages": [{"role": "user", "content": "Q"}]}, said_of("A", 3),
-     False,
-     {"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}],
-      "continue_final_message": True, "add_generation_prompt": False}),
-    ("the reference's place is the first message", True,
-     {"messages": [{"role": "system", "content": "S"}, {"role": "user", "content": "Q"}], "max_tokens": 5},
-     said_of("A", 1), True,
-     {"messages": [{"role": "system", "content": "SA"}, {"role": "user", "content": "Q"}], "max_tokens": 4}),
-    ("images stay", True,
-     {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:x"}}]}],
-      "max_tokens": 5},
-     said_of("A", 1), True,
-     {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:x"}},
-                                                {"type": "text", "text": "A"}]}], "max_tokens": 4}),
+    (
+        "a prompt grows by the text",
+        False,
+        {"prompt": "Say", "max_tokens": 10},
+        said_of(" a b", 2),
+        False,
+        {"prompt": "Say a b", "max_tokens": 8},
+    ),
+    (
+        "the default budget is the engine's",
+        False,
+        {"prompt": "Say"},
+        said_of(" a", 1),
+        False,
+        {"prompt": "Say a", "max_tokens": 15},
+    ),
+    (
+        "token ids grow by ids",
+        False,
+        {"prompt": [1, 2], "max_tokens": 10},
+        said_of("ab", 2, [7, 8]),
+        False,
+        {"prompt": [1, 2, 7, 8], "max_tokens": 8},
+    ),
+    (
+        "a list of one prompt is one prompt",
+        False,
+        {"prompt": ["Say"], "max_tokens": 4},
+        said_of("!", 1),
+        False,
+        {"prompt": "Say!", "max_tokens": 3},
+    ),
+    (
+        "of one list of ids too",
+        False,
+        {"prompt": [[1, 2]], "max_tokens": 4},
+        said_of("!", 1, [3]),
+        False,
+        {"prompt": [1, 2, 3], "max_tokens": 3},
+    ),
+    (
+        "what was echoed is said",
+        False,
+        {"prompt": "Say", "echo": True, "max_tokens": 4},
+        said_of("Say it", 1),
+        False,
+        {"prompt": "Say it", "echo": False, "max_tokens": 3},
+    ),
+    (
+        "min_tokens shrinks with the budget",
+        False,
+        {"prompt": "S", "max_tokens": 9, "min_tokens": 5},
+        said_of("x", 2),
+        False,
+        {"prompt": "Sx", "max_tokens": 7, "min_tokens": 3},
+    ),
+    (
+        "and stops at zero",
+        False,
+        {"prompt": "S", "max_tokens": 9, "min_tokens": 1},
+        said_of("x", 2),
+        False,
+        {"prompt": "Sx", "max_tokens": 7, "min_tokens": 0},
+    ),
+    (
+        "a chat goes on in a message of its own",
+        True,
+        {"messages": [{"role": "system", "content": "S"}, {"role": "user", "content": "Q"}], "max_tokens": 5},
+        said_of("A", 1),
+        False,
+        {
+            "messages": [
+                {"role": "system", "content": "S"},
+                {"role": "user", "content": "Q"},
+                {"role": "assistant", "content": "A"},
+            ],
+            "max_tokens": 4,
+            "continue_final_message": True,
+            "add_generation_prompt": False,
+        },
+    ),
+    (
+        "which the client may have begun",
+        True,
+        {
+            "messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}],
+            "continue_final_message": True,
+            "add_generation_prompt": False,
+            "max_completion_tokens": 5,
+        },
+        said_of("B", 1),
+        False,
+        {
+            "messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "AB"}],
+            "max_completion_tokens": 4,
+            "continue_final_message": True,
+            "add_generation_prompt": False,
+        },
+    ),
+    (
+        "a chat that said nothing starts again",
+        True,
+        {"messages": [{"role": "user", "content": "Q"}], "max_tokens": 5},
+        said_of("", 0),
+        False,
+        {"messages": [{"role": "user", "content": "Q"}], "max_tokens": 5},
+    ),
+    (
+        "a chat without a limit keeps none",
+        True,
+        {"messages": [{"role": "user", "content": "Q"}]},
+        said_of("A", 3),
+        False,
+        {
+            "messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}],
+            "continue_final_message": True,
+            "add_generation_prompt": False,
+        },
+    ),
+    (
+        "the reference's place is the first message",
+        True,
+        {"messages": [{"role": "system", "content": "S"}, {"role": "user", "content": "Q"}], "max_tokens": 5},
+        said_of("A", 1),
+        True,
+        {"messages": [{"role": "system", "content": "SA"}, {"role": "user", "content": "Q"}], "max_tokens": 4},
+    ),
+    (
+        "images stay",
+        True,
+        {
+            "messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:x"}}]}],
+            "max_tokens": 5,
+        },
+        said_of("A", 1),
+        True,
+        {
+            "messages": [
+                {
+                    "role": "user",
+                    "content": [{"type": "image_url", "image_url": {"url": "data:x"}}, {"type": "text", "text": "A"}],
+                }
+            ],
+            "max_tokens": 4,
+        },
+    ),
 )
 
 
 @pytest.mark.parametrize(
     ("chat", "values", "said", "first", "expected"), [row[1:] for row in CONTINUED], ids=[row[0] for row in CONTINUED]
 )
-def test_continued(
-    chat: bool, values: dict[str, Any], said: Said, first: bool, expected: dict[str, Any]
-) -> None:
+def test_continued(chat: bool, values: dict[str, Any], said: Said, first: bool, expected: dict[str, Any]) -> None:
     extra = {"model": "qwen", "temperature": 0.5}
     assert continued(body_of(**values, **extra), said, chat, first).values == {**expected, **extra}
 
@@ -139,17 +239,40 @@ def test_resumable(values: dict[str, Any], chat: bool, said: Said, yes: bool) ->
 
 
 COUNTED: tuple[tuple[str, bool, list[dict[str, Any]], tuple[int | None, int]], ...] = (
-    ("usage knows best", False, [{"choices": [{"text": "a", "token_ids": [1]}], "usage": {"completion_tokens": 5}}],
-     (5, 1)),
-    ("the last of continuous usage", False, [{"choices": [{"text": "a"}], "usage": {"completion_tokens": 2}},
-                                             {"choices": [{"text": "b"}], "usage": {"completion_tokens": 4}}], (4, 2)),
-    ("token ids", False, [{"choices": [{"text": "ab", "token_ids": [1, 2]}]}, {"choices": [{"token_ids": [3]}]}],
-     (3, 1)),
+    (
+        "usage knows best",
+        False,
+        [{"choices": [{"text": "a", "token_ids": [1]}], "usage": {"completion_tokens": 5}}],
+        (5, 1),
+    ),
+    (
+        "the last of continuous usage",
+        False,
+        [
+            {"choices": [{"text": "a"}], "usage": {"completion_tokens": 2}},
+            {"choices": [{"text": "b"}], "usage": {"completion_tokens": 4}},
+        ],
+        (4, 2),
+    ),
+    (
+        "token ids",
+        False,
+        [{"choices": [{"text": "ab", "token_ids": [1, 2]}]}, {"choices": [{"token_ids": [3]}]}],
+        (3, 1),
+    ),
     ("log-probabilities", False, [{"choices": [{"text": "ab", "logprobs": {"tokens": ["a", "b"]}}]}], (2, 1)),
-    ("those of a chat", True, [{"choices": [{"delta": {"content": "ab"}, "logprobs": {"content": [{}, {}, {}]}}]}],
-     (3, 1)),
-    ("nothing tells", True, [{"choices": [{"delta": {"content": "ab"}}]}, {"choices": [{"delta": {"content": "c"}}]}],
-     (None, 2)),
+    (
+        "those of a chat",
+        True,
+        [{"choices": [{"delta": {"content": "ab"}, "logprobs": {"content": [{}, {}, {}]}}]}],
+        (3, 1),
+    ),
+    (
+        "nothing tells",
+        True,
+        [{"choices": [{"delta": {"content": "ab"}}]}, {"choices": [{"delta": {"content": "c"}}]}],
+        (None, 2),
+    ),
     ("usage may be null", False, [{"choices": [{"text": "a"}], "usage": None}], (None, 1)),
     ("and choices too", False, [{"choices": None}, {"error": 1}], (None, 0)),
 )

@@ -12,10 +12,10 @@ from typing import Any
 import jsonschema
 import pytest
 
-from compiler.__main__ import main
-from compiler.finding import START, Finding, Mark
-from compiler.report import FORMATS, Report
-from compiler.report.text import wants_colour
+from stormc.__main__ import main
+from stormc.finding import START, Finding, Mark
+from stormc.report import FORMATS, Report
+from stormc.report.text import wants_colour
 
 TEXT = "a: b\n名: 宽字 x\n\tkey: v\nlong: " + "y" * 300
 
@@ -29,7 +29,7 @@ def finding(rule: str = "E036", mark: Mark = HERE, **fields: Any) -> Finding:
 
 def printed(chosen: str, findings: Sequence[Finding], colour: bool = False) -> str:
     report = Report(findings, 2, "0.1.0", lambda _: TEXT.split("\n"), colour)
-    return "\n".join(import_module(f"compiler.report.{chosen}").lines(report))
+    return "\n".join(import_module(f"stormc.report.{chosen}").lines(report))
 
 
 @pytest.mark.parametrize(

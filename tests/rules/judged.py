@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import yaml
 
-from compiler.finding import Finding, in_order
-from compiler.rules.rule import Example
-from compiler.world import check_namesakes
+from stormc.finding import Finding, in_order
+from stormc.repository.world import check_namesakes
+from stormc.rules.rule import Example
 from tests.samples import spec_text, world
 
 

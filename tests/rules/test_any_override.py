@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from compiler.rules.rule import Example, patched
+from stormc.rules.rule import Example, patched
 from tests.rules.judged import judge
 from tests.samples import storm
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from compiler.finding import Finding, dotted
-from compiler.load.sources import Source, Sources
-from compiler.rules.rule import IN_ROLE, Example, in_role, patched
-from compiler.world import PROFILES, World, check_namesakes, load_profile
+from stormc.finding import Finding, dotted
+from stormc.load.sources import Source, Sources
+from stormc.repository.world import PROFILES, World, check_namesakes, load_profile
+from stormc.rules.rule import IN_ROLE, Example, in_role, patched
 from tests.rules.judged import judge
 from tests.samples import BASE, compiled
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from compiler.__main__ import main
-from compiler.rules import RULES
-from compiler.rules.checks import CHECKS
-from compiler.rules.reference import DOCUMENT, document, ids
+from stormc.__main__ import main
+from stormc.rules import RULES
+from stormc.rules.checks import CHECKS
+from stormc.rules.reference import DOCUMENT, document, ids
 
 ROOT = Path(__file__).parent.parent.parent
 COVERAGE = (ROOT / "docs/rules-coverage.md").read_text(encoding="utf-8")

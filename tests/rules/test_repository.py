@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from compiler.__main__ import main
-from compiler.load.sources import Source, Sources
-from compiler.rules.rule import both, in_role
-from compiler.world import World
+from stormc.__main__ import main
+from stormc.load.sources import Source, Sources
+from stormc.repository.world import World
+from stormc.rules.rule import both, in_role
 from tests.samples import spec_text
 
 EXPIRING = "overrides: [{target: Service, patch: {spec: {type: NodePort}}, reason: r, owner: o, expires: '2031-05-01'}]"

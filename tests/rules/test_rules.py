@@ -7,11 +7,11 @@ from unittest import mock
 
 import pytest
 
-from compiler import rules
-from compiler.finding import dotted
-from compiler.passes.runner import SecondWriter
-from compiler.rules import RULES
-from compiler.rules.rule import Example, Rule, Sees
+from stormc import rules
+from stormc.finding import dotted
+from stormc.passes.runner import SecondWriter
+from stormc.rules import RULES
+from stormc.rules.rule import Example, Rule, Sees
 from tests.rules.judged import judge
 
 BAD = [(rule, example) for rule in RULES for example in rule.bad]

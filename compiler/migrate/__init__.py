@@ -1,4 +1,0 @@
-"""What runs today as values: the deploy tool's config and hand-written StormServices, their facts, their differences.
-
-Pure; compiler/importing.py joins it with the compiler.
-"""

@@ -1,0 +1,435 @@
+"""From what runs today to specs: reads a file, proposes, renders, compares, and says what is left of the difference.
+
+What the spec's fields cannot say becomes an override, one value at a time: what a rule or the API server refuses is
+taken out again and listed with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path as File
+from typing import Any, NamedTuple
+
+from stormc.failure import Failure
+from stormc.finding import START, Finding, Mark, Path, did_you_mean, has_errors
+from stormc.load.document import Document, load_document, load_documents
+from stormc.load.sources import Source, Sources, read_sources
+from stormc.migrate import deploy_tool
+from stormc.migrate.compare import ROLES, Departure, Table, departures, merged, patch, shown_path, table
+from stormc.migrate.compare import Path as Place
+from stormc.migrate.difference import Difference, because, beside
+from stormc.migrate.judge import judged, kept, map_of
+from stormc.migrate.note import ALONE, FOREIGN, LACKING, REPEATED, Note
+from stormc.migrate.storm_service import Chosen, Proposal, engine_arguments, misshapen, propose
+from stormc.model import schema
+from stormc.model.app import ROUTING, Ref
+from stormc.model.limits import SERVING_ROLES
+from stormc.payload.read import read_payload
+from stormc.repository.world import Outcome, World, builtin_names
+from stormc.rules.vocabulary import TABLES, Use
+from stormc.text.format import spec_text
+
+Spec = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Imported:
+    """One app: the text of its spec, None where there can be none, what was found, and what differs."""
+
+    name: str
+    text: str | None
+    findings: tuple[Finding, ...]
+    differences: tuple[Difference, ...]
+    manifests: tuple[Mapping[str, Any], ...] = ()
+
+
+class _Read(NamedTuple):
+    """A StormService with its Services, and where the file has what stands at a path of it."""
+
+    storm: Mapping[str, Any]
+    services: Sequence[Mapping[str, Any]]
+    locate: Callable[[Path, bool], Mark]
+    notes: list[Note]
+
+
+class Target(NamedTuple):
+    """Where the specs are to stand: the world around them, and the directory below it."""
+
+    world: World
+    directory: str
+    shown: File
+
+
+def target(specs: File, out: File | None) -> Target:
+    """The place of new specs. Raises Failure for a directory that is not below the specs."""
+    known = read_sources(specs) if specs.is_dir() else Sources(specs.name, (), ())
+    if out is None:
+        return Target(World(known), "", specs)
+    below = out.resolve()
+    if not below.is_relative_to(specs.resolve()):
+        raise Failure(f"{out} is not below {specs}; --specs names another directory of specs")
+    directory = below.relative_to(specs.resolve()).as_posix()
+    return Target(World(known), "" if directory == "." else directory, out)
+
+
+def import_file(file: str, raw: bytes, where: Target, chosen: Chosen, owner: str) -> list[Imported]:
+    """The apps of one file; one without a name where there is none in it. Raises Failure for an unknown profile."""
+    documents, findings = load_documents(file, raw)
+    repeated = [f._replace(rule=REPEATED, hint="the last one counts") for f in findings if f.rule == "E108"]
+    if len(repeated) < len(findings):
+        return [Imported("", None, tuple(f for f in findings if f.rule != "E108"), ())]
+    found, others = _read(file, documents)
+    if not found:
+        text = "the file holds no StormService and no config of the k8s-deploy-tool"
+        return [Imported("", None, (Finding(FOREIGN, file, START, text), *repeated, *others), ())]
+    made = [_import(file, read, where, chosen, owner) for read in found]
+    first, *rest = made
+    return [replace(first, findings=(*repeated, *others, *first.findings)), *rest]
+
+
+def _read(file: str, documents: Sequence[Document]) -> tuple[list[_Read], list[Finding]]:
+    storms: list[_Read] = []
+    others: list[Finding] = []
+    for document in documents:
+        if deploy_tool.is_config(document.data):
+            storms.append(_config(document))
+            continue
+        for path, manifest in _items(document.data):
+            kind = manifest.get("kind")
+            if kind == "StormService":
+                storms.append(_Read(manifest, (), _located(document, path), list(_shape(manifest))))
+            else:
+                metadata = manifest.get("metadata")
+                name = metadata.get("name") if isinstance(metadata, dict) else None
+                text = f"{kind}/{name} is not part of an app: it stays where it is"
+                others.append(Finding(ALONE, file, document.locate(path), text))
+    return storms, others
+
+
+def _shape(manifest: Mapping[str, Any]) -> Iterator[Note]:
+    note = misshapen(manifest)
+    if note:
+        yield note
+    elif not (manifest.get("metadata") or {}).get("name"):
+        yield Note(LACKING, ("metadata",), "the StormService has no name")
+
+
+def _items(data: Mapping[str, Any]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """The objects of a document, those of a List one by one."""
+    items = data.get("items")
+    if str(data.get("kind", "")).endswith("List") and isinstance(items, list):
+        yield from ((("items", index), item) for index, item in enumerate(items) if isinstance(item, dict))
+    else:
+        yield (), data
+
+
+def _located(document: Document, prefix: Path) -> Callable[[Path, bool], Mark]:
+    def locate(path: Path, at_key: bool) -> Mark:
+        whole = (*prefix, *path)
+        return (document.keys.get(whole) if at_key else None) or document.locate(whole)
+
+    return locate
+
+
+def _config(document: Document) -> _Read:
+    made, notes = deploy_tool.objects(document.data)
+    own = _located(document, ())
+    if not made:
+        return _Read({"metadata": {"name": document.data.get("app_name")}}, (), own, notes)
+    said = {id(note) for note in notes}
+
+    def locate(path: Path, at_key: bool) -> Mark:
+        return own(deploy_tool.place(path, made[0]), at_key)
+
+    marked = [n._replace(path=("\0config", *n.path)) for n in notes if id(n) in said]
+
+    def either(path: Path, at_key: bool) -> Mark:
+        return own(path[1:], at_key) if path[:1] == ("\0config",) else locate(path, at_key)
+
+    return _Read(made[0], made[1:], either, marked)
+
+
+def _import(file: str, read: _Read, where: Target, chosen: Chosen, owner: str) -> Imported:
+    metadata = read.storm.get("metadata")
+    name = str(metadata.get("name") or "") if isinstance(metadata, dict) else ""
+    notes = list(read.notes)
+    proposal = None
+    if not any(note.rule[0] == "E" for note in notes):
+        storm = _strings(read.storm)
+        proposal = propose(storm, _profiles(where.world, chosen), chosen)
+        notes += proposal.notes
+    if proposal is None or proposal.spec is None:
+        return Imported(name, None, _findings(file, read, notes), ())
+    work = _Work(file, storm, read.services, proposal, where, owner)
+    differences = work.run()
+    findings = [*_findings(file, read, [*notes, *work.notes]), *work.findings]
+    made = work.compiled()
+    return Imported(name, work.text(), tuple(findings), tuple(differences), made.manifests if made else ())
+
+
+def _findings(file: str, read: _Read, notes: Sequence[Note]) -> tuple[Finding, ...]:
+    return tuple(Finding(n.rule, file, read.locate(n.path, n.at_key), n.message, n.hint, n.path) for n in notes)
+
+
+def _profiles(world: World, chosen: Chosen) -> dict[str, Any]:
+    known = {name: world.profile(name) for name in (*builtin_names(), *world.own_profiles[0])}
+    if chosen.hardware and known.get(chosen.hardware) is None:
+        hint = did_you_mean(chosen.hardware, known) or "see: stormc profiles"
+        raise Failure(f"no profile {chosen.hardware}; {hint}")
+    return {name: profile for name, profile in known.items() if profile is not None}
+
+
+def _strings(node: Any, inside: str = "") -> Any:
+    """The manifest with strings where Kubernetes has only strings; people leave the quotes of numbers out."""
+    if isinstance(node, dict):
+        maps = inside in ("labels", "annotations", "nodeSelector", "matchLabels")
+        return {
+            key: _text(value) if (maps or (inside == "env" and key == "value")) and not isinstance(value, (dict, list))
+            else _strings(value, key) for key, value in node.items()
+        }  # fmt: skip
+    return [_strings(item, inside) for item in node] if isinstance(node, list) else node
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+class _Work:
+    """One app on its way: the spec grows by what the comparison finds, and shrinks by what is refused."""
+
+    def __init__(
+        self, file: str, storm: Mapping[str, Any], services: Sequence[Mapping[str, Any]], proposal: Proposal,
+        where: Target, owner: str,
+    ) -> None:  # fmt: skip
+        assert proposal.spec is not None
+        self.file, self.storm, self.services, self.where, self.owner = file, storm, services, where, owner
+        self.spec: Spec = proposal.spec
+        self.router = proposal.router
+        self.engines = proposal.engines
+        self.theirs = table(self._renamed(), self.engines)
+        self.notes: list[Note] = []
+        self.patches: list[tuple[Place, dict[str, Any]]] = []
+        self.refused: dict[Place, str] = {}
+        self.findings: list[Finding] = []
+        self._outcomes: dict[bytes, Outcome] = {}
+
+    def run(self) -> list[Difference]:
+        """Completes the spec; the differences that remain."""
+        self._settle()
+        if self.compiled() is None:
+            self.findings = list(self._outcome(self._whole()).findings)
+            return []
+        for departure in self._departures():
+            if departure.theirs is not None:
+                self._take(departure)
+        self._drop_refused()
+        self.findings = list(self._outcome(self._whole()).findings)
+        return list(self._differences()) if self.compiled() is not None else []
+
+    def text(self) -> str:
+        return spec_text(self._whole())
+
+    def _renamed(self) -> Mapping[str, Any]:
+        """The original with the router under the name that stormc has for it."""
+        if self.router in (None, ROUTING):
+            return self.storm
+        template = self.storm["spec"]["template"]
+        roles = [{**r, "name": ROUTING} if r.get("name") == self.router else r for r in template["spec"]["roles"]]
+        inner = {**template, "spec": {**template["spec"], "roles": roles}}
+        return {**self.storm, "spec": {**self.storm["spec"], "template": inner}}
+
+    def _source(self, spec: Spec) -> Source:
+        path = f"{self.where.directory}/{spec['name']}.yaml".lstrip("/")
+        return Source(path, str(self.where.shown / f"{spec['name']}.yaml"), spec_text(spec).encode())
+
+    def _outcome(self, spec: Spec) -> Outcome:
+        source = self._source(spec)
+        if source.raw not in self._outcomes:
+            self._outcomes[source.raw] = self.where.world.compile(source, render=True)
+        return self._outcomes[source.raw]
+
+    def compiled(self) -> Any:
+        """Our manifests with the origin of every field, or None where the spec has no valid fields."""
+        from stormc.model.build import build_app
+        from stormc.model.check import check_app
+        from stormc.passes import PIPELINE
+        from stormc.passes.runner import run_pipeline
+        from stormc.rules.sound import sound
+
+        spec, world = self._whole(), self.where.world
+        source = self._source(spec)
+        document, _ = load_document(source.file, source.raw)
+        if document is None:
+            return None
+        layered = world.layered(source, document)
+        data, _ = check_app(layered)
+        profile = world.profile(data["hardware"]) if data else None
+        if data is None or profile is None:
+            return None
+        platform = world.platform(source.directory)
+        app = build_app(data, world.sources.spec_file(source), profile, platform, read_payload())
+        made = run_pipeline(PIPELINE, sound(app, {f.rule for f in self._outcome(spec).findings}), platform)
+        return made if any(m["kind"] == "StormService" for m in made.manifests) else None
+
+    def _whole(self) -> Spec:
+        """The spec with its overrides, one per role and reason."""
+        grouped: dict[str, tuple[list[str], dict[str, Any]]] = {}
+        for path, part in self.patches:
+            role, text = shown_path(path)
+            texts, patches = grouped.get(role, ([], {}))
+            grouped[role] = ([*texts, text.partition("[")[0].partition(".")[0] or text], merged(patches, part))
+        overrides = [
+            {"target": "StormService", "patch": part, "owner": self.owner,
+             "reason": f"{', '.join(dict.fromkeys(texts))} as in {File(self.file).name}; the spec has no such field"}
+            for texts, part in grouped.values()
+        ]  # fmt: skip
+        spec = {key: value for key, value in self.spec.items() if value not in ({}, None)}
+        return {**spec, "overrides": overrides} if overrides else spec
+
+    def _ours(self) -> tuple[Table, Any]:
+        made = self.compiled()
+        assert made is not None
+        storm = next(m for m in made.manifests if m["kind"] == "StormService")
+        return table(storm, {}), made
+
+    def _departures(self) -> list[Departure]:
+        return departures(self._ours()[0], self.theirs)
+
+    def _settle(self) -> None:
+        """Takes out what the spec says without saying it: the computed gang size, and defaults."""
+        sizes = {name: self.spec[name]["podGroupSize"] for name in SERVING_ROLES}
+        shared = sum(self.spec[name]["replicas"] for name, size in sizes.items() if size == 1)
+        for name, size in sizes.items():
+            if self.spec[name].get("minAvailable") == (size if size > 1 else shared):
+                del self.spec[name]["minAvailable"]
+        inherited = self.where.world.layered(self._source(self.spec), Document(self.file, {})).data
+        for section, fields in schema.SECTIONS.items():
+            if isinstance(self.spec.get(section), dict) and section not in inherited:
+                said = self.spec[section].items()
+                self.spec[section] = {k: v for k, v in said if fields[k].get("default", ...) != v}
+        said = self.spec.items()
+        self.spec = {k: v for k, v in said if k in inherited or schema.APP[k].get("default", ...) != v}
+
+    def _take(self, departure: Departure) -> None:
+        """Puts a value of the original into the spec, into an override, or onto the list of what is not taken."""
+        path = departure.path
+        if reason := kept(departure):
+            self.refused[path] = reason
+            return
+        role, mapped = map_of(path)
+        if mapped:
+            field, key = mapped
+            if refusal := judged(role, field, key):
+                self.refused[path] = refusal.reason
+                note = f"{role}: {refusal.reason}; not copied"
+                self.notes.append(Note(refusal.rule, self._original(path), note, refusal.hint, at_key=True))
+                return
+            literal = departure.theirs if field != "env" else departure.theirs.get("value", "")
+            known = TABLES[field].get(key)
+            plain = field != "env" or set(departure.theirs) <= {"value"}
+            if plain and (known is None or known.use is Use.FREE):
+                entries = self.spec.setdefault(role, {}).setdefault(field, {})
+                entries[key] = literal
+                if self.compiled() is not None:
+                    return
+                del entries[key]
+        if path[-1] == "command" and (arguments := engine_arguments(departure.ours, departure.theirs)) is not None:
+            self.spec[role]["engineArgs"] = arguments
+            return
+        if path[-1] == "args" and (*path[:-1], "command") not in self.theirs:
+            whole = {"command": None, "args": departure.theirs}  # the image's own entry point, with these arguments
+            self.patches.append((path, patch(Departure(path[:-1], {}, whole), {}, frozenset())))
+            return
+        if path[-1] == "command" and "engine" not in self.spec:
+            whole = {"command": departure.theirs, "args": None}  # those of the launcher
+            self.patches.append((path, patch(Departure(path[:-1], {}, whole), {}, frozenset())))
+            return
+        mounted = self._mounted(path)
+        if mounted.keys() == {"name"}:
+            self.refused[path] = f"volume {mounted['name']} is not declared"
+            return
+        self.patches.append((path, patch(departure, mounted, self._volumes(path))))
+
+    def _original(self, path: Place) -> Path:
+        """The path of the original's document for a place of its table."""
+        node: Any = self._renamed()
+        made: list[str | int] = []
+        for step in path:
+            if isinstance(step, tuple):
+                index = next((i for i, item in enumerate(node or ()) if step[0] in item.values()), None)
+                if index is None:
+                    break
+                made.append(index)
+                node = node[index]
+            else:
+                made.append(step)
+                node = node.get(str(step)) if isinstance(node, dict) else None
+        return tuple(made)
+
+    def _mounted(self, path: Place) -> Mapping[str, Any]:
+        """The original's volume behind a mount."""
+        if len(path) < 2 or path[-2] != "volumeMounts":
+            return {}
+        role, container = str(path[4][0]), str(path[-3][0])
+        container = self.engines.get(role, container) if container == role else container
+        pod = next(r for r in self._renamed()["spec"]["template"]["spec"]["roles"] if r.get("name") == role)["template"]
+        containers = [*(pod["spec"].get("containers") or ()), *(pod["spec"].get("initContainers") or ())]
+        mounts = next(c for c in containers if c.get("name") == container)["volumeMounts"]
+        name = next(m for m in mounts if m["mountPath"] == path[-1][0]).get("name")
+        volume = next((v for v in pod["spec"].get("volumes") or () if v.get("name") == name), {"name": name})
+        return {key: {} if value is None else value for key, value in volume.items()}
+
+    def _volumes(self, path: Place) -> frozenset[str]:
+        """The names of our volumes in the role of a path."""
+        if len(path) < 2 or path[-2] != "volumeMounts":
+            return frozenset()
+        storm = next(m for m in self.compiled().manifests if m["kind"] == "StormService")
+        role = next(r for r in storm["spec"]["template"]["spec"]["roles"] if r["name"] == path[4][0])
+        return frozenset(v["name"] for v in role["template"]["spec"].get("volumes") or ())
+
+    def _drop_refused(self) -> None:
+        """Takes out of the overrides and of the roles' maps what a rule or the API server calls an error."""
+        for field in ("labels", "annotations", "nodeSelector", "env"):
+            for role in ("prefill", "decode", ROUTING):
+                for finding in self._outcome({**self.spec, "overrides": []}).findings:
+                    if finding.rule[0] == "E" and finding.path[:2] == (role, field) and len(finding.path) == 3:
+                        key = str(finding.path[2])
+                        if self.spec[role].get(field, {}).pop(key, None) is not None:
+                            where = ("template", "metadata", field, key) if field != "nodeSelector" else ()
+                            place = (*ROLES, (role,), *(where or ("template", "spec", field, key)))
+                            self.refused[place] = f"{finding.rule}: {finding.message}"
+        everything, self.patches = self.patches, []
+        before = self._errors()
+        for path, part in everything:
+            self.patches.append((path, part))
+            worse = self._errors() - before
+            if worse:
+                self.patches.pop()
+                self.refused[path] = "; ".join(sorted(f"{rule}: {message}" for rule, message in worse))
+
+    def _errors(self) -> set[tuple[str, str]]:
+        return {(f.rule, f.message) for f in self._outcome(self._whole()).findings if f.rule[0] == "E"}
+
+    def _differences(self) -> Iterator[Difference]:
+        ours, made = self._ours()
+        yield from beside(made.manifests, self.services)
+        storm = Ref("StormService", self.spec["name"])
+        told: set[tuple[str, str]] = set()
+        for departure in departures(ours, self.theirs):
+            role, path = shown_path(departure.path)
+            if role == ROUTING and departure.theirs is None:
+                path, reason = "the proxy", "stormc's own proxy is the router"
+            elif departure.theirs is None:
+                reason = because(made.origins, storm, departure.path)
+            else:
+                reason = self.refused.get(departure.path, "no override can say it")
+            kind = "added" if departure.theirs is None else "left out" if departure.ours is None else "changed"
+            if (role, path) not in told:
+                told.add((role, path))
+                yield Difference(kind, role, path, reason)
+
+
+def broken(imported: Imported) -> bool:
+    """Whether there is no spec that can be rendered."""
+    return imported.text is None or has_errors(imported.findings)

@@ -1,0 +1,62 @@
+"""Whose the objects on the cluster are: ours by label, and whether a GitOps engine looks after them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from stormc.cluster.connection import Cluster
+from stormc.cluster.kinds import (
+    APPLIED,
+    MANAGED_BY,
+    PART_OF,
+    SERVICE,
+    STORM_SERVICE,
+    STORM_SERVICE_NAME,
+    Kind,
+    Manifest,
+    kind_of,
+)  # fmt: skip
+
+ENGINES = {
+    "argocd.argoproj.io/tracking-id": "Argo CD",  # argo-cd docs/user-guide/resource_tracking.md
+    "argocd.argoproj.io/instance": "Argo CD",
+    "app.kubernetes.io/instance": "Argo CD",  # its default until 3.0; stormc never writes this label
+    "kustomize.toolkit.fluxcd.io/name": "Flux",  # fluxcd/kustomize-controller, owner labels of every object
+    "helm.toolkit.fluxcd.io/name": "Flux",
+}
+
+
+def engine(live: Manifest) -> str | None:
+    """The GitOps engine that owns an object, by the marks it leaves: Argo CD, Flux, or None."""
+    metadata = live["metadata"]
+    marks = {**(metadata.get("annotations") or {}), **(metadata.get("labels") or {})}
+    return next((name for key, name in ENGINES.items() if key in marks), None)
+
+
+def owned(cluster: Cluster, namespace: str, app: str) -> list[tuple[Kind, Manifest]]:
+    """Everything in the namespace that stormc applied for the app, StormService last. Raises Failure."""
+    labels = {MANAGED_BY: "stormc", PART_OF: app}
+    # AIBrix copies a StormService's labels to the headless Service that it makes; that one has an owner.
+    return [
+        (kind, found)
+        for kind in APPLIED
+        for found in cluster.find(kind, namespace, labels) or ()
+        if not found["metadata"].get("ownerReferences")
+    ]
+
+
+def of_deploy_tool(cluster: Cluster, namespace: str, app: str) -> list[tuple[Kind, Manifest]]:
+    """What the k8s-deploy-tool made for an app: the StormService of its name, last, and Services with its label.
+
+    As the tool itself finds them (mindcluster-deploy k8s-deploy-tool src/core/job_manager.py). Raises Failure.
+    """
+    services = cluster.find(SERVICE, namespace, {STORM_SERVICE_NAME: app}) or ()
+    found = [(SERVICE, item) for item in services if not item["metadata"].get("ownerReferences")]
+    live = cluster.get(STORM_SERVICE, namespace, app)
+    return [*found, (STORM_SERVICE, {"kind": STORM_SERVICE.name, **live})] if live else found
+
+
+def stale(owned: Iterable[tuple[Kind, Manifest]], manifests: Iterable[Manifest]) -> list[tuple[Kind, Manifest]]:
+    """Of what stormc applied earlier, what the manifests no longer hold."""
+    wanted = {(kind_of(manifest), manifest["metadata"]["name"]) for manifest in manifests}
+    return [(kind, found) for kind, found in owned if (kind, found["metadata"]["name"]) not in wanted]

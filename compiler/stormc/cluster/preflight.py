@@ -1,0 +1,225 @@
+"""Is everything there that an app needs? One check per line, each with what to do."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from stormc.cluster.connection import Cluster
+from stormc.cluster.kinds import (
+    CLUSTER_ROLE,
+    CONFIG_MAP,
+    CRD,
+    DAEMON_SET,
+    DEPLOYMENT,
+    NODE,
+    POD_GROUP,
+    POD_SET,
+    ROLE_SET,
+    STORM_SERVICE,
+    WEBHOOKS,
+    Manifest,
+)  # fmt: skip
+from stormc.model.limits import AIBRIX_RELEASES, MINDCLUSTER_RELEASES
+from stormc.model.profile import Profile, release
+
+NPU_RESOURCES = ("huawei.com/Ascend910", "huawei.com/npu")
+DEVICE_INFO = "mindx-dl-deviceinfo-"  # mind-cluster component/ascend-device-plugin: one ConfigMap per node
+
+
+class Check(NamedTuple):
+    """One prerequisite: state is ok, missing or note, and what to do about it."""
+
+    name: str
+    state: str
+    text: str
+
+
+class Found(NamedTuple):
+    """What the cluster said; None where it would not or could not."""
+
+    definitions: frozenset[str]
+    workloads: tuple[Manifest, ...]
+    nodes: tuple[Manifest, ...]
+    webhooks: tuple[Manifest, ...]
+    roles: tuple[Manifest, ...]
+    device_infos: tuple[Manifest, ...]
+
+
+def ask(cluster: Cluster) -> Found:
+    """Everything that the checks need. Raises Failure, naming the permission that is lacking."""
+    return Found(
+        frozenset(item["metadata"]["name"] for item in cluster.find(CRD, None) or ()),
+        (*(cluster.find(DEPLOYMENT, None) or ()), *(cluster.find(DAEMON_SET, None) or ())),
+        tuple(cluster.find(NODE, None) or ()), tuple(cluster.find(WEBHOOKS, None) or ()),
+        tuple(cluster.find(CLUSTER_ROLE, None) or ()),
+        tuple(m for m in cluster.find(CONFIG_MAP, "kube-system") or () if _name(m).startswith(DEVICE_INFO)),
+    )  # fmt: skip
+
+
+def checks(found: Found) -> list[Check]:
+    """All checks, in the order in which the parts depend on each other."""
+    return [*_definitions(found), *_workloads(found), *_nodes(found), *_webhook(found), *_rights(found)]
+
+
+def platform_file(found: Found, profiles: Iterable[Profile]) -> str:
+    """A platform.yaml with what was found; what was not found keeps its default and is left out.
+
+    Several products share an accelerator-type; the inventory takes the one that MindCluster documents for
+    StormService, and says which others it may be.
+    """
+    lines = ["# What stormc preflight found.", "apiVersion: stormc.dev/v1", "kind: Platform"]
+    for key, known, part in (
+        ("mindcluster", MINDCLUSTER_RELEASES, "clusterd"), ("aibrix", AIBRIX_RELEASES, "aibrix-controller-manager"),
+    ):  # fmt: skip
+        nearest = _nearest(_version(_workload(found, part)), known)
+        if nearest:
+            lines.append(f"{key}: {nearest}" if nearest[0] == "v" else f'{key}: "{nearest}"')
+    in_pods = Counter(super_pods(found).values())
+    if in_pods:
+        lines.append(f"superPodSize: {max(in_pods.values())}")
+    return "\n".join([*lines, *_inventory(found, list(profiles))]) + "\n"
+
+
+def _inventory(found: Found, profiles: list[Profile]) -> Iterator[str]:
+    counts = Counter((_labels(node).get("accelerator-type", ""), _npus(node)) for node in _npu_nodes(found))
+    known: dict[str, tuple[int, list[str]]] = {}
+    unknown = []
+    for (label, npus), count in sorted(counts.items()):
+        fits = sorted(
+            (p for p in profiles if p.accelerator_type == label and p.npus == npus),
+            key=lambda p: (not p.documented, release(p.mindcluster), p.name),
+        )
+        if fits:
+            known[fits[0].name] = (count, [p.name for p in fits[1:]])
+        else:
+            told = f"accelerator-type {label}" if label else "no accelerator-type"
+            unknown.append(f"# {count} nodes of {npus} NPUs with {told}")
+    yield from ("inventory:",) if known else ()
+    for name, (count, others) in known.items():
+        if others:
+            yield f"  # or {', '.join(others)}: they have the same accelerator-type"
+        yield f"  {name}: {{nodes: {count}}}"
+    yield from unknown
+
+
+def super_pods(found: Found) -> dict[str, int]:
+    """The super pod of every node whose device plugin reports one."""
+    ids = {}
+    for info in found.device_infos:
+        try:
+            number = json.loads((info.get("data") or {}).get("DeviceInfoCfg", "{}")).get("SuperPodID", -1)
+        except (ValueError, AttributeError):
+            continue
+        if isinstance(number, int) and number >= 0:
+            ids[info["metadata"]["name"].removeprefix(DEVICE_INFO)] = number
+    return ids
+
+
+def _definitions(found: Found) -> Iterable[Check]:
+    for kind in (STORM_SERVICE, ROLE_SET, POD_SET, POD_GROUP):
+        there, source = kind.resource in found.definitions, "Volcano" if kind is POD_GROUP else "AIBrix"
+        yield Check(
+            kind.resource, "ok" if there else "missing",
+            "installed" if there else f"install {source}; its definitions with kubectl apply --server-side",
+        )  # fmt: skip
+
+
+def _workloads(found: Found) -> Iterable[Check]:
+    for part, without in (
+        ("aibrix-controller-manager", "StormServices stay without pods; install AIBrix v0.5.0 or newer"),
+        ("volcano-scheduler", "NPU pods stay Pending; install Volcano with ascend-for-volcano"),
+        ("volcano-controllers", "there are no PodGroups, so no gangs; install Volcano with ascend-for-volcano"),
+        ("device-plugin", "nodes show no NPUs; install Ascend Device Plugin"),
+        ("clusterd", "faults are not gathered, so nothing is rescheduled; install ClusterD"),
+        ("noded", "optional: without it faults of CPU, memory and disks go unseen"),
+    ):
+        workload = _workload(found, part)
+        if workload is None:
+            yield Check(part, "note" if part == "noded" else "missing", without)
+            continue
+        status, version = workload.get("status") or {}, _version(workload) or "of unknown version"
+        ready = status.get("readyReplicas", status.get("numberReady", 0))
+        place = f"{workload['metadata']['namespace']}/{workload['metadata']['name']} {version}"
+        text = place if ready else f"{place} has no ready pod; look at its logs"
+        yield Check(part, "ok" if ready else "missing", text)
+
+
+def _nodes(found: Found) -> Iterable[Check]:
+    nodes = _npu_nodes(found)
+    total = sum(_npus(node) for node in nodes)
+    text = f"{total} on {len(nodes)} nodes"
+    yield Check("NPUs", "ok" if total else "missing", text if total else "no node offers any; see the device plugin")
+    if not nodes:
+        return
+    version = _nearest(_version(_workload(found, "clusterd")), MINDCLUSTER_RELEASES) or MINDCLUSTER_RELEASES[0]
+    bare = [n["metadata"]["name"] for n in nodes if not {"accelerator-type", "host-arch"} <= _labels(n).keys()]
+    if release(version) >= release("26.1"):
+        yield Check("node labels", "ok", f"MindCluster {version} places by schedule_policy; none are needed")
+    elif bare:
+        command = f"kubectl label node {bare[0]} accelerator-type=… host-arch=…"
+        yield Check("node labels", "missing", f"{command} ({len(bare)} nodes)")
+    else:
+        yield Check("node labels", "ok", "accelerator-type and host-arch on every NPU node")
+    pods = super_pods(found)
+    told = f"{len(pods)} nodes in {len(set(pods.values()))} super pods" if pods else "no node reports one; fine for A2"
+    yield Check("super pods", "ok" if pods else "note", told)
+
+
+def _webhook(found: Found) -> Iterable[Check]:
+    rules = (
+        rule for found_hooks in found.webhooks for hook in found_hooks.get("webhooks") or ()
+        for rule in hook.get("rules") or ()
+    )  # fmt: skip
+    there = any(STORM_SERVICE.plural in (rule.get("resources") or ()) for rule in rules)
+    text = "present; rendered files are in the form it gives" if there else "absent, as in AIBrix's chart"
+    yield Check("AIBrix webhook", "ok" if there else "note", text)
+
+
+def _rights(found: Found) -> Iterable[Check]:
+    allowed = any(
+        POD_GROUP.plural in (rule.get("resources") or ())
+        for role in found.roles if "aibrix" in role["metadata"]["name"] for rule in role.get("rules") or ()
+    )  # fmt: skip
+    text = "granted" if allowed else "absent, as in AIBrix's chart; only schedulingStrategy needs it"
+    yield Check("AIBrix's right to podgroups", "ok" if allowed else "note", text)
+
+
+def _workload(found: Found, part: str) -> Manifest | None:
+    return next((w for w in found.workloads if part in w["metadata"]["name"]), None)
+
+
+def _version(workload: Manifest | None) -> str:
+    containers: list[Mapping[str, Any]] = (
+        ((workload or {}).get("spec") or {}).get("template", {}).get("spec", {}).get("containers", [])
+    )
+    images = [str(container.get("image", "")).partition("@")[0].rpartition("/")[2] for container in containers]
+    tags = [image.partition(":")[2] for image in images]
+    return next((tag for tag in tags if re.match(r"v?\d+\.\d+", tag)), "")
+
+
+def _nearest(version: str, known: tuple[str, ...]) -> str:
+    """The newest known release that is not newer than what runs."""
+    match = re.match(r"v?(\d+(?:\.\d+)*)", version)
+    older = [k for k in known if match and release(k.lstrip("v")) <= release(match[1])]
+    return max(older, key=lambda k: release(k.lstrip("v")), default="")
+
+
+def _npu_nodes(found: Found) -> list[Manifest]:
+    return [node for node in found.nodes if _npus(node)]
+
+
+def _npus(node: Manifest) -> int:
+    capacity = (node.get("status") or {}).get("capacity") or {}
+    return sum(int(capacity.get(resource, 0)) for resource in NPU_RESOURCES)
+
+
+def _name(found: Manifest) -> str:
+    return str(found["metadata"]["name"])
+
+
+def _labels(node: Manifest) -> dict[str, str]:
+    return dict(node["metadata"].get("labels") or {})

@@ -1,0 +1,19 @@
+"""Takes an app off the cluster."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from stormc.cluster.connection import Cluster
+from stormc.cluster.kinds import Kind, Manifest, title
+from stormc.cluster.wait import Tell
+
+
+def remove(cluster: Cluster, namespace: str, found: Iterable[tuple[Kind, Manifest]], tell: Tell) -> None:
+    """Asks for the deletion of every object, the StormService first: its pods need the others until they end.
+
+    Raises Failure at the first that may not be deleted.
+    """
+    for kind, item in reversed(list(found)):
+        gone = not cluster.delete(kind, namespace, item["metadata"]["name"])
+        tell(f"{title(item)}: {'was gone already' if gone else 'deletion asked for'}")

@@ -1,0 +1,214 @@
+"""What runs of an app, as values: StormService, RoleSets, PodSets, PodGroups and pods by role.
+
+Every field of a status may be missing: AIBrix v0.5.0 writes none while the headless Service fails, and never writes
+roleStatuses (stormservice/sync.go:73-113,338-408).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
+
+from stormc.cluster.connection import Cluster
+from stormc.cluster.kinds import (
+    EVENT,
+    POD,
+    POD_GROUP,
+    POD_SET,
+    ROLE_SET,
+    STORM_SERVICE,
+    STORM_SERVICE_NAME,
+    Manifest,
+    title,
+)  # fmt: skip
+from stormc.cluster.wait import unready
+from stormc.model.limits import SERVING_ROLES
+
+REPLICA = "stormservice.orchestration.aibrix.ai/role-replica-index"
+IN_GROUP = "stormservice.orchestration.aibrix.ai/pod-group-index"
+NPU_PREFIXES = ("huawei.com/Ascend", "huawei.com/npu")
+
+
+class PodRow(NamedTuple):
+    """One pod; slot is replica, or replica-member in instances of several pods."""
+
+    name: str
+    role: str
+    slot: str
+    phase: str
+    ready: bool
+    node: str
+    npus: int
+    restarts: int
+    age: int | None
+    message: str
+
+
+class RoleRow(NamedTuple):
+    """One role of the StormService; counts are instances, not pods."""
+
+    name: str
+    desired: int
+    ready: int
+    pods: tuple[PodRow, ...]
+
+
+class GroupRow(NamedTuple):
+    """What lies between StormService and pods: a RoleSet, a PodSet or a PodGroup, with what it complains about."""
+
+    object: str
+    state: str
+    message: str
+
+
+class InstanceRow(NamedTuple):
+    """One engine as the proxy sees it: its address, whether requests go there, and what it has done."""
+
+    role: str
+    address: str
+    state: str
+    active: int
+    failures: int
+    requests: int
+
+
+class AppStatus(NamedTuple):
+    """All that is known of one app."""
+
+    name: str
+    namespace: str
+    problem: str
+    roles: tuple[RoleRow, ...]
+    groups: tuple[GroupRow, ...]
+    drift: tuple[str, ...]
+    instances: tuple[InstanceRow, ...] = ()
+
+    @property
+    def ready(self) -> bool:
+        """Whether nothing is missing."""
+        return not self.problem
+
+
+def look(cluster: Cluster, namespace: str, app: str, drift: Iterable[str], now: datetime) -> AppStatus:
+    """Asks for everything that belongs to an app; kinds that the cluster lacks are left out. Raises Failure."""
+    labels = {STORM_SERVICE_NAME: app}
+    role_sets = cluster.find(ROLE_SET, namespace, labels) or []
+    pod_sets = cluster.find(POD_SET, namespace, labels) or []
+    status = build(
+        cluster.get(STORM_SERVICE, namespace, app), role_sets, pod_sets,
+        cluster.find(POD_GROUP, namespace) or [], cluster.find(POD, namespace, labels) or [],
+        cluster.find(EVENT, namespace) or [], namespace, app, tuple(drift), now,
+    )  # fmt: skip
+    return status._replace(instances=instances(cluster.ask_service(namespace, f"{app}-router", "http", "status")))
+
+
+def instances(answer: Manifest | None) -> tuple[InstanceRow, ...]:
+    """The proxy's table of instances from its /status; empty where that is not to be had, or of another form."""
+    rows = []
+    for role in SERVING_ROLES:
+        listed = (answer or {}).get(role)
+        for item in listed if isinstance(listed, list) else ():
+            if isinstance(item, dict) and "address" in item:
+                counts = [int(item.get(field) or 0) for field in ("active", "failures", "requests")]
+                rows.append(InstanceRow(role, str(item["address"]), str(item.get("state", "")), *counts))
+    return tuple(rows)
+
+
+def build(
+    service: Manifest | None, role_sets: list[Manifest], pod_sets: list[Manifest], pod_groups: list[Manifest],
+    pods: list[Manifest], events: list[Manifest], namespace: str, app: str, drift: tuple[str, ...], now: datetime,
+) -> AppStatus:  # fmt: skip
+    """The tree of what was found; pure, and content with any part missing."""
+    owners = {found["metadata"].get("uid") for found in (*role_sets, *pod_sets)} - {None}
+    groups = [*role_sets, *pod_sets]
+    # Volcano makes PodGroups itself, one for each owner of pods: podgroup-<uid of the RoleSet or PodSet>.
+    groups += [g for g in pod_groups if {o.get("uid") for o in g["metadata"].get("ownerReferences") or ()} & owners]
+    rows = sorted((_pod(pod, now) for pod in pods), key=lambda row: (row.role, row.slot, row.name))
+    wanted = _roles(service)
+    names = dict.fromkeys((*(role["name"] for role in wanted), *(row.role for row in rows)))
+    times = ((service or {}).get("spec") or {}).get("replicas", 1)
+    reported = [role for found in role_sets for role in _status(found).get("roles") or ()]
+    roles = tuple(
+        RoleRow(
+            name, sum(role.get("replicas", 0) * times for role in wanted if role["name"] == name),
+            sum(role.get("readyReplicas", 0) for role in reported if role.get("name") == name),
+            tuple(row for row in rows if row.role == name),
+        )
+        for name in names
+    )  # fmt: skip
+    problem = unready(service, role_sets)
+    return AppStatus(app, namespace, problem, roles, tuple(_group(g, events) for g in groups), drift)
+
+
+def _roles(service: Manifest | None) -> list[dict[str, Any]]:
+    spec = ((service or {}).get("spec") or {}).get("template", {}).get("spec") or {}
+    return list(spec.get("roles") or ())
+
+
+def _group(found: Manifest, events: Iterable[Manifest]) -> GroupRow:
+    status = _status(found)
+    message = ""
+    if found["kind"] == ROLE_SET.name:
+        state = "Ready" if _condition(status, "Ready") else "NotReady"
+        message = str((_condition(status, "ReplicaFailure") or {}).get("message", ""))
+    elif found["kind"] == POD_SET.name:  # it has no conditions: its errors are events
+        state = f"{status.get('phase', 'Unknown')} {status.get('readyPods', 0)}/{status.get('totalPods', 0)}"
+        message = next(_warnings(found, events), "")
+    else:
+        state = str(status.get("phase", "Unknown"))
+        message = str((_condition(status, "Unschedulable") or {}).get("message", ""))
+    return GroupRow(title(found), state, message)
+
+
+def _warnings(found: Manifest, events: Iterable[Manifest]) -> Iterator[str]:
+    own = [e for e in events if e.get("type") == "Warning" and _about(e) == (found["kind"], found["metadata"]["name"])]
+    for event in sorted(own, key=lambda e: str(e.get("lastTimestamp") or ""), reverse=True):
+        yield str(event.get("message", ""))
+
+
+def _about(event: Manifest) -> tuple[str, str]:
+    about = event.get("involvedObject") or {}
+    return about.get("kind", ""), about.get("name", "")
+
+
+def _pod(pod: Manifest, now: datetime) -> PodRow:
+    metadata, status, spec = pod["metadata"], _status(pod), pod.get("spec") or {}
+    labels = metadata.get("labels") or {}
+    slot = labels.get(REPLICA, "")
+    if IN_GROUP in labels:
+        slot += f"-{labels[IN_GROUP]}"
+    containers = status.get("containerStatuses") or []
+    limits = [(c.get("resources") or {}).get("limits") or {} for c in spec.get("containers") or ()]
+    npus = sum(int(value) for limit in limits for key, value in limit.items() if key.startswith(NPU_PREFIXES))
+    phase = "Terminating" if metadata.get("deletionTimestamp") else status.get("phase", "Unknown")
+    created = metadata.get("creationTimestamp")
+    age = int((now - datetime.fromisoformat(created).astimezone(UTC)).total_seconds()) if created else None
+    return PodRow(
+        metadata["name"], labels.get("role-name", ""), slot, phase, bool(_condition(status, "Ready")),
+        spec.get("nodeName", ""), npus, sum(c.get("restartCount", 0) for c in containers), age, _trouble(status),
+    )  # fmt: skip
+
+
+def _trouble(status: Manifest) -> str:
+    for container in (*(status.get("initContainerStatuses") or ()), *(status.get("containerStatuses") or ())):
+        state = container.get("state") or {}
+        waiting, ended = state.get("waiting") or {}, state.get("terminated") or {}
+        if waiting:
+            return ": ".join(str(waiting[key]) for key in ("reason", "message") if waiting.get(key))
+        if ended.get("exitCode"):
+            return f"{container.get('name')} ended with {ended['exitCode']} {ended.get('reason', '')}".rstrip()
+    for condition in status.get("conditions") or ():
+        if condition.get("type") == "PodScheduled" and condition.get("status") == "False":
+            return str(condition.get("message") or condition.get("reason") or "")
+    return str(status.get("message") or "")
+
+
+def _condition(status: Manifest, name: str) -> Manifest | None:
+    conditions = status.get("conditions") or ()
+    return next((c for c in conditions if c.get("type") == name and c.get("status") == "True"), None)
+
+
+def _status(found: Manifest) -> Manifest:
+    status: Manifest = found.get("status") or {}
+    return status

@@ -1,0 +1,98 @@
+"""Waits until an app is truly ready, or until it is gone.
+
+A StormService may say Ready for a moment right after an update, from the RoleSet's old status, which has no
+observedGeneration (AIBrix v0.5.0 stormservice/sync.go:338-408). So roles are looked at too, and two polls must agree.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from stormc.cluster.connection import Cluster
+from stormc.cluster.kinds import POD, ROLE_SET, STORM_SERVICE, STORM_SERVICE_NAME, Manifest
+
+POLL_SECONDS = 2.0
+
+Tell = Callable[[str], None]
+
+
+def unready(service: Manifest | None, role_sets: list[Manifest]) -> str:
+    """Why the app is not ready, empty when it is; judged from one look at its StormService and RoleSets."""
+    if service is None:
+        return "the StormService does not exist"
+    status = service.get("status") or {}
+    if status.get("observedGeneration", -1) < service["metadata"].get("generation", 0):
+        return "the controller has not seen this generation yet"
+    conditions = {c.get("type"): c for c in status.get("conditions") or ()}
+    for found in (conditions, *({c.get("type"): c for c in _status(r).get("conditions") or ()} for r in role_sets)):
+        failure = found.get("ReplicaFailure", {})
+        if failure.get("status") == "True":
+            return str(failure.get("message") or "ReplicaFailure")
+    for role in service["spec"]["template"]["spec"]["roles"]:
+        counts = [r for s in role_sets for r in _status(s).get("roles") or () if r.get("name") == role["name"]]
+        ready = sum(count.get("updatedReadyReplicas", 0) for count in counts)
+        desired = role["replicas"] * service["spec"]["replicas"]
+        if ready < desired:
+            return f"{role['name']} {ready}/{desired} ready"
+    if conditions.get("Ready", {}).get("status") != "True":
+        return "roles are ready, the StormService is not yet"
+    return ""
+
+
+def wait_ready(
+    cluster: Cluster, namespace: str, app: str, timeout: float, tell: Tell, poll: float = POLL_SECONDS
+) -> bool:
+    """Tells every change of state; True once two polls in a row find the app ready, False at the timeout."""
+    end = time.monotonic() + timeout
+    last, agreed = None, 0
+    while True:
+        service = cluster.get(STORM_SERVICE, namespace, app)
+        role_sets = cluster.find(ROLE_SET, namespace, {STORM_SERVICE_NAME: app}) or []
+        reason = unready(service, role_sets)
+        agreed = 0 if reason else agreed + 1
+        if agreed == 2:
+            tell(f"{app}: ready")
+            return True
+        if reason and reason != last:
+            tell(f"{app}: {reason}")
+        last = reason
+        if time.monotonic() >= end:
+            tell(f"{app}: not ready after {timeout:.0f} s: {reason or 'ready only once'}")
+            return False
+        time.sleep(poll)
+
+
+def wait_gone(
+    cluster: Cluster, namespace: str, app: str, timeout: float, tell: Tell, poll: float = POLL_SECONDS
+) -> bool:
+    """Until StormService, RoleSets and pods are gone; False at the timeout, after telling what hangs and why."""
+    end = time.monotonic() + timeout
+    while True:
+        service = cluster.get(STORM_SERVICE, namespace, app)
+        labels = {STORM_SERVICE_NAME: app}
+        rest = [*([service] if service else []), *(cluster.find(ROLE_SET, namespace, labels) or ())]
+        rest += cluster.find(POD, namespace, labels) or ()
+        if not rest:
+            return True
+        if time.monotonic() >= end:
+            for found in rest:
+                tell(f"{found['kind']}/{found['metadata']['name']} is still there: {hangs(found)}")
+            return False
+        time.sleep(poll)
+
+
+def hangs(found: Manifest) -> str:
+    """Why an object is not gone yet."""
+    metadata = found["metadata"]
+    if not metadata.get("deletionTimestamp"):
+        return "nothing has asked for its deletion; is the AIBrix controller running?"
+    finalizers = metadata.get("finalizers")
+    if finalizers:
+        return f"waits for finalizers {', '.join(finalizers)}"
+    return "its node has not confirmed the end of its containers" if found["kind"] == POD.name else "being deleted"
+
+
+def _status(found: Manifest) -> Manifest:
+    status: Manifest = found.get("status") or {}
+    return status

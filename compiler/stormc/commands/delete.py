@@ -1,0 +1,65 @@
+"""stormc delete: take an app off a cluster, everything that stormc applied for it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from functools import partial
+from typing import TYPE_CHECKING
+
+from stormc.failure import Failure
+
+if TYPE_CHECKING:
+    from stormc.cluster.connection import Cluster
+    from stormc.cluster.kinds import Kind, Manifest
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the verb."""
+    from stormc.commands.connect import add_connection
+
+    parser.add_argument("app", metavar="APP", help="the name of an app")
+    parser.add_argument("-n", "--namespace", default="default", metavar="NS", help="where it is (default)")
+    parser.add_argument("--wait", action="store_true", help="wait until its pods are gone")
+    parser.add_argument("--timeout", type=float, default=900.0, metavar="SECONDS", help="end of --wait (900)")
+    parser.add_argument("--yes", action="store_true", help="do not ask")
+    parser.add_argument("--force", action="store_true", help="also what Argo CD or Flux would bring back")
+    add_connection(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Deletes; 1 when nothing was found, when the answer was no, or when something still hangs at the timeout."""
+    from stormc.cluster.owner import owned
+    from stormc.commands.connect import connect
+
+    cluster = connect(options)
+    return delete(options, cluster, owned(cluster, options.namespace, options.app))
+
+
+def delete(options: argparse.Namespace, cluster: Cluster, found: list[tuple[Kind, Manifest]]) -> int:
+    """Takes off what was found of an app; the exit code. Raises Failure."""
+    from stormc.cluster.apply import refuse_gitops
+    from stormc.cluster.kinds import title
+    from stormc.cluster.removal import remove
+    from stormc.cluster.wait import wait_gone
+
+    if not found:
+        print(f"nothing of {options.app} in namespace {options.namespace}", file=sys.stderr)
+        return 1
+    refuse_gitops([item for _, item in found], options.force)
+    if not options.yes and not _agreed(options, [title(item) for _, item in found]):
+        return 1
+    remove(cluster, options.namespace, found, print)
+    if not options.wait:
+        return 0
+    gone = wait_gone(cluster, options.namespace, options.app, options.timeout, partial(print, file=sys.stderr))
+    return 0 if gone else 1
+
+
+def _agreed(options: argparse.Namespace, objects: list[str]) -> bool:
+    if not sys.stdin.isatty():
+        raise Failure("delete asks only on a terminal; elsewhere give --yes")
+    print("\n".join(objects), file=sys.stderr)
+    print(f"delete these {len(objects)} objects from namespace {options.namespace}? [y/N] ", end="", file=sys.stderr)
+    sys.stderr.flush()
+    return sys.stdin.readline().strip().lower() in ("y", "yes")

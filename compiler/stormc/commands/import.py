@@ -1,0 +1,78 @@
+"""stormc import: turn a config of the k8s-deploy-tool, or StormServices written by hand, into specs."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stormc.failure import Failure
+
+if TYPE_CHECKING:
+    from stormc.actions.importing import Imported
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the verb."""
+    parser.add_argument("file", nargs="+", type=Path, metavar="FILE", help="config or StormServices; - is stdin")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="write NAME.yaml there (default: print the specs)")
+    parser.add_argument("--force", action="store_true", help="write over specs that are there")
+    parser.add_argument(
+        "--verify", action=argparse.BooleanOptionalAction, default=True, help="list how the result differs (yes)"
+    )
+    parser.add_argument("--hardware", metavar="PROFILE", help="the profile, where the file does not tell")
+    parser.add_argument("--model-path", metavar="PATH", help="the weights inside the pod, where they cannot be told")
+    parser.add_argument("--owner", default="imported", metavar="NAME", help="owner of the overrides (imported)")
+    parser.add_argument("--specs", type=Path, default=Path("specs"), metavar="DIR", help="where the specs are (specs)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints or writes the specs, findings and differences to stderr; 1 and nothing written with an error in any."""
+    from stormc.actions.importing import broken, import_file, target
+    from stormc.commands.findings import print_findings
+    from stormc.finding import in_order
+    from stormc.migrate.difference import lines
+    from stormc.migrate.storm_service import Chosen
+
+    where = target(options.specs, options.out)
+    chosen = Chosen(options.hardware, options.model_path)
+    apps = [
+        app for path in options.file
+        for app in import_file("-" if str(path) == "-" else str(path), _bytes(path), where, chosen, options.owner)
+    ]  # fmt: skip
+    for app in apps:
+        print_findings(in_order(app.findings), 1, "text", sys.stderr)
+        if options.verify and app.differences:
+            print(f"{app.name} differs from what was read:", file=sys.stderr)
+            for line in lines(app.differences):
+                print(f"  {line}", file=sys.stderr)
+    if options.out is None:
+        print("---\n".join(app.text for app in apps if app.text is not None), end="")
+    elif not any(map(broken, apps)):
+        _write(options, apps)
+    if any(map(broken, apps)):
+        print("nothing was written" if options.out else "not every app can be rendered", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _bytes(path: Path) -> bytes:
+    return sys.stdin.buffer.read() if str(path) == "-" else path.read_bytes()
+
+
+def _write(options: argparse.Namespace, apps: list[Imported]) -> None:
+    from stormc.text.rewrite import rewrite
+
+    names = [app.name for app in apps]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise Failure(f"{twice} is there more than once; nothing was written")
+    files = {options.out / f"{app.name}.yaml": app.text or "" for app in apps}
+    if not options.force and (there := next((file for file in files if os.path.lexists(file)), None)):
+        raise Failure(f"{there} exists already; --force writes over it. Nothing was written")
+    options.out.mkdir(parents=True, exist_ok=True)
+    for file, text in files.items():
+        rewrite(file, text)
+        print(f"wrote {file}", file=sys.stderr)
+    print("next: stormc render", file=sys.stderr)

@@ -1,0 +1,34 @@
+"""stormc preflight: check that a cluster has what apps need."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from stormc.failure import Failure
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the verb."""
+    from stormc.commands.connect import add_connection
+
+    parser.add_argument("--write-platform", type=Path, metavar="FILE", help="write a platform file with what was found")
+    add_connection(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints one line per check; 1 when something is missing. Raises Failure rather than overwrite a file."""
+    from stormc.cluster.preflight import ask, checks, platform_file
+    from stormc.commands.connect import connect
+    from stormc.repository.world import builtin_names, builtin_profile
+
+    if options.write_platform and options.write_platform.exists():
+        raise Failure(f"{options.write_platform} exists; name another file, or remove it first")
+    found = ask(connect(options))
+    results = checks(found)
+    for check in results:
+        print(f"{check.state:<8}{check.name}: {check.text}")
+    if options.write_platform:
+        profiles = filter(None, map(builtin_profile, builtin_names()))
+        options.write_platform.write_text(platform_file(found, profiles), encoding="utf-8")
+    return 1 if any(check.state == "missing" for check in results) else 0

@@ -1,0 +1,39 @@
+"""stormc promote: copy the tunable fields of an app from one directory of specs to another, and show the diff."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the verb."""
+    parser.add_argument("app", metavar="APP", help="name of the app in both directories")
+    parser.add_argument("--from", type=Path, required=True, dest="origin", metavar="DIR", help="where it was tried out")
+    parser.add_argument("--to", type=Path, required=True, dest="destination", metavar="DIR", help="where it goes next")
+    parser.add_argument("--specs", type=Path, default=Path("specs"), metavar="DIR", help="where the specs are (specs)")
+    parser.add_argument("--dry-run", action="store_true", help="write nothing; exit 1 if there is something to promote")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Promotes and prints the diff; 0 when all is well, 1 with errors or, under --dry-run, with a difference."""
+    from stormc.actions.promote import promote, write
+    from stormc.commands.findings import print_findings
+    from stormc.finding import has_errors
+    from stormc.report.text import count
+
+    promotion = promote(options.specs, options.origin, options.destination, options.app)
+    print_findings(promotion.findings, 1, "text", sys.stderr)
+    sys.stdout.write(promotion.diff)
+    if has_errors(promotion.findings):
+        print(f"{count(promotion.findings)}; nothing was written", file=sys.stderr)
+        return 1
+    if not promotion.diff:
+        print(f"nothing to promote: {promotion.file} has the same tunable fields", file=sys.stderr)
+        return 0
+    if options.dry_run:
+        return 1
+    write(promotion)
+    print(f"wrote {promotion.file}; run: make render", file=sys.stderr)
+    return 0

@@ -1,0 +1,61 @@
+"""stormc render: compile specs and bring the rendered directory up to date."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the verb."""
+    from stormc.commands.findings import add_format
+
+    parser.add_argument("spec", nargs="*", type=Path, metavar="SPEC", help="render only these specs (default: all)")
+    parser.add_argument("--specs", type=Path, default=Path("specs"), metavar="DIR", help="where the specs are (specs)")
+    parser.add_argument("--out", type=Path, default=Path("rendered"), metavar="DIR", help="where to write (rendered)")
+    parser.add_argument("--check", action="store_true", help="write nothing; list what would change and exit 1")
+    add_format(parser)
+    parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes to use")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Renders and prints; 0 when all is well, 1 with errors or, under --check, with differences."""
+    from stormc.actions.render import render
+    from stormc.commands.findings import print_findings
+    from stormc.commands.progress import Progress
+    from stormc.finding import has_errors
+    from stormc.report.text import count
+
+    start = time.perf_counter()
+    with Progress("rendering") as progress:
+        result = render(options.specs, options.out, options.spec, options.check, max(1, options.jobs), progress)
+    as_text = options.format == "text"
+    print_findings(result.findings, result.apps, options.format, sys.stderr if as_text else sys.stdout)
+    told = sys.stdout if as_text else sys.stderr  # a document has standard output for itself
+    plan = result.plan
+    if plan is None or has_errors(result.findings):
+        print(f"{count(result.findings)}; nothing was written", file=sys.stderr)
+        return 1
+    if options.check:
+        for path in plan.writes:
+            kind = "change" if (options.out / path).exists() else "create"
+            print(f"{kind} {options.out / path}", file=told)
+        for path in plan.removals:
+            print(f"remove {options.out / path}", file=told)
+    for line in result.departures:
+        print(line, file=told if options.check else sys.stderr)
+    seconds = time.perf_counter() - start
+    verb = ("to write", "to remove") if options.check else ("written", "removed")
+    print(
+        f"{result.apps} app{'' if result.apps == 1 else 's'}: {len(plan.writes)} files {verb[0]}, "
+        f"{plan.unchanged} unchanged, {len(plan.removals)} {verb[1]}, {seconds:.2f} s",
+        file=sys.stderr if options.check else told,
+    )
+    if options.check and not plan.is_empty:
+        stale = f"{options.out} is not what {options.specs} renders to; run: make render, or stormc render"
+        print(stale, file=sys.stderr)
+        return 1
+    return 0

@@ -1,0 +1,25 @@
+"""stormc rule: explain one finding id: what it demands, why, with examples and source."""
+
+from __future__ import annotations
+
+import argparse
+
+from stormc.failure import Failure
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the verb."""
+    parser.add_argument("id", metavar="ID", help="an id such as E036, as findings show it")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints the explanation. Raises Failure for an id that is none."""
+    from stormc.finding import did_you_mean
+    from stormc.rules.reference import explanation, ids
+
+    wanted = options.id.upper()
+    if wanted not in ids():
+        raise Failure(f"no rule {options.id}; {did_you_mean(wanted, ids())}".rstrip("; "))
+    for line in explanation(wanted):
+        print(line)
+    return 0

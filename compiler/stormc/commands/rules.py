@@ -1,0 +1,18 @@
+"""stormc rules: list every finding id with severity and title."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the verb: none."""
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints a line per id."""
+    from stormc.rules.reference import table
+
+    for line in table():
+        print(line)
+    return 0

@@ -1,0 +1,72 @@
+"""stormc status: show what runs of an app, and why the rest does not."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stormc.failure import Failure
+
+if TYPE_CHECKING:
+    from stormc.cluster.connection import Cluster
+    from stormc.cluster.tree import AppStatus
+
+POLL_SECONDS = 5.0
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the verb."""
+    from stormc.commands.connect import add_connection
+
+    parser.add_argument("app", nargs="?", metavar="APP", help="the name of an app")
+    parser.add_argument("--all", action="store_true", help="every app that stormc deployed")
+    parser.add_argument("-n", "--namespace", metavar="NS", help="where to look (the rendered app's, else default)")
+    parser.add_argument("--rendered", type=Path, default=Path("rendered"), metavar="DIR", help="default: rendered")
+    parser.add_argument("--watch", action="store_true", help="print again whenever something changes, until Ctrl-C")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="how to print (text)")
+    add_connection(parser)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints; 0 when every app is ready and as rendered, else 1. Raises Failure for an app that nowhere exists."""
+    from stormc.cluster.show import as_json, as_text
+    from stormc.commands.connect import connect
+
+    if bool(options.app) == options.all:
+        raise Failure("status takes the name of an app, or --all")
+    cluster = connect(options)
+    before = None
+    while True:
+        apps = _look(options, cluster)
+        shown = as_json(apps) if options.format == "json" else "\n".join(map(as_text, apps))
+        if shown != before:
+            print(shown, flush=True)
+        if not options.watch:
+            if not apps:
+                print("no app of stormc was found", file=sys.stderr)
+            return 0 if all(app.ready and not app.drift for app in apps) else 1
+        before = shown
+        time.sleep(POLL_SECONDS)
+
+
+def _look(options: argparse.Namespace, cluster: Cluster) -> list[AppStatus]:
+    from datetime import UTC, datetime
+
+    from stormc.cluster.drift import drift
+    from stormc.cluster.kinds import MANAGED_BY, STORM_SERVICE
+    from stormc.cluster.rendered import rendered_apps
+    from stormc.cluster.tree import look
+
+    rendered = rendered_apps(options.rendered)
+    if options.all:
+        found = cluster.find(STORM_SERVICE, options.namespace, {MANAGED_BY: "stormc"}) or []
+        places = [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in found]
+    else:
+        known = [namespace for namespace, name in rendered if name == options.app]
+        places = [(options.namespace or (known[0] if len(known) == 1 else "default"), options.app)]
+    return [
+        look(cluster, ns, app, drift(cluster, ns, rendered.get((ns, app), ())), datetime.now(UTC)) for ns, app in places
+    ]

@@ -1,0 +1,58 @@
+"""stormc validate: report what the cluster would reject or silently break; write nothing."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+from stormc.failure import Failure
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """Adds the arguments of the verb."""
+    from stormc.commands.findings import add_format
+
+    parser.add_argument("path", nargs="*", type=Path, metavar="SPEC|DIR", help="check only these (default: all)")
+    parser.add_argument("--specs", type=Path, default=Path("specs"), metavar="DIR", help="where the specs are (specs)")
+    parser.add_argument(
+        "--changed", action="store_true", help="check only apps that differ from --base in Git, or whose platform does"
+    )
+    parser.add_argument(
+        "--base", metavar="REF", help="what to differ from (where HEAD left origin/HEAD or main, else HEAD)"
+    )
+    parser.add_argument(
+        "--crd", type=Path, metavar="FILE", help="check the output against this CustomResourceDefinition too"
+    )
+    add_format(parser)
+    parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes to use")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Validates and prints; 0 without errors, 1 with some."""
+    from stormc.actions.render import validate
+    from stormc.commands.findings import print_findings
+    from stormc.commands.progress import Progress
+    from stormc.finding import has_errors
+    from stormc.report.text import count
+
+    changed = _changed(options)
+    with Progress("checking") as progress:
+        result = validate(options.specs, options.path, max(1, options.jobs), progress, options.crd, changed)
+    print_findings(result.findings, result.apps, options.format, sys.stdout)
+    print(f"{result.apps} app{'' if result.apps == 1 else 's'}: {count(result.findings)}", file=sys.stderr)
+    return 1 if has_errors(result.findings) else 0
+
+
+def _changed(options: argparse.Namespace) -> frozenset[str] | None:
+    """The files that --changed is about, None without it; importing Git costs as much as checking a spec."""
+    if not options.changed:
+        if options.base is not None:
+            raise Failure("--base goes with --changed")
+        return None
+    if options.path:
+        raise Failure("--changed chooses the specs itself: give no SPEC with it")
+    from stormc.history.changes import changed_files
+
+    return changed_files(options.specs, options.base)

@@ -1,0 +1,141 @@
+"""Argo CD: an AppProject, an ApplicationSet over the app directories, and the settings that tell it the truth.
+
+People apply the entry once: an Application that syncs the rest of the wiring, and a fragment of argocd-cm.
+
+The settings suit services that load models for half an hour. No sync waves and no PruneLast, which would hold the
+operation until everything is healthy; retries are for refused requests, not for slow pods. Objects of a directory that
+is gone stay in the cluster: the ApplicationSet lets go of them.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from stormc.gitops.health import ROLE_SET, STORM_SERVICE, Health, lua
+from stormc.gitops.wiring import Manifest, Wiring, joined
+from stormc.model.profile import ArgoCD
+from stormc.passes.edit import API_VERSIONS
+
+SYNCED = "wiring"
+API_VERSION = "argoproj.io/v1alpha1"
+IN_CLUSTER = "https://kubernetes.default.svc"
+
+# Relative to the Application's own directory: a commit elsewhere in the repository renders nothing anew
+# (argo-cd docs/operator-manual/high_availability.md). Server-side diff sees what the AIBrix webhook and CRD defaults
+# make of our bytes, so neither is a difference (docs/user-guide/diff-strategies.md).
+ANNOTATIONS = {
+    "argocd.argoproj.io/compare-options": "ServerSideDiff=true",
+    "argocd.argoproj.io/manifest-generate-paths": ".",
+}
+SYNC_POLICY = {
+    "automated": {"prune": True, "selfHeal": True},
+    "syncOptions": ["ServerSideApply=true", "FailOnSharedResource=true"],
+    "retry": {"limit": 10, "backoff": {"duration": "30s", "factor": 2, "maxDuration": "10m"}},
+}
+
+# What controllers make of our objects. Kinds that a project does not list are hidden from the resource tree
+# (argo-cd controller/appcontroller.go getResourceTree).
+CHILDREN = (
+    ("", "Endpoints"), ("", "Pod"), ("apps", "ControllerRevision"), ("discovery.k8s.io", "EndpointSlice"),
+    ("orchestration.aibrix.ai", "PodSet"), ("orchestration.aibrix.ai", "RoleSet"),
+    ("scheduling.volcano.sh", "PodGroup"),
+)  # fmt: skip
+KNOWN_TYPES = "- field: spec.template.spec.roles.template.spec\n  type: core/v1/PodSpec\n"
+"""Argo CD compares the pods of every role as pods: 1000m equals 1 (argo-cd util/argo/normalizers)."""
+
+
+def entry(wiring: Wiring, settings: ArgoCD) -> list[Manifest]:
+    """What people apply once; the ConfigMap adds keys to Argo CD's own and touches no other."""
+    return [_application(wiring, settings), _settings(settings)]
+
+
+def synced(wiring: Wiring, settings: ArgoCD) -> list[Manifest]:
+    """What the entry's Application keeps up to date."""
+    return [_project(wiring, settings), _application_set(wiring, settings)]
+
+
+def _object(kind: str, name: str, settings: ArgoCD, spec: Manifest, **more: Manifest) -> Manifest:
+    labels = {"app.kubernetes.io/managed-by": "stormc"}
+    metadata = {"name": name, "namespace": settings.namespace, "labels": labels, **more}
+    return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
+
+
+def _application(wiring: Wiring, settings: ArgoCD) -> Manifest:
+    """It prunes nothing, so an accident with the wiring takes no Application away."""
+    return _object("Application", wiring.request.application, settings, {
+        "project": "default",
+        "source": {
+            "repoURL": settings.repo_url,
+            "targetRevision": settings.revision,
+            "path": joined(settings.path, wiring.root, "argocd", SYNCED),
+        },
+        "destination": {"server": IN_CLUSTER, "namespace": settings.namespace},
+        "syncPolicy": {**SYNC_POLICY, "automated": {"selfHeal": True}},
+    }, annotations=ANNOTATIONS)  # fmt: skip
+
+
+def _project(wiring: Wiring, settings: ArgoCD) -> Manifest:
+    namespaces = sorted({app.namespace for app in wiring.apps})
+    rendered = {(version.rpartition("/")[0], kind) for kind, version in API_VERSIONS.items()}
+    return _object("AppProject", settings.project, settings, {
+        "description": f"Services below {joined(settings.path, wiring.directory)}",
+        "sourceRepos": [settings.repo_url],
+        "destinations": [{"server": settings.server, "namespace": namespace} for namespace in namespaces],
+        "namespaceResourceWhitelist": [{"group": g, "kind": k} for g, k in sorted(rendered.union(CHILDREN))],
+    })  # fmt: skip
+
+
+def _application_set(wiring: Wiring, settings: ArgoCD) -> Manifest:
+    repository = {"repoURL": settings.repo_url, "revision": settings.revision}
+    source = {"repoURL": settings.repo_url, "targetRevision": settings.revision, "path": "{{ .path.path }}"}
+    name = f'{{{{ .path.path | trimPrefix "{settings.path}/" | replace "/" "-" | normalize }}}}'
+    return _object("ApplicationSet", settings.project, settings, {
+        "goTemplate": True,
+        "goTemplateOptions": ["missingkey=error"],
+        "generators": [{"git": {**repository, "directories": directories(wiring, settings)}}],
+        # An Application without a finalizer: when its directory is gone it goes, and leaves its objects.
+        "syncPolicy": {"preserveResourcesOnDeletion": True},
+        "template": {
+            "metadata": {"name": name, "annotations": ANNOTATIONS},
+            "spec": {
+                "project": settings.project,
+                "source": source,
+                "destination": {"server": settings.server},
+                "syncPolicy": SYNC_POLICY,
+            },
+        },
+    })  # fmt: skip
+
+
+def directories(wiring: Wiring, settings: ArgoCD) -> list[dict[str, Any]]:
+    """Patterns of Go's path.Match that select the app directories of this wiring, and nothing else there is.
+
+    One `<directory>/*` per directory that holds apps, so a new app beside another changes nothing here. What it would
+    select wrongly is excluded by name: the wiring itself, and directories of directories.
+    """
+    apps = {app.directory for app in wiring.apps}
+    parents = {path.rpartition("/")[0] for path in apps}
+    others = {wiring.root, *wiring.branches} - apps - {""}
+    excluded = sorted(path for path in others if path.rpartition("/")[0] in parents)
+    included = [joined(_literal(joined(settings.path, parent)), "*") for parent in sorted(parents)]
+    return [
+        *({"path": pattern} for pattern in included),
+        *({"path": _literal(joined(settings.path, path)), "exclude": True} for path in excluded),
+    ]
+
+
+def _literal(path: str) -> str:
+    return re.sub(r"[*?\[\]\\]", r"\\\g<0>", path)
+
+
+def _settings(settings: ArgoCD) -> Manifest:
+    keys = {f"resource.customizations.health.{_type(health)}": lua(health) for health in (STORM_SERVICE, ROLE_SET)}
+    known = {f"resource.customizations.knownTypeFields.{_type(STORM_SERVICE)}": KNOWN_TYPES}
+    labels = {"app.kubernetes.io/name": "argocd-cm", "app.kubernetes.io/part-of": "argocd"}
+    metadata = {"name": "argocd-cm", "namespace": settings.namespace, "labels": labels}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": keys | known}
+
+
+def _type(health: Health) -> str:
+    return f"{health.group}_{health.kind}"

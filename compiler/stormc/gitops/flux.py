@@ -1,0 +1,84 @@
+"""Flux: a GitRepository, a Kustomization for the wiring, and below it one Kustomization per app.
+
+People apply the entry once. Each app's Kustomization is ready when its StormService is, for as long as a rollout may
+take: with Flux's default of waiting no longer than the interval, every rollout would end as a failure. Objects of a
+directory that is gone stay in the cluster (deletionPolicy Orphan), those that leave a directory that stays are pruned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import ceil
+
+from stormc.gitops.health import STORM_SERVICE, cel
+from stormc.gitops.wiring import Manifest, Wiring, joined, unit_name
+from stormc.model.profile import Flux
+from stormc.tree.memory import Summary
+
+SYNCED = "apps"
+SOURCE_API = "source.toolkit.fluxcd.io/v1"
+API_VERSION = "kustomize.toolkit.fluxcd.io/v1"
+
+INTERVAL, RETRY_INTERVAL, FETCH_INTERVAL = "10m", "2m", "1m"
+ENTRY_TIMEOUT = "5m"
+MARGIN_MINUTES = 15
+"""Beyond the model loads: scheduling of the gang, pulling of the image, the routing role."""
+
+HEALTH_CHECK = {
+    "apiVersion": f"{STORM_SERVICE.group}/{STORM_SERVICE.version}",
+    "kind": STORM_SERVICE.kind,
+}
+HEALTH_EXPRESSIONS = {
+    **HEALTH_CHECK,
+    **{answer: cel(STORM_SERVICE, answer) for answer in ("failed", "current")},
+}
+"""No `wait`: with it Flux ignores the health checks and judges every object (kustomize-controller issue 1407)."""
+
+
+def entry(wiring: Wiring, settings: Flux) -> list[Manifest]:
+    """What people apply once."""
+    name = wiring.request.kustomization
+    repository = {
+        "interval": FETCH_INTERVAL,
+        "url": settings.repo_url,
+        "ref": {"branch": settings.revision},
+        **({"secretRef": {"name": settings.secret}} if settings.secret else {}),
+    }
+    path = joined(wiring.root, "flux", SYNCED)
+    kustomization = _kustomization(wiring, settings, name, path, {"timeout": ENTRY_TIMEOUT})
+    return [_object(SOURCE_API, "GitRepository", name, settings, repository), kustomization]
+
+
+def synced(wiring: Wiring, settings: Flux) -> list[Manifest]:
+    """One Kustomization per app, which the entry's Kustomization keeps up to date."""
+    return list(_apps(wiring, settings))
+
+
+def _apps(wiring: Wiring, settings: Flux) -> Iterator[Manifest]:
+    for app in sorted(wiring.apps, key=lambda app: app.directory):
+        check = {**HEALTH_CHECK, "name": app.name, "namespace": app.namespace}
+        more = {"timeout": timeout(app), "healthChecks": [check], "healthCheckExprs": [HEALTH_EXPRESSIONS]}
+        yield _kustomization(wiring, settings, unit_name(app.directory), app.directory, more)
+
+
+def timeout(app: Summary) -> str:
+    """Longer than the longest rollout: AIBrix replaces one instance after the other, each of which loads the model."""
+    return f"{ceil(app.rollout_seconds / 60) + MARGIN_MINUTES}m"
+
+
+def _kustomization(wiring: Wiring, settings: Flux, name: str, path: str, more: Manifest) -> Manifest:
+    spec = {
+        "interval": INTERVAL,
+        "retryInterval": RETRY_INTERVAL,
+        "path": f"./{joined(settings.path, path)}",
+        "prune": True,
+        "deletionPolicy": "Orphan",
+        "sourceRef": {"kind": "GitRepository", "name": wiring.request.kustomization},
+        **more,
+    }
+    return _object(API_VERSION, "Kustomization", name, settings, spec)
+
+
+def _object(api_version: str, kind: str, name: str, settings: Flux, spec: Manifest) -> Manifest:
+    metadata = {"name": name, "namespace": settings.namespace, "labels": {"app.kubernetes.io/managed-by": "stormc"}}
+    return {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}

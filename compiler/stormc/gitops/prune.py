@@ -1,0 +1,94 @@
+"""Services that leave the rendered tree: what an engine would delete, and what keeps it from doing so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from stormc.gitops.wiring import Request, nearest, unit_name
+from stormc.tree.layout import Identity, identity
+
+CONFIRMS = b"Prune=confirm"
+NEVER = b"kustomize.toolkit.fluxcd.io/prune: disabled"
+
+
+class Departure(NamedTuple):
+    """A StormService that a directory no longer holds, with everything else that leaves the directory.
+
+    `successor` is the service that its spec renders to now, if any; `gone` says that the whole directory goes.
+    """
+
+    service: Identity
+    others: tuple[Identity, ...]
+    directory: str
+    gone: bool
+    successor: Identity | None
+    guards: frozenset[bytes]
+
+
+def departures(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> list[Departure]:
+    """The services among the changed files of a tree that are there before and not after.
+
+    `before` holds the old content of every file that is replaced or removed, `after` the new content of every file that
+    is written. A service that only moves to another directory does not leave the tree.
+    """
+    old = {path: found for path, text in before.items() if (found := identity(text))}
+    new = {path: found for path, text in after.items() if (found := identity(text))}
+    staying = {found.object for found in new.values()}
+    successors = {found.spec_file: found for found in new.values() if found.kind == "StormService"}
+    leaving = {path: found for path, found in sorted(old.items()) if found.object not in staying}
+    return [
+        Departure(
+            found,
+            tuple(other for at, other in leaving.items() if at != path and _directory(at) == _directory(path)),
+            _directory(path),
+            f"{_directory(path)}/kustomization.yaml" in before.keys() - after.keys(),
+            successors.get(found.spec_file),
+            frozenset(guard for guard in (CONFIRMS, NEVER) if guard in before[path]),
+        )
+        for path, found in leaving.items()
+        if found.kind == "StormService"
+    ]
+
+
+def _directory(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def warnings(left: Sequence[Departure], requests: Sequence[Request]) -> Iterator[str]:
+    """What people should read before they merge: a headline per service, then a line per engine."""
+    for departure in left:
+        service, others = departure.service, len(departure.others)
+        then = f", now {departure.successor.label}" if departure.successor else ""
+        yield f"prune {service.label}: StormService and {others} more objects ({service.spec_file}{then})"
+        request = nearest(requests, departure.directory)
+        engines = list(_engines(departure, request)) if request else []
+        yield from (f"    {line}" for line in engines or [_UNGUARDED])
+        if any("keeps" in line for line in engines):
+            yield f"    delete what is kept: {_command(departure)}"
+
+
+_UNGUARDED = "no guard: no platform.gitops here; an engine that prunes deletes them and the NPU pods with their models"
+
+
+def _engines(departure: Departure, request: Request) -> Iterator[str]:
+    name = unit_name(departure.directory)
+    argocd, flux = request.gitops
+    if argocd and departure.gone:
+        yield f"Argo CD removes Application {name} and keeps its objects: preserveResourcesOnDeletion"
+    elif argocd and CONFIRMS in departure.guards:
+        yield "Argo CD deletes the StormService when somebody confirms it: Prune=confirm; the others at once"
+    elif argocd:
+        yield f"Argo CD deletes them at once: the StormService has no {CONFIRMS.decode()} yet"
+    if flux and departure.gone:
+        yield f"Flux removes Kustomization {name} and keeps its objects: deletionPolicy Orphan"
+    elif flux and NEVER in departure.guards:
+        yield "Flux keeps the StormService: prune disabled; it deletes the others at once"
+    elif flux:
+        yield f"Flux deletes them at once: the StormService has no {NEVER.decode()} yet"
+
+
+def _command(departure: Departure) -> str:
+    kinds = sorted({departure.service.kind, *(other.kind for other in departure.others)})
+    labels = f"app.kubernetes.io/managed-by=stormc,app.kubernetes.io/part-of={departure.service.name}"
+    return f"kubectl delete {','.join(kinds).lower()} -n {departure.service.namespace} -l {labels}"

@@ -1,0 +1,21 @@
+"""The wirings against the schemas of their engines, like everything else that is rendered."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from stormc.emit.schema_check import check_manifest
+from stormc.finding import Finding
+from stormc.gitops.files import wiring_directories
+from stormc.gitops.wiring import Wiring
+
+
+def check_output(made: Sequence[Wiring]) -> Iterator[Finding]:
+    """What an engine's CRD would refuse of the wirings."""
+    for wiring in made:
+        request = wiring.request
+        for _, manifests in wiring_directories(wiring):
+            for manifest in manifests:
+                for problem in check_manifest(manifest):
+                    where = f"{manifest['kind']} {manifest['metadata']['name']}"
+                    yield Finding("E501", request.file, request.mark, f"{where}: {problem.message}", path=("gitops",))

@@ -1,0 +1,131 @@
+"""Which files a specs directory holds, and their bytes; what cannot be read is a finding."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from stormc.failure import Failure
+from stormc.finding import START, Finding
+from stormc.load.document import MAX_BYTES
+
+PLATFORM_FILES = ("platform.yaml", "platform.yml")
+PROFILES = "profiles"
+SUFFIXES = (".yaml", ".yml")
+_NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+"""What a name must not hold, because rendered files name their spec in a comment: bytes that are no UTF-8, breaks."""
+
+
+class Source(NamedTuple):
+    """One file: its path below the specs directory, the name that findings carry, and its bytes."""
+
+    path: str
+    file: str
+    raw: bytes
+
+    @property
+    def directory(self) -> str:
+        """The directory below the specs directory, empty at its top."""
+        return self.path.rpartition("/")[0]
+
+    @property
+    def is_platform(self) -> bool:
+        """Whether the file describes the platform of its directory."""
+        return self.path.rpartition("/")[2] in PLATFORM_FILES
+
+    @property
+    def is_profile(self) -> bool:
+        """Whether the file is a hardware profile of the user's."""
+        return self.directory == PROFILES
+
+
+class Sources(NamedTuple):
+    """All files of a specs directory in order of path, and what could not be read."""
+
+    root: str
+    files: tuple[Source, ...]
+    findings: tuple[Finding, ...]
+
+    def spec_file(self, source: Source) -> str:
+        """The name that rendered files give a spec: the same wherever the repository is checked out."""
+        return f"{self.root}/{source.path}"
+
+
+def read_sources(specs: Path) -> Sources:
+    """The YAML files below a directory; hidden files are passed over. Never raises for what it finds there.
+
+    Symbolic links are followed only to files inside the directory, so that a spec cannot pull in what a reviewer of
+    the repository does not see. Raises Failure when `specs` itself is no directory.
+    """
+    if not specs.is_dir():
+        raise Failure(f"{specs} is not a directory")
+    root = os.path.realpath(specs)
+    files: list[Source] = []
+    findings: list[Finding] = []
+    for path, is_link in _walk(root, "", findings, str(specs)):
+        read = _read(root, path, f"{specs}/{path}", is_link)
+        if isinstance(read, Finding):
+            findings.append(read)
+        else:
+            files.append(Source(path, f"{specs}/{path}", read))
+    name = os.path.basename(root)
+    return Sources(name, tuple(files), tuple(findings))
+
+
+def _walk(root: str, below: str, findings: list[Finding], shown: str) -> Iterator[tuple[str, bool]]:
+    """The paths of the YAML files, and whether each is a symbolic link."""
+    try:
+        entries = sorted(os.scandir(f"{root}/{below}"), key=lambda entry: entry.name)
+    except OSError as error:
+        findings.append(Finding("E101", f"{shown}/{below}", START, f"directory cannot be read: {error.strerror}",
+                                "make it readable"))  # fmt: skip
+        return
+    for entry in entries:
+        path = f"{below}/{entry.name}" if below else entry.name
+        if entry.name.startswith("."):
+            continue
+        if _NO_NAME.search(entry.name) and (entry.is_dir() or entry.name.endswith(SUFFIXES)):
+            message = "the name is not UTF-8, or holds a control character"
+            findings.append(Finding("E103", f"{shown}/{path}", START, message, "rename it"))
+        elif entry.is_dir(follow_symlinks=False):
+            yield from _walk(root, path, findings, shown)
+        elif entry.is_symlink() and os.path.isdir(entry.path):
+            message = "a symbolic link to a directory is not followed"
+            findings.append(Finding("E109", f"{shown}/{path}", START, message, "move the specs here"))
+        elif entry.name.endswith(SUFFIXES):
+            yield path, entry.is_symlink()
+
+
+def _read(root: str, path: str, file: str, is_link: bool) -> bytes | Finding:
+    full = f"{root}/{path}"
+    try:
+        if is_link and not os.path.realpath(full).startswith(root + os.sep):
+            return Finding(
+                "E109", file, START, "a symbolic link leads out of the specs directory", "copy the file here"
+            )
+        # Without O_NONBLOCK, opening a named pipe waits for a writer for ever.
+        handle = os.open(full, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        try:
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode):
+                return Finding("E101", file, START, "not a regular file", "remove it")
+            return _all(handle, min(status.st_size, MAX_BYTES) + 1)
+        finally:
+            os.close(handle)
+    except OSError as error:
+        return Finding("E101", file, START, f"cannot be read: {error.strerror}", "make it readable, or remove it")
+
+
+def _all(handle: int, most: int) -> bytes:
+    """The bytes of an open file; one more than the limit when it is over it, so that the loader can tell."""
+    content = os.read(handle, most)
+    while len(content) == most and most <= MAX_BYTES:
+        more = os.read(handle, MAX_BYTES + 1 - len(content))
+        if not more:
+            break
+        content += more
+    return content

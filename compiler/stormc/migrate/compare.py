@@ -1,0 +1,240 @@
+"""A StormService as a flat table of meanings, where two manifests differ, and the patch that makes one into the other.
+
+What Kubernetes or AIBrix read alike is alike here: quantities, defaults, zero values that Go leaves out, a command with
+its arguments, and volumes by what is mounted where, whatever they are called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from stormc.model.quantity import canonical
+from stormc.passes.edit import Step, merge_key
+
+Path = tuple[Step, ...]
+Table = dict[Path, Any]
+Value = Any
+
+ROLES: Path = ("spec", "template", "spec", "roles")
+POD: Path = ("template", "spec")
+
+WHOLE = frozenset([
+    "startupProbe", "readinessProbe", "livenessProbe", "lifecycle", "securityContext", "affinity", "valueFrom",
+    "topologySpreadConstraints", "tolerations", "updateStrategy", "schedulingStrategy", "command", "args", "source",
+    "dnsConfig", "disruptionTolerance",
+])  # fmt: skip
+"""Fields of which a part means nothing without the rest."""
+
+_DEFAULTS: Mapping[str, Any] = {
+    "restartPolicy": "Always", "dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler",
+    "terminationMessagePath": "/dev/termination-log", "terminationMessagePolicy": "File",
+}  # fmt: skip
+_ZERO = frozenset([
+    "hostNetwork", "hostPID", "hostIPC", "readOnly", "stateful", "paused", "stdin", "tty", "initialDelaySeconds",
+    "value",
+])  # fmt: skip
+"""Fields whose false, zero or empty value Go leaves out (AIBrix's webhook, omitempty)."""
+_LABEL_DEFAULTS = {"fault-scheduling": "off", "subHealthyStrategy": "ignore", "fault-retry-times": "0"}
+"""Labels that mean the same when they are absent (ascend-for-volcano plugin/job.go:607-615, 714-732)."""
+_SERVER = (
+    "creationTimestamp", "generation", "resourceVersion", "uid", "managedFields", "finalizers", "ownerReferences",
+    "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds",
+)  # fmt: skip
+_MARKS = ("kubectl.kubernetes.io/", "argocd.argoproj.io/", "kustomize.toolkit.fluxcd.io/", "helm.toolkit.fluxcd.io/",
+          "meta.helm.sh/", "stormc.dev/", "app.kubernetes.io/managed-by")  # fmt: skip
+"""Whose annotations and labels tell by what an object was applied."""
+
+
+class Departure(NamedTuple):
+    """A place where our manifest and the original differ; None where one of them has nothing."""
+
+    path: Path
+    ours: Value
+    theirs: Value
+
+
+def departures(ours: Table, theirs: Table) -> list[Departure]:
+    """Every difference of two tables, in the order of ours, then of theirs."""
+    paths = dict.fromkeys((*ours, *theirs))
+    found = [Departure(path, ours.get(path), theirs.get(path)) for path in paths]
+    return [d for d in found if d.ours != d.theirs]
+
+
+def table(storm: Mapping[str, Any], engines: Mapping[str, str]) -> Table:
+    """The meanings of a StormService; `engines` maps a role to the container that goes by the role's name."""
+    metadata = {key: value for key, value in storm.get("metadata", {}).items() if key not in _SERVER}
+    for field in ("labels", "annotations"):
+        kept = {k: v for k, v in (metadata.get(field) or {}).items() if not k.startswith(_MARKS)}
+        metadata[field] = {k: v for k, v in kept.items() if not k.startswith("app.kubernetes.io/")}
+    spec = dict(storm.get("spec") or {})
+    found = dict(_flat("StormService", ("metadata",), {"namespace": "default", **metadata}))
+    template = spec.pop("template", None) or {}
+    inner = dict(template.get("spec") or {})
+    roles = inner.pop("roles", None) or []
+    found |= _flat("StormService", ("spec",), spec)
+    found |= _flat("StormService", ("spec", "template", "metadata"), template.get("metadata") or {})
+    found |= _flat("StormService", ("spec", "template", "spec"), inner)
+    for role in roles:
+        found |= _role(role, engines.get(role.get("name", "")))
+    return found
+
+
+def _role(role: Mapping[str, Any], engine: str | None) -> Iterator[tuple[Path, Value]]:
+    name = role.get("name", "")
+    at = (*ROLES, (name,))
+    fields = {**role, "podGroupSize": role.get("podGroupSize") or 1}
+    fields.pop("name", None)
+    template = fields.pop("template", None) or {}
+    yield from _flat("StormService", at, fields)
+    metadata = dict(template.get("metadata") or {})
+    labels = metadata.get("labels") or {}
+    metadata["labels"] = {k: v for k, v in labels.items() if _LABEL_DEFAULTS.get(k) != v}
+    metadata.pop("creationTimestamp", None)
+    yield from _flat("StormService", (*at, "template", "metadata"), metadata)
+    pod = dict(template.get("spec") or {})
+    volumes = {v.get("name"): {k: w for k, w in v.items() if k != "name"} for v in pod.pop("volumes", None) or ()}
+    for field in ("containers", "initContainers"):
+        made = [_container(c, volumes) for c in pod.get(field) or ()]
+        pod[field] = [{**c, "name": name} if c.get("name") == engine else c for c in made]
+    yield from _flat("StormService", (*at, *POD), pod)
+
+
+def _container(container: Mapping[str, Any], volumes: Mapping[Any, Any]) -> dict[str, Any]:
+    made = dict(container)
+    if made.get("command"):
+        made["command"] = [*made["command"], *(made.pop("args", None) or ())]
+    resources = {kind: dict(amounts or {}) for kind, amounts in (made.get("resources") or {}).items()}
+    if resources.get("limits"):
+        resources["requests"] = {**resources["limits"], **(resources.get("requests") or {})}
+    made["resources"] = {kind: {k: _amount(v) for k, v in amounts.items()} for kind, amounts in resources.items()}
+    made["ports"] = [{**port, "protocol": port.get("protocol") or "TCP"} for port in made.get("ports") or ()]
+    made["volumeMounts"] = [
+        {**{k: v for k, v in mount.items() if k != "name"}, "source": _source(volumes.get(mount.get("name")) or {})}
+        for mount in made.get("volumeMounts") or ()
+    ]
+    return made
+
+
+def _source(volume: Mapping[str, Any]) -> dict[str, Any]:
+    """What a volume is made of, without what means nothing."""
+    made = {}
+    for kind, fields in volume.items():
+        inner = {k: v for k, v in (fields or {}).items() if v not in (None, "", False)}
+        if "sizeLimit" in inner:
+            inner["sizeLimit"] = _amount(inner["sizeLimit"])
+        made[kind] = inner
+    return made
+
+
+def _amount(value: Any) -> Any:
+    try:
+        return canonical(value)
+    except (ValueError, TypeError):
+        return value
+
+
+def _flat(kind: str, path: Path, node: Mapping[str, Any]) -> Iterator[tuple[Path, Value]]:
+    for key, value in node.items():
+        where = (*path, key)
+        if value in (None, "", [], {}) or _DEFAULTS.get(key, ...) == value or (key in _ZERO and not value):
+            continue
+        keys = merge_key(kind, key) if isinstance(value, list) else None
+        if keys and all(isinstance(item, dict) and all(k in item for k in keys) for item in value):
+            for item in value:
+                yield from _item(kind, where, keys, item)
+        elif isinstance(value, dict) and key not in WHOLE:
+            yield from _flat(kind, where, value)
+        else:
+            yield where, _settled(value)
+
+
+def _item(kind: str, where: Path, keys: tuple[str, ...], item: Mapping[str, Any]) -> Iterator[tuple[Path, Value]]:
+    inner = (*where, tuple(item[k] for k in keys))
+    rest = {key: value for key, value in item.items() if key not in keys}
+    if where[-1] in ("env", "volumeMounts", "ports", "imagePullSecrets"):
+        settled = {k: _settled(v) for k, v in rest.items() if v not in (None, "", False)}
+        yield inner, settled
+    else:
+        yield from _flat(kind, inner, rest)
+
+
+def _settled(value: Any) -> Any:
+    """A value without what Go leaves out, and a field reference without its only version."""
+    if isinstance(value, dict):
+        return {
+            k: _settled(v) for k, v in value.items()
+            if v is not None and not (k in _ZERO and not v) and (k, v) != ("apiVersion", "v1")
+        }  # fmt: skip
+    return [_settled(item) for item in value] if isinstance(value, list) else value
+
+
+def patch(departure: Departure, mounted: Mapping[str, Any], taken: frozenset[str]) -> dict[str, Any]:
+    """The strategic merge patch that gives our manifest the value of the original at this place.
+
+    `mounted` is the original's volume behind a mount, `taken` are the names of our volumes.
+    """
+    path, ours, theirs = departure
+    value = _replacing(ours, theirs)
+    if len(path) > 1 and path[-2] == "volumeMounts":
+        name = mounted["name"] if mounted["name"] not in taken else f"{mounted['name']}-imported"
+        value = {key: _replacing((ours or {}).get(key), item) for key, item in value.items() if key != "source"}
+        value["name"] = name
+        container = path.index("containers") if "containers" in path else path.index("initContainers")
+        volume = _nested((*path[:container], "volumes", (name,)), {k: v for k, v in mounted.items() if k != "name"})
+        return merged(_nested(path, value), volume)
+    return _nested(path, value)
+
+
+def _replacing(ours: Value, theirs: Value) -> Value:
+    """What turns our value into theirs when it is merged: null for every key that only we have."""
+    if isinstance(ours, dict) and isinstance(theirs, dict):
+        gone = {key: None for key in ours if key not in theirs}
+        return {**{key: _replacing(ours.get(key), value) for key, value in theirs.items()}, **gone}
+    return theirs
+
+
+def _nested(path: Path, value: Value) -> dict[str, Any]:
+    for step, before in zip(reversed(path), (*reversed(path[:-1]), ""), strict=True):
+        if isinstance(step, tuple):
+            keys = merge_key("StormService", str(before)) or ("name",)
+            value = [{**dict(zip(keys, step, strict=True)), **(value if isinstance(value, dict) else {})}]
+        else:
+            value = {step: value}
+    made: dict[str, Any] = value
+    return made
+
+
+def merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+    """Two patches as one; items of lists come together by their merge keys."""
+    made = dict(one)
+    for key, value in other.items():
+        keys = merge_key("StormService", key) if isinstance(value, list) else None
+        if isinstance(value, dict) and isinstance(made.get(key), dict):
+            made[key] = merged(made[key], value)
+        elif keys and isinstance(made.get(key), list):
+            items = {tuple(item.get(k) for k in keys): item for item in made[key]}
+            for item in value:
+                at = tuple(item.get(k) for k in keys)
+                items[at] = merged(items[at], item) if at in items else item
+            made[key] = list(items.values())
+        else:
+            made[key] = value
+    return made
+
+
+def shown_path(path: Path) -> tuple[str, str]:
+    """The role of a path, empty above roles, and the rest as people write it."""
+    role = ""
+    if path[: len(ROLES)] == ROLES and len(path) > len(ROLES):
+        role, path = str(path[len(ROLES)][0]), path[len(ROLES) + 1 :]
+        path = path[2:] if path[:2] == POD else path[1:] if path[:1] == ("template",) else path
+        if path[:2] == ("containers", (role,)):
+            path = path[2:]
+    text = ""
+    for step in path:
+        if isinstance(step, tuple):
+            text += f"[{step[0]}]"
+        else:
+            text += f".{step}" if text else str(step)
+    return role, text

@@ -1,0 +1,93 @@
+"""What of an original is taken over into a spec, and what is not, with the reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from stormc.migrate.compare import ROLES, Departure, Path, shown_path
+from stormc.migrate.note import LEFT_OUT, MISSPELT
+from stormc.migrate.storm_service import ACCELERATOR
+from stormc.model.app import ROUTING
+from stormc.rules.vocabulary import NOUNS, RESERVED, TABLES, Use, home, meant
+
+_ROUTER = (
+    "containers", "initContainers", "securityContext", "restartPolicy", "terminationGracePeriodSeconds",
+    "topologySpreadConstraints", "enableServiceLinks", "automountServiceAccountToken",
+)  # fmt: skip
+"""Fields of a routing pod that go with the program in it."""
+
+
+class Refusal(NamedTuple):
+    """Why a key is not copied, as a finding has it."""
+
+    rule: str
+    reason: str
+    hint: str = ""
+
+
+def map_of(path: Path) -> tuple[str, tuple[str, str] | None]:
+    """The role of a path with the map of it that the path is an entry of."""
+    role = str(path[len(ROLES)][0]) if path[: len(ROLES)] == ROLES and len(path) > len(ROLES) else ""
+    if role not in ("prefill", "decode", ROUTING):
+        return "", None
+    rest = path[len(ROLES) + 1 :]
+    if rest[:2] == ("template", "metadata") and len(rest) == 4 and rest[2] in ("labels", "annotations"):
+        return role, (str(rest[2]), str(rest[3]))
+    if rest[:3] == ("template", "spec", "nodeSelector") and len(rest) == 4:
+        return role, ("nodeSelector", str(rest[3]))
+    if rest[:5] == ("template", "spec", "containers", (role,), "env") and len(rest) == 6:
+        return role, ("env", str(rest[5][0]))
+    return role, None
+
+
+def judged(role: str, field: str, key: str) -> Refusal | None:
+    """Why a label, annotation, node selector or variable is not copied; None when it may be."""
+    known, noun = TABLES[field].get(key), NOUNS[field]
+    elsewhere = home(field, key)
+    close = None if known or elsewhere else meant(field, key)
+    if close:
+        return Refusal(MISSPELT, f"{noun} {key} is unknown to every release", f"did you mean {close}?")
+    if known and known.use is Use.CONTROLLER and key != "POD_IP":
+        return Refusal(LEFT_OUT, f"{noun} {key} is written by {known.text}")
+    if known and known.use in (Use.ELSEWHERE, Use.FOREIGN):
+        return Refusal(LEFT_OUT, f"{noun} {key} has no place on these pods", known.text)
+    if known and known.use is Use.FIELD and role == ROUTING:
+        return Refusal(LEFT_OUT, f"{noun} {key} has no effect on pods without NPUs")
+    if elsewhere:
+        return Refusal(LEFT_OUT, f"{key} has no effect as {noun}", f"it is read among the {elsewhere}")
+    if known is None and field in ("labels", "annotations") and key.startswith(RESERVED):
+        return Refusal(LEFT_OUT, f"no supported release reads {noun} {key}")
+    return None
+
+
+def kept(departure: Departure) -> str:
+    """Why our value stands although the original has another; empty where the original's is to be taken."""
+    path, ours, theirs = departure
+    role, text = shown_path(path)
+    if path[:2] == ("spec", "selector") or path[:4] == ("spec", "template", "metadata", "labels"):
+        return "AIBrix matches selectors in all namespaces; stormc's is unique in the cluster"
+    if path[:2] == ("spec", "updateStrategy"):
+        return "anything but InPlaceUpdate replaces every pod for any change"
+    if role == ROUTING and text.startswith(_ROUTER):
+        return "stormc's own proxy is the router"
+    if text.endswith("replicas") and not role:
+        return "MindCluster supports 1; raise the replicas of the roles instead"
+    if len(path) > 1 and path[-2] == "volumeMounts" and ours and theirs and _same_place(ours, theirs):
+        return "the same, read-only or bounded as stormc mounts it"
+    if ".resources." in f".{text}" and "huawei.com/" not in text and ACCELERATOR.fullmatch(str(path[-1])):
+        return "NPUs are asked for by the profile's resource"
+    return ""
+
+
+def _same_place(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
+    """Whether two mounts show the same, writable or not, of whatever size."""
+    return _strict(ours) == _strict(theirs)
+
+
+def _strict(mount: Mapping[str, Any]) -> dict[str, Any]:
+    source = {
+        kind: {k: v for k, v in fields.items() if k not in ("type", "sizeLimit")}
+        for kind, fields in (mount.get("source") or {}).items()
+    }
+    return {**{k: v for k, v in mount.items() if k != "readOnly"}, "source": source}

@@ -1,0 +1,448 @@
+"""What a StormService says that a spec can say: its facts, read from fields, labels, environment and command lines."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from stormc.finding import Path, dotted, shown
+from stormc.migrate.note import ASSUMED, LACKING, LEFT_OUT, Note
+from stormc.model.limits import CONNECTORS, SERVING_ROLES, SPEC_VERSION
+from stormc.model.profile import Profile, release
+from stormc.model.quantity import canonical
+from stormc.passes.engine import LAUNCHER_DIRECTORY, LAUNCHER_KEY
+from stormc.passes.hardware import HOST_ARCH, SCHEDULE_POLICY
+from stormc.passes.scheduling import MIN_AVAILABLE, QUEUE, SP_BLOCK
+
+NPU_RESOURCES = ("huawei.com/Ascend910", "huawei.com/npu")
+ACCELERATOR = re.compile(r".*/(gpu|npu|neuron|tpu)[a-z]*|huawei\.com/.*")
+LAUNCHER = ["python3", f"{LAUNCHER_DIRECTORY}/{LAUNCHER_KEY}"]
+SHELLS = ("sh", "bash", "dash", "ash", "zsh")
+_VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
+_TOLERATION = ("key", "operator", "value", "effect", "tolerationSeconds")
+
+
+class Chosen(NamedTuple):
+    """What the user says where the file does not."""
+
+    hardware: str | None = None
+    model_path: str | None = None
+
+
+class Proposal(NamedTuple):
+    """The fields that the spec has for a StormService, None where a required one is nowhere to be found."""
+
+    spec: dict[str, Any] | None
+    notes: list[Note]
+    engines: dict[str, str]
+    """Role → the container that runs its engine."""
+    router: str | None
+    """The role whose place stormc's routing role takes."""
+
+
+class RoleFacts:
+    """One role of the original, with what its pods run."""
+
+    def __init__(self, index: int, role: Mapping[str, Any], name: str) -> None:
+        self.path: Path = ("spec", "template", "spec", "roles", index)
+        self.role, self.name = role, name
+        template = role.get("template") or {}
+        metadata = template.get("metadata") or {}
+        self.labels: Mapping[str, str] = metadata.get("labels") or {}
+        self.annotations: Mapping[str, str] = metadata.get("annotations") or {}
+        self.pod: Mapping[str, Any] = template.get("spec") or {}
+        containers = self.pod.get("containers") or [{}]
+        self.engine: Mapping[str, Any] = next(
+            (c for c in containers if _accelerators(c)),
+            next((c for c in containers if c.get("name") == name), containers[0]),
+        )
+        self.env = {e.get("name"): e.get("value") for e in self.engine.get("env") or () if "value" in e}
+        self.command: list[str] = list(self.engine.get("command") or ())
+        self.arguments: list[str] = list(self.engine.get("args") or ())
+        self.words = _words(self.command + self.arguments)
+        self.flags = _flags(self.words)
+        self.size: int = role.get("podGroupSize") or 1
+
+    def flag(self, *names: str) -> str | None:
+        """A flag's value, its variable filled in from the literal environment; None where that is not known."""
+        value = next((self.flags[name] for name in names if name in self.flags), None)
+        match = _VARIABLE.fullmatch(value) if value else None
+        return self.env.get(match[1]) if match else value
+
+    def number(self, *names: str) -> int | None:
+        """A flag that is a number."""
+        value = self.flag(*names)
+        return int(value) if value and value.isdigit() else None
+
+    @property
+    def accelerators(self) -> dict[str, int]:
+        """The devices that the engine asks for."""
+        return _accelerators(self.engine)
+
+
+_MAPPINGS = frozenset([
+    "metadata", "spec", "template", "labels", "annotations", "nodeSelector", "resources", "limits", "requests",
+    "hostPath", "emptyDir", "persistentVolumeClaim", "selector",
+])  # fmt: skip
+_ITEMS: Mapping[str, tuple[str, ...]] = {
+    "roles": ("name",), "containers": ("name",), "initContainers": ("name",), "volumes": ("name",), "env": ("name",),
+    "imagePullSecrets": ("name",), "volumeMounts": ("name", "mountPath"), "ports": ("containerPort",),
+    "tolerations": (),
+}  # fmt: skip
+"""Lists of mappings, and what each of them must have."""
+_LISTS = frozenset(["command", "args"])
+_TEXTS = frozenset(["name", "namespace", "mountPath", "image", "workingDir", "path", "claimName", "priorityClassName"])
+_WHOLE_NUMBERS = frozenset(["replicas", "podGroupSize", "containerPort", "terminationGracePeriodSeconds"])
+_FLAT = frozenset(["labels", "annotations", "nodeSelector", "limits", "requests"])
+
+
+def misshapen(node: Any, path: Path = ()) -> Note | None:
+    """The first place at which a manifest is of another shape than a StormService, or None."""
+    items: Any = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in items:
+        at = (*path, key)
+        if not path or path[-1] not in _FLAT:
+            if value is not None and not _fits(str(key), value):
+                return Note(LACKING, at, f"{dotted(at)} is not what a StormService has there: {shown(value)}")
+            found = misshapen(value, at)
+        else:
+            wrong = isinstance(value, (dict, list))
+            found = Note(LACKING, at, f"{dotted(at)} must be a string, got {shown(value)}") if wrong else None
+        if found:
+            return found
+    return None
+
+
+def _fits(key: str, value: Any) -> bool:
+    if key in _MAPPINGS:
+        return isinstance(value, dict)
+    if key in _ITEMS:
+        return isinstance(value, list) and all(
+            isinstance(item, dict) and all(item.get(k) is not None for k in _ITEMS[key]) for item in value
+        )
+    if key in _LISTS:
+        return isinstance(value, list) and all(isinstance(item, str) for item in value)
+    if key in _WHOLE_NUMBERS:
+        return isinstance(value, int) and not isinstance(value, bool)
+    return isinstance(value, str) if key in _TEXTS else True
+
+
+def propose(storm: Mapping[str, Any], profiles: Mapping[str, Profile], chosen: Chosen) -> Proposal:
+    """The spec of a StormService as far as its fields reach; the rest is found by comparison."""
+    entries = ((storm.get("spec") or {}).get("template") or {}).get("spec") or {}
+    roles = {r.get("name", ""): RoleFacts(i, r, r.get("name", "")) for i, r in enumerate(entries.get("roles") or ())}
+    notes: list[Note] = []
+    missing = [name for name in SERVING_ROLES if name not in roles]
+    if missing:
+        said = ", ".join(roles) or "none"
+        at: Path = ("spec", "template", "spec", "roles") if roles else ("spec",)
+        notes.append(Note(LACKING, at, f"no role {' and no role '.join(missing)}; the roles are: {said}",
+                          "stormc compiles services of prefill and decode"))  # fmt: skip
+        return Proposal(None, notes, {}, None)
+    serving = [roles[name] for name in SERVING_ROLES]
+    others = [r for name, r in roles.items() if name not in SERVING_ROLES]
+    router = next((r for r in others if r.name == "routing"), None)
+    if router is None and len(others) == 1 and not others[0].accelerators:
+        router = others[0]
+        notes.append(Note(ASSUMED, router.path, f"role {router.name} is taken for the router", "it becomes routing"))
+    hardware = _hardware(serving, profiles, chosen, notes)
+    model = _model(serving, chosen, notes)
+    if hardware is None or model is None:
+        return Proposal(None, notes, {}, None)
+    metadata = storm.get("metadata") or {}
+    spec: dict[str, Any] = {
+        "apiVersion": SPEC_VERSION, "kind": "App", "name": metadata.get("name"),
+        "namespace": metadata.get("namespace") or "default", "model": model, "hardware": hardware.name,
+        **_engine(serving),
+    }  # fmt: skip
+    images = [str(role.engine.get("image", "")) for role in serving]
+    spec["image"] = images[0]
+    if secrets := [s["name"] for role in roles.values() for s in role.pod.get("imagePullSecrets") or () if "name" in s]:
+        spec["imagePullSecrets"] = list(dict.fromkeys(secrets))
+    arch = {value: key for key, value in HOST_ARCH.items()}.get(_selector(serving[0]).get("host-arch", ""))
+    if arch and arch != hardware.host_arch:
+        spec["hostArch"] = arch
+    spec["port"] = _port(serving)
+    spec |= _kv_transfer(serving, hardware, notes)
+    for role in serving:
+        spec[role.name] = _role(role, hardware, notes)
+        if role.engine.get("image") != spec["image"]:
+            spec[role.name]["image"] = str(role.engine.get("image", ""))
+    if router is not None:
+        spec["routing"] = _routing(router, spec["image"], notes)
+    spec["faults"] = _faults(serving)
+    spec["gateway"] = _gateway(serving, router)
+    return Proposal(spec, notes, {r.name: str(r.engine.get("name")) for r in serving}, router.name if router else None)
+
+
+def _accelerators(container: Mapping[str, Any]) -> dict[str, int]:
+    resources = container.get("resources") or {}
+    found = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
+    counts = {name: str(amount) for name, amount in found.items() if ACCELERATOR.fullmatch(name)}
+    return {name: int(amount) for name, amount in counts.items() if amount.isdigit()}
+
+
+def _words(command: Sequence[str]) -> list[str]:
+    """The words of a command; where it is a shell's, those of the script."""
+    if not command or command[0].rpartition("/")[2] not in SHELLS:
+        return list(command)
+    words: list[str] = []
+    for text in command:
+        try:
+            words += shlex.split(text.replace("\\\n", " "), comments=True)
+        except ValueError:
+            words += text.split()
+    return words
+
+
+def _flags(words: Sequence[str]) -> dict[str, str]:
+    short = {"-tp": "--tensor-parallel-size", "-dp": "--data-parallel-size"}
+    flags: dict[str, str] = {}
+    for index, word in enumerate(words):
+        name, sign, value = short.get(word, word).partition("=")
+        if name.startswith("--") and len(name) > 2:
+            after = words[index + 1] if index + 1 < len(words) and not words[index + 1].startswith("--") else ""
+            flags[name[2:].replace("_", "-")] = value if sign else after
+    if "serve" in words[:-1] and not (after := words[words.index("serve") + 1]).startswith("-"):
+        flags.setdefault("model", after)
+    return flags
+
+
+def engine_arguments(ours: Any, theirs: Any) -> dict[str, Any] | None:
+    """What engineArgs makes of our command the original's, where both run stormc's launcher; else None."""
+    if not isinstance(ours, list) or not isinstance(theirs, list) or not ours[:2] == theirs[:2] == LAUNCHER:
+        return None
+    default, wanted = _launched(ours), _launched(theirs)
+    if default is None or wanted is None:
+        return None
+    changed = {flag: value for flag, value in wanted.items() if default.get(flag) != value}
+    return changed | {flag: None for flag in default if flag not in wanted}
+
+
+def _launched(words: list[str]) -> dict[str, Any] | None:
+    """The vLLM flags behind the launcher's arguments and `-- vllm serve PATH`."""
+    if "--" not in words:
+        return None
+    flags: dict[str, Any] = {}
+    for word in words[words.index("--") + 4 :]:
+        name, sign, value = word.removeprefix("--").partition("=")
+        flags[name] = _argument(value) if sign else True
+    return flags
+
+
+def _argument(value: str) -> Any:
+    if value[:1] in ("{", "["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return int(value) if re.fullmatch(r"0|[1-9][0-9]{0,15}", value) else value
+
+
+def _selector(role: RoleFacts) -> Mapping[str, str]:
+    return role.pod.get("nodeSelector") or {}
+
+
+def _hardware(
+    serving: Sequence[RoleFacts], profiles: Mapping[str, Profile], chosen: Chosen, notes: list[Note]
+) -> Profile | None:
+    """The profile that fits accelerator-type, schedule_policy, resource, NPU count and sp-block; said when inferred."""
+    if chosen.hardware:
+        return profiles[chosen.hardware]
+    role = serving[0]
+    npus = {r: n for r, n in role.accelerators.items() if r in NPU_RESOURCES}
+    kind, policy = _selector(role).get("accelerator-type"), role.annotations.get(SCHEDULE_POLICY)
+    told = [f"{key} {value}" for key, value in (("accelerator-type", kind), ("schedule_policy", policy)) if value]
+    if not told and not npus:
+        seen = ", ".join(role.accelerators) or "no accelerator"
+        text = f"the hardware cannot be told: {seen}, no accelerator-type, no schedule_policy"
+        notes.append(Note(LACKING, role.path, text, "name a profile with --hardware; stormc profiles lists them"))
+        return None
+    count = max(npus.values(), default=0)
+    fits = [
+        p for p in profiles.values()
+        if kind in (None, p.accelerator_type) and policy in (None, p.schedule_policy)
+        and (not npus or (p.resource in npus and count <= p.npus and (told or count == p.npus)))
+        and (told or p.super_pod == (SP_BLOCK in role.annotations))
+    ]  # fmt: skip
+    if not fits:
+        text = f"no profile has {', '.join([*told, *(f'{n} {r}' for r, n in npus.items())])}"
+        notes.append(Note(LACKING, role.path, text, "name a profile with --hardware, or write one (docs/spec.md)"))
+        return None
+    blocks = SP_BLOCK in role.annotations
+    best, *rest = sorted(fits, key=lambda p: (p.super_pod != blocks, not p.documented, release(p.mindcluster), p.name))
+    since = ", ".join(told) or f"{count} NPUs per pod"
+    also = f"as well as {', '.join(sorted(p.name for p in rest))}" if rest else ""
+    notes.append(Note(ASSUMED, role.path, f"hardware {best.name}: it has {since}{also and ', '}{also}",
+                      "--hardware names another" if rest else ""))  # fmt: skip
+    return best
+
+
+def _model(serving: Sequence[RoleFacts], chosen: Chosen, notes: list[Note]) -> dict[str, Any] | None:
+    role = serving[0]
+    path = chosen.model_path or role.flag("model", "model-path") or role.env.get("MODEL_PATH") or ""
+    if not path.startswith("/"):
+        seen = f"{path!r} is no directory" if path else "no --model, no vllm serve PATH, no MODEL_PATH"
+        text = f"the model's directory cannot be told: {seen}"
+        notes.append(Note(LACKING, role.path, text, "name it with --model-path"))
+        return None
+    name = role.labels.get("model.aibrix.ai/name") or role.flag("served-model-name") or role.env.get("MODEL_NAME")
+    model: dict[str, Any] = {"name": name or path.rstrip("/").rpartition("/")[2], "path": path}
+    mounts = {str(m.get("mountPath", "")).rstrip("/"): m for m in role.engine.get("volumeMounts") or ()}
+    below = [at for at in mounts if f"{path}/".startswith(f"{at}/")]
+    if not below:
+        return model
+    at = max(below, key=len)
+    volumes = {v.get("name"): v for v in role.pod.get("volumes") or ()}
+    volume = volumes.get(mounts[at].get("name")) or {}
+    if at == path.rstrip("/"):
+        # The volume is mounted on the parent of model.path; this spelling makes the directory itself the parent.
+        model["path"] = f"{at}/."
+    parent = model["path"].rstrip("/").rpartition("/")[0]
+    host, claim = (volume.get("hostPath") or {}).get("path"), volume.get("persistentVolumeClaim") or {}
+    if claim.get("claimName") and at == parent:
+        model["volume"] = {"persistentVolumeClaim": claim["claimName"]}
+    elif host and host.rstrip("/") + parent.removeprefix(at) != parent:
+        model["volume"] = {"hostPath": host.rstrip("/") + parent.removeprefix(at)}
+    return model
+
+
+def _engine(serving: Sequence[RoleFacts]) -> dict[str, Any]:
+    """How the engines start; the launcher of stormc needs no field."""
+    prefill = serving[0]
+    if prefill.command == LAUNCHER:
+        return {}
+    directory = prefill.engine.get("workingDir")
+    paths = {v.get("name"): (v.get("hostPath") or {}).get("path") for v in prefill.pod.get("volumes") or ()}
+    mounted = any(
+        m.get("mountPath") == directory == paths.get(m.get("name")) for m in prefill.engine.get("volumeMounts") or ()
+    )
+    whole = prefill.command + prefill.arguments
+    if directory and mounted and whole[:2] == ["/bin/bash", "-c"] and len(whole) == 3:
+        return {"engine": {"script": {"hostPath": directory, "command": whole[2]}}}
+    return {"engine": {"command": whole}} if whole else {}
+
+
+def _port(serving: Sequence[RoleFacts]) -> int:
+    role = serving[0]
+    label = str(role.labels.get("model.aibrix.ai/port", ""))
+    ports = [p.get("containerPort") for p in role.engine.get("ports") or ()]
+    found = role.number("port") or (int(label) if label.isdigit() else None) or next(iter(ports), None)
+    return int(found) if found else 8080
+
+
+def _kv_transfer(serving: Sequence[RoleFacts], hardware: Profile, notes: list[Note]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    if any("enable-expert-parallel" in role.flags for role in serving):
+        found["expertParallel"] = True
+    try:
+        config = json.loads(serving[0].flag("kv-transfer-config") or "{}")
+    except ValueError:
+        return found
+    connector, port = config.get("kv_connector"), str(config.get("kv_port", ""))
+    if connector in CONNECTORS:
+        found["kvTransfer"] = {"connector": connector}
+        if port.isdigit() and int(port) != hardware.kv_port:
+            found["kvTransfer"]["port"] = int(port)
+    elif connector:
+        text = f"stormc's proxy does not know the protocol of {connector}"
+        notes.append(Note(LEFT_OUT, serving[0].path, text, f"it knows {' and '.join(CONNECTORS)}"))
+    return found
+
+
+def _role(role: RoleFacts, hardware: Profile, notes: list[Note]) -> dict[str, Any]:
+    npus = max(role.accelerators.values(), default=hardware.npus)
+    foreign = [name for name in role.accelerators if name != hardware.resource]
+    for name in foreign:
+        notes.append(Note(LEFT_OUT, role.path, f"{role.name} asks for {name}", f"it becomes {hardware.resource}"))
+    stem = role.name.upper()
+    env = {key: int(value) for key, value in role.env.items() if str(value).isdigit()}
+    ranks = role.number("data-parallel-size", "dp-size") or env.get(f"{stem}_DP_SIZE") or role.size
+    tp = role.number("tensor-parallel-size", "tp-size") or env.get(f"{stem}_TP_SIZE")
+    if tp is None:
+        tp = max(1, npus // max(1, ranks // role.size))
+        notes.append(Note(ASSUMED, role.path, f"{role.name}.tensorParallel {tp}: the ranks fill the pod's {npus} NPUs"))
+    external = role.env.get("DISTRIBUTED_DP") == "true" or "data-parallel-rank" in role.flags
+    external = external or role.arguments[:1] == ["--external-dp"]
+    made: dict[str, Any] = {"replicas": role.role.get("replicas") or 1, "podGroupSize": role.size,
+                            "dataParallel": ranks, "tensorParallel": tp}  # fmt: skip
+    if ranks > 1 and not external:
+        made["distributedDp"] = False
+    if npus != hardware.npus:
+        made |= {"npus": npus, "allowPartialNode": True}
+    for field, key in (("minAvailable", MIN_AVAILABLE), ("spBlock", SP_BLOCK)):
+        value = str(role.annotations.get(key, ""))
+        if value.isdigit():
+            made[field] = int(value)
+    if QUEUE in role.annotations:
+        made["queue"] = role.annotations[QUEUE]
+    memory = next(
+        (v["emptyDir"]["sizeLimit"] for v in role.pod.get("volumes") or () if (v.get("emptyDir") or {}).get("sizeLimit")
+         and any(m.get("name") == v["name"] and m.get("mountPath") == "/dev/shm"
+                 for m in role.engine.get("volumeMounts") or ())),
+        None,
+    )  # fmt: skip
+    if memory is not None:
+        made["shmSize"] = memory
+    return made | _pods(role)
+
+
+def _pods(role: RoleFacts) -> dict[str, Any]:
+    """The fields that every role has."""
+    made: dict[str, Any] = {}
+    if role.engine.get("imagePullPolicy"):
+        made["imagePullPolicy"] = role.engine["imagePullPolicy"]
+    resources = role.engine.get("resources") or {}
+    amounts = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
+    if kept := {name: amounts[name] for name in ("cpu", "memory") if name in amounts}:
+        made["resources"] = {name: _quantity(value) for name, value in kept.items()}
+    tolerations = role.pod.get("tolerations") or []
+    if tolerations and all(set(t) <= set(_TOLERATION) for t in tolerations):
+        made["tolerations"] = tolerations
+    if role.pod.get("priorityClassName"):
+        made["priorityClassName"] = role.pod["priorityClassName"]
+    return made
+
+
+def _quantity(value: Any) -> Any:
+    try:
+        return canonical(value)
+    except ValueError:
+        return value
+
+
+def _routing(router: RoleFacts, image: str, notes: list[Note]) -> dict[str, Any]:
+    made: dict[str, Any] = {"replicas": router.role.get("replicas") or 1}
+    own = router.engine.get("image")
+    repository = image.partition("@")[0].rpartition(":")[0]
+    if own and own != image:
+        if str(own).partition("@")[0].rpartition(":")[0] == repository:
+            made["image"] = own
+        else:
+            text, hint = f"image {own} of role {router.name} is not copied", "routing.image needs Python and aiohttp"
+            notes.append(Note(LEFT_OUT, router.path, text, hint))
+    return made | _pods(router)
+
+
+def _faults(serving: Sequence[RoleFacts]) -> dict[str, Any]:
+    labels = serving[0].labels
+    scheduling = labels.get("fault-scheduling")
+    made: dict[str, Any] = {"scheduling": scheduling if scheduling in ("force", "grace") else "off"}
+    retries = str(labels.get("fault-retry-times", "0"))
+    if made["scheduling"] != "off" and retries.isdigit():
+        made["retries"] = int(retries)
+    if labels.get("subHealthyStrategy") in ("graceExit", "forceExit"):
+        made["subHealthy"] = labels["subHealthyStrategy"]
+    grace = serving[0].pod.get("terminationGracePeriodSeconds")
+    if made["scheduling"] == "grace" and grace:
+        made["gracePeriodSeconds"] = grace
+    return made
+
+
+def _gateway(serving: Sequence[RoleFacts], router: RoleFacts | None) -> str:
+    if any("model.aibrix.ai/name" in role.labels for role in serving):
+        return "roles"
+    return "router" if router is not None and "model.aibrix.ai/name" in router.labels else "off"

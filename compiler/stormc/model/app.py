@@ -1,0 +1,296 @@
+"""The model behind a spec: frozen, complete, and the only thing that passes and rules look at.
+
+What two passes both need (Service names, ports of a rank, gang membership) is a property here, so that no pass
+digs it out of another's output.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from stormc.digest import digest
+from stormc.model.profile import Profile
+from stormc.payload.read import Payload
+
+ROUTING = "routing"
+ROUTER = "router"
+"""The container of a routing pod."""
+
+
+class Ref(NamedTuple):
+    """Names one rendered object; its namespace is the app's."""
+
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """What is served: name towards clients, directory inside the pod, and the volume it comes from."""
+
+    name: str
+    path: str
+    host_path: str | None
+    claim: str | None
+
+    @property
+    def mount_path(self) -> str:
+        """The directory that the volume is mounted on: the parent of the weights, as the k8s-deploy-tool has it."""
+        return self.path.rstrip("/").rpartition("/")[0] or "/"
+
+
+@dataclass(frozen=True)
+class Pods:
+    """What every role says of its pods."""
+
+    name: str
+    replicas: int
+    image: str
+    image_pull_policy: str | None
+    cpu: str | None
+    memory: str | None
+    env: Mapping[str, str]
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    node_selector: Mapping[str, str]
+    tolerations: tuple[Mapping[str, Any], ...]
+    priority_class: str | None
+
+
+@dataclass(frozen=True)
+class Role(Pods):
+    """A serving role, prefill or decode: `replicas` instances of `pod_group_size` pods each."""
+
+    pod_group_size: int
+    data_parallel: int
+    tensor_parallel: int
+    distributed_dp: bool
+    npus: int
+    allow_partial_node: bool
+    sp_block: int | None
+    min_available: int | None
+    engine_args: Mapping[str, Any]
+    shm_size: str
+    queue: str | None
+
+    @property
+    def local_ranks(self) -> int:
+        """Data-parallel ranks per pod."""
+        return max(1, self.data_parallel // self.pod_group_size)
+
+    @property
+    def shares_pod_group(self) -> bool:
+        """Whether its pods sit in the PodGroup that all roles of podGroupSize 1 share.
+
+        volcano-controller makes one PodGroup per owner: the RoleSet owns the pods of these roles, a PodSet per
+        instance owns those of the others (AIBrix v0.5.0 roleset/rolesyncer.go; volcano pg_controller_handler.go).
+        """
+        return self.pod_group_size == 1
+
+    @property
+    def every_pod_serves(self) -> bool:
+        """Whether every pod answers HTTP: not so behind internal data parallelism, where only pod 0 does."""
+        return self.distributed_dp or self.pod_group_size == 1
+
+
+@dataclass(frozen=True)
+class Routing(Pods):
+    """The routing role: pods that run the proxy and ask for no NPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class Faults:
+    """What happens when a chip, a node or a process fails."""
+
+    scheduling: str
+    retries: int
+    sub_healthy: str
+    grace_period_seconds: int | None
+
+
+class Script(NamedTuple):
+    """A start script that lies on every node, and the shell command that runs it there."""
+
+    directory: str
+    command: str
+
+
+class Engine(NamedTuple):
+    """How the engine containers start: stormc's launcher, unless there is a command or a script of the user's own."""
+
+    startup_seconds: int
+    command: tuple[str, ...] | None
+    script: Script | None
+
+    @property
+    def launches(self) -> bool:
+        """Whether stormc's launcher starts the engine."""
+        return self.command is None and self.script is None
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """One patch of the escape hatch, with an owner and a reason."""
+
+    kind: str
+    name: str | None
+    patch: Mapping[str, Any]
+    reason: str
+    owner: str
+    expires: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ServingPod:
+    """A pod that answers requests, with the Service that leads to it and the ports of its ranks."""
+
+    role: str
+    replica: int
+    pod_index: int | None
+    service: str
+    ports: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class App:
+    """One service, complete: every default is filled in and the hardware profile is resolved."""
+
+    name: str
+    namespace: str
+    spec_file: str
+    digest: str
+    model: Model
+    image_pull_secrets: tuple[str, ...]
+    profile: Profile
+    host_arch: str | None
+    port: int
+    connector: str
+    kv_port: int
+    expert_parallel: bool
+    prefill: Role
+    decode: Role
+    routing: Routing
+    faults: Faults
+    engine: Engine
+    proxy: Mapping[str, Any]
+    proxy_source: str
+    network_policy: bool
+    gateway: str
+    overrides: tuple[Override, ...]
+    payload: Payload
+
+    @property
+    def serving_roles(self) -> tuple[Role, Role]:
+        """Prefill and decode, in this order."""
+        return (self.prefill, self.decode)
+
+    @property
+    def identity(self) -> str:
+        """A label value that no other app of the cluster has, because AIBrix matches selectors cluster-wide.
+
+        `getRoleSetList` lists without a namespace (AIBrix stormservice/rolesetoperations.go:35-49, issue 2779): two
+        services with equal selectors delete each other's pods.
+        """
+        joined = f"{self.namespace}.{self.name}"
+        if len(joined) <= 63:
+            return joined
+        return f"{self.name[:40]}.{digest(joined.encode())[:20]}"
+
+    def gang(self, role: Role) -> int:
+        """Pods that must be placeable together: huawei.com/schedule_minAvailable of the role.
+
+        All roles of podGroupSize 1 share one PodGroup, so theirs is the sum of their replicas; an instance of a
+        larger role is a PodGroup of its own (MindCluster guide, parameter table; ascend-for-volcano plugin/job.go:554).
+        """
+        if not role.shares_pod_group:
+            return role.pod_group_size
+        return sum(other.replicas for other in self.serving_roles if other.shares_pod_group)
+
+    @cached_property
+    def serving_pods(self) -> tuple[ServingPod, ...]:
+        """Every pod that the proxy may address, prefill first, by replica and pod index.
+
+        Pod names hold a random RoleSet suffix and a hash, so each pod gets a Service of its own over AIBrix's
+        stable labels; the names are those of MindCluster's k8s-deploy-tool (stormservice.yaml.j2).
+        """
+        pods = []
+        for role in self.serving_roles:
+            ports = tuple(range(self.port, self.port + (role.local_ranks if role.distributed_dp else 1)))
+            for replica in range(role.replicas):
+                stem = f"{self.name}-{role.name}-{replica}"
+                if role.pod_group_size == 1:
+                    pods.append(ServingPod(role.name, replica, None, stem, ports))
+                    continue
+                for index in range(role.pod_group_size if role.distributed_dp else 1):
+                    pods.append(ServingPod(role.name, replica, index, f"{stem}-{index}", ports))
+        return tuple(pods)
+
+    @property
+    def proxy_config(self) -> str:
+        """The ConfigMap that holds the proxy's config file."""
+        return f"{self.name}-proxy-config"
+
+    @property
+    def launcher_config(self) -> str:
+        """The ConfigMap that holds the launcher. Its name never changes, so a new launcher restarts no NPU pod."""
+        return f"{self.name}-launcher"
+
+    @property
+    def proxy_source_config(self) -> str:
+        """The ConfigMap that holds the proxy's source.
+
+        The version in its name is what restarts the routing pods, and them alone, when the proxy changes; the old one
+        stays whole for the pods that still run it.
+        """
+        return f"{self.name}-proxy-{self.payload.proxy_version}"
+
+    @property
+    def metaserver_port(self) -> int | None:
+        """The proxy's own port for callbacks of decode pods, where a network policy has to tell them apart."""
+        return self.proxy["port"] + 1 if self.network_policy else None
+
+    @property
+    def objects(self) -> list[Ref]:
+        """Every object that the app renders to."""
+        configs = [
+            self.proxy_config,
+            *([self.proxy_source_config] if self.proxy_source == "configMap" else []),
+            *([self.launcher_config] if self.engine.launches else []),
+        ]
+        services = [pod.service for pod in self.serving_pods] + [self.router_service]
+        return [
+            Ref("StormService", self.name),
+            *(Ref("ConfigMap", name) for name in configs),
+            *(Ref("Service", name) for name in services),
+            *([Ref("PodDisruptionBudget", self.router_service)] if self.routing.replicas > 1 else []),
+            *(Ref("NetworkPolicy", name) for name in (self.engine_policy, self.router_service) if self.network_policy),
+        ]
+
+    @property
+    def engine_policy(self) -> str:
+        """The NetworkPolicy of the prefill and decode pods; that of the routing pods is called like their Service."""
+        return f"{self.name}-engine"
+
+    def targets(self, override: Override) -> list[Ref]:
+        """The objects that an override names: all of a kind, or the one with the name."""
+        return [ref for ref in self.objects if ref.kind == override.kind and override.name in (None, ref.name)]
+
+    def role_labels(self, role: str) -> dict[str, str]:
+        """The labels that AIBrix gives to every pod of a role (v0.5.0 pkg/controller/constants/stormservice.go)."""
+        return {"storm-service-name": self.name, "role-name": role}
+
+    def gateway_labels(self, port: int) -> dict[str, str]:
+        """The pod labels by which AIBrix's gateway discovers who serves the model (AIBrix pkg/cache/informers.go)."""
+        return {
+            "model.aibrix.ai/name": self.model.name,
+            "model.aibrix.ai/port": str(port),
+            "model.aibrix.ai/engine": "vllm",
+        }
+
+    @property
+    def router_service(self) -> str:
+        """The Service that clients use; the name of the app itself belongs to AIBrix's headless Service."""
+        return f"{self.name}-router"

@@ -1,0 +1,82 @@
+"""Platform defaults under an app: one merged document that still knows where each value came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stormc.finding import START, Mark, Path
+from stormc.load.document import Document
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A document and the path below which it holds fields of the merged one."""
+
+    document: Document
+    prefix: Path = ()
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """The fields that this layer contributes."""
+        value: Any = self.document.data
+        for step in self.prefix:
+            value = value.get(step)
+            if not isinstance(value, dict):
+                return {}
+        found: Mapping[str, Any] = value
+        return found
+
+
+@dataclass(frozen=True)
+class Layered:
+    """The merged fields of some layers, nearest last, with the origin of every path."""
+
+    layers: tuple[Layer, ...]
+    data: Mapping[str, Any]
+
+    @property
+    def file(self) -> str:
+        """The nearest file."""
+        return self.layers[-1].document.file
+
+    def locate(self, path: Path, key: bool = False) -> tuple[str, Mark]:
+        """File and position of the value (or key) at the path.
+
+        A value inherited from a platform file is found there; what no file has is found at its nearest parent in
+        the nearest file that has one.
+        """
+        for length in range(len(path), 0, -1):
+            for layer in reversed(self.layers):
+                document, where = layer.document, layer.prefix + path[:length]
+                mark = (document.keys if key else document.values).get(where)
+                if mark is not None:
+                    return document.file, mark
+        return self.file, START
+
+
+def merge_layers(layers: Sequence[Layer]) -> Layered:
+    """The layers as one document: mappings merge key by key, everything else is replaced by the nearer layer.
+
+    A null takes an inherited value back. Of engineArgs it stays: there it says that the flag is not passed at all.
+    """
+    if len(layers) == 1:
+        return Layered(tuple(layers), layers[0].data)
+    data: dict[str, Any] = {}
+    for layer in layers:
+        data = _merged(data, layer.data)
+    return Layered(tuple(layers), data)
+
+
+def _merged(far: Mapping[str, Any], near: Mapping[str, Any], keep_nulls: bool = False) -> dict[str, Any]:
+    result = dict(far)
+    for key, value in near.items():
+        old = result.get(key)
+        if isinstance(old, dict) and isinstance(value, dict):
+            result[key] = _merged(old, value, keep_nulls or key == "engineArgs")
+        elif value is None and key in result and not keep_nulls:
+            del result[key]
+        else:
+            result[key] = value
+    return result

@@ -1,0 +1,113 @@
+"""Hardware facts and cluster facts, as frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from stormc.model import limits
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """One product that carries NPUs. The facts are data: `compiler/profiles/<name>.yaml` names the source of each."""
+
+    name: str
+    product: str
+    npus: int
+    pod_npus: tuple[int, ...]
+    host_arch: str | None
+    resource: str
+    accelerator_type: str
+    schedule_policy: str
+    super_pod: bool
+    mindcluster: str
+    documented: bool
+    kv_port: int
+    memory_gib: int | None
+
+
+class ArgoCD(NamedTuple):
+    """Where Argo CD finds the rendered tree, and whose the Applications are."""
+
+    repo_url: str
+    project: str
+    revision: str = "main"
+    path: str = "rendered"
+    namespace: str = "argocd"
+    server: str = "https://kubernetes.default.svc"
+
+
+class Flux(NamedTuple):
+    """Where Flux finds the rendered tree."""
+
+    repo_url: str
+    revision: str = "main"
+    path: str = "rendered"
+    namespace: str = "flux-system"
+    secret: str | None = None
+
+
+class Gitops(NamedTuple):
+    """The engines that are to be wired; usually one."""
+
+    argocd: ArgoCD | None = None
+    flux: Flux | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """Facts of one cluster as the platform files above an app tell them, the nearest file first."""
+
+    mindcluster: str = limits.MINDCLUSTER_RELEASES[0]
+    aibrix: str = limits.AIBRIX_RELEASES[0]
+    namespace: str = "default"
+    super_pod_size: int = limits.SUPER_POD_NODES
+    inventory: Mapping[str, int] = field(default_factory=dict)
+    gitops: Gitops = field(default_factory=Gitops)
+
+    @property
+    def labels_nodes(self) -> bool:
+        """Whether nodes carry accelerator-type and host-arch: the guides up to 26.0 have people label them.
+
+        From 26.1 on nothing does (mind-cluster commit b7ebe0b4), and a selector on them leaves pods Pending.
+        """
+        return release(self.mindcluster) < release("26.1")
+
+
+def release(text: str) -> tuple[int, ...]:
+    """A MindCluster release as numbers that compare: 7.3 < 26.0 < 26.1."""
+    return tuple(int(part) for part in text.split("."))
+
+
+def build_profile(data: Mapping[str, Any]) -> Profile:
+    """The profile of a checked document."""
+    return Profile(
+        name=data["name"], product=data["product"], npus=data["npus"], pod_npus=tuple(data["podNpus"]),
+        host_arch=data.get("hostArch"), resource=data["resource"], accelerator_type=data["acceleratorType"],
+        schedule_policy=data["schedulePolicy"], super_pod=data["superPod"], mindcluster=data["mindcluster"],
+        documented=data["documented"], kv_port=data["kvPort"], memory_gib=data.get("memoryGiB"),
+    )  # fmt: skip
+
+
+def build_platform(data: Mapping[str, Any]) -> Platform:
+    """The platform of checked and merged platform documents."""
+    default = Platform()
+    return Platform(
+        mindcluster=data.get("mindcluster", default.mindcluster),
+        aibrix=data.get("aibrix", default.aibrix),
+        namespace=data.get("namespace", default.namespace),
+        super_pod_size=data.get("superPodSize", default.super_pod_size),
+        inventory={name: entry["nodes"] for name, entry in data.get("inventory", {}).items()},
+        gitops=_gitops(data.get("gitops", {})),
+    )
+
+
+def _gitops(data: Mapping[str, Any]) -> Gitops:
+    argocd, flux = data.get("argocd"), data.get("flux")
+    return Gitops(ArgoCD(**_renamed(argocd)) if argocd else None, Flux(**_renamed(flux)) if flux else None)
+
+
+def _renamed(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {"repo_url" if key == "repoURL" else key: value for key, value in fields.items()}

@@ -1,0 +1,81 @@
+"""What a pass yields: an object, a path in it, a value, and the reason."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from stormc.model.app import App, Ref
+
+Item = tuple[str | int, ...]
+"""A list item by its Kubernetes merge key: `("prefill",)` of roles, `(8080, "TCP")` of ports."""
+
+Step = str | Item
+
+
+class Edit(NamedTuple):
+    """Sets one field of one object. `because` is a spec path, a profile fact or a rule id."""
+
+    object: Ref
+    path: tuple[Step, ...]
+    value: Any
+    because: str
+
+
+class Removed:
+    """The value of an edit that removes a field; only the overrides pass may yield it."""
+
+
+REMOVED = Removed()
+
+API_VERSIONS = {
+    "StormService": "orchestration.aibrix.ai/v1alpha1",
+    "Service": "v1",
+    "ConfigMap": "v1",
+    "PodDisruptionBudget": "policy/v1",
+    "NetworkPolicy": "networking.k8s.io/v1",
+}
+
+MERGE_KEYS: dict[str, tuple[str, ...]] = {
+    "roles": ("name",),
+    "containers": ("name",),
+    "initContainers": ("name",),
+    "env": ("name",),
+    "volumes": ("name",),
+    "volumeMounts": ("mountPath",),
+    "imagePullSecrets": ("name",),
+}
+"""Kubernetes' merge keys of the lists that we write; StormService's roles are atomic, but names identify them."""
+PORT_KEYS = {"Service": ("port", "protocol")}
+"""A Service's ports merge by port and protocol, a container's by containerPort and protocol."""
+
+
+def merge_key(kind: str, field: str) -> tuple[str, ...] | None:
+    """The fields that tell the items of a list apart, or None where the list is one value."""
+    if field == "ports":
+        return PORT_KEYS.get(kind, ("containerPort", "protocol"))
+    return MERGE_KEYS.get(field)
+
+
+def storm(app: App) -> Ref:
+    """The StormService of an app."""
+    return Ref("StormService", app.name)
+
+
+def role_path(role: str, *steps: Step) -> tuple[Step, ...]:
+    """A path inside a role of the StormService."""
+    return ("spec", "template", "spec", "roles", (role,), *steps)
+
+
+def pod_path(role: str, *steps: Step) -> tuple[Step, ...]:
+    """A path inside the pod spec of a role."""
+    return role_path(role, "template", "spec", *steps)
+
+
+def container_path(role: str, container: str, *steps: Step) -> tuple[Step, ...]:
+    """A path inside a container of a role's pods."""
+    return pod_path(role, "containers", (container,), *steps)
+
+
+def env_entry(name: str, value: str) -> dict[str, str]:
+    """An env entry with a literal value; an empty one is left out, as Go leaves it out when it writes back."""
+    return {"name": name, "value": value} if value else {"name": name}

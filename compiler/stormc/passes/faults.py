@@ -1,0 +1,42 @@
+"""What Volcano does to the pods of a faulty instance.
+
+Roles of podGroupSize 1 share one PodGroup, so recovery must stop at the pod: with pod-rescheduling but without
+recover_policy_path the fault of one chip deletes every instance. In a larger instance the peers of a lost pod hold a
+dead communication group, so there the whole PodGroup restarts and neither key may be set (MindCluster guide, chapter
+instance rescheduling; ascend-for-volcano rescheduling/job.go:409-454).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.model.app import App, Role
+from stormc.model.profile import Platform
+from stormc.passes.edit import Edit, pod_path, role_path, storm
+
+
+def apply(app: App, platform: Platform) -> Iterator[Edit]:
+    """Fault labels, the recovery annotation, restartPolicy and grace period of both serving roles."""
+    for role in app.serving_roles:
+        yield from _role(app, role)
+
+
+def _role(app: App, role: Role) -> Iterator[Edit]:
+    service, policy = storm(app), app.faults
+    labels = {"fault-scheduling": policy.scheduling, "subHealthyStrategy": policy.sub_healthy}
+    reasons = {"fault-scheduling": "faults.scheduling", "subHealthyStrategy": "faults.subHealthy"}
+    if role.shares_pod_group:
+        labels["pod-rescheduling"] = "on"
+        reasons["pod-rescheduling"] = f"{role.name}.podGroupSize is 1"
+        path = role_path(role.name, "template", "metadata", "annotations", "huawei.com/recover_policy_path")
+        yield Edit(service, path, "pod", f"{role.name}.podGroupSize is 1")
+    if policy.retries and policy.scheduling != "off":
+        labels["fault-retry-times"] = str(policy.retries)
+        reasons["fault-retry-times"] = "faults.retries"
+        # MindCluster guide, parameter table: a container that restarts by itself hides the fault from Volcano.
+        yield Edit(service, pod_path(role.name, "restartPolicy"), "Never", "faults.retries")
+    for key, value in labels.items():
+        yield Edit(service, role_path(role.name, "template", "metadata", "labels", key), value, reasons[key])
+    if policy.scheduling == "grace" and policy.grace_period_seconds:
+        path = pod_path(role.name, "terminationGracePeriodSeconds")
+        yield Edit(service, path, policy.grace_period_seconds, "faults.gracePeriodSeconds")

@@ -1,0 +1,70 @@
+"""NPUs and the node that carries them.
+
+Up to MindCluster 26.0 people label nodes with accelerator-type and host-arch, and the scheduler picks its handler by
+the first. From 26.1 on nodes carry neither, and the annotation huawei.com/schedule_policy picks the handler; chips of
+the resource huawei.com/npu need it on every release. Volcano writes the chosen NPUs into a pod annotation, from
+which ASCEND_VISIBLE_DEVICES reads them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from stormc.model.app import App, Role
+from stormc.model.profile import Platform
+from stormc.passes.edit import Edit, container_path, pod_path, role_path, storm
+
+SCHEDULE_POLICY = "huawei.com/schedule_policy"
+HOST_ARCH = {"arm": "huawei-arm", "x86": "huawei-x86"}
+HCCN_CONF = "/etc/hccn.conf"
+"""NPU network addresses; Ascend Docker Runtime does not mount it (ascend-docker-runtime build/scripts/base.list)."""
+
+
+def apply(app: App, platform: Platform) -> Iterator[Edit]:
+    """NPU requests, node selection and device files of both serving roles."""
+    for role in app.serving_roles:
+        yield from _node(app, role, platform)
+        yield from _npus(app, role)
+        yield from _volumes(app, role)
+
+
+def _node(app: App, role: Role, platform: Platform) -> Iterator[Edit]:
+    service, profile = storm(app), app.profile
+    if platform.labels_nodes:
+        path = pod_path(role.name, "nodeSelector", "accelerator-type")
+        yield Edit(service, path, profile.accelerator_type, f"profile {profile.name}")
+        if app.host_arch:
+            yield Edit(service, pod_path(role.name, "nodeSelector", "host-arch"), HOST_ARCH[app.host_arch], "hostArch")
+    if not platform.labels_nodes or profile.resource == "huawei.com/npu":
+        path = role_path(role.name, "template", "metadata", "annotations", SCHEDULE_POLICY)
+        yield Edit(
+            service, path, profile.schedule_policy, f"profile {profile.name}, MindCluster {platform.mindcluster}"
+        )
+
+
+def _npus(app: App, role: Role) -> Iterator[Edit]:
+    service, resource = storm(app), app.profile.resource
+    for kind in ("limits", "requests"):
+        path = container_path(role.name, role.name, "resources", kind, resource)
+        yield Edit(service, path, str(role.npus), f"{role.name}.npus")
+    entry = {
+        "name": "ASCEND_VISIBLE_DEVICES",
+        "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": f"metadata.annotations['{resource}']"}},
+    }
+    path = container_path(role.name, role.name, "env", ("ASCEND_VISIBLE_DEVICES",))
+    yield Edit(service, path, entry, "Volcano writes the NPUs into this annotation")
+
+
+def _volumes(app: App, role: Role) -> Iterator[Edit]:
+    sources: tuple[tuple[str, str, dict[str, Any], bool], ...] = (
+        ("hccn-conf", HCCN_CONF, {"hostPath": {"path": HCCN_CONF, "type": "File"}}, True),
+        ("shm", "/dev/shm", {"emptyDir": {"medium": "Memory", "sizeLimit": role.shm_size}}, False),
+    )
+    for name, mount_path, source, read_only in sources:
+        because = f"{role.name}.shmSize" if name == "shm" else "vllm-ascend P/D guide, docker run"
+        yield Edit(storm(app), pod_path(role.name, "volumes", (name,)), {"name": name, **source}, because)
+        mount: dict[str, Any] = {"name": name, "mountPath": mount_path}
+        if read_only:
+            mount["readOnly"] = True
+        yield Edit(storm(app), container_path(role.name, role.name, "volumeMounts", (mount_path,)), mount, because)

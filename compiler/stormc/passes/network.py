@@ -1,0 +1,59 @@
+"""Who may open connections to whom, when the spec asks for it (`networkPolicy: true`).
+
+Engine ports take routing pods only, the proxy's metaserver takes decode pods only, and the pods of both serving roles
+reach each other on any port, because KV transfer, HCCL and data-parallel coordination pick theirs at run time. The
+kubelet's probes are not subject to network policies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from stormc.model.app import ROUTING, App, Ref
+from stormc.model.profile import Platform
+from stormc.passes.edit import Edit
+
+ROLE_LABEL = "role-name"
+GATEWAY_NAMESPACES = ("aibrix-system", "envoy-gateway-system")
+"""Where AIBrix's gateway runs; with `gateway: roles` it talks to the engines itself (AIBrix docs, installation)."""
+
+
+def apply(app: App, platform: Platform) -> Iterator[Edit]:
+    """The NetworkPolicy of the engine pods and that of the routing pods."""
+    if app.metaserver_port is None:
+        return
+    last = max(port for pod in app.serving_pods for port in pod.ports)
+    engine_ports = [{"protocol": "TCP", "port": app.port, **({"endPort": last} if last > app.port else {})}]
+    callers = [_pods(app, ROUTING)]
+    if app.gateway == "roles":
+        names = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": list(GATEWAY_NAMESPACES)}
+        callers.append({"namespaceSelector": {"matchExpressions": [names]}})
+    roles = [role.name for role in app.serving_roles]
+    yield from _policy(
+        app, app.engine_policy, roles, [{"from": callers, "ports": engine_ports}, {"from": [_pods(app, *roles)]}]
+    )
+    yield from _policy(
+        app, app.router_service, [ROUTING],
+        [
+            {"ports": [{"protocol": "TCP", "port": app.proxy["port"]}]},
+            {"from": [_pods(app, "decode")], "ports": [{"protocol": "TCP", "port": app.metaserver_port}]},
+        ],
+    )  # fmt: skip
+
+
+def _policy(app: App, name: str, roles: list[str], ingress: list[dict[str, Any]]) -> Iterator[Edit]:
+    ref = Ref("NetworkPolicy", name)
+    yield Edit(ref, ("spec", "podSelector"), _pods(app, *roles)["podSelector"], "networkPolicy")
+    yield Edit(ref, ("spec", "policyTypes"), ["Ingress"], "networkPolicy")
+    yield Edit(ref, ("spec", "ingress"), ingress, "networkPolicy")
+
+
+def _pods(app: App, *roles: str) -> dict[str, Any]:
+    """The peer that is the pods of some roles of the app, by AIBrix's stable labels."""
+    common = app.role_labels(roles[0])
+    if len(roles) == 1:
+        return {"podSelector": {"matchLabels": common}}
+    del common[ROLE_LABEL]
+    some = {"key": ROLE_LABEL, "operator": "In", "values": list(roles)}
+    return {"podSelector": {"matchLabels": common, "matchExpressions": [some]}}

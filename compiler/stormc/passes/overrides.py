@@ -1,0 +1,61 @@
+"""The escape hatch: what the spec cannot say, patched last, with an owner and a reason.
+
+A patch merges as `kubectl patch --type strategic` does: mappings key by key, lists of named items by their merge key,
+other lists as a whole, and null removes a field.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from stormc.model.app import App
+from stormc.model.profile import Platform
+from stormc.model.quantity import canonical
+from stormc.passes.edit import REMOVED, Edit, Step, merge_key
+
+AMOUNTS = frozenset({"limits", "requests", "overhead", "minResources"})
+"""Mappings whose values are quantities."""
+QUANTITIES = frozenset({"sizeLimit", "divisor"})
+"""Fields that are quantities themselves (k8s.io/api core/v1 types.go, AIBrix v0.5.0 api/orchestration/v1alpha1)."""
+
+
+def apply(app: App, platform: Platform) -> Iterator[Edit]:
+    """One edit per field of every patch, on every object that the override's target names."""
+    for index, override in enumerate(app.overrides):
+        for ref in app.targets(override):
+            for path, value in _fields(ref.kind, (), override.patch):
+                yield Edit(ref, path, value, f"overrides[{index}]: {override.reason} ({override.owner})")
+
+
+def _fields(kind: str, path: tuple[Step, ...], patch: Mapping[str, Any]) -> Iterator[tuple[tuple[Step, ...], Any]]:
+    for key, value in patch.items():
+        where = (*path, key)
+        keys = merge_key(kind, key) if isinstance(value, list) else None
+        if value is None:
+            yield where, REMOVED
+        elif isinstance(value, dict) and value:
+            yield from _fields(kind, where, value)
+        elif keys and all(_has(item, keys) for item in value):
+            for item in value:
+                yield from _fields(kind, (*where, tuple(item[k] for k in keys)), item)
+        else:
+            yield where, _quantity(where, value)
+
+
+def _has(item: Any, keys: tuple[str, ...]) -> bool:
+    return isinstance(item, dict) and all(isinstance(item.get(key), (str, int)) for key in keys)
+
+
+def _quantity(path: tuple[Step, ...], value: Any) -> Any:
+    """Quantities in canonical form, in lists that are new too; what is none is left for the output check to report."""
+    if isinstance(value, dict):
+        return {key: _quantity((*path, key), item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_quantity(path, item) for item in value]
+    if (AMOUNTS.intersection(path[-2:-1]) or QUANTITIES.intersection(path[-1:])) and isinstance(value, (str, int)):
+        try:
+            return canonical(value)
+        except ValueError:
+            return value
+    return value

@@ -1,0 +1,34 @@
+"""Volcano on the NPU roles: scheduler, gang size, logical super pods, queue.
+
+Only roles that ask for NPUs go to Volcano. A routing pod in the shared PodGroup would count as a gang member and may
+create the PodGroup without NPUs, which turns chip assignment off for the whole group.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.model.app import App
+from stormc.model.profile import Platform
+from stormc.passes.edit import Edit, pod_path, role_path, storm
+
+SCHEDULER = "volcano"
+MIN_AVAILABLE = "huawei.com/schedule_minAvailable"
+SP_BLOCK = "sp-block"
+QUEUE = "scheduling.volcano.sh/queue-name"
+
+
+def apply(app: App, platform: Platform) -> Iterator[Edit]:
+    """schedulerName, schedule_minAvailable, sp-block and queue of both serving roles."""
+    service = storm(app)
+    for role in app.serving_roles:
+        annotations = ("template", "metadata", "annotations")
+        yield Edit(service, pod_path(role.name, "schedulerName"), SCHEDULER, "MindCluster guide, parameter table")
+        gang = role.min_available or app.gang(role)
+        yield Edit(service, role_path(role.name, *annotations, MIN_AVAILABLE), str(gang), "gang formula")
+        if role.sp_block:
+            yield Edit(
+                service, role_path(role.name, *annotations, SP_BLOCK), str(role.sp_block), f"{role.name}.spBlock"
+            )
+        if role.queue:
+            yield Edit(service, role_path(role.name, *annotations, QUEUE), role.queue, f"{role.name}.queue")

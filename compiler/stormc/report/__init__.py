@@ -1,0 +1,25 @@
+"""Findings as documents: one module per format, each with `lines(report)`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from stormc.finding import Finding, Severity
+
+FORMATS = ("text", "json", "github", "sarif")
+
+
+class Report(NamedTuple):
+    """What a format is given: findings in order, how many apps were looked at, and how to read a file's lines."""
+
+    findings: Sequence[Finding]
+    apps: int
+    version: str
+    read: Callable[[str], Sequence[str]]
+    colour: bool = False
+
+
+def severities(findings: Sequence[Finding]) -> dict[Severity, int]:
+    """How many findings there are of each severity, the most severe first."""
+    return {severity: sum(f.severity == severity for f in findings) for severity in Severity}

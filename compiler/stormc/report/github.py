@@ -1,0 +1,46 @@
+"""Findings as workflow commands, which GitHub shows as annotations of a pull request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.finding import Finding, Severity
+from stormc.report import Report
+
+PER_LEVEL = 10
+"""Annotations that GitHub keeps per step and level (GitHub docs, "Usage limits, billing, and administration")."""
+_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "notice"}
+
+
+def lines(report: Report) -> Iterator[str]:
+    """The most severe findings first, no more than GitHub shows; a notice, itself one of them, counts the rest."""
+    by_level = {severity: [f for f in report.findings if f.severity == severity] for severity in Severity}
+    left_out = any(len(found) > PER_LEVEL for found in by_level.values())
+    room = {Severity.INFO: PER_LEVEL - 1} if left_out else {}
+    shown = {severity: found[: room.get(severity, PER_LEVEL)] for severity, found in by_level.items()}
+    for found in shown.values():
+        yield from map(_command, found)
+    if left_out:
+        rest = len(report.findings) - sum(map(len, shown.values()))
+        yield f"::notice title=stormc::{rest} more findings; run stormc validate to see them all"
+
+
+def _command(finding: Finding) -> str:
+    mark = finding.mark
+    fields: dict[str, str | int] = {"file": finding.file, "line": mark.line, "endLine": mark.end_line}
+    if mark.line == mark.end_line:  # GitHub refuses columns of a stretch over several lines
+        fields |= {"col": mark.column, "endColumn": mark.end_column}
+    fields["title"] = finding.rule
+    told = ",".join(f"{name}={_property(str(value))}" for name, value in fields.items())
+    message = f"{finding.message}\n{finding.hint}" if finding.hint else finding.message
+    return f"::{_LEVELS[finding.severity]} {told}::{_data(message)}"
+
+
+def _data(text: str) -> str:
+    """As actions/toolkit escapes the data of a command (packages/core/src/command.ts)."""
+    escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return escaped.encode(errors="backslashreplace").decode()
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")

@@ -1,0 +1,69 @@
+"""Findings as SARIF 2.1.0 (OASIS, errata 01), which code scanning services read."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+from stormc.digest import digest
+from stormc.finding import Finding, Severity, dotted, severity_of
+from stormc.report import Report
+
+SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
+_LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
+
+
+def lines(report: Report) -> Iterator[str]:
+    """The document; fingerprints do not depend on line numbers, so that an alert survives edits above it."""
+    ids = sorted({finding.rule for finding in report.findings})
+    seen: Counter[str] = Counter()
+    run = {
+        "tool": {"driver": {"name": "stormc", "semanticVersion": report.version, "rules": list(map(_rule, ids))}},
+        "columnKind": "unicodeCodePoints",
+        "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "The root of the repository."}}},
+        "results": [_result(finding, ids.index(finding.rule), seen) for finding in report.findings],
+    }
+    yield json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2)
+
+
+def _rule(id_: str) -> dict[str, Any]:
+    from stormc.rules.reference import explained
+
+    title, why = explained(id_)
+    return {
+        "id": id_,
+        "shortDescription": {"text": title},
+        "fullDescription": {"text": why},
+        "help": {"text": why},
+        "defaultConfiguration": {"level": _LEVELS[severity_of(id_)]},
+    }
+
+
+def _result(finding: Finding, index: int, seen: Counter[str]) -> dict[str, Any]:
+    mark, location = finding.mark, _location(finding.file)
+    same = f"{finding.rule}\0{location['uri']}\0{dotted(finding.path) or finding.message}"
+    seen[same] += 1
+    region = {
+        "startLine": mark.line, "startColumn": mark.column, "endLine": mark.end_line, "endColumn": mark.end_column,
+    }  # fmt: skip
+    message = f"{finding.message}\n{finding.hint}" if finding.hint else finding.message
+    return {
+        "ruleId": finding.rule,
+        "ruleIndex": index,
+        "level": _LEVELS[finding.severity],
+        "message": {"text": message},
+        "locations": [{"physicalLocation": {"artifactLocation": location, "region": region}}],
+        "partialFingerprints": {"stormc/v1": digest(f"{same}\0{seen[same]}".encode(errors="surrogateescape"))},
+    }
+
+
+def _location(file: str) -> dict[str, str]:
+    """A file below the working directory relative to the repository's root; any other with its whole address."""
+    path = os.path.relpath(file)
+    if path.startswith(os.pardir + os.sep):
+        return {"uri": "file://" + quote(os.fsencode(os.path.abspath(file)))}
+    return {"uri": quote(os.fsencode(path)), "uriBaseId": "%SRCROOT%"}

@@ -1,0 +1,74 @@
+"""Findings for people: `file:line:column: rule message`, the line of the file with a mark under it, and the hint."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from unicodedata import combining, east_asian_width
+
+from stormc.finding import START, Finding, Severity
+from stormc.report import Report, severities
+
+_TAB = 4
+_WIDEST = 120
+"""Characters of a source line that are shown; of longer ones, a part around the mark."""
+_SGR = {Severity.ERROR: "1;31", Severity.WARNING: "1;33", Severity.INFO: "1;36"}
+
+
+def lines(report: Report) -> Iterator[str]:
+    """The text of findings; control characters are shown, not sent to a terminal."""
+    for finding in report.findings:
+        place = _printable(f"{finding.file}:{finding.mark.line}:{finding.mark.column}:")
+        message = _printable(finding.message)
+        colour = _SGR[finding.severity] if report.colour else ""
+        yield f"{_painted(place, '1' if colour else '')} {_painted(finding.rule, colour)} {message}"
+        for excerpt, marked in _excerpt(finding, report.read):
+            yield _painted(excerpt, colour if marked else "")
+        if finding.hint:
+            yield f"    {_printable(finding.hint)}"
+
+
+def count(findings: Sequence[Finding]) -> str:
+    """`2 errors, 1 warning`, or `no findings`."""
+    parts = [f"{n} {severity}{'' if n == 1 else 's'}" for severity, n in severities(findings).items() if n]
+    return ", ".join(parts) or "no findings"
+
+
+def wants_colour(terminal: bool, environment: Mapping[str, str]) -> bool:
+    """Whether to colour: on a terminal that can, unless NO_COLOR is set to anything (https://no-color.org)."""
+    return terminal and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+
+
+def _excerpt(finding: Finding, read: Callable[[str], Sequence[str]]) -> Iterator[tuple[str, bool]]:
+    """The line of the finding and the line that marks the stretch; nothing for a finding about a whole file."""
+    mark = finding.mark
+    source = read(finding.file) if mark != START else ()
+    if mark.line > len(source):
+        return
+    line = source[mark.line - 1]
+    begin = min(mark.column - 1, len(line))
+    end = mark.end_column - 1 if mark.end_line == mark.line else len(line.rstrip())
+    first = max(0, begin - _WIDEST // 2) if len(line) > _WIDEST else 0
+    last = first + _WIDEST
+    before, marked = (_visible(line[a:b]) for a, b in ((first, begin), (begin, min(end, last))))
+    cut = ("…" if first else "", "…" if len(line) > last else "")
+    number = f"{mark.line:5} | "
+    blank = " " * (len(number) - 2) + "| "
+    yield f"{number}{cut[0]}{before}{_visible(line[begin:last])}{cut[1]}".rstrip(), False
+    yield f"{blank}{' ' * _width(cut[0] + before)}{'^' * max(1, _width(marked))}", True
+
+
+def _visible(text: str) -> str:
+    return _printable(text.replace("\t", " " * _TAB))
+
+
+def _width(text: str) -> int:
+    """Columns that a terminal gives to a text: wide characters take two, combining ones none."""
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
+
+
+def _painted(text: str, sgr: str) -> str:
+    return f"\033[{sgr}m{text}\033[0m" if sgr else text
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -1,0 +1,1 @@
+"""All specs of a directory together."""

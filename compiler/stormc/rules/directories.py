@@ -1,0 +1,68 @@
+"""Directories that the spec names and the engine container mounts."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+
+from stormc.finding import Path
+from stormc.model.app import App
+from stormc.model.profile import Platform
+from stormc.rules.hardware import DEVICE_MOUNTS
+from stormc.rules.rule import Example, Rule, Violation
+
+DIRECTORIES = "E076"
+LAUNCHER_DIRECTORY = "/opt/stormc/launcher"
+
+SYSTEM = (
+    "/", "/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr", "/usr/bin", "/usr/lib",
+    "/usr/local", "/usr/local/Ascend",
+)  # fmt: skip
+"""What an image of vllm-ascend cannot start without."""
+
+
+def check_directories(app: App, platform: Platform) -> Iterator[Violation]:
+    """The directories of model and start script are free in the engine container.
+
+    The directory above model.path and engine.script.hostPath are mounted. On one of the image's own they hide what the
+    engine is made of, above or on one of stormc's mounts they take its place: the container never starts.
+    """
+    taken = [*DEVICE_MOUNTS, *([LAUNCHER_DIRECTORY] if app.engine.launches else [])]
+    model = _plain(app.model.mount_path)
+    mounted: list[tuple[Path, str, list[str]]] = [(("model", "path"), model, [])]
+    if app.engine.script:
+        mounted.append((("engine", "script", "hostPath"), _plain(app.engine.script.directory), [model]))
+    for path, place, same in mounted:
+        below = next((other for other in taken if f"{other}/".startswith(f"{place}/")), None)
+        if place in same:
+            below = place
+        if place in SYSTEM:
+            yield Violation(path, f"a volume on {place} hides the container's own files", "choose a directory below it")
+        elif below:
+            yield Violation(path, f"a volume on {place} meets the one on {below}", "choose another directory")
+        elif ":" in place:
+            yield Violation(path, f"a volume cannot be mounted on {place}, which has a ':'", "rename the directory")
+
+
+def _plain(directory: str) -> str:
+    return posixpath.normpath(f"/{directory.strip('/')}")
+
+
+RULES = (
+    Rule(
+        DIRECTORIES, check_directories, "Kubernetes core/v1 VolumeMount; compiler/stormc/passes/engine.py, hardware.py",
+        bad=(
+            Example("model: {path: /model}", "model.path"),
+            Example("model: {path: /usr/local/model}", "model.path"),
+            Example("model: {path: /dev/shm/model}", "model.path"),
+            Example("model: {path: /opt/model}", "model.path"),
+            Example("model: {path: /opt/stormc/launcher/model}", "model.path"),
+            Example("model: {path: '/mnt/a:b/model'}", "model.path"),
+            Example("engine: {script: {hostPath: /mnt/models/, command: exec ./serve}}", "engine.script.hostPath"),
+        ),
+        good=(
+            Example("model: {path: '/data/qwen:3'}"),
+            Example("{model: {path: /opt/model}, engine: {script: {hostPath: /opt/serve, command: exec ./serve}}}"),
+        ),
+    ),
+)  # fmt: skip

@@ -1,0 +1,168 @@
+"""The finished StormService as rules see it: every pod template, and the place of the spec that wrote a field."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from stormc.finding import Path
+from stormc.model.app import ROUTING, App, Override, Pods, Role
+from stormc.model.profile import Platform
+
+Step = str | tuple[str]
+"""A key, or an item of a list by its name or mount path."""
+
+MAPS = {"labels": "labels", "annotations": "annotations", "nodeSelector": "node_selector", "env": "env"}
+"""Fields of a role that are the user's own maps, and their names in the model."""
+_METADATA = ("labels", "annotations")
+
+
+class Template(NamedTuple):
+    """A role of the finished StormService. Whatever is absent there is empty here."""
+
+    role: str
+    entry: Mapping[str, Any]
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    pod: Mapping[str, Any]
+
+    @property
+    def node_selector(self) -> Mapping[str, str]:
+        """The node labels that the pods ask for."""
+        return self.pod.get("nodeSelector") or {}
+
+    @property
+    def containers(self) -> list[Mapping[str, Any]]:
+        """The containers of the pods, without init containers."""
+        return self.pod.get("containers") or []
+
+
+@dataclass(frozen=True)
+class Finished:
+    """An app with its finished StormService, whose shape the API server accepts."""
+
+    app: App
+    platform: Platform
+    storm: Mapping[str, Any]
+
+    @cached_property
+    def templates(self) -> tuple[Template, ...]:
+        """Every role in order, the user's own additions included."""
+        return tuple(map(_template, self.storm["spec"]["template"].get("spec", {}).get("roles", ())))
+
+    @cached_property
+    def serving(self) -> tuple[tuple[Role, Template], ...]:
+        """Prefill and decode with their templates, as far as an override left them there."""
+        return tuple((role, t) for role in self.app.serving_roles for t in self.templates if t.role == role.name)
+
+    @cached_property
+    def sharing(self) -> tuple[tuple[Role, Template], ...]:
+        """The serving roles whose pods sit in the shared PodGroup."""
+        return tuple((role, t) for role, t in self.serving if role.shares_pod_group)
+
+    def pods(self, role: str) -> Pods | None:
+        """The model of a role, or None for a role that an override added."""
+        return next((r for r in (*self.app.serving_roles, self.app.routing) if r.name == role), None)
+
+    def wrote(self, steps: tuple[Step, ...], otherwise: Path) -> Path:
+        """The spec path that wrote a field of the StormService: the last override that names it, or `otherwise`."""
+        return patched_at(self.app.overrides, self.storm, steps) or otherwise
+
+    def wrote_role(self, role: str, steps: tuple[Step, ...], otherwise: Path) -> Path:
+        """As `wrote`, for a field of a role."""
+        return self.wrote(("spec", "template", "spec", "roles", (role,), *steps), otherwise)
+
+    def wrote_pod(self, role: str, steps: tuple[Step, ...], otherwise: Path) -> Path:
+        """As `wrote`, for a field of a role's pod spec."""
+        return self.wrote_role(role, ("template", "spec", *steps), otherwise)
+
+    def wrote_key(self, role: str, table: str, key: str, otherwise: Path = ()) -> Path:
+        """The spec path that wrote a label, an annotation or a node selector: override, the user's map, or a field."""
+        steps: tuple[Step, ...] = ("template", "metadata", table, key)
+        if table not in _METADATA:
+            steps = ("template", "spec", table, key)
+        return self.wrote_role(role, steps, self._in_map(role, table, key) or otherwise or (role,))
+
+    def wrote_env(self, role: str, container: str, name: str) -> Path:
+        """The spec path that wrote an environment variable."""
+        where = self._in_map(role, "env", name) or (role,)
+        return self.wrote_pod(role, ("containers", (container,), "env", (name,)), where)
+
+    def _in_map(self, role: str, table: str, key: str) -> Path:
+        pods = self.pods(role)
+        return (role, table, key) if pods is not None and key in getattr(pods, MAPS[table]) else ()
+
+
+def _template(entry: Mapping[str, Any]) -> Template:
+    template = entry.get("template") or {}
+    metadata = template.get("metadata") or {}
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    return Template(entry.get("name", ""), entry, labels, annotations, template.get("spec") or {})
+
+
+def patched_at(overrides: Sequence[Override], manifest: Mapping[str, Any], steps: tuple[Step, ...]) -> Path:
+    """Where the last override that names a field of a manifest does so; empty where none does."""
+    name = (manifest.get("metadata") or {}).get("name")
+    for index in range(len(overrides) - 1, -1, -1):
+        override = overrides[index]
+        if override.kind == manifest.get("kind") and override.name in (None, name):
+            inside = _inside(override, steps)
+            if inside is not None:
+                return ("overrides", index, "patch", *inside)
+    return ()
+
+
+def patched_near(overrides: Sequence[Override], manifest: Mapping[str, Any], path: Path) -> Path:
+    """As `patched_at`, for a path into the manifest, or for the nearest field around it that an override names."""
+    steps: list[Step] = []
+    node: Any = manifest
+    for step in path:
+        node = node[step] if isinstance(step, int) else (node or {}).get(step)
+        name = (node.get("name") or node.get("mountPath")) if isinstance(node, dict) else None
+        steps.append(step if isinstance(step, str) else (str(name),))
+    for length in range(len(steps), 0, -1):
+        found = patched_at(overrides, manifest, tuple(steps[:length]))
+        if found:
+            return found
+    return ()
+
+
+def _inside(override: Override, steps: tuple[Step, ...]) -> Path | None:
+    """Where a patch sets the field that the steps lead to, or something around it; None where it does not."""
+    node: Any = override.patch
+    path: list[str | int] = []
+    for step in steps:
+        if isinstance(step, tuple):
+            if not isinstance(node, list):
+                break
+            index = next((i for i, item in enumerate(node) if _is_named(item, step[0])), None)
+            if index is None:
+                return None
+            path.append(index)
+            node = node[index]
+        else:
+            if not isinstance(node, Mapping):
+                break
+            if step not in node:
+                return None
+            path.append(step)
+            node = node[step]
+    return tuple(path)
+
+
+def _is_named(item: Any, name: str) -> bool:
+    return isinstance(item, Mapping) and name in (item.get("name"), item.get("mountPath"))
+
+
+def environment(template: Template) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
+    """Container name, variable name and entry of every environment variable of a template."""
+    for container in template.containers:
+        for entry in container.get("env") or ():
+            yield container["name"], entry["name"], entry
+
+
+def is_routing(template: Template) -> bool:
+    """Whether the template is that of the proxy."""
+    return template.role == ROUTING

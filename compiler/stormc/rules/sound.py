@@ -1,0 +1,41 @@
+"""What is left of an app when its reported mistakes are taken out, so that the finished manifests can be judged too.
+
+Two writers of one key would stop the passes, and a StormService with another name is none: what follows from a
+finding is not reported again, and what is independent of it still is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from stormc.model.app import App, Pods
+from stormc.rules.directories import DIRECTORIES
+from stormc.rules.finished import MAPS
+from stormc.rules.overrides import IDENTITY_CHANGED, TARGET_MISSING
+from stormc.rules.owned_keys import OWNED_KEYS
+from stormc.rules.vocabulary import OWNED, of_use
+
+SomePods = TypeVar("SomePods", bound=Pods)
+
+
+def sound(app: App, broken: Collection[str]) -> App:
+    """The app without the keys, overrides and directories that rules of these ids have found fault with."""
+    if OWNED_KEYS in broken:
+        app = replace(app, prefill=_free(app.prefill), decode=_free(app.decode), routing=_free(app.routing))
+    if IDENTITY_CHANGED in broken or TARGET_MISSING in broken:
+        app = replace(app, overrides=())
+    if DIRECTORIES in broken:
+        model = replace(app.model, path="/mnt/models/model")
+        app = replace(app, model=model, engine=app.engine._replace(script=None))
+    return app
+
+
+def _free(role: SomePods) -> SomePods:
+    kept: dict[str, Any] = {}
+    for table, attribute in MAPS.items():
+        values: Mapping[str, str] = getattr(role, attribute)
+        owned = dict(of_use(table, values, *OWNED))
+        kept[attribute] = {key: value for key, value in values.items() if key not in owned}
+    return replace(role, **kept)

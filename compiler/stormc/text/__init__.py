@@ -1,0 +1,1 @@
+"""Specs as people's text: canonical form, suppressions, first specs."""

@@ -1,0 +1,139 @@
+"""Comments that accept a finding: `# stormc: ignore[W020] reason`, beside the line it is about or above it.
+
+Findings are remembered as they were made and suppressed each time they are reported, so that an edit of a comment
+counts at once. A file without the word `stormc:` costs one search in its bytes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from stormc.finding import Finding, Mark, did_you_mean
+from stormc.load.document import Document, load_document
+from stormc.load.sources import Source
+
+_WORD = re.compile(rb"#[ \t]*stormc:")
+_HASH = re.compile(r"(?:^|(?<=[ \t]))#")
+_COMMENT = re.compile(r"#\s*stormc:\s*(?P<rest>.*)")
+_IGNORE = re.compile(r"ignore\[(?P<ids>[^\]]*)\]\s*(?P<reason>.*)")
+_ID = re.compile(r"[EWI][0-9]{3}")
+_FORM = "write # stormc: ignore[W020] and the reason"
+
+
+class Suppression(NamedTuple):
+    """One id that a comment accepts, and the lines of the file for which it does."""
+
+    file: str
+    mark: Mark
+    rule: str
+    lines: range
+
+    def covers(self, finding: Finding) -> bool:
+        """Whether the comment is about the finding; never about an error."""
+        return (
+            finding.rule == self.rule
+            and finding.file == self.file
+            and finding.mark.line in self.lines
+            and self.rule[0] != "E"
+        )
+
+
+def commented(sources: Iterable[Source]) -> list[Source]:
+    """The sources that may hold such a comment."""
+    return [source for source in sources if _WORD.search(source.raw)]
+
+
+def suppressed(
+    findings: Iterable[Finding], sources: Iterable[Source], complete: Collection[str], known: Collection[str]
+) -> list[Finding]:
+    """The findings without those that comments accept, and with those on the comments themselves.
+
+    `complete` names the files of which every finding is among these: only there can a comment be unused. `known` are
+    the ids to guess a misspelt one from.
+    """
+    kept = list(findings)
+    for source in sources:
+        document, _ = load_document(source.file, source.raw)
+        if document is None:
+            continue
+        made, problems = read_suppressions(document)
+        used = {s for s in made for finding in kept if s.covers(finding)}
+        kept = [finding for finding in kept if not any(s.covers(finding) for s in used)]
+        kept += problems
+        if source.file in complete:
+            kept += [_unused(s, known) for s in made if s not in used]
+    return kept
+
+
+def _unused(suppression: Suppression, known: Collection[str]) -> Finding:
+    id_ = suppression.rule
+    hint = "remove the comment" if id_ in known else did_you_mean(id_, known) or "stormc knows no such finding"
+    return Finding("W114", suppression.file, suppression.mark, f"no {id_} here to ignore", hint)
+
+
+def read_suppressions(document: Document) -> tuple[list[Suppression], list[Finding]]:
+    """The suppressions of a file, and the findings on comments that are none: E110 to E113."""
+    made: list[Suppression] = []
+    problems: list[Finding] = []
+    lines = document.text.split("\n")
+    for number, column, comment in _comments(document, lines):
+        match = _COMMENT.fullmatch(comment)
+        if match is None:
+            continue
+        mark = Mark(number, column, number, column + len(comment))
+        ignore = _IGNORE.fullmatch(match["rest"])
+        if ignore is None:
+            problems.append(Finding("E110", document.file, mark, "this comment to stormc has the wrong form", _FORM))
+            continue
+        if not ignore["reason"]:
+            problems.append(Finding("E111", document.file, mark, "ignore needs a reason", _FORM))
+            continue
+        about = _lines(lines, number, alone=not lines[number - 1][: column - 1].strip())
+        for id_ in dict.fromkeys(part.strip() for part in ignore["ids"].split(",")):
+            if not _ID.fullmatch(id_):
+                problems.append(Finding("E112", document.file, mark, f"{id_!r} is no id of a finding", _FORM))
+            elif id_[0] == "E":
+                message = f"{id_} is an error, and errors cannot be ignored"
+                problems.append(Finding("E113", document.file, mark, message, "correct what it reports"))
+            else:
+                made.append(Suppression(document.file, mark, id_, about))
+    return made, problems
+
+
+def _lines(lines: Sequence[str], number: int, alone: bool) -> range:
+    """The line of a comment; of one that stands alone also the next line that is no comment."""
+    last = number
+    while alone and last < len(lines):
+        last += 1
+        if not lines[last - 1].lstrip().startswith("#"):
+            break
+    return range(number, last + 1)
+
+
+def _comments(document: Document, lines: Sequence[str]) -> Iterator[tuple[int, int, str]]:
+    """The comments on lines with the word `stormc:`: those that start outside of every scalar."""
+    scalars: list[Mark] | None = None
+    for number, line in enumerate(lines, 1):
+        if "stormc:" not in line:
+            continue
+        scalars = _scalars(document) if scalars is None else scalars
+        for match in _HASH.finditer(line):
+            column = match.start() + 1
+            if not any((s.line, s.column) <= (number, column) < (s.end_line, s.end_column) for s in scalars):
+                yield number, column, line[match.start() :].rstrip()
+                break
+
+
+def _scalars(document: Document) -> list[Mark]:
+    return [
+        *document.keys.values(),
+        *(mark for path, mark in document.values.items() if not _is_collection(document.data, path)),
+    ]
+
+
+def _is_collection(data: Any, path: tuple[str | int, ...]) -> bool:
+    for step in path:
+        data = data[step]
+    return isinstance(data, (dict, list))

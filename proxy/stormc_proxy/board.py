@@ -1,0 +1,195 @@
+"""What the workers of one proxy share: a table in memory that each of them reads whole and writes its own column of.
+
+A row is an instance: whether it is faulty, how often its score was reset, and per worker the load and the failures that
+this worker put on it. No lock is needed for them: a cell has one writer, or any writer with the same value. Rows are
+claimed under a file lock.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import mmap
+import os
+import zlib
+from collections.abc import Iterable
+
+from stormc_proxy.pool import FAULTY, HEALTHY, LEAVING, Instance, Pool
+from stormc_proxy.settings import Address
+
+ROWS = 4096
+_KEY, _FAULTY, _EPOCH, _SEEN, _FIRST = 0, 1, 2, 3, 4
+
+
+class Board:
+    """The table. Made before the workers are forked."""
+
+    def __init__(self, workers: int) -> None:
+        """All zero."""
+        self.workers = workers
+        self._width = _FIRST + 2 * workers
+        self._file = os.memfd_create("proxy-board")
+        os.ftruncate(self._file, ROWS * self._width * 8)
+        self._cells = memoryview(mmap.mmap(self._file, ROWS * self._width * 8)).cast("q")
+
+    def row(self, role: str, address: Address) -> int:
+        """The instance's row, the same in every worker. Raises OverflowError when all are taken."""
+        name = f"{role} {address}".encode()
+        key = zlib.crc32(name) << 24 | zlib.adler32(name) & 0xFFFFFF | 1
+        with open(os.dup(self._file), "r+b") as held:
+            fcntl.lockf(held, fcntl.LOCK_EX)
+            for number in range(ROWS):
+                at = (key + number) % ROWS * self._width
+                if self._cells[at + _KEY] in (0, key):
+                    self._cells[at + _KEY] = key
+                    return at
+        raise OverflowError(f"more than {ROWS} instances")
+
+    def load(self, row: int) -> int:
+        """The load that all workers put on an instance."""
+        return sum(self._cells[row + _FIRST : row + _FIRST + self.workers])
+
+    def set_load(self, row: int, worker: int, load: int) -> None:
+        """A worker's load."""
+        self._cells[row + _FIRST + worker] = load
+
+    def failures(self, row: int) -> int:
+        """The failures that all workers counted."""
+        return sum(self._cells[row + _FIRST + self.workers : row + self._width])
+
+    def own_failures(self, row: int, worker: int) -> int:
+        """A worker's failures; 0 after another worker reset them."""
+        return self._cells[row + _FIRST + self.workers + worker]
+
+    def set_failures(self, row: int, worker: int, failures: int) -> None:
+        """A worker's failures."""
+        self._cells[row + _FIRST + self.workers + worker] = failures
+
+    def reset_failures(self, row: int) -> None:
+        """An instance did well: the failures of all workers are 0."""
+        for cell in range(row + _FIRST + self.workers, row + self._width):
+            self._cells[cell] = 0
+
+    def isolate(self, row: int) -> None:
+        """An instance is faulty, for every worker."""
+        self._cells[row + _FAULTY] = 1
+
+    def readmit(self, row: int, epoch: int) -> None:
+        """An instance is healthy again, its score was reset."""
+        self._cells[row + _EPOCH] = epoch
+        self._cells[row + _FAULTY] = 0
+
+    def state(self, row: int) -> tuple[bool, int]:
+        """Whether an instance is faulty, and the epoch of its score."""
+        return bool(self._cells[row + _FAULTY]), self._cells[row + _EPOCH]
+
+    def seen(self, row: int) -> bool:
+        """Whether an instance has answered some worker."""
+        return bool(self._cells[row + _SEEN])
+
+    def note_seen(self, row: int) -> None:
+        """An instance answered."""
+        self._cells[row + _SEEN] = 1
+
+    def clear(self, worker: int) -> None:
+        """A worker died: what it put on the instances is gone with it."""
+        for row in range(0, ROWS * self._width, self._width):
+            self.set_load(row, worker, 0)
+            self.set_failures(row, worker, 0)
+
+
+class SharedPool(Pool):
+    """A pool whose loads and faults are those of all workers; picking looks at every instance instead of a heap."""
+
+    board: Board
+    worker: int
+
+    def moved(self, instance: Instance) -> None:
+        """Tell the others."""
+        self.board.set_load(self._row(instance), self.worker, instance.load)
+
+    def succeeded(self, instance: Instance) -> None:
+        """A success resets the failures of all workers."""
+        row = self._row(instance)
+        if not self.policy.cumulative and instance.state != FAULTY and self.board.failures(row):
+            self.board.reset_failures(row)
+        self.board.note_seen(row)
+        super().succeeded(instance)
+
+    def probed(self, instance: Instance, healthy: bool) -> None:
+        """One worker probes for all."""
+        super().probed(instance, healthy)
+        row = self._row(instance)
+        self.board.set_failures(row, self.worker, instance.failures)
+        if healthy:
+            self.board.note_seen(row)
+
+    def sync(self) -> None:
+        """Take over what other workers found out."""
+        for instance in self:
+            row = self._row(instance)
+            faulty, epoch = self.board.state(row)
+            if not self.board.own_failures(row, self.worker):
+                instance.request_failures = instance.probe_failures = 0
+            if faulty and instance.state == HEALTHY:
+                self._isolate(instance)
+            elif instance.state == FAULTY and not faulty and epoch > instance.epoch:
+                self._readmit(instance, self._clock())
+            instance.epoch = max(instance.epoch, epoch)
+            instance.seen = instance.seen or self.board.seen(row)
+
+    def tick(self) -> None:
+        """Once a second or so. What waits for an instance that stays faulty over two probes waits in vain."""
+        self.sync()
+        long_ago = self._clock() - 2 * self.policy.probe_interval
+        for instance in self:
+            if instance.state == FAULTY and instance.changed_at < long_ago:
+                for exchange in [e for e in instance.exchanges if e.stalled_since(instance.changed_at)]:
+                    exchange.abort("its instance stays faulty")
+        super().tick()
+
+    def _least(self, avoid: Iterable[Address]) -> Instance | None:
+        self.sync()
+        avoided = set(avoid)
+        found = [i for i in self if i.state == HEALTHY and i.address not in avoided]
+        return min(found, key=lambda i: (self.board.load(self._row(i)) + i.handicap, i.picked), default=None)
+
+    def _failures(self, instance: Instance) -> int:
+        row = self._row(instance)
+        self.board.set_failures(row, self.worker, instance.failures)
+        return self.board.failures(row)
+
+    def _isolate(self, instance: Instance) -> None:
+        super()._isolate(instance)
+        self.board.isolate(self._row(instance))
+
+    def _expect(self, instance: Instance) -> None:
+        super()._expect(instance)
+        row = self._row(instance)
+        self.board.isolate(row)
+        instance.epoch = self.board.state(row)[1]
+
+    def _readmit(self, instance: Instance, now: float) -> None:
+        super()._readmit(instance, now)
+        row = self._row(instance)
+        faulty, epoch = self.board.state(row)
+        if faulty:  # this worker probes: it found out first
+            self.board.reset_failures(row)
+            self.board.readmit(row, max(instance.epoch, epoch + 1))
+        instance.epoch = self.board.state(row)[1]
+
+    def _row(self, instance: Instance) -> int:
+        if instance.row < 0:
+            instance.row = self.board.row(self.role, instance.address)
+        return instance.row
+
+    def sweep(self) -> None:
+        """Forget instances that have left, and that they were faulty."""
+        for instance in self:
+            if instance.state == LEAVING and not instance.active:
+                self.board.set_load(self._row(instance), self.worker, 0)
+        super().sweep()
+
+
+def shared_pool(board: Board, worker: int) -> type[SharedPool]:
+    """The pool of one worker."""
+    return type("WorkerPool", (SharedPool,), {"board": board, "worker": worker})

@@ -1,0 +1,359 @@
+"""The instances of one role: who is least loaded, who is faulty, and when a fault begins and ends.
+
+The isolation rule is MindCluster's (k8s-deploy-tool guide, chapter on fault isolation): a failed request or probe adds
+one to the instance's failures; when they exceed the threshold it is faulty and its score infinite; only a probe that
+succeeds ends the fault, with score and failures at 0. Loads are whole numbers, so that their sums are exact.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from stormc_proxy.settings import Address
+
+SCALE = 10_000_000
+"""Units of load per point of the reference's score."""
+
+HEALTHY, FAULTY, LEAVING = "healthy", "faulty", "leaving"
+
+
+def prefill_load(length: int, mode: str) -> int:
+    """Load of a prefill for a body of `length` bytes: vllm-ascend's (length/4)·0.0345 + 120.0745, times its weight.
+
+    The weight is 1.3 in the layerwise example (tokens + 0.3·KV) and 0.3 in the standard one (KV only), see
+    load_balance_proxy_layerwise_server_example.py and load_balance_proxy_server_example.py.
+    """
+    return (13 if mode == "layerwise" else 3) * (length * 8625 + 120_074_500)
+
+
+def decode_load(length: int) -> int:
+    """Load of a decode for a body of `length` bytes: the length itself, as in both examples."""
+    return length * SCALE
+
+
+class Abortable(Protocol):
+    """A running exchange with an instance, as far as isolation cares."""
+
+    def stalled_since(self, moment: float) -> bool:
+        """Whether nothing has arrived from the instance since then."""
+
+    def abort(self, reason: str) -> None:
+        """End the exchange as failed."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """When an instance is isolated and how it comes back."""
+
+    max_failures: int = 3
+    cumulative: bool = False
+    slow_start: float = 0.0
+    max_backoff: float = 0.0
+    max_isolated_percent: int = 100
+    panic: bool = False
+    probe_interval: float = 5.0
+
+
+class Lease:
+    """One request's share of an instance's load; released once, ignored after a reset of the score."""
+
+    __slots__ = ("_epoch", "_load", "_pool", "instance")
+
+    def __init__(self, pool: Pool, instance: Instance, load: int) -> None:
+        """Taken by `Pool.pick` only."""
+        self._pool, self.instance, self._load, self._epoch = pool, instance, load, instance.epoch
+
+    def release(self) -> None:
+        """Give the load back. Safe to call again and after the instance was isolated or removed."""
+        load, self._load = self._load, 0
+        instance = self.instance
+        if load:
+            instance.active -= 1
+            if instance.epoch == self._epoch:
+                instance.load -= load
+                self._pool.moved(instance)
+
+
+class Instance:
+    """An engine endpoint with its load, its failures and what it did so far."""
+
+    __slots__ = (
+        "active", "address", "changed_at", "epoch", "exchanges", "failed_requests", "failing_since", "faults",
+        "handicap", "load", "picked", "probe_failures", "readmit_at", "request_failures", "requests", "role", "row",
+        "seen", "stamp", "state",
+    )  # fmt: skip
+
+    def __init__(self, role: str, address: Address, now: float) -> None:
+        """A healthy instance without load."""
+        self.role, self.address, self.state = role, address, HEALTHY
+        self.load = self.epoch = self.active = self.handicap = 0
+        self.picked = self.stamp = 0
+        self.request_failures = self.probe_failures = self.faults = 0
+        self.requests = self.failed_requests = 0
+        self.changed_at, self.readmit_at, self.failing_since = now, 0.0, 0.0
+        self.exchanges: set[Abortable] = set()
+        self.seen = False
+        self.row = -1
+
+    @property
+    def failures(self) -> int:
+        """Failed requests and probes that count towards isolation."""
+        return self.request_failures + self.probe_failures
+
+    @property
+    def score(self) -> float:
+        """The load in the reference's points; infinite while faulty."""
+        return math.inf if self.state == FAULTY else self.load / SCALE
+
+
+class Pool:
+    """The instances of a role in a heap by load, ties to the least recently picked one. All operations O(log n)."""
+
+    def __init__(
+        self,
+        role: str,
+        addresses: Iterable[Address],
+        policy: Policy,
+        clock: Callable[[], float],
+        tell: Callable[[str, Instance], None] = lambda event, instance: None,
+    ) -> None:
+        """`tell(event, instance)` hears of: isolated, readmitted, added, leaving, removed."""
+        self.role, self.policy, self._clock, self._tell = role, policy, clock, tell
+        self.instances: dict[Address, Instance] = {}
+        self._heap: list[tuple[int, int, int, Instance]] = []
+        self._stamp = self._picks = 0
+        self._slow: set[Instance] = set()
+        self.usable = 0
+        for address in addresses:
+            self._insert(Instance(role, address, clock()))
+
+    def __iter__(self) -> Iterator[Instance]:
+        """All instances, leaving ones included."""
+        return iter(self.instances.values())
+
+    @property
+    def ready(self) -> bool:
+        """Whether a healthy instance has shown that it is there, by a probe or an answer."""
+        return any(instance.seen and instance.state == HEALTHY for instance in self)
+
+    def available(self) -> bool:
+        """Whether `pick` could find one now."""
+        return self.usable > 0 or (self.policy.panic and any(i.state == FAULTY for i in self))
+
+    def other(self, avoid: set[Address]) -> bool:
+        """Whether `pick` could find one now that is not in `avoid`."""
+        instances = self.instances
+        healthy = self.usable - sum(1 for a in avoid if a in instances and instances[a].state == HEALTHY)
+        if healthy > 0 or not self.policy.panic or self.usable:
+            return healthy > 0
+        return any(i.state == FAULTY and i.address not in avoid for i in self)
+
+    # -- choosing ------------------------------------------------------------------------------------------------------
+
+    def pick(self, load: int, avoid: Iterable[Address] = ()) -> Lease | None:
+        """A lease on the least loaded healthy instance not in `avoid`; None when there is none.
+
+        With `panic`, faulty instances are tried when no healthy one exists at all, the fewest failures first.
+        """
+        instance = self._least(avoid)
+        if instance is None:
+            if not self.policy.panic or self.usable:
+                return None
+            faulty = [i for i in self if i.state == FAULTY and i.address not in set(avoid)]
+            if not faulty:
+                return None
+            instance = min(faulty, key=lambda i: (i.active, i.failures, i.picked))
+        self._picks += 1
+        instance.picked = self._picks
+        instance.active += 1
+        instance.requests += 1
+        instance.load += load
+        lease = Lease(self, instance, load)
+        self.moved(instance)
+        return lease
+
+    def _least(self, avoid: Iterable[Address]) -> Instance | None:
+        heap, kept = self._heap, []
+        found = None
+        while heap:
+            entry = heap[0]
+            instance = entry[3]
+            if entry[2] != instance.stamp:
+                heapq.heappop(heap)
+            elif avoid and instance.address in avoid:
+                kept.append(heapq.heappop(heap))
+            else:
+                found = instance
+                break
+        for entry in kept:
+            heapq.heappush(heap, entry)
+        return found
+
+    def moved(self, instance: Instance) -> None:
+        """Put the instance where its load belongs; entries of before are recognised by their stamp and skipped."""
+        if instance.state != HEALTHY:
+            return
+        self._stamp += 1
+        instance.stamp = self._stamp
+        heap = self._heap
+        heapq.heappush(heap, (instance.load + instance.handicap, instance.picked, self._stamp, instance))
+        if len(heap) > 64 + 4 * len(self.instances):
+            heap[:] = [entry for entry in heap if entry[2] == entry[3].stamp]
+            heapq.heapify(heap)
+
+    # -- failing and coming back ---------------------------------------------------------------------------------------
+
+    def succeeded(self, instance: Instance) -> None:
+        """A request was answered (4xx included). Failures start from 0, unless they are cumulative."""
+        instance.seen = True
+        if instance.failures and not self.policy.cumulative and instance.state != FAULTY:
+            instance.request_failures = instance.probe_failures = 0
+
+    def failed(self, instance: Instance) -> None:
+        """A request failed at the instance's fault: refused, reset, timed out, truncated, or 5xx."""
+        instance.failed_requests += 1
+        instance.request_failures += 1
+        self._judge(instance)
+
+    def probed(self, instance: Instance, healthy: bool) -> None:
+        """What a probe found. A success ends a fault; one on a healthy instance takes back failed probes only."""
+        now = self._clock()
+        if not healthy:
+            if not instance.probe_failures:
+                instance.failing_since = now
+            quiet_since = instance.changed_at if instance.state == FAULTY else instance.failing_since
+            instance.probe_failures += 1
+            self._judge(instance)
+            if instance.state == FAULTY:
+                for exchange in [e for e in instance.exchanges if e.stalled_since(quiet_since)]:
+                    exchange.abort("its instance fails the health probe")
+            return
+        instance.seen = True
+        if instance.state == FAULTY:
+            if now >= instance.readmit_at:
+                self._readmit(instance, now)
+        elif not self.policy.cumulative:
+            instance.probe_failures = 0
+
+    def _failures(self, instance: Instance) -> int:
+        """What is held against the threshold."""
+        return instance.failures
+
+    def _judge(self, instance: Instance) -> None:
+        if self._failures(instance) <= self.policy.max_failures or instance.state != HEALTHY:
+            return
+        isolated = sum(1 for i in self if i.state == FAULTY) + 1
+        if isolated * 100 > self.policy.max_isolated_percent * len(self.instances):
+            return
+        self._isolate(instance)
+
+    def _isolate(self, instance: Instance) -> None:
+        now = self._clock()
+        if now - instance.changed_at > 10 * max(self.policy.max_backoff, self.policy.probe_interval):
+            instance.faults = 0
+        instance.faults += 1
+        wait = min(self.policy.max_backoff, self.policy.probe_interval * 2 ** min(instance.faults - 1, 20))
+        instance.readmit_at = now + wait if self.policy.max_backoff else now
+        instance.state, instance.changed_at, instance.stamp = FAULTY, now, 0
+        instance.handicap = 0
+        self._slow.discard(instance)
+        self.usable -= 1
+        self._tell("isolated", instance)
+
+    def _readmit(self, instance: Instance, now: float) -> None:
+        others = [i.load for i in self if i.state == HEALTHY]
+        instance.state, instance.changed_at = HEALTHY, now
+        instance.request_failures = instance.probe_failures = 0
+        instance.epoch += 1
+        instance.load = 0
+        if self.policy.slow_start and others:
+            instance.handicap = max(max(others), SCALE)
+            self._slow.add(instance)
+        self.usable += 1
+        self.moved(instance)
+        self._tell("readmitted", instance)
+
+    def tick(self) -> None:
+        """Once a second or so: let slow starters take more."""
+        now = self._clock()
+        for instance in list(self._slow):
+            left = 1 - (now - instance.changed_at) / self.policy.slow_start if self.policy.slow_start else 0
+            instance.handicap = int(instance.handicap * left) if left > 0 else 0
+            if not instance.handicap:
+                self._slow.discard(instance)
+            self.moved(instance)
+
+    # -- topology ------------------------------------------------------------------------------------------------------
+
+    def replace(self, addresses: Iterable[Address]) -> None:
+        """Make these the instances: new ones appear, missing ones take no more requests and go when they are done.
+
+        Beside others that work, a new one takes no request before a probe found it: it may load its model for long.
+        `tell` hears of it, and lets it be probed at once.
+        """
+        wanted = dict.fromkeys(addresses)
+        stays = any(i.state == HEALTHY and i.seen and i.address in wanted for i in self)
+        for address in wanted:
+            known = self.instances.get(address)
+            if known is None and stays:
+                self._expect(Instance(self.role, address, self._clock()))
+            elif known is None:
+                self.add(address)
+            elif known.state == LEAVING:
+                self._come_back(known)
+        for instance in list(self):
+            if instance.address not in wanted:
+                self.remove(instance.address)
+        if not self.usable:  # nobody is left to wait beside
+            for instance in self:
+                if instance.state == FAULTY and not instance.seen and not instance.failures:
+                    self._come_back(instance)
+        self.sweep()
+
+    def add(self, address: Address) -> None:
+        """A new, healthy instance; one that was leaving stays."""
+        known = self.instances.get(address)
+        if known is None:
+            instance = Instance(self.role, address, self._clock())
+            self._insert(instance)
+            self._tell("added", instance)
+        elif known.state == LEAVING:
+            self._come_back(known)
+
+    def remove(self, address: Address) -> None:
+        """No new requests; gone when the last one is done."""
+        instance = self.instances.get(address)
+        if instance is None or instance.state == LEAVING:
+            return
+        if instance.state == HEALTHY:
+            self.usable -= 1
+        instance.state, instance.stamp, instance.changed_at = LEAVING, 0, self._clock()
+        self._slow.discard(instance)
+        self._tell("leaving", instance)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Forget instances that have left."""
+        for instance in [i for i in self if i.state == LEAVING and not i.active]:
+            del self.instances[instance.address]
+            self._tell("removed", instance)
+
+    def _expect(self, instance: Instance) -> None:
+        instance.state = FAULTY
+        self.instances[instance.address] = instance
+        self._tell("added", instance)
+
+    def _insert(self, instance: Instance) -> None:
+        self.instances[instance.address] = instance
+        self.usable += 1
+        self.moved(instance)
+
+    def _come_back(self, instance: Instance) -> None:
+        instance.state, instance.changed_at = HEALTHY, self._clock()
+        instance.request_failures = instance.probe_failures = 0
+        self.usable += 1
+        self.moved(instance)

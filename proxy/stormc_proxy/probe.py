@@ -1,0 +1,74 @@
+"""The health of every instance, asked each few seconds: what isolates an idle instance, and alone lets one back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from stormc_proxy.pool import Instance, Pool
+from stormc_proxy.route import Router
+from stormc_proxy.settings import Address
+from stormc_proxy.upstream import Endpoint, UpstreamError
+
+SPREAD = 0.2
+"""Share of the interval over which the probes of a round begin, so that hundreds do not stop the traffic."""
+
+
+class Prober:
+    """Asks /health of every instance in parallel, each on a connection of its own."""
+
+    def __init__(self, router: Router) -> None:
+        """Nothing is asked yet."""
+        self._router = router
+        self._running: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Probe round after round, until cancelled."""
+        loop = self._router.loop
+        while True:
+            began = loop.time()
+            interval = self._router.settings.probe_interval_seconds
+            await self.round(interval * SPREAD)
+            await self.settle()
+            await asyncio.sleep(max(0.0, began + interval - loop.time()))
+
+    async def round(self, spread: float = 0.0) -> None:
+        """Start one probe of every instance."""
+        wanted = [(pool, instance) for pool in self._router.pools.values() for instance in pool]
+        pause = spread / len(wanted) if len(wanted) > 32 else 0.0
+        for pool, instance in wanted:
+            self.begin(pool, instance)
+            if pause:
+                await asyncio.sleep(pause)
+
+    def begin(self, pool: Pool, instance: Instance) -> None:
+        """Start one probe of one instance."""
+        task = self._router.loop.create_task(self._probe(pool, instance))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def settle(self) -> None:
+        """Wait for the probes that run."""
+        if self._running:
+            await asyncio.wait(set(self._running))
+
+    async def _probe(self, pool: Pool, instance: Instance) -> None:
+        healthy = False
+        with contextlib.suppress(UpstreamError, asyncio.TimeoutError):
+            await asyncio.wait_for(self.ask(instance.address), self._router.settings.probe_timeout_seconds)
+            healthy = True
+        pool.probed(instance, healthy)
+
+    async def ask(self, address: Address) -> None:
+        """Returns when /health answers 200. Raises UpstreamError."""
+        settings = self._router.settings
+        endpoint = Endpoint(address, self._router.loop, 0.0)
+        connection = await endpoint.connection(fresh=True)
+        try:
+            key = f"Authorization: Bearer {settings.api_key}\r\n" if settings.api_key else ""
+            request = b"GET /health HTTP/1.1\r\n%b%bConnection: close\r\n\r\n" % (endpoint.host_line, key.encode())
+            head = await connection.send(request, b"", None, 0.0)
+        finally:
+            connection.close()
+        if head.status != 200:
+            raise UpstreamError(f"health {head.status}")

@@ -1,0 +1,207 @@
+"""An answer that its decode instance gave up for recomputation, and how it goes on as if nothing had happened.
+
+vllm-ascend's scheduler aborts a request when it runs out of KV cache and says so by `stop_reason: "recomputed"`
+(vllm_ascend/core/recompute_scheduler.py). The client must not see it: what was said so far becomes part of the prompt,
+the budget of tokens shrinks by what was used, and the next answer continues the first one under its id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from stormc_proxy.body import Body, dumped
+
+MARK = "recomputed"
+COMPLETION_TOKENS = 16
+"""vLLM's default of max_tokens for /v1/completions."""
+_GRAMMARS = ("response_format", "structured_outputs", "guided_json", "guided_regex", "guided_choice", "guided_grammar")
+
+
+def gave_up(value: Mapping[str, Any]) -> bool:
+    """Whether an answer or chunk says that its request was given up. Other stop reasons may be numbers."""
+    choices = value.get("choices")
+    return isinstance(choices, list) and any(isinstance(c, dict) and c.get("stop_reason") == MARK for c in choices)
+
+
+@dataclass
+class Said:
+    """What the answer said so far, over all attempts."""
+
+    text: str = ""
+    token_ids: list[int] = field(default_factory=list)
+    ids_complete: bool = True
+    tokens: int = 0
+    prompt_tokens: int | None = None
+    logprobs: list[Mapping[str, Any]] = field(default_factory=list)
+    opaque: bool = False
+    """Said something that text cannot carry on: a tool call, reasoning."""
+
+    def add(self, values: Iterable[Mapping[str, Any]], chat: bool) -> tuple[int | None, int]:
+        """Take in the chunks, or the answer, of one attempt.
+
+        Returns its number of completion tokens: what usage says, else the token ids, else the log-probabilities; None
+        if nothing tells. The caller adds it to `tokens`. And the number of chunks that said something.
+        """
+        used = listed = ids = None
+        spoken = 0
+        for value in values:
+            usage = value.get("usage")
+            if isinstance(usage, dict):
+                used = usage.get("completion_tokens", used)
+                if self.prompt_tokens is None:
+                    self.prompt_tokens = usage.get("prompt_tokens")
+            for choice in value.get("choices") or ():
+                part = (choice.get("delta") or choice.get("message") or {}) if chat else choice
+                text = part.get("content" if chat else "text") or ""
+                self.text += text
+                spoken += bool(text)
+                if part.get("tool_calls") or part.get("reasoning_content") or part.get("reasoning"):
+                    self.opaque = True
+                found = choice.get("token_ids")
+                if found:
+                    self.token_ids += found
+                    ids = (ids or 0) + len(found)
+                elif text:
+                    self.ids_complete = False
+                logprobs = choice.get("logprobs")
+                if isinstance(logprobs, dict):
+                    self.logprobs.append(logprobs)
+                    listed = (listed or 0) + len(logprobs.get("content" if chat else "tokens") or ())
+        return next((count for count in (used, ids, listed) if isinstance(count, int)), None), spoken
+
+
+def limit(body: Body, chat: bool) -> int | None:
+    """How many tokens the client asked for; None is as many as fit."""
+    values = body.values
+    named = values.get("max_completion_tokens") if chat else None
+    named = values.get("max_tokens") if named is None else named
+    if isinstance(named, int):
+        return named
+    return None if chat else COMPLETION_TOKENS
+
+
+def resumable(body: Body, said: Said, chat: bool) -> bool:
+    """Whether a prompt can carry what was said.
+
+    Not so for tool calls, reasoning, a grammar half-way, and text for a prompt of token ids.
+    """
+    if said.opaque:
+        return False
+    if any(_is_grammar(body.values.get(key)) for key in _GRAMMARS):
+        return not said.text
+    prompt = None if chat else single(body.values.get("prompt"))
+    return isinstance(prompt, str) or chat or said.ids_complete
+
+
+def _is_grammar(value: object) -> bool:
+    return bool(value) and not (isinstance(value, dict) and value.get("type") == "text")
+
+
+def single(prompt: object) -> object:
+    """A prompt without the list around it, if it is the only one."""
+    return prompt[0] if isinstance(prompt, list) and len(prompt) == 1 and not isinstance(prompt[0], int) else prompt
+
+
+def continued(body: Body, said: Said, chat: bool, first_message: bool) -> Body:
+    """The client's body, asking for the rest of the answer. `first_message`: the reference's place for it in a chat."""
+    values = body.values
+    changes: dict[str, str | None] = {}
+    if chat:
+        if first_message:
+            changes["messages"] = dumped(_appended_to_first(values.get("messages"), said.text))
+        elif said.text:
+            changes["messages"] = dumped(_with_answer(values, said.text))
+            changes["continue_final_message"] = "true"
+            changes["add_generation_prompt"] = "false"
+    else:
+        prompt = single(values.get("prompt"))
+        if values.get("echo"):
+            changes["prompt"], changes["echo"] = dumped(said.text or prompt), "false"
+        elif isinstance(prompt, list):
+            changes["prompt"] = dumped([*prompt, *said.token_ids])
+        else:
+            changes["prompt"] = dumped(f"{prompt}{said.text}")
+    wanted = limit(body, chat)
+    if wanted is not None:
+        key = "max_completion_tokens" if chat and values.get("max_completion_tokens") is not None else "max_tokens"
+        changes[key] = str(max(1, wanted - said.tokens))
+    if isinstance(values.get("min_tokens"), int):
+        changes["min_tokens"] = str(max(0, values["min_tokens"] - said.tokens))
+    return body.replaced(changes)
+
+
+def _with_answer(values: Mapping[str, Any], text: str) -> list[Any]:
+    messages = list(values.get("messages") or ())
+    if values.get("continue_final_message") and messages and isinstance(messages[-1].get("content"), str):
+        return [*messages[:-1], {**messages[-1], "content": messages[-1]["content"] + text}]
+    return [*messages, {"role": "assistant", "content": text}]
+
+
+def _appended_to_first(messages: Any, text: str) -> list[Any]:
+    first, *others = messages
+    content = first.get("content")
+    more = [*content, {"type": "text", "text": text}] if isinstance(content, list) else f"{content or ''}{text}"
+    return [{**first, "content": more}, *others]
+
+
+def joined(answer: dict[str, Any], first: Mapping[str, Any], said: Said, chat: bool) -> dict[str, Any]:
+    """The last attempt's answer as the answer of all attempts: the text of `said` before its own, one id, all usage.
+
+    `said` holds the attempts before this one.
+    """
+    whole = dict(answer)
+    for key in ("id", "created"):
+        if key in first:
+            whole[key] = first[key]
+    choices = []
+    for choice in answer.get("choices") or ():
+        choice = dict(choice)
+        if chat:
+            message = dict(choice.get("message") or {})
+            message["content"] = said.text + (message.get("content") or "")
+            choice["message"] = message
+        else:
+            choice["text"] = said.text + (choice.get("text") or "")
+        if isinstance(choice.get("logprobs"), dict):
+            choice["logprobs"] = _joined_logprobs([*said.logprobs, choice["logprobs"]])
+        if choice.get("token_ids") is not None:
+            choice["token_ids"] = [*said.token_ids, *choice["token_ids"]]
+        choices.append(choice)
+    whole["choices"] = choices
+    if isinstance(answer.get("usage"), dict):
+        whole["usage"] = summed_usage(answer["usage"], said)
+    return whole
+
+
+def _joined_logprobs(parts: list[Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        key: [item for part in parts for item in part.get(key) or ()] if isinstance(value, list) else value
+        for key, value in parts[-1].items()
+    }
+
+
+def summed_usage(usage: Mapping[str, Any], said: Said) -> dict[str, Any]:
+    """The usage of one attempt as that of all: the client's own prompt, and every token of the answer."""
+    whole = dict(usage)
+    ours = usage.get("prompt_tokens")
+    if isinstance(ours, int):
+        whole["prompt_tokens"] = said.prompt_tokens if said.prompt_tokens is not None else max(0, ours - said.tokens)
+    if isinstance(usage.get("completion_tokens"), int):
+        whole["completion_tokens"] = usage["completion_tokens"] + said.tokens
+        whole["total_tokens"] = whole.get("prompt_tokens", 0) + whole["completion_tokens"]
+    return whole
+
+
+def total_usage(said: Said) -> dict[str, Any]:
+    """The usage of an answer that ends with what was said."""
+    prompt = said.prompt_tokens or 0
+    return {"prompt_tokens": prompt, "completion_tokens": said.tokens, "total_tokens": prompt + said.tokens}
+
+
+def with_cached_tokens(usage: Mapping[str, Any], cached: int) -> dict[str, Any]:
+    """Usage that tells how many prompt tokens the prefill instance had in its cache; decode cannot know."""
+    details = usage.get("prompt_tokens_details")
+    known = details if isinstance(details, dict) else {}
+    return {**usage, "prompt_tokens_details": {**known, "cached_tokens": cached}}

@@ -1,0 +1,174 @@
+"""Several processes on one port: the parent forks them and replaces the dead, each reaches the others by a socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from stormc_proxy.board import Board
+from stormc_proxy.settings import Address
+from stormc_proxy.upstream import Connection, Endpoint, UpstreamError
+
+ASK_SECONDS = 2.0
+FORK_SECONDS = 1.0
+_OF_ALL = ("instance_up", "instance_score", "instance_failures")
+"""Metrics of instances that every worker knows for all; the others are each worker's own and add up."""
+
+
+@dataclass(frozen=True)
+class Crew:
+    """What a worker knows of the others."""
+
+    index: int
+    count: int
+    board: Board
+    parent: int
+
+    @property
+    def callback_path(self) -> str:
+        """What the metaserver's path ends with, so that a callback finds the worker that waits for it."""
+        return f"/{self.index}"
+
+    def address(self, index: int) -> str:
+        """Of a worker's socket, in Linux's abstract namespace: no file, no clean-up."""
+        return f"\0proxy-{self.parent}-{index}"
+
+    @property
+    def orphaned(self) -> bool:
+        """Whether the parent is gone, and with it whoever replaces the dead and passes signals on."""
+        return os.getppid() != self.parent
+
+    def listening(self) -> socket.socket:
+        """This worker's socket."""
+        bound = socket.socket(socket.AF_UNIX)
+        bound.bind(self.address(self.index))
+        return bound
+
+    def others(self) -> Iterable[int]:
+        """The other workers."""
+        return (index for index in range(self.count) if index != self.index)
+
+    async def ask(self, index: int, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+        """Status and body of another worker's answer. Raises UpstreamError."""
+        loop = asyncio.get_running_loop()
+        peer = socket.socket(socket.AF_UNIX)
+        peer.setblocking(False)
+        try:
+            peer.connect(self.address(index))
+            _, connection = await loop.create_unix_connection(lambda: Connection(_nowhere(loop)), sock=peer)
+        except OSError as error:
+            peer.close()
+            raise UpstreamError(f"worker {index}: {error.strerror}", sent=False) from error
+        try:
+            fields = f"Host: worker\r\nConnection: close\r\nContent-Length: {len(body)}"
+            request = f"{method} {path} HTTP/1.1\r\n{fields}\r\n\r\n".encode()
+            answer = await connection.send(request, body, None, 0.0)
+            return answer.status, await connection.collect(0.0)
+        finally:
+            connection.close()
+
+    async def ask_all(self, path: str) -> list[bytes]:
+        """What the other workers answer to a GET; those that do not are left out."""
+        asked = [asyncio.wait_for(self.ask(index, "GET", path), ASK_SECONDS) for index in self.others()]
+        answers = await asyncio.gather(*asked, return_exceptions=True)
+        return [answer[1] for answer in answers if not isinstance(answer, BaseException) and answer[0] == 200]
+
+
+def _nowhere(loop: asyncio.AbstractEventLoop) -> Endpoint:
+    return Endpoint(Address("worker", 0), loop, 0.0)
+
+
+def summed_metrics(texts: Iterable[str]) -> str:
+    """The workers' metrics as one, each family in one piece; the first text is the worker's own."""
+    values: dict[str, float] = defaultdict(float)
+    families: dict[str, dict[str, None]] = {}
+    for number, text in enumerate(texts):
+        family = ""
+        for line in text.splitlines():
+            series, _, value = line.rpartition(" ")
+            if line.startswith("#"):
+                family = line.split(" ", 3)[2]
+                families.setdefault(family, {}).setdefault(line)
+            elif number == 0 or not any(name in series for name in _OF_ALL):
+                families.setdefault(family, {}).setdefault(series)
+                values[series] += float(value)
+    lines = (line for family in families.values() for line in family)
+    return "\n".join(f"{key} {values[key]:.15g}" if key in values else key for key in lines) + "\n"
+
+
+def summed_status(own: dict[str, Any], others: Iterable[bytes]) -> dict[str, Any]:
+    """The workers' status as one: counts add up, the state of an instance is the same for all."""
+    whole = json.loads(json.dumps(own))
+    for text in others:
+        other = json.loads(text)
+        for key in ("active", "requests", "tokens", "retries", "recomputes", "awaitedCallbacks"):
+            whole[key] += other[key]
+        for end, count in other["ends"].items():
+            whole["ends"][end] = whole["ends"].get(end, 0) + count
+        for role in ("prefill", "decode"):
+            found = {instance["address"]: instance for instance in other[role]}
+            for instance in whole[role]:
+                same = found.get(instance["address"])
+                score = ["score"] if instance["score"] is not None else []
+                for key in ("active", "requests", "failedRequests", *score):
+                    instance[key] += same[key] or 0 if same else 0
+        shared = min(len(whole["history"]), len(other["history"]))
+        for number in range(1, shared + 1):
+            pairs = zip(whole["history"][-number], other["history"][-number], strict=True)
+            whole["history"][-number] = [ours + theirs for ours, theirs in pairs]
+    return whole  # type: ignore[no-any-return]
+
+
+def run(count: int, serve: Callable[[Crew], int]) -> int:
+    """Run workers until SIGTERM or SIGINT, which each of them gets; 0 when all of them ended well.
+
+    A worker that dies is replaced; what it had put on the instances is taken back first.
+    """
+    board = Board(count)
+    parent = os.getpid()
+    stopping = False
+    children: dict[int, int] = {}
+
+    def stop(number: int, frame: object) -> None:
+        nonlocal stopping
+        stopping = True
+        for child in children:
+            os.kill(child, signal.SIGTERM)
+
+    def start(index: int) -> None:
+        child = os.fork()
+        if not child:
+            code = 1
+            try:
+                for number in (signal.SIGTERM, signal.SIGINT):
+                    signal.signal(number, signal.SIG_DFL)
+                code = serve(Crew(index, count, board, parent))
+            finally:
+                os._exit(code)
+        children[child] = index
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    for index in range(count):
+        start(index)
+    worst = 0
+    while children:
+        child, status = os.wait()
+        ended = children.pop(child, None)
+        if ended is None:
+            continue
+        if stopping:
+            worst = max(worst, os.waitstatus_to_exitcode(status) & 0xFF)
+            continue
+        board.clear(ended)
+        time.sleep(FORK_SECONDS)
+        start(ended)
+    return worst
