@@ -62,7 +62,10 @@ CODES: list[tuple[str, int]] = [
     ("completion bash", 0),
     ("completion tcsh", 2),
     ("run-local none", 2),
-    ("", 2),
+    ("", 0),
+    ("help", 0),
+    ("version", 0),
+    ("-h render", 0),
     ("rendr", 2),
     ("--none", 2),
 ]
@@ -95,9 +98,51 @@ def test_help_names_every_verb(root: Path) -> None:
     assert all(re.search(rf"^ +{verb}\s+\S", listed, re.M) for verb in VERBS)
 
 
-def test_an_unknown_verb_is_told_which_there_are(root: Path) -> None:
-    said = stormc(root, "rendr").stderr
-    assert "'rendr'" in said and all(verb in said for verb in VERBS)
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ("rendr", "stormc: no command rendr; did you mean render?\n"),
+        ("vaildate x", "stormc: no command vaildate; did you mean validate?\n"),
+        ("xyzzy", "stormc: no command xyzzy; see: stormc --help\n"),
+        ("--none", "stormc: no option --none; see: stormc --help\n"),
+    ],
+)
+def test_an_unknown_verb_is_told_the_closest(root: Path, words: str, line: str) -> None:
+    assert stormc(root, *words.split()).stderr == line
+
+
+def test_help_of_a_verb_from_anywhere(root: Path) -> None:
+    behind = stormc(root, "render", "-h").stdout
+    assert "--check" in behind
+    assert stormc(root, "-h", "render").stdout == stormc(root, "help", "render").stdout == behind
+    assert stormc(root).stdout == stormc(root, "help").stdout == stormc(root, "--help").stdout
+
+
+def test_a_wrong_option_shows_the_usage_of_its_verb(root: Path) -> None:
+    assert stormc(root, "validate", "-v").stderr.startswith("usage: stormc validate ")
+
+
+def test_letters_that_a_terminal_lacks_end_nothing(root: Path) -> None:
+    (root / "specs/b.yaml").write_text("kind: Äpp…\n", encoding="utf-8")
+    done = subprocess.run(
+        [*STORMC, "validate"], cwd=root, env=ENVIRONMENT | {"PYTHONIOENCODING": "ascii"}, capture_output=True, text=True
+    )
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False)
+    assert "pp\\u2026" in done.stdout
+
+
+def test_a_directory_below_finds_the_root(root: Path) -> None:
+    inner = root / "specs" / "deep"
+    inner.mkdir()
+    (root / "specs/a.yaml").rename(inner / "a.yaml")
+    assert stormc(inner, "validate", "a.yaml").stderr == "1 app: no findings\n"
+    assert stormc(root, "render").returncode == 0
+    assert stormc(inner, "render", "--check").returncode == 0
+    assert not (inner / "rendered").exists()
+    elsewhere = stormc(Path("/"), "validate", str(inner / "a.yaml"))
+    assert (elsewhere.returncode, elsewhere.stderr) == (0, "1 app: no findings\n")
+    (inner / ".git").mkdir()
+    assert stormc(inner, "validate").stderr == "stormc: specs is not a directory\n"
 
 
 def test_render_ends_with_one_line(root: Path) -> None:
@@ -125,7 +170,7 @@ def test_ctrl_c_is_one_line(root: Path) -> None:
     with open(root / "crd.yaml", "w"):  # returns when the command has opened it, and waits for its content
         child.send_signal(signal.SIGINT)
         out, said = child.communicate(timeout=60)
-    assert (child.returncode, out, said) == (2, "", "interrupted\n")
+    assert (child.returncode, out, said) == (130, "", "interrupted\n")
 
 
 def test_progress_shows_on_a_terminal_only(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

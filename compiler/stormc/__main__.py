@@ -8,10 +8,12 @@ import os
 import sys
 from contextlib import suppress
 from importlib import import_module
+from io import TextIOWrapper
 from types import ModuleType
 from typing import NoReturn
 
 from stormc import __version__
+from stormc.commands.root import enter
 from stormc.failure import Failure
 
 # The modules of compiler/commands and what --help says of them.
@@ -34,7 +36,7 @@ VERBS = {
     "completion": "print a shell completion script",
 }
 
-CLEAN, FINDINGS, USAGE = 0, 1, 2
+CLEAN, FINDINGS, USAGE, INTERRUPTED = 0, 1, 2, 130
 
 
 def command(verb: str) -> ModuleType:
@@ -43,32 +45,40 @@ def command(verb: str) -> ModuleType:
 
 
 def parser(*loaded: str) -> argparse.ArgumentParser:
-    """The command line parser; only the loaded verbs have arguments, because each costs the import of its module."""
+    """The parser of the whole command line; only the loaded verbs have arguments: each costs its module's import."""
     top = argparse.ArgumentParser(
         prog="stormc", description="Compiles app specs into StormService manifests for Ascend NPUs."
     )
     top.add_argument("--version", action="version", version=f"stormc {__version__}")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, text in VERBS.items():
+        sub = verbs.add_parser(name, help=text)
         if name in loaded:
-            module = command(name)
-            sub = verbs.add_parser(name, help=text, description=(module.__doc__ or "").split(": ", 1)[-1])
-            module.arguments(sub)
-        elif loaded:
-            verbs.choices[name] = top  # a name to offer and to complain about, without the cost of a parser
-        else:
-            verbs.add_parser(name, help=text)
+            _fill(sub, name)
     return top
 
 
+def subparser(verb: str) -> argparse.ArgumentParser:
+    """The parser of what follows one verb."""
+    sub = argparse.ArgumentParser(prog=f"stormc {verb}")
+    _fill(sub, verb)
+    return sub
+
+
+def _fill(sub: argparse.ArgumentParser, verb: str) -> None:
+    module = command(verb)
+    sub.description = (module.__doc__ or "").split(": ", 1)[-1]
+    module.arguments(sub)
+
+
 def main(argv: list[str] | None = None) -> int:
-    """Runs one command and returns its exit code: 0 clean, 1 findings or drift, 2 usage or internal error."""
+    """Runs one command; its exit code: 0 clean, 1 findings or drift, 2 usage or internal error, 130 interrupted."""
     gc.set_threshold(100_000)  # commands make few cycles; the usual 700 costs a tenth of the start
-    arguments = sys.argv[1:] if argv is None else argv
-    verb = next((a for a in arguments if not a.startswith("-")), None)
-    options = parser(*[verb] if verb in VERBS else []).parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal of few letters must not end a command
     try:
-        code: int = command(options.verb).run(options)
+        code = _run(sys.argv[1:] if argv is None else argv)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -77,7 +87,7 @@ def main(argv: list[str] | None = None) -> int:
         return CLEAN
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
-        return USAGE
+        return INTERRUPTED
     except Failure as failure:
         print(f"stormc: {failure}", file=sys.stderr)
         return USAGE
@@ -85,6 +95,39 @@ def main(argv: list[str] | None = None) -> int:
         where = f"{error.filename}: " if error.filename else ""  # a full disk names no file
         print(f"stormc: {where}{error.strerror}", file=sys.stderr)
         return USAGE
+
+
+def _run(arguments: list[str]) -> int:
+    """Finds the verb among the arguments and runs it."""
+    verb = next((a for a in arguments if not a.startswith("-")), None)
+    before = arguments[: arguments.index(verb)] if verb else arguments
+    wants_help = "-h" in before or "--help" in before  # behind the verb argparse sees to it
+    if verb == "help":
+        verb, wants_help = next((a for a in arguments if a in VERBS), None), True
+    if verb == "version" or (verb is None and "--version" in arguments):
+        print(f"stormc {__version__}")
+        return CLEAN
+    if verb is None and (wants_help or not arguments):
+        parser().print_help()
+        return CLEAN
+    if verb not in VERBS:
+        _unknown(verb or arguments[0])
+    chosen = subparser(verb)
+    if wants_help:
+        chosen.print_help()
+        return CLEAN
+    at = arguments.index(verb)
+    options = chosen.parse_args([*arguments[:at], *arguments[at + 1 :]])
+    enter(options, chosen)
+    code: int = command(verb).run(options)
+    return code
+
+
+def _unknown(word: str) -> NoReturn:
+    from stormc.finding import did_you_mean
+
+    what = "option" if word.startswith("-") else "command"
+    raise Failure(f"no {what} {word}; {did_you_mean(word, VERBS) or 'see: stormc --help'}")
 
 
 def script() -> NoReturn:
