@@ -29,6 +29,7 @@ MAY_IMPORT = {
         "stormc.model",
     },
     "stormc.history": {"stormc.failure"},
+    "stormc.review": {"stormc.passes.edit"},
     "stormc.payload": {"stormc.digest"},
     "stormc.local": {"stormc.digest", "stormc.failure", "stormc.load"},
     "stormc.cluster": {"stormc.failure", "stormc.local.cluster", "stormc.model"},

@@ -1,0 +1,267 @@
+"""What a change does to running pods: the manifests of one app before and after, as AIBrix and Kubernetes act on them.
+
+Everything here holds under `updateStrategy: InPlaceUpdate`, which stormc writes: AIBrix replaces a role's pods exactly
+when the hash of the role's pod template changes (AIBrix v0.5.0 pkg/controller/roleset/rolling.go). Watched on v0.5.0,
+v0.6.0 and v0.7.0 with live pods; docs/restarts.md has the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from math import ceil
+from typing import Any
+
+from stormc.review.template import Change, Field, as_stored, changes
+
+Manifest = Mapping[str, Any]
+Release = tuple[int, ...]
+ROUTING = "routing"
+ORPHANS_CLEANED = (0, 7)
+"""From this AIBrix release on, pods of the old shape go when podGroupSize crosses 1 (AIBrix #2131)."""
+HASH_CUT = (0, 6)
+"""This AIBrix release cut the template hash to six characters: the upgrade replaces every pod (AIBrix #1789)."""
+
+
+class What(Enum):
+    """What happens to the pods of a role, the mildest first; the value is what people read."""
+
+    NOTHING = "nothing"
+    RELOADED = "configuration reloaded"
+    SCALED = "scaled"
+    ROUTING_RESTARTS = "routing pods restart"
+    RECREATED = "pods are recreated"
+    CREATED = "created"
+    ORPHANED = "pods are orphaned"
+    NEW_ROLE_SET = "the whole RoleSet is new"
+    CANNOT_CHANGE = "cannot change in place"
+    DELETED = "the service is deleted"
+
+
+SEVERITY = {what: rank for rank, what in enumerate(What)}
+
+
+@dataclass(frozen=True)
+class RoleEffect:
+    """One role. Counts are pods; `npus` are those of all pods that are recreated, added, removed or orphaned.
+
+    `away` is the largest share of the role's instances that is down at a time, `minutes` how long the replacement of
+    all of them takes at most (None: nobody knows), `estimated` says that the minutes are a limit and not measured.
+    """
+
+    role: str
+    what: tuple[What, ...]
+    instances: tuple[int, int]
+    recreated: int = 0
+    added: int = 0
+    removed: int = 0
+    orphaned: int = 0
+    gangs: int = 0
+    npus: int = 0
+    away: float = 0.0
+    minutes: int | None = None
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def worst(self) -> What:
+        """The gravest of what happens."""
+        return max(self.what, key=SEVERITY.__getitem__)
+
+
+@dataclass(frozen=True)
+class AppEffect:
+    """All roles of an app in the order in which AIBrix updates them; `keeps` is the way round a restart, if any."""
+
+    roles: tuple[RoleEffect, ...]
+    keeps: Keeps | None = None
+
+    @property
+    def worst(self) -> What:
+        """The gravest of what happens to any role."""
+        return max((role.worst for role in self.roles), key=SEVERITY.__getitem__, default=What.NOTHING)
+
+    @property
+    def restarts_npus(self) -> bool:
+        """Whether pods that hold NPUs are replaced, lost or left behind."""
+        grave = SEVERITY[What.RECREATED]
+        return any(
+            role.npus and SEVERITY[role.worst] >= grave and role.worst is not What.CREATED for role in self.roles
+        )
+
+
+@dataclass(frozen=True)
+class Keeps:
+    """`minAvailable: value` in these roles keeps their running pods, because only the shared gang size changes."""
+
+    roles: tuple[str, ...]
+    value: int
+
+
+def effect(
+    before: Sequence[Manifest] | None,
+    after: Sequence[Manifest] | None,
+    releases: tuple[Release, Release] = ((0, 5), (0, 5)),
+    load_minutes: int | None = None,
+) -> AppEffect:
+    """What AIBrix does to the pods of one app when `after` replaces `before`; None is an app that is not there.
+
+    `releases` are AIBrix's before and after, `load_minutes` the measured minutes until an engine pod is ready.
+    """
+    old, new = (_roles(side) for side in (before, after))
+    if not old or not new:
+        what = What.CREATED if new else What.DELETED
+        return AppEffect(tuple(_whole(role, what, load_minutes) for role in (new or old).values()))
+    assert before is not None and after is not None
+    everything = _for_all(before, after, releases)
+    pairs = [(old.get(name), new.get(name)) for name in {**new, **old}]
+    roles = [_role(one, other, releases[1], everything, load_minutes) for one, other in pairs]
+    roles = [_reloaded(role, before, after) for role in roles]
+    order = {name: role.get("upgradeOrder", 2**31) for name, role in {**old, **new}.items()}
+    roles.sort(key=lambda role: order[role.role])
+    return AppEffect(tuple(roles), _way_round(roles, new))
+
+
+def _storm(manifests: Sequence[Manifest] | None) -> Manifest | None:
+    return next((m for m in manifests or () if m.get("kind") == "StormService"), None)
+
+
+def _roles(manifests: Sequence[Manifest] | None) -> dict[str, Manifest]:
+    storm = _storm(manifests)
+    return {str(role["name"]): role for role in storm["spec"]["template"]["spec"]["roles"]} if storm else {}
+
+
+def _for_all(before: Sequence[Manifest], after: Sequence[Manifest], releases: tuple[Release, Release]) -> What | None:
+    """What happens to every role, whatever its own template says."""
+    old, new = _storm(before), _storm(after)
+    assert old is not None and new is not None
+    if old["spec"]["selector"] != new["spec"]["selector"]:
+        return What.CANNOT_CHANGE  # the RoleSets of the old selector are no longer counted, and stay
+    if new["spec"].get("updateStrategy", {}).get("type") != "InPlaceUpdate" and _differ(old, new, "template"):
+        return What.NEW_ROLE_SET
+    return What.RECREATED if releases[0] < HASH_CUT <= releases[1] else None
+
+
+def _differ(old: Manifest, new: Manifest, field: str) -> bool:
+    return bool(as_stored(old["spec"].get(field)) != as_stored(new["spec"].get(field)))
+
+
+def _size(role: Manifest) -> int:
+    return int(role.get("podGroupSize") or 1)
+
+
+def npus_of(role: Manifest) -> int:
+    """The NPUs of one pod of a role."""
+    containers = role["template"].get("spec", {}).get("containers") or ()
+    limits = [container.get("resources", {}).get("limits") or {} for container in containers]
+    return sum(int(str(v)) for limit in limits for key, v in limit.items() if key.startswith("huawei.com/"))
+
+
+def _whole(role: Manifest, what: What, load_minutes: int | None) -> RoleEffect:
+    instances, size = int(role["replicas"]), _size(role)
+    pods = instances * size
+    counts = (0, instances) if what is What.CREATED else (instances, 0)
+    return RoleEffect(
+        str(role["name"]), (what,), counts, added=pods if what is What.CREATED else 0,
+        removed=pods if what is What.DELETED else 0, gangs=_gangs(role, instances), npus=pods * npus_of(role),
+        minutes=_minutes(role, 1, load_minutes) if what is What.CREATED else None,
+    )  # fmt: skip
+
+
+def _gangs(role: Manifest, instances: int) -> int:
+    """PodGroups that are touched: one per instance of several pods, the shared one otherwise."""
+    return 0 if not npus_of(role) or not instances else instances if _size(role) > 1 else 1
+
+
+def _role(
+    old: Manifest | None, new: Manifest | None, release: Release, everything: What | None, load_minutes: int | None
+) -> RoleEffect:
+    if old is None or new is None:
+        role = new or old
+        assert role is not None
+        if old is None:
+            return _whole(role, What.CREATED, load_minutes)
+        instances = int(role["replicas"])  # AIBrix creates no pods for the role any more, and deletes none
+        pods = instances * _size(role)
+        return RoleEffect(
+            str(role["name"]), (What.ORPHANED,), (instances, 0), orphaned=pods, gangs=_gangs(role, instances),
+            npus=pods * npus_of(role),
+        )  # fmt: skip
+    what = everything or _replacement(old, new, release)
+    counts = int(old["replicas"]), int(new["replicas"])
+    more = counts[1] - counts[0]
+    kinds = tuple(kind for kind in (what, What.SCALED if more else None) if kind) or (What.NOTHING,)
+    staying, sizes = min(counts), (_size(old), _size(new))
+    recreated = staying * sizes[1] if what else 0
+    orphaned = counts[0] * sizes[0] if what in (What.ORPHANED, What.CANNOT_CHANGE) else 0
+    added, removed = max(more, 0) * sizes[1], max(-more, 0) * sizes[0]
+    down = _unavailable(new, staying)
+    return RoleEffect(
+        str(new["name"]), kinds, counts, recreated, added, removed, orphaned,
+        gangs=_gangs(new, staying if what else abs(more)) if what or more else 0,
+        npus=(recreated + added) * npus_of(new) + (removed + orphaned) * npus_of(old),
+        away=(1.0 if what is not What.RECREATED and what is not What.ROUTING_RESTARTS else down / staying)
+        if what and staying else 0.0,
+        minutes=_minutes(new, ceil(staying / down) if what and staying else 1, load_minutes) if what or more > 0 else 0,
+        changes=changes(old["template"], new["template"]),
+    )  # fmt: skip
+
+
+def _replacement(old: Manifest, new: Manifest, release: Release) -> What | None:
+    """Whether and how the running pods of a role that stays are replaced."""
+    sizes = _size(old), _size(new)
+    if sizes[0] != sizes[1] and 1 in sizes and release < ORPHANS_CLEANED:
+        # n to 1: the controllers of PodSet and RoleSet delete and create the same pods for ever; watched on v0.5.0.
+        return What.ORPHANED if sizes[0] == 1 else What.CANNOT_CHANGE
+    if not old.get("stateful") and new.get("stateful"):
+        return What.NEW_ROLE_SET  # pods without an index are deleted at once
+    if sizes[0] == sizes[1] and as_stored(old["template"]) == as_stored(new["template"]):
+        return None
+    return What.RECREATED if npus_of(new) or new["name"] != ROUTING else What.ROUTING_RESTARTS
+
+
+def _unavailable(role: Manifest, instances: int) -> int:
+    """How many instances AIBrix takes down at a time, at least one: surge needs NPUs that are free."""
+    limit = role.get("updateStrategy", {}).get("maxUnavailable", 1)
+    if isinstance(limit, str) and limit.endswith("%"):
+        limit = instances * int(limit[:-1]) // 100
+    return min(max(int(limit), 1), max(instances, 1))
+
+
+def _minutes(role: Manifest, rounds: int, load_minutes: int | None) -> int | None:
+    """Minutes until all are ready: measured ones, else the limit that the startup probe sets, else None."""
+    if load_minutes is not None and npus_of(role):
+        return rounds * load_minutes
+    for container in role["template"].get("spec", {}).get("containers") or ():
+        probe = container.get("startupProbe")
+        if probe:
+            seconds = probe.get("initialDelaySeconds", 0) + probe.get("failureThreshold", 3) * probe.get(
+                "periodSeconds", 10
+            )
+            return ceil(rounds * int(seconds) / 60)
+    return None
+
+
+def _reloaded(role: RoleEffect, before: Sequence[Manifest], after: Sequence[Manifest]) -> RoleEffect:
+    """The routing role that keeps running and reads its configuration anew."""
+    if role.role != ROUTING or role.what != (What.NOTHING,):
+        return role
+    if _configuration(before) == _configuration(after):
+        return role
+    return RoleEffect(role.role, (What.RELOADED,), role.instances)
+
+
+def _configuration(manifests: Sequence[Manifest]) -> list[Any]:
+    name = "-proxy-config"
+    return [m.get("data") for m in manifests if m["kind"] == "ConfigMap" and str(m["metadata"]["name"]).endswith(name)]
+
+
+def _way_round(roles: Sequence[RoleEffect], new: Mapping[str, Manifest]) -> Keeps | None:
+    """`minAvailable` as it was, where nothing but the shared gang size replaces pods."""
+    hit = [role for role in roles if role.worst is What.RECREATED]
+    if not hit or any({c.field for c in role.changes} != {Field.GANG_SIZE} for role in hit):
+        return None
+    if any(_size(new[role.role]) != 1 for role in hit):
+        return None
+    values = {role.changes[0].before for role in hit}
+    return Keeps(tuple(role.role for role in hit), int(values.pop())) if len(values) == 1 else None

@@ -1,0 +1,119 @@
+"""Pod templates as AIBrix compares them, and the leaves in which two of them differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from enum import Enum
+from typing import Any, NamedTuple
+
+from stormc.passes.edit import merge_key
+
+Path = tuple[str | tuple[str | int, ...], ...]
+
+# Go writes these back even when they are empty: their fields are pointers (k8s.io/api core/v1 types.go).
+_POINTERS = frozenset({
+    "emptyDir", "securityContext", "enableServiceLinks", "automountServiceAccountToken", "allowPrivilegeEscalation",
+    "readOnlyRootFilesystem", "replicas", "optional", "runAsNonRoot", "runAsUser", "runAsGroup", "fsGroup",
+    "terminationGracePeriodSeconds", "tolerationSeconds", "defaultMode", "shareProcessNamespace", "privileged",
+})  # fmt: skip
+
+
+def as_stored(value: Any) -> Any:
+    """A value as AIBrix hashes it: the API types drop what is zero or empty, unless a pointer holds it.
+
+    Two templates with equal stored forms have the same hash, so that no pod is replaced
+    (AIBrix v0.5.0 pkg/controller/util/controller_utils.go:59-71).
+    """
+    if isinstance(value, Mapping):
+        stored = {key: as_stored(item) for key, item in value.items()}
+        return {key: item for key, item in stored.items() if key in _POINTERS or item not in ("", 0, False, [], {})}
+    if isinstance(value, list | tuple):
+        return [as_stored(item) for item in value]
+    return value
+
+
+class Field(Enum):
+    """What a leaf of a pod template is to the people who change it."""
+
+    GANG_SIZE = "gang size"
+    IMAGE = "image"
+    FLAG = "flag"
+    ENV = "variable"
+    LABEL = "label"
+    ANNOTATION = "annotation"
+    OTHER = "field"
+
+
+class Change(NamedTuple):
+    """One leaf that differs. `name` is the flag, the variable, the key, or the whole path; None stands for absent."""
+
+    field: Field
+    name: str
+    before: Any
+    after: Any
+
+
+GANG_SIZE_ANNOTATION = "huawei.com/schedule_minAvailable"
+
+
+def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
+    """The leaves in which two pod templates differ, those first that matter most to people."""
+    old, new = (dict(_leaves(as_stored(template), ())) for template in (before, after))
+    differing = [path for path in {**old, **new} if old.get(path, _ABSENT) != new.get(path, _ABSENT)]
+    told = {_described(path, old.get(path), new.get(path)) for path in differing}
+    order = list(Field)
+    return tuple(sorted(told, key=lambda change: (order.index(change.field), change.name)))
+
+
+_ABSENT = object()
+
+
+def _leaves(node: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    if isinstance(node, Mapping) and node:
+        for key, item in node.items():
+            yield from _leaves(item, (*path, key))
+    elif isinstance(node, list) and path and (keys := merge_key("StormService", str(path[-1]))) and _keyed(node, keys):
+        for item in node:
+            yield from _leaves(item, (*path, tuple(item[key] for key in keys if key in item)))
+    elif isinstance(node, list) and path and path[-1] == "args":
+        yield from ((((*path, flag)), value) for flag, value in flags(node).items())
+    else:
+        yield path, repr(node) if isinstance(node, list | Mapping) else node
+
+
+def _keyed(items: list[Any], keys: tuple[str, ...]) -> bool:
+    found = [tuple(item.get(key) for key in keys) if isinstance(item, Mapping) else None for item in items]
+    return None not in found and len(set(found)) == len(found)
+
+
+def flags(arguments: list[Any]) -> dict[str, str]:
+    """The arguments of a command by flag; words without a flag stand under their position."""
+    found: dict[str, str] = {}
+    flag = ""
+    for position, argument in enumerate(map(str, arguments)):
+        if argument.startswith("--"):
+            flag, equals, value = argument.partition("=")
+            found[flag] = value
+            flag = "" if equals else flag
+        elif flag:
+            found[flag] = f"{found[flag]} {argument}".strip()
+        else:
+            found[f"word {position + 1}"] = argument
+    return found
+
+
+def _described(path: Path, before: Any, after: Any) -> Change:
+    steps = [str(step[0]) if isinstance(step, tuple) else step for step in path]
+    if steps[:2] == ["metadata", "annotations"]:
+        field = Field.GANG_SIZE if steps[-1] == GANG_SIZE_ANNOTATION else Field.ANNOTATION
+        return Change(field, steps[-1], before, after)
+    if steps[:2] == ["metadata", "labels"]:
+        return Change(Field.LABEL, steps[-1], before, after)
+    inner = steps[3:] if steps[:2] == ["spec", "containers"] else []
+    if inner == ["image"]:
+        return Change(Field.IMAGE, "image", before, after)
+    if inner[:1] == ["args"]:
+        return Change(Field.FLAG, inner[1], before, after)
+    if inner[:1] == ["env"]:
+        return Change(Field.ENV, inner[1], before, after)
+    return Change(Field.OTHER, ".".join(steps), before, after)
