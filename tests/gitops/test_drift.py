@@ -12,9 +12,9 @@ import pytest
 
 import stormc.emit.canonical
 import stormc.model.build
-import stormc.passes.engine
+import stormc.passes.engine.environment
 import stormc.passes.overrides
-import stormc.passes.proxy
+import stormc.passes.proxy.pods
 import stormc.passes.workload
 import tests.samples
 from stormc.emit.canonical import emit_yaml
@@ -143,7 +143,7 @@ def _edits(change: Callable[[Edit], Edit | None]) -> Break:
 
 
 def _env_with_empty_values(patch: pytest.MonkeyPatch) -> None:
-    for module in (stormc.passes.engine, stormc.passes.proxy):
+    for module in (stormc.passes.engine.environment, stormc.passes.proxy.pods):
         patch.setattr(module, "env_entry", lambda name, value: {"name": name, "value": value})
 
 

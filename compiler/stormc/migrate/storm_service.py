@@ -13,7 +13,7 @@ from stormc.migrate.note import ASSUMED, LACKING, LEFT_OUT, Note
 from stormc.model.limits import CONNECTORS, SERVING_ROLES, SPEC_VERSION
 from stormc.model.profile import Profile, release
 from stormc.model.quantity import canonical
-from stormc.passes.engine import LAUNCHER_DIRECTORY, LAUNCHER_KEY
+from stormc.passes.engine.start import LAUNCHER_DIRECTORY, LAUNCHER_KEY
 from stormc.passes.hardware import HOST_ARCH, SCHEDULE_POLICY
 from stormc.passes.scheduling import MIN_AVAILABLE, QUEUE, SP_BLOCK
 

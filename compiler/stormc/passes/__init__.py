@@ -5,16 +5,27 @@ Every pass is a pure function `apply(app, platform)` that yields edits. Adding o
 
 from __future__ import annotations
 
-from stormc.passes import engine, faults, hardware, network, overrides, ownership, proxy, scheduling, workload
+from stormc.passes import faults, gateway, hardware, network, overrides, ownership, scheduling, workload
+from stormc.passes.engine import container, environment, probes, start, weights
+from stormc.passes.proxy import isolation, pods, services, source, topology
 from stormc.passes.runner import Pass
 
 PIPELINE: tuple[Pass, ...] = (
     Pass("workload", workload.apply),
-    Pass("engine", engine.apply),
+    Pass("engine.container", container.apply),
+    Pass("engine.start", start.apply),
+    Pass("engine.environment", environment.apply),
+    Pass("engine.probes", probes.apply),
+    Pass("engine.weights", weights.apply),
+    Pass("gateway", gateway.apply),
     Pass("hardware", hardware.apply),
     Pass("scheduling", scheduling.apply),
     Pass("faults", faults.apply),
-    Pass("proxy", proxy.apply),
+    Pass("proxy.pods", pods.apply),
+    Pass("proxy.isolation", isolation.apply),
+    Pass("proxy.topology", topology.apply),
+    Pass("proxy.source", source.apply),
+    Pass("proxy.services", services.apply),
     Pass("network", network.apply),
     Pass("ownership", ownership.apply),
     Pass("overrides", overrides.apply, rewrites=True),

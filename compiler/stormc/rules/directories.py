@@ -50,7 +50,7 @@ def _plain(directory: str) -> str:
 
 RULES = (
     Rule(
-        DIRECTORIES, check_directories, "Kubernetes core/v1 VolumeMount; compiler/stormc/passes/engine.py, hardware.py",
+        DIRECTORIES, check_directories, "Kubernetes core/v1 VolumeMount; the mounts that stormc/passes/ writes",
         bad=(
             Example("model: {path: /model}", "model.path"),
             Example("model: {path: /usr/local/model}", "model.path"),

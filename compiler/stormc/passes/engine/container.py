@@ -1,0 +1,32 @@
+"""The engine container: image, CPU and memory, one port per rank that answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.model.app import App, Role
+from stormc.model.profile import Platform
+from stormc.passes.edit import Edit, container_path, storm
+
+
+def apply(app: App, platform: Platform) -> Iterator[Edit]:
+    """Image, pull policy, resources and ports of the engine containers."""
+    for role in app.serving_roles:
+        yield from _container(app, role)
+
+
+def _container(app: App, role: Role) -> Iterator[Edit]:
+    service, name = storm(app), role.name
+    yield Edit(service, container_path(name, name, "image"), role.image, "image")
+    if role.image_pull_policy:
+        path = container_path(name, name, "imagePullPolicy")
+        yield Edit(service, path, role.image_pull_policy, "imagePullPolicy")
+    for resource, amount in (("cpu", role.cpu), ("memory", role.memory)):
+        if amount is not None:
+            for kind in ("limits", "requests"):
+                path = container_path(name, name, "resources", kind, resource)
+                yield Edit(service, path, amount, f"{name}.resources.{resource}")
+    for rank in range(role.local_ranks if role.distributed_dp else 1):
+        number = app.port + rank
+        port = {"name": f"rank-{rank}", "containerPort": number, "protocol": "TCP"}
+        yield Edit(service, container_path(name, name, "ports", (number, "TCP")), port, "port + local rank")

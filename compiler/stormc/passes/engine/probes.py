@@ -1,0 +1,38 @@
+"""Startup and readiness of the engine containers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from stormc.model.app import App, Role
+from stormc.model.profile import Platform
+from stormc.passes.edit import Edit, container_path, storm
+
+PROBE_PERIOD = 10
+READINESS_PROBE = {"periodSeconds": 5, "failureThreshold": 3, "timeoutSeconds": 5}
+
+HEAD_HEALTH = (
+    '[ "$POD_GROUP_INDEX" = 0 ] || exit 0; exec 3<>"/dev/tcp/$POD_IP/{port}" && '
+    "printf 'GET /health HTTP/1.0\\r\\n\\r\\n' >&3 && read -r _ code _ <&3 && [ \"$code\" = 200 ]"
+)
+"""A probe for pods of one template of which only the first serves: the others are well as long as they run."""
+
+
+def apply(app: App, platform: Platform) -> Iterator[Edit]:
+    """Probes of the first local rank; headless pods, which have the same template, pass them without being asked."""
+    for role in app.serving_roles:
+        yield from _probes(app, role)
+
+
+def _probes(app: App, role: Role) -> Iterator[Edit]:
+    check: dict[str, Any] = {"httpGet": {"path": "/health", "port": app.port}}
+    if not role.every_pod_serves:
+        check = {"exec": {"command": ["/bin/bash", "-c", HEAD_HEALTH.format(port=app.port)]}}
+    attempts = -(-app.engine.startup_seconds // PROBE_PERIOD)
+    startup = {"periodSeconds": PROBE_PERIOD, "failureThreshold": attempts, "timeoutSeconds": 5}
+    for field, timing, because in (
+        ("startupProbe", startup, "engine.startupSeconds"),
+        ("readinessProbe", READINESS_PROBE, "vLLM answers /health when the model is loaded"),
+    ):
+        yield Edit(storm(app), container_path(role.name, role.name, field), {**check, **timing}, because)

@@ -1,0 +1,24 @@
+"""The volume that holds the weights of the model, mounted read-only into the engine containers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from stormc.model.app import App
+from stormc.model.profile import Platform
+from stormc.passes.edit import Edit, container_path, pod_path, storm
+
+
+def apply(app: App, platform: Platform) -> Iterator[Edit]:
+    """The model volume of both serving roles: a claim, or a directory that every node has."""
+    service, model = storm(app), app.model
+    source: dict[str, Any] = {"hostPath": {"path": model.host_path, "type": "Directory"}}
+    if model.claim:
+        source = {"persistentVolumeClaim": {"claimName": model.claim}}
+    mount = {"name": "model", "mountPath": model.mount_path, "readOnly": True}
+    for role in app.serving_roles:
+        volumes = pod_path(role.name, "volumes", ("model",))
+        yield Edit(service, volumes, {"name": "model", **source}, "model.volume")
+        mounts = container_path(role.name, role.name, "volumeMounts", (model.mount_path,))
+        yield Edit(service, mounts, mount, "model.path")

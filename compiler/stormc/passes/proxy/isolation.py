@@ -1,0 +1,43 @@
+"""What a routing pod may do, and where it runs: no credentials, one directory to write to, spread over the nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from stormc.model.app import ROUTER, ROUTING, App
+from stormc.model.profile import Platform
+from stormc.passes.edit import Edit, container_path, pod_path, storm
+
+POD_SECURITY: dict[str, Any] = {
+    "runAsNonRoot": True,
+    "runAsUser": 65532,
+    "runAsGroup": 65532,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+CONTAINER_SECURITY: dict[str, Any] = {
+    "allowPrivilegeEscalation": False,
+    "readOnlyRootFilesystem": True,
+    "capabilities": {"drop": ["ALL"]},
+}
+
+
+def apply(app: App, platform: Platform) -> Iterator[Edit]:
+    """Security contexts, /tmp as the only directory to write to, and the spread over nodes.
+
+    The spread stands there for one replica too, so that a second one touches no template.
+    """
+    service, because = storm(app), "Pod Security Standards, profile restricted"
+    yield Edit(service, pod_path(ROUTING, "automountServiceAccountToken"), False, because)
+    yield Edit(service, pod_path(ROUTING, "securityContext"), POD_SECURITY, because)
+    yield Edit(service, container_path(ROUTING, ROUTER, "securityContext"), CONTAINER_SECURITY, because)
+    yield Edit(service, pod_path(ROUTING, "volumes", ("tmp",)), {"name": "tmp", "emptyDir": {}}, because)
+    mount = {"name": "tmp", "mountPath": "/tmp"}
+    yield Edit(service, container_path(ROUTING, ROUTER, "volumeMounts", ("/tmp",)), mount, because)
+    spread = {
+        "maxSkew": 1,
+        "topologyKey": "kubernetes.io/hostname",
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": app.role_labels(ROUTING)},
+    }
+    yield Edit(service, pod_path(ROUTING, "topologySpreadConstraints"), [spread], "a node less, not all routing pods")

@@ -1,0 +1,55 @@
+"""The proxy's config file: its settings and the addresses of all serving pods.
+
+A ConfigMap that the proxy reloads when it changes: a change of replicas touches no pod template.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+from stormc.model.app import ROUTER, ROUTING, App, Ref
+from stormc.model.profile import Platform
+from stormc.passes.edit import Edit, container_path, pod_path, storm
+from stormc.passes.proxy.pods import CONFIG_DIRECTORY, CONFIG_KEY
+
+
+def apply(app: App, platform: Platform) -> Iterator[Edit]:
+    """The config file and its mount."""
+    service, because = storm(app), "the proxy's topology"
+    volume = {"name": "proxy-config", "configMap": {"name": app.proxy_config}}
+    yield Edit(service, pod_path(ROUTING, "volumes", ("proxy-config",)), volume, because)
+    mount = {"name": "proxy-config", "mountPath": CONFIG_DIRECTORY, "readOnly": True}
+    yield Edit(service, container_path(ROUTING, ROUTER, "volumeMounts", (CONFIG_DIRECTORY,)), mount, because)
+    config = Ref("ConfigMap", app.proxy_config)
+    yield Edit(config, ("data", CONFIG_KEY), config_text(app), "proxy, prefill, decode")
+
+
+def config_text(app: App) -> str:
+    """The proxy's config file: the only format that compiler and proxy share (docs/proxy.md).
+
+    What the proxy cannot change while it runs is in the pod template as well, so that its change restarts the pods:
+    the mode as a flag, the ports as the container's.
+    """
+    config: dict[str, Any] = {**app.proxy}
+    if app.metaserver_port is not None:
+        config["metaserverPort"] = app.metaserver_port
+    for role in app.serving_roles:
+        config[role.name] = [
+            {"host": pod.service, "port": port}
+            for pod in app.serving_pods if pod.role == role.name for port in pod.ports
+        ]  # fmt: skip
+    return _readable(config)
+
+
+def _readable(config: dict[str, Any]) -> str:
+    """JSON with one setting and one instance per line, so that a change of topology reads as such in a diff."""
+    lines = []
+    for key, value in config.items():
+        if isinstance(value, list):
+            items = ",\n".join(f"    {json.dumps(item)}" for item in value)
+            lines.append(f"  {json.dumps(key)}: [\n{items}\n  ]")
+        else:
+            lines.append(f"  {json.dumps(key)}: {json.dumps(value)}")
+    return "{\n" + ",\n".join(lines) + "\n}\n"
