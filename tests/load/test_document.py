@@ -102,6 +102,25 @@ def test_keys_and_values_have_places() -> None:
     assert document.locate(("nothing",))[:2] == (1, 1)
 
 
+FLOW = [
+    ("{image: a:b}", {"image": "a:b"}),
+    ("{image: vllm-ascend:v0.12.0, replicas: 2}", {"image": "vllm-ascend:v0.12.0", "replicas": 2}),
+    ("{url: https://x/y.git}", {"url": "https://x/y.git"}),
+    ("{gitops: {argocd: {repoURL: https://git.example.com/a/b.git, project: x}}}",
+     {"gitops": {"argocd": {"repoURL": "https://git.example.com/a/b.git", "project": "x"}}}),
+    ("{hosts: [a:1, b:2, http://c:3/d?e=f#g]}", {"hosts": ["a:1", "b:2", "http://c:3/d?e=f#g"]}),
+    ("{a: b?c, d: e-f, at: 12:30}", {"a": "b?c", "d": "e-f", "at": "12:30"}),
+    ('{"a":1, "b":{"c":[]}}', {"a": 1, "b": {"c": []}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "data"), FLOW)
+def test_colons_in_flow_style(text: str, data: dict[str, Any]) -> None:
+    document, findings = load_document("x", text.encode())
+    assert findings == []
+    assert document is not None and document.data == data == yaml.safe_load(text.replace("12:30", "'12:30'"))
+
+
 @given(st.binary(max_size=300))
 def test_no_bytes_raise(raw: bytes) -> None:
     document, findings = load_document("x", raw)

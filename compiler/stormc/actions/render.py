@@ -235,12 +235,11 @@ def load_crd(path: Path) -> Mapping[str, Any]:
 
     Raises Failure for anything else.
     """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
+    from yaml import CSafeLoader, YAMLError, load_all
 
     try:
-        documents = list(YAML(typ="safe").load_all(path.read_bytes()))
-    except YAMLError as error:
+        documents = list(load_all(path.read_bytes(), Loader=CSafeLoader))
+    except (YAMLError, ValueError) as error:  # ValueError: a date that there is not
         raise Failure(f"{path} is not YAML: {str(error).splitlines()[0]}") from None
     found = [d for d in documents if isinstance(d, dict) and d.get("kind") == "CustomResourceDefinition"]
     if not found:

@@ -75,13 +75,18 @@ def _application(wiring: Wiring, settings: ArgoCD) -> Manifest:
     }, annotations=ANNOTATIONS)  # fmt: skip
 
 
-def _project(wiring: Wiring, settings: ArgoCD) -> Manifest:
+def _destinations(wiring: Wiring, settings: ArgoCD) -> list[Manifest]:
+    """The cluster and namespaces that the project allows: those of the wiring's apps, in order of name."""
     namespaces = sorted({app.namespace for app in wiring.apps})
+    return [{"server": settings.server, "namespace": namespace} for namespace in namespaces]
+
+
+def _project(wiring: Wiring, settings: ArgoCD) -> Manifest:
     rendered = {(version.rpartition("/")[0], kind) for kind, version in API_VERSIONS.items()}
     return _object("AppProject", settings.project, settings, {
         "description": f"Services below {joined(settings.path, wiring.directory)}",
         "sourceRepos": [settings.repo_url],
-        "destinations": [{"server": settings.server, "namespace": namespace} for namespace in namespaces],
+        "destinations": _destinations(wiring, settings),
         "namespaceResourceWhitelist": [{"group": g, "kind": k} for g, k in sorted(rendered.union(CHILDREN))],
     })  # fmt: skip
 
@@ -101,7 +106,9 @@ def _application_set(wiring: Wiring, settings: ArgoCD) -> Manifest:
             "spec": {
                 "project": settings.project,
                 "source": source,
-                "destination": {"server": settings.server},
+                # Argo CD refuses an Application without a namespace that its project allows, also where every object
+                # names its own (argo-cd util/argo/argo.go ValidatePermissions); it then checks each object as well.
+                "destination": _destinations(wiring, settings)[0],
                 "syncPolicy": SYNC_POLICY,
             },
         },
