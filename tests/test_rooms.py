@@ -38,7 +38,7 @@ MAY_IMPORT = {
 }
 # room → outside libraries that only it may import
 LIBRARIES = {
-    "ruamel": {"stormc.text.format", "stormc.gitops.promotion"},
+    "ruamel": {"stormc.text.format", "stormc.load", "stormc.gitops.promotion"},
     "cerberus": {"stormc.model"},
     "jsonschema": {"stormc.emit"},
     "referencing": {"stormc.emit"},

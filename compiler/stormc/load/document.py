@@ -1,12 +1,14 @@
 """YAML text to plain data plus a path → position index, or one clear finding per problem.
 
-PyYAML's C parser (libyaml 0.2) supplies the events; the older one of ruamel.yaml refuses `{url: https://x}`. The data
-is built here because a validator needs positions and a hostile file must not recurse or multiply.
+PyYAML's C parser (libyaml 0.2) supplies the events; the older one of ruamel.yaml refuses `{url: https://x}`. What it
+refuses too, such as `[::1]`, gets a second try with ruamel's slow parser, which knows all of YAML 1.2. The data is
+built here because a validator needs positions and a hostile file must not recurse or multiply.
 Scalars follow the YAML 1.2 core schema: `on` and `yes` are strings, so what a user sees is what is meant.
 """
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +21,8 @@ T = TypeVar("T")
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 40
 MAX_VALUES = 20_000
+SLOW_LENGTH = 16 * 1024
+"""Characters that the slow parser reads in well under a second."""
 
 _INT = re.compile(r"[-+]?[0-9]{1,18}\Z")
 _RADIX = re.compile(r"0(?:o[0-7]{1,16}|x[0-9a-fA-F]{1,15})\Z")
@@ -57,6 +61,10 @@ class _Stop(Exception):
         self.finding = finding
 
 
+class _NotYAML(_Stop):
+    """A parser refuses the text."""
+
+
 def load_document(file: str, raw: bytes) -> tuple[Document | None, list[Finding]]:
     """The document of a file, or the findings that tell why there is none; never raises for any bytes.
 
@@ -64,8 +72,7 @@ def load_document(file: str, raw: bytes) -> tuple[Document | None, list[Finding]
     """
     try:
         text = _decoded(file, raw)
-        builder = _Builder(file, text)
-        data = builder.build()
+        builder, data = _parsed(file, text, _Builder.build)
     except _Stop as stop:
         return None, [stop.finding]
     document = Document(file, data, builder.keys, builder.values, text)
@@ -79,10 +86,31 @@ def load_documents(file: str, raw: bytes) -> tuple[list[Document], list[Finding]
     After any other finding there are no documents.
     """
     try:
-        builder = _Builder(file, _decoded(file, raw))
-        return builder.build_all(), builder.findings
+        builder, documents = _parsed(file, _decoded(file, raw), _Builder.build_all)
+        return documents, builder.findings
     except _Stop as stop:
         return [], [stop.finding]
+
+
+def _parsed(file: str, text: str, read: Callable[[_Builder], T]) -> tuple[_Builder, T]:
+    """The builder that has read the text, and what it read."""
+    from yaml._yaml import CParser
+
+    try:
+        builder = _Builder(file, text, lambda: CParser(text.encode()))
+        return builder, read(builder)
+    except _NotYAML as refused:
+        if len(text) > SLOW_LENGTH:
+            raise
+        from ruamel.yaml import YAML
+        from ruamel.yaml.error import YAMLError
+
+        slow = YAML(typ="safe", pure=True)
+        builder = _Builder(file, text, lambda: slow.get_constructor_parser(io.StringIO(text))[1])
+        try:
+            return builder, read(builder)
+        except (_NotYAML, YAMLError):
+            raise refused from None
 
 
 def _decoded(file: str, raw: bytes) -> str:
@@ -137,9 +165,10 @@ def _unprintable(text: str) -> Mark:
 class _Builder:
     """Builds data from parser events without recursion; bounded in depth and in the number of values."""
 
-    def __init__(self, file: str, text: str) -> None:
+    def __init__(self, file: str, text: str, parser: Callable[[], Any]) -> None:
         self.file = file
         self.text = text
+        self._new_parser = parser
         self.keys: dict[Path, Mark] = {}
         self.values: dict[Path, Mark] = {}
         self.findings: list[Finding] = []
@@ -149,21 +178,20 @@ class _Builder:
 
     def build(self) -> dict[str, Any]:
         """The only document of the text."""
-        return self._parsed(self._document)
+        return self._guarded(self._document)
 
     def build_all(self) -> list[Document]:
         """Every document of the text but empty ones."""
-        return self._parsed(self._documents)
+        return self._guarded(self._documents)
 
-    def _parsed(self, read: Callable[[], T]) -> T:
-        from yaml._yaml import CParser
+    def _guarded(self, read: Callable[[], T]) -> T:
         from yaml.error import MarkedYAMLError, YAMLError
 
         try:
-            self._parser = CParser(self.text.encode())
+            self._parser = self._new_parser()
             return read()
         except MarkedYAMLError as error:
-            raise _Stop(self._syntax(error)) from None
+            raise _NotYAML(self._syntax(error)) from None
         except YAMLError as error:
             problem = str(error).split("\n")[0]
             mark = _unprintable(self.text)
@@ -205,6 +233,7 @@ class _Builder:
 
     def _documents(self) -> list[Document]:
         made = []
+        root: Any
         self._parser.get_event()
         while type(self._parser.get_event()).__name__ != "StreamEndEvent":
             root = self._parser.get_event()
