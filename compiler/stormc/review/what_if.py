@@ -1,0 +1,150 @@
+"""What one fault does to an app: which pods MindCluster and AIBrix delete, and what remains meanwhile.
+
+Read from the finished pod templates, so an override of a fault label changes the answer. Sources:
+ascend-for-volcano internal/rescheduling/job.go:409-450, reschedule.go:128-137 and 618-620 (MindCluster);
+pkg/controller/roleset/rolesyncer.go:387-390, pkg/controller/podset/podset_controller.go:218-303 (AIBrix v0.5.0;
+watched on v0.5.0 and v0.7.0: a failed pod of a group is never replaced by AIBrix).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from enum import Enum
+from math import ceil
+from typing import Any, NamedTuple
+
+from stormc.review.effect import npus_of
+
+ROUTING = "routing"
+RESCHEDULING, RECOVER, SCHEDULING, RETRIES = (
+    "pod-rescheduling", "huawei.com/recover_policy_path", "fault-scheduling", "fault-retry-times",
+)  # fmt: skip
+
+
+class Fault(Enum):
+    """What breaks."""
+
+    CHIP = "chip"
+    PROCESS = "process"
+    NODE = "node"
+    ROUTER = "router"
+    SUPER_POD = "super-pod"
+
+
+class Handling(Enum):
+    """Who brings back what."""
+
+    POD = "MindCluster deletes and reschedules the pod"
+    INSTANCE = "MindCluster deletes and reschedules all pods of the instance"
+    GANG = "MindCluster deletes and reschedules all pods of the shared gang"
+    PEERS_STALE = "MindCluster reschedules the pod alone; its peers keep a dead communication group"
+    AIBRIX = "AIBrix replaces the failed pod"
+    NOBODY = "nobody: the pods stay failed until they are deleted by hand"
+
+
+class Consequence(NamedTuple):
+    """One fault at one role.
+
+    `pods` are deleted, `remaining` is the share of each serving role's instances that goes on, `retries` the budget of
+    the PodGroup that the fault draws on (None: it draws on none), `gang` the NPUs that must be free at once to come
+    back, `minutes` the limit of the load time.
+    """
+
+    fault: Fault
+    role: str
+    pods: int
+    handling: Handling
+    remaining: Mapping[str, float]
+    retries: int | None
+    gang: int
+    minutes: int | None
+
+    @property
+    def serves(self) -> bool:
+        """Whether prefill and decode both go on."""
+        return all(share > 0 for share in self.remaining.values())
+
+
+def consequences(manifests: Sequence[Mapping[str, Any]], faults: Sequence[Fault] = tuple(Fault)) -> list[Consequence]:
+    """Every fault at every role that it can hit, the worst first."""
+    storm = next((m for m in manifests if m.get("kind") == "StormService"), None)
+    roles = list(storm["spec"]["template"]["spec"]["roles"]) if storm else []
+    found = [one for fault in faults for one in _of(fault, roles)]
+    return sorted(found, key=lambda one: (one.serves, min(one.remaining.values(), default=1.0), -one.pods))
+
+
+def _of(fault: Fault, roles: Sequence[Mapping[str, Any]]) -> Iterator[Consequence]:
+    serving = [role for role in roles if npus_of(role)]
+    if fault is Fault.ROUTER:
+        for role in roles:
+            if role["name"] == ROUTING and not npus_of(role):
+                left = {ROUTING: 1 - 1 / max(int(role["replicas"]), 1), **{str(r["name"]): 1.0 for r in serving}}
+                yield Consequence(fault, ROUTING, 1, Handling.AIBRIX, left, None, 0, None)
+        return
+    if fault is Fault.SUPER_POD:
+        if serving:
+            yield _everything(serving)
+        return
+    for role in serving:
+        yield _at(fault, role, serving)
+
+
+def _at(fault: Fault, role: Mapping[str, Any], serving: Sequence[Mapping[str, Any]]) -> Consequence:
+    handling = _handling(fault, role)
+    size, shared = _size(role), [other for other in serving if _size(other) == 1]
+    whole = handling is Handling.GANG
+    down = {str(r["name"]): int(r["replicas"]) for r in shared} if whole else {str(role["name"]): 1}
+    pods = sum(down.values()) if whole else 1 if handling in (Handling.POD, Handling.AIBRIX) else size
+    npus = sum(npus_of(r) * int(r["replicas"]) for r in shared) if whole else npus_of(role) * pods
+    left = {
+        str(r["name"]): 1 - down.get(str(r["name"]), 0) / max(int(r["replicas"]), 1) for r in serving
+    }  # fmt: skip
+    retries = _retries(role) if fault is Fault.PROCESS and handling is not Handling.AIBRIX else None
+    return Consequence(fault, str(role["name"]), pods, handling, left, retries, npus, _minutes(role))
+
+
+def _handling(fault: Fault, role: Mapping[str, Any]) -> Handling:
+    """What becomes of a pod with a fault, by the labels that MindCluster reads."""
+    labels, annotations = _metadata(role, "labels"), _metadata(role, "annotations")
+    off = labels.get(SCHEDULING) not in ("force", "grace")
+    alone, group = labels.get(RESCHEDULING) == "on", _size(role) > 1
+    by_path = annotations.get(RECOVER) == "pod"
+    if fault is Fault.PROCESS and not group:
+        return Handling.AIBRIX  # the RoleSet controller deletes failed pods itself, with or without a budget
+    if off or (fault is Fault.PROCESS and not _retries(role)):
+        return Handling.NOBODY
+    if group:
+        return Handling.PEERS_STALE if alone or by_path else Handling.INSTANCE
+    return Handling.POD if by_path else Handling.GANG
+
+
+def _everything(serving: Sequence[Mapping[str, Any]]) -> Consequence:
+    """The worst case of a super pod that fails: all of the app was in it."""
+    pods = sum(int(role["replicas"]) * _size(role) for role in serving)
+    npus = sum(int(role["replicas"]) * _size(role) * npus_of(role) for role in serving)
+    off = any(_metadata(role, "labels").get(SCHEDULING) not in ("force", "grace") for role in serving)
+    minutes = [minutes for role in serving if (minutes := _minutes(role)) is not None]
+    return Consequence(
+        Fault.SUPER_POD, "all", pods, Handling.NOBODY if off else Handling.GANG,
+        {str(role["name"]): 0.0 for role in serving}, None, npus, max(minutes, default=None),
+    )  # fmt: skip
+
+
+def _size(role: Mapping[str, Any]) -> int:
+    return int(role.get("podGroupSize") or 1)
+
+
+def _metadata(role: Mapping[str, Any], which: str) -> Mapping[str, str]:
+    return role["template"].get("metadata", {}).get(which) or {}
+
+
+def _retries(role: Mapping[str, Any]) -> int:
+    value = str(_metadata(role, "labels").get(RETRIES, "0"))
+    return int(value) if value.isdecimal() else 0
+
+
+def _minutes(role: Mapping[str, Any]) -> int | None:
+    for container in role["template"]["spec"].get("containers") or ():
+        if probe := container.get("startupProbe"):
+            return ceil(int(probe.get("failureThreshold", 3)) * int(probe.get("periodSeconds", 10)) / 60)
+    return None
