@@ -27,6 +27,7 @@ VERBS = {
     "rule": "explain one finding id",
     "rules": "list all finding ids",
     "profiles": "list hardware profiles, or show one",
+    "engines": "list vllm-ascend releases and what each understands, or show one",
     "run-local": "run a rendered app on this machine",
     "preflight": "check that a cluster has what apps need",
     "deploy": "apply rendered apps to a cluster",

@@ -75,6 +75,10 @@ def _words(verb: str) -> list[str] | None:
         from stormc.repository.world import builtin_names
 
         return builtin_names()
+    if verb == "engines":
+        from stormc.load.engines import read_engines
+
+        return list(read_engines().releases)
     if verb == "rule":
         from stormc.rules.reference import ids
 

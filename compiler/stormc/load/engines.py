@@ -1,0 +1,91 @@
+"""What is known of each vllm-ascend release line: facts/engines/*.json, written by tools/engine_facts.py."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+FOLDER = Path(__file__).parents[1] / "facts" / "engines"
+_TAG = re.compile(r":v?(\d+)\.(\d+)[^/@]*(?:@|$)")
+
+
+class EngineFacts(NamedTuple):
+    """A release line of vllm-ascend, as its sources have it.
+
+    The kind of a flag is a word (switch, once, int, size, float, text, json, object, maybe), a list of choices, or
+    {"words": kind}. `refuses` and `does` name what the release does, each with file and line of its source.
+    """
+
+    release: str
+    vllm_ascend: str
+    vllm: str
+    recommended: str
+    connectors: Mapping[str, str]
+    refuses: Mapping[str, str]
+    does: Mapping[str, str]
+    short: Mapping[str, str]
+    flags: Mapping[str, Any]
+    env: frozenset[str]
+    removed_flags: Mapping[str, str]
+    removed_env: Mapping[str, str]
+    renamed_env: Mapping[str, str]
+
+
+class Engines:
+    """The release lines by name. A line is read when it is asked for, and only once."""
+
+    def __init__(self, folder: Path = FOLDER) -> None:
+        self.folder = folder
+        self._known: dict[str, EngineFacts] = {}
+
+    @property
+    def releases(self) -> tuple[str, ...]:
+        """The names of all lines, oldest first."""
+        return tuple(sorted((file.stem for file in self.folder.glob("*.json")), key=_order))
+
+    @property
+    def newest(self) -> str:
+        """The newest line that is no release candidate: what holds where nothing else is known."""
+        return NEWEST
+
+    def __getitem__(self, release: str) -> EngineFacts:
+        """The facts of a line. Raises KeyError for one that is unknown."""
+        if release not in self._known:
+            try:
+                data = json.loads((self.folder / f"{release}.json").read_bytes())
+            except OSError:
+                raise KeyError(release) from None
+            self._known[release] = _facts(data)
+        return self._known[release]
+
+    def of_image(self, image: str) -> str | None:
+        """The line that an image's tag names, or None for a digest, another tag, or a line that is unknown."""
+        match = _TAG.search(image)
+        release = f"{match[1]}.{match[2]}" if match else ""
+        return release if release in self.releases else None
+
+
+NEWEST = "0.23"
+"""The newest stable release of vllm-ascend; what came after are release candidates."""
+
+
+def _order(release: str) -> tuple[int, ...]:
+    return tuple(map(int, release.split(".")))
+
+
+def _facts(data: Mapping[str, Any]) -> EngineFacts:
+    return EngineFacts(
+        data["release"], data["vllmAscend"], data["vllm"], data["recommended"], data["connectors"], data["refuses"],
+        data["does"], data["short"], data["flags"], frozenset(data["env"]), data["removedFlags"], data["removedEnv"],
+        data["renamedEnv"],
+    )  # fmt: skip
+
+
+@cache
+def read_engines() -> Engines:
+    """The engine facts that come with stormc."""
+    return Engines()
