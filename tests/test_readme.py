@@ -13,7 +13,8 @@ import pytest
 import yaml
 
 from stormc.__main__ import main
-from stormc.model import limits, schema
+from stormc.facts import limits
+from stormc.model import schema
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 
 from stormc.actions.render import render
 from stormc.emit.schema_check import check_manifest
+from stormc.facts.kinds import API_VERSIONS
 from stormc.finding import START
 from stormc.gitops.files import wiring_files
 from stormc.gitops.flux import timeout
 from stormc.gitops.schemas import check_output
 from stormc.gitops.wiring import Request, Wiring, check_wirings, unit_name, wirings
 from stormc.model.profile import ArgoCD, Flux, Gitops, Platform
-from stormc.passes.edit import API_VERSIONS
 from stormc.tree.memory import Summary
 from tests.samples import compiled, findings, spec_text
 

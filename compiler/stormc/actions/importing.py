@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path as File
 from typing import Any, NamedTuple
 
+from stormc.facts.known_keys import TABLES, Use
+from stormc.facts.limits import SERVING_ROLES
 from stormc.failure import Failure
 from stormc.finding import START, Finding, Mark, Path, did_you_mean, has_errors
 from stormc.load.document import Document, load_document, load_documents
@@ -24,10 +26,8 @@ from stormc.migrate.note import ALONE, FOREIGN, LACKING, REPEATED, Note
 from stormc.migrate.storm_service import Chosen, Proposal, engine_arguments, misshapen, propose
 from stormc.model import schema
 from stormc.model.app import ROUTING, Ref
-from stormc.model.limits import SERVING_ROLES
 from stormc.payload.read import read_payload
 from stormc.repository.world import Outcome, World, builtin_names
-from stormc.rules.vocabulary import TABLES, Use
 from stormc.text.format import spec_text
 
 Spec = dict[str, Any]

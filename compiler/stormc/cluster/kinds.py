@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from stormc.facts.keys import Label
+from stormc.facts.kinds import API_VERSIONS, MADE_BY_CONTROLLERS
 from stormc.failure import Failure
 
 Manifest = Mapping[str, Any]
 
-MANAGED_BY, PART_OF = "app.kubernetes.io/managed-by", "app.kubernetes.io/part-of"
-STORM_SERVICE_NAME = "storm-service-name"
+MANAGED_BY, PART_OF = Label.MANAGED_BY, Label.PART_OF
+STORM_SERVICE_NAME = Label.STORM_SERVICE
 """On every RoleSet, PodSet and Pod of a StormService (AIBrix v0.5.0 pkg/controller/constants/stormservice.go:19-47)."""
 
 
@@ -41,12 +43,12 @@ POD = Kind("Pod", "v1", "pods")
 EVENT = Kind("Event", "v1", "events")
 CONFIG_MAP = Kind("ConfigMap", "v1", "configmaps")
 SERVICE = Kind("Service", "v1", "services")
-NETWORK_POLICY = Kind("NetworkPolicy", "networking.k8s.io/v1", "networkpolicies")
-DISRUPTION_BUDGET = Kind("PodDisruptionBudget", "policy/v1", "poddisruptionbudgets")
-STORM_SERVICE = Kind("StormService", "orchestration.aibrix.ai/v1alpha1", "stormservices")
-ROLE_SET = Kind("RoleSet", "orchestration.aibrix.ai/v1alpha1", "rolesets")
-POD_SET = Kind("PodSet", "orchestration.aibrix.ai/v1alpha1", "podsets")
-POD_GROUP = Kind("PodGroup", "scheduling.volcano.sh/v1beta1", "podgroups")
+NETWORK_POLICY = Kind("NetworkPolicy", API_VERSIONS["NetworkPolicy"], "networkpolicies")
+DISRUPTION_BUDGET = Kind("PodDisruptionBudget", API_VERSIONS["PodDisruptionBudget"], "poddisruptionbudgets")
+STORM_SERVICE = Kind("StormService", API_VERSIONS["StormService"], "stormservices")
+ROLE_SET = Kind("RoleSet", MADE_BY_CONTROLLERS["RoleSet"], "rolesets")
+POD_SET = Kind("PodSet", MADE_BY_CONTROLLERS["PodSet"], "podsets")
+POD_GROUP = Kind("PodGroup", MADE_BY_CONTROLLERS["PodGroup"], "podgroups")
 CRD = Kind("CustomResourceDefinition", "apiextensions.k8s.io/v1", "customresourcedefinitions", False)
 DEPLOYMENT = Kind("Deployment", "apps/v1", "deployments")
 DAEMON_SET = Kind("DaemonSet", "apps/v1", "daemonsets")

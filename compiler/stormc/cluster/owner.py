@@ -16,13 +16,14 @@ from stormc.cluster.kinds import (
     Manifest,
     kind_of,
 )  # fmt: skip
+from stormc.facts.keys import Annotation, Label
 
 ENGINES = {
-    "argocd.argoproj.io/tracking-id": "Argo CD",  # argo-cd docs/user-guide/resource_tracking.md
-    "argocd.argoproj.io/instance": "Argo CD",
-    "app.kubernetes.io/instance": "Argo CD",  # its default until 3.0; stormc never writes this label
-    "kustomize.toolkit.fluxcd.io/name": "Flux",  # fluxcd/kustomize-controller, owner labels of every object
-    "helm.toolkit.fluxcd.io/name": "Flux",
+    Annotation.ARGOCD_TRACKING_ID: "Argo CD",  # argo-cd docs/user-guide/resource_tracking.md
+    Annotation.ARGOCD_INSTANCE: "Argo CD",
+    Label.INSTANCE: "Argo CD",  # its default until 3.0; stormc never writes this label
+    Annotation.FLUX_NAME: "Flux",  # fluxcd/kustomize-controller, owner labels of every object
+    Annotation.FLUX_HELM_NAME: "Flux",
 }
 
 

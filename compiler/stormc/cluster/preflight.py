@@ -23,10 +23,11 @@ from stormc.cluster.kinds import (
     WEBHOOKS,
     Manifest,
 )  # fmt: skip
-from stormc.model.limits import AIBRIX_RELEASES, MINDCLUSTER_RELEASES
+from stormc.facts.keys import NodeLabel, Resource
+from stormc.facts.limits import AIBRIX_RELEASES, MINDCLUSTER_RELEASES
 from stormc.model.profile import Profile, release
 
-NPU_RESOURCES = ("huawei.com/Ascend910", "huawei.com/npu")
+NPU_RESOURCES = (Resource.ASCEND_910, Resource.NPU)
 DEVICE_INFO = "mindx-dl-deviceinfo-"  # mind-cluster component/ascend-device-plugin: one ConfigMap per node
 
 
@@ -85,7 +86,7 @@ def platform_file(found: Found, profiles: Iterable[Profile]) -> str:
 
 
 def _inventory(found: Found, profiles: list[Profile]) -> Iterator[str]:
-    counts = Counter((_labels(node).get("accelerator-type", ""), _npus(node)) for node in _npu_nodes(found))
+    counts = Counter((_labels(node).get(NodeLabel.ACCELERATOR_TYPE, ""), _npus(node)) for node in _npu_nodes(found))
     known: dict[str, tuple[int, list[str]]] = {}
     unknown = []
     for (label, npus), count in sorted(counts.items()):
@@ -156,7 +157,8 @@ def _nodes(found: Found) -> Iterable[Check]:
     if not nodes:
         return
     version = _nearest(_version(_workload(found, "clusterd")), MINDCLUSTER_RELEASES) or MINDCLUSTER_RELEASES[0]
-    bare = [n["metadata"]["name"] for n in nodes if not {"accelerator-type", "host-arch"} <= _labels(n).keys()]
+    needed = {NodeLabel.ACCELERATOR_TYPE, NodeLabel.HOST_ARCH}
+    bare = [n["metadata"]["name"] for n in nodes if not needed <= _labels(n).keys()]
     if release(version) >= release("26.1"):
         yield Check("node labels", "ok", f"MindCluster {version} places by schedule_policy; none are needed")
     elif bare:

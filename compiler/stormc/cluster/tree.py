@@ -23,11 +23,12 @@ from stormc.cluster.kinds import (
     title,
 )  # fmt: skip
 from stormc.cluster.wait import unready
-from stormc.model.limits import SERVING_ROLES
+from stormc.facts.keys import HUAWEI_PREFIX, Label, Resource
+from stormc.facts.limits import SERVING_ROLES
 
-REPLICA = "stormservice.orchestration.aibrix.ai/role-replica-index"
-IN_GROUP = "stormservice.orchestration.aibrix.ai/pod-group-index"
-NPU_PREFIXES = ("huawei.com/Ascend", "huawei.com/npu")
+REPLICA = Label.ROLE_REPLICA
+IN_GROUP = Label.POD_GROUP_INDEX
+NPU_PREFIXES = (f"{HUAWEI_PREFIX}Ascend", Resource.NPU)
 
 
 class PodRow(NamedTuple):
@@ -185,7 +186,7 @@ def _pod(pod: Manifest, now: datetime) -> PodRow:
     created = metadata.get("creationTimestamp")
     age = int((now - datetime.fromisoformat(created).astimezone(UTC)).total_seconds()) if created else None
     return PodRow(
-        metadata["name"], labels.get("role-name", ""), slot, phase, bool(_condition(status, "Ready")),
+        metadata["name"], labels.get(Label.ROLE, ""), slot, phase, bool(_condition(status, "Ready")),
         spec.get("nodeName", ""), npus, sum(c.get("restartCount", 0) for c in containers), age, _trouble(status),
     )  # fmt: skip
 

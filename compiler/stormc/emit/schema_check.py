@@ -20,22 +20,23 @@ from typing import Any, NamedTuple
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
+from stormc.facts import kinds
 from stormc.finding import Path, did_you_mean, dotted, shown
 
 Schema = Mapping[str, Any]
 
 SCHEMAS = {
-    ("orchestration.aibrix.ai/v1alpha1", "StormService"): "stormservice.json",
+    (kinds.API_VERSIONS["StormService"], "StormService"): "stormservice.json",
     ("v1", "Service"): "service.json",
     ("v1", "ConfigMap"): "configmap.json",
-    ("policy/v1", "PodDisruptionBudget"): "poddisruptionbudget.json",
-    ("networking.k8s.io/v1", "NetworkPolicy"): "networkpolicy.json",
-    ("kustomize.config.k8s.io/v1beta1", "Kustomization"): "kustomization.json",
-    ("argoproj.io/v1alpha1", "AppProject"): "argocd-appproject.json",
-    ("argoproj.io/v1alpha1", "Application"): "argocd-application.json",
-    ("argoproj.io/v1alpha1", "ApplicationSet"): "argocd-applicationset.json",
-    ("source.toolkit.fluxcd.io/v1", "GitRepository"): "flux-gitrepository.json",
-    ("kustomize.toolkit.fluxcd.io/v1", "Kustomization"): "flux-kustomization.json",
+    (kinds.API_VERSIONS["PodDisruptionBudget"], "PodDisruptionBudget"): "poddisruptionbudget.json",
+    (kinds.API_VERSIONS["NetworkPolicy"], "NetworkPolicy"): "networkpolicy.json",
+    (kinds.KUSTOMIZE, "Kustomization"): "kustomization.json",
+    (kinds.ARGOCD, "AppProject"): "argocd-appproject.json",
+    (kinds.ARGOCD, "Application"): "argocd-application.json",
+    (kinds.ARGOCD, "ApplicationSet"): "argocd-applicationset.json",
+    (kinds.FLUX_SOURCE, "GitRepository"): "flux-gitrepository.json",
+    (kinds.FLUX_KUSTOMIZE, "Kustomization"): "flux-kustomization.json",
 }
 CONFIG_MAP_BYTES = 1024 * 1024
 """Bytes of all values together (kubernetes pkg/apis/core/validation ValidateConfigMap, core.MaxSecretSize)."""

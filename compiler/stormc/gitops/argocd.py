@@ -12,21 +12,21 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from stormc.facts import kinds
+from stormc.facts.keys import Annotation, Label
 from stormc.gitops.health import ROLE_SET, STORM_SERVICE, Health, lua
 from stormc.gitops.wiring import Manifest, Wiring, joined
 from stormc.model.profile import ArgoCD
-from stormc.passes.edit import API_VERSIONS
 
 SYNCED = "wiring"
-API_VERSION = "argoproj.io/v1alpha1"
 IN_CLUSTER = "https://kubernetes.default.svc"
 
 # Relative to the Application's own directory: a commit elsewhere in the repository renders nothing anew
 # (argo-cd docs/operator-manual/high_availability.md). Server-side diff sees what the AIBrix webhook and CRD defaults
 # make of our bytes, so neither is a difference (docs/user-guide/diff-strategies.md).
 ANNOTATIONS = {
-    "argocd.argoproj.io/compare-options": "ServerSideDiff=true",
-    "argocd.argoproj.io/manifest-generate-paths": ".",
+    Annotation.ARGOCD_COMPARE_OPTIONS: "ServerSideDiff=true",
+    Annotation.ARGOCD_GENERATE_PATHS: ".",
 }
 SYNC_POLICY = {
     "automated": {"prune": True, "selfHeal": True},
@@ -38,8 +38,7 @@ SYNC_POLICY = {
 # (argo-cd controller/appcontroller.go getResourceTree).
 CHILDREN = (
     ("", "Endpoints"), ("", "Pod"), ("apps", "ControllerRevision"), ("discovery.k8s.io", "EndpointSlice"),
-    ("orchestration.aibrix.ai", "PodSet"), ("orchestration.aibrix.ai", "RoleSet"),
-    ("scheduling.volcano.sh", "PodGroup"),
+    (kinds.ORCHESTRATION, "PodSet"), (kinds.ORCHESTRATION, "RoleSet"), (kinds.SCHEDULING, "PodGroup"),
 )  # fmt: skip
 KNOWN_TYPES = "- field: spec.template.spec.roles.template.spec\n  type: core/v1/PodSpec\n"
 """Argo CD compares the pods of every role as pods: 1000m equals 1 (argo-cd util/argo/normalizers)."""
@@ -56,9 +55,9 @@ def synced(wiring: Wiring, settings: ArgoCD) -> list[Manifest]:
 
 
 def _object(kind: str, name: str, settings: ArgoCD, spec: Manifest, **more: Manifest) -> Manifest:
-    labels = {"app.kubernetes.io/managed-by": "stormc"}
+    labels = {Label.MANAGED_BY: "stormc"}
     metadata = {"name": name, "namespace": settings.namespace, "labels": labels, **more}
-    return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
+    return {"apiVersion": kinds.ARGOCD, "kind": kind, "metadata": metadata, "spec": spec}
 
 
 def _application(wiring: Wiring, settings: ArgoCD) -> Manifest:
@@ -82,7 +81,7 @@ def _destinations(wiring: Wiring, settings: ArgoCD) -> list[Manifest]:
 
 
 def _project(wiring: Wiring, settings: ArgoCD) -> Manifest:
-    rendered = {(version.rpartition("/")[0], kind) for kind, version in API_VERSIONS.items()}
+    rendered = {(version.rpartition("/")[0], kind) for kind, version in kinds.API_VERSIONS.items()}
     return _object("AppProject", settings.project, settings, {
         "description": f"Services below {joined(settings.path, wiring.directory)}",
         "sourceRepos": [settings.repo_url],
@@ -139,7 +138,7 @@ def _literal(path: str) -> str:
 def _settings(settings: ArgoCD) -> Manifest:
     keys = {f"resource.customizations.health.{_type(health)}": lua(health) for health in (STORM_SERVICE, ROLE_SET)}
     known = {f"resource.customizations.knownTypeFields.{_type(STORM_SERVICE)}": KNOWN_TYPES}
-    labels = {"app.kubernetes.io/name": "argocd-cm", "app.kubernetes.io/part-of": "argocd"}
+    labels = {Label.NAME: "argocd-cm", Label.PART_OF: "argocd"}
     metadata = {"name": "argocd-cm", "namespace": settings.namespace, "labels": labels}
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": keys | known}
 

@@ -10,14 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import ceil
 
+from stormc.facts import kinds
+from stormc.facts.keys import Label
 from stormc.gitops.health import STORM_SERVICE, cel
 from stormc.gitops.wiring import Manifest, Wiring, joined, unit_name
 from stormc.model.profile import Flux
 from stormc.tree.memory import Summary
 
 SYNCED = "apps"
-SOURCE_API = "source.toolkit.fluxcd.io/v1"
-API_VERSION = "kustomize.toolkit.fluxcd.io/v1"
 
 INTERVAL, RETRY_INTERVAL, FETCH_INTERVAL = "10m", "2m", "1m"
 ENTRY_TIMEOUT = "5m"
@@ -46,7 +46,7 @@ def entry(wiring: Wiring, settings: Flux) -> list[Manifest]:
     }
     path = joined(wiring.root, "flux", SYNCED)
     kustomization = _kustomization(wiring, settings, name, path, {"timeout": ENTRY_TIMEOUT})
-    return [_object(SOURCE_API, "GitRepository", name, settings, repository), kustomization]
+    return [_object(kinds.FLUX_SOURCE, "GitRepository", name, settings, repository), kustomization]
 
 
 def synced(wiring: Wiring, settings: Flux) -> list[Manifest]:
@@ -76,9 +76,9 @@ def _kustomization(wiring: Wiring, settings: Flux, name: str, path: str, more: M
         "sourceRef": {"kind": "GitRepository", "name": wiring.request.kustomization},
         **more,
     }
-    return _object(API_VERSION, "Kustomization", name, settings, spec)
+    return _object(kinds.FLUX_KUSTOMIZE, "Kustomization", name, settings, spec)
 
 
 def _object(api_version: str, kind: str, name: str, settings: Flux, spec: Manifest) -> Manifest:
-    metadata = {"name": name, "namespace": settings.namespace, "labels": {"app.kubernetes.io/managed-by": "stormc"}}
+    metadata = {"name": name, "namespace": settings.namespace, "labels": {Label.MANAGED_BY: "stormc"}}
     return {"apiVersion": api_version, "kind": kind, "metadata": metadata, "spec": spec}

@@ -12,6 +12,8 @@ from collections.abc import Iterator
 from itertools import groupby
 from typing import NamedTuple
 
+from stormc.facts.kinds import ORCHESTRATION
+
 Field = tuple[str, ...]
 
 
@@ -73,7 +75,7 @@ STALE = Differ(("status", "observedGeneration"), ("metadata", "generation"))
 UPDATING = Differ(("status", "currentRevision"), ("status", "updateRevision"))
 READY_COUNT = (Count(("status", "readyReplicas")), " of ", Count(("spec", "replicas")), " RoleSets ready")
 
-STORM_SERVICE = Health("orchestration.aibrix.ai", "v1alpha1", "StormService", (
+STORM_SERVICE = Health(ORCHESTRATION, "v1alpha1", "StormService", (
     Row((STALE,), "Progressing", "inProgress", ("the controller has not seen this generation yet",)),
     Row((FAILURE,), "Degraded", "failed", (FAILURE,)),
     Row((PAUSED, UPDATING), "Suspended", "inProgress", ("paused during an update, ", *READY_COUNT)),
@@ -87,7 +89,7 @@ STORM_SERVICE = Health("orchestration.aibrix.ai", "v1alpha1", "StormService", (
 
 # A RoleSet has no observedGeneration, and the text of its Ready condition is not kept up to date
 # (AIBrix v0.5.0 roleset_controller.go).
-ROLE_SET = Health("orchestration.aibrix.ai", "v1alpha1", "RoleSet", (
+ROLE_SET = Health(ORCHESTRATION, "v1alpha1", "RoleSet", (
     Row((FAILURE,), "Degraded", "failed", (FAILURE,)),
     Row((READY,), "Healthy", "current", ("all roles are ready",)),
     Row((), "Progressing", "inProgress", ("not all roles are ready",)),

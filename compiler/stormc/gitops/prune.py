@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
+from stormc.facts.keys import Annotation, Label
 from stormc.gitops.wiring import Request, nearest, unit_name
 from stormc.tree.layout import Identity, identity
 
 CONFIRMS = b"Prune=confirm"
-NEVER = b"kustomize.toolkit.fluxcd.io/prune: disabled"
+NEVER = f"{Annotation.FLUX_PRUNE}: disabled".encode()
 
 
 class Departure(NamedTuple):
@@ -90,5 +91,5 @@ def _engines(departure: Departure, request: Request) -> Iterator[str]:
 
 def _command(departure: Departure) -> str:
     kinds = sorted({departure.service.kind, *(other.kind for other in departure.others)})
-    labels = f"app.kubernetes.io/managed-by=stormc,app.kubernetes.io/part-of={departure.service.name}"
+    labels = f"{Label.MANAGED_BY}=stormc,{Label.PART_OF}={departure.service.name}"
     return f"kubectl delete {','.join(kinds).lower()} -n {departure.service.namespace} -l {labels}"

@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from stormc.facts.limits import LABEL_BYTES
 from stormc.finding import Finding, Mark, Path
-from stormc.model.limits import LABEL_BYTES
 from stormc.model.profile import Gitops
 from stormc.tree.memory import Summary
 

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from stormc.facts.keys import Label
 from stormc.failure import Failure
 from stormc.load.document import load_document
 from stormc.local import names, vllm
@@ -234,7 +235,7 @@ class LocalCluster:
     def client_service(self) -> str:
         """The Service of the routing pods."""
         for service in self._of_kind("Service"):
-            if service["spec"]["selector"].get("role-name") == "routing":
+            if service["spec"]["selector"].get(Label.ROLE) == "routing":
                 return str(service["metadata"]["name"])
         raise Failure("no Service selects the routing pods")
 

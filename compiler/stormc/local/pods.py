@@ -12,8 +12,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from stormc.digest import digest
+from stormc.facts.keys import HUAWEI_PREFIX, STORM_SERVICE_PREFIX, Env, Label
 
-PREFIX = "stormservice.orchestration.aibrix.ai/"
+PREFIX = STORM_SERVICE_PREFIX
 REPLICA_INDEX, POD_GROUP_INDEX, PODSET_NAME = (
     PREFIX + key for key in ("role-replica-index", "pod-group-index", "podset-name")
 )
@@ -63,15 +64,15 @@ def _of_role(storm: Mapping[str, Any], role: Mapping[str, Any], roleset: str) ->
         stem = f"{roleset}-{name}-{hashed}-{replica}"
         for index in range(size):
             labels = {
-                "storm-service-name": service, "roleset-name": roleset, "role-name": name,
-                "role-template-hash": hashed, REPLICA_INDEX: str(replica),
+                Label.STORM_SERVICE: service, Label.ROLESET: roleset, Label.ROLE: name,
+                Label.ROLE_TEMPLATE_HASH: hashed, REPLICA_INDEX: str(replica),
             }  # fmt: skip
             given = template.get("metadata", {}).get("labels", {})
             group: tuple[tuple[str, str], ...] = ()
             if size > 1:
                 # In a group the template's labels win over the inherited ones, elsewhere the controller's do.
                 labels = {**labels, PODSET_NAME: stem, POD_GROUP_INDEX: str(index), **given}
-                group = (("PODSET_NAME", stem), ("POD_GROUP_INDEX", str(index)), ("POD_GROUP_SIZE", str(size)))
+                group = ((Env.PODSET_NAME, stem), (Env.POD_GROUP_INDEX, str(index)), (Env.POD_GROUP_SIZE, str(size)))
             else:
                 labels = {**given, **labels}
             pods.append(
@@ -83,8 +84,8 @@ def _of_role(storm: Mapping[str, Any], role: Mapping[str, Any], roleset: str) ->
                     labels=labels,
                     annotations=_annotations(template),
                     injected=(
-                        ("STORM_SERVICE_NAME", service), ("ROLESET_NAME", roleset), ("ROLESET_INDEX", ""),
-                        ("ROLE_NAME", name), ("ROLE_TEMPLATE_HASH", hashed), ("ROLE_REPLICA_INDEX", str(replica)),
+                        (Env.STORM_SERVICE_NAME, service), (Env.ROLESET_NAME, roleset), (Env.ROLESET_INDEX, ""),
+                        (Env.ROLE_NAME, name), (Env.ROLE_TEMPLATE_HASH, hashed), (Env.ROLE_REPLICA_INDEX, str(replica)),
                     ),
                     appended=group,
                     service=service,
@@ -99,7 +100,7 @@ def _annotations(template: Mapping[str, Any]) -> dict[str, str]:
     found = dict(template.get("metadata", {}).get("annotations", {}))
     for container in template["spec"]["containers"]:
         for resource, amount in container.get("resources", {}).get("limits", {}).items():
-            if resource.startswith("huawei.com/"):
+            if resource.startswith(HUAWEI_PREFIX):
                 kind = resource.rpartition("/")[2]
                 found[resource] = ",".join(f"{kind}-{number}" for number in range(int(amount)))
     return found

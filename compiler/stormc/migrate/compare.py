@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from stormc.facts import keys
+from stormc.facts.keys import Label
+from stormc.facts.kinds import merge_key
 from stormc.model.quantity import canonical
-from stormc.passes.edit import Step, merge_key
+from stormc.passes.edit import Step
 
 Path = tuple[Step, ...]
 Table = dict[Path, Any]
@@ -35,14 +38,16 @@ _ZERO = frozenset([
     "value",
 ])  # fmt: skip
 """Fields whose false, zero or empty value Go leaves out (AIBrix's webhook, omitempty)."""
-_LABEL_DEFAULTS = {"fault-scheduling": "off", "subHealthyStrategy": "ignore", "fault-retry-times": "0"}
+_LABEL_DEFAULTS = {Label.FAULT_SCHEDULING: "off", Label.SUB_HEALTHY_STRATEGY: "ignore", Label.FAULT_RETRY_TIMES: "0"}
 """Labels that mean the same when they are absent (ascend-for-volcano plugin/job.go:607-615, 714-732)."""
 _SERVER = (
     "creationTimestamp", "generation", "resourceVersion", "uid", "managedFields", "finalizers", "ownerReferences",
     "selfLink", "deletionTimestamp", "deletionGracePeriodSeconds",
 )  # fmt: skip
-_MARKS = ("kubectl.kubernetes.io/", "argocd.argoproj.io/", "kustomize.toolkit.fluxcd.io/", "helm.toolkit.fluxcd.io/",
-          "meta.helm.sh/", "stormc.dev/", "app.kubernetes.io/managed-by")  # fmt: skip
+_MARKS = (
+    keys.KUBECTL_PREFIX, keys.ARGOCD_PREFIX, keys.FLUX_PREFIX, keys.HELM_RELEASE_PREFIX, keys.HELM_PREFIX,
+    keys.STORMC_PREFIX, Label.MANAGED_BY,
+)  # fmt: skip
 """Whose annotations and labels tell by what an object was applied."""
 
 
@@ -66,7 +71,7 @@ def table(storm: Mapping[str, Any], engines: Mapping[str, str]) -> Table:
     metadata = {key: value for key, value in storm.get("metadata", {}).items() if key not in _SERVER}
     for field in ("labels", "annotations"):
         kept = {k: v for k, v in (metadata.get(field) or {}).items() if not k.startswith(_MARKS)}
-        metadata[field] = {k: v for k, v in kept.items() if not k.startswith("app.kubernetes.io/")}
+        metadata[field] = {k: v for k, v in kept.items() if not k.startswith(keys.APP_PREFIX)}
     spec = dict(storm.get("spec") or {})
     found = dict(_flat("StormService", ("metadata",), {"namespace": "default", **metadata}))
     template = spec.pop("template", None) or {}

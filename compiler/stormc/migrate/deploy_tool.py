@@ -10,16 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from stormc.facts.keys import VOLCANO, Annotation, Directory, Env, Label, Resource
+from stormc.facts.kinds import API_VERSIONS
 from stormc.finding import Path, did_you_mean, dotted, shown
 from stormc.migrate.note import ASSUMED, LACKING, LEFT_OUT, MISSPELT, Note
 
 Manifest = dict[str, Any]
 
 PORT = 8080
-SCRIPTS, MODELS, HCCN = "/scripts", "/mnt/models", "/etc/hccn.conf"
-RESOURCE = "huawei.com/Ascend910"
-REPLICA_LABEL = "stormservice.orchestration.aibrix.ai/role-replica-index"
-POD_LABEL = "stormservice.orchestration.aibrix.ai/pod-group-index"
+SCRIPTS, MODELS, HCCN = "/scripts", "/mnt/models", Directory.HCCN_CONF
+RESOURCE = Resource.ASCEND_910
+REPLICA_LABEL = Label.ROLE_REPLICA
+POD_LABEL = Label.POD_GROUP_INDEX
 
 _COUNTS = ("replicas", "podGroupSize", "dp_size", "tp_size", "npu_num")
 _TABLES = ("annotations", "labels", "nodeSelector")
@@ -149,7 +151,7 @@ def _storm_service(config: Mapping[str, Any]) -> Manifest:
     if isinstance(service.get("routing"), dict):
         roles.append(_routing(service))
     return {
-        "apiVersion": "orchestration.aibrix.ai/v1alpha1", "kind": "StormService",
+        "apiVersion": API_VERSIONS["StormService"], "kind": "StormService",
         "metadata": {"name": config["app_name"], "namespace": config["app_namespace"]},
         "spec": {
             "replicas": 1, "stateful": True, "updateStrategy": {"type": "InPlaceUpdate"},
@@ -163,20 +165,20 @@ def _engine(config: Mapping[str, Any], name: str) -> Manifest:
     role, other = service[name], service["decode" if name == "prefill" else "prefill"]
     size, single = role["podGroupSize"], role["podGroupSize"] == 1
     gang = role["replicas"] + (other["replicas"] if other["podGroupSize"] == 1 else 0) if single else size
-    annotations = {"huawei.com/schedule_minAvailable": str(gang)}
+    annotations = {Annotation.SCHEDULE_MIN_AVAILABLE: str(gang)}
     labels = {
-        "model.aibrix.ai/name": str(service["model_name"]), "model.aibrix.ai/port": str(PORT),
-        "model.aibrix.ai/engine": "vllm", "fault-scheduling": "force",
+        Label.MODEL_NAME: str(service["model_name"]), Label.MODEL_PORT: str(PORT),
+        Label.MODEL_ENGINE: "vllm", Label.FAULT_SCHEDULING: "force",
     }  # fmt: skip
     if single:
-        annotations["huawei.com/recover_policy_path"] = "pod"
-        labels["pod-rescheduling"] = "on"
+        annotations[Annotation.RECOVER_POLICY_PATH] = "pod"
+        labels[Label.POD_RESCHEDULING] = "on"
     npus = {RESOURCE: str(role["npu_num"])}
     env = _environment(service, PREFILL_NUM="replicas", PREFILL_DP_SIZE="dp_size", PREFILL_TP_SIZE="tp_size",
                        DECODE_NUM="replicas", DECODE_DP_SIZE="dp_size", DECODE_TP_SIZE="tp_size")  # fmt: skip
     env += [{"name": "MODEL_NAME", "value": str(service["model_name"])},
             {"name": "MODEL_PATH", "value": str(service["model_path"])}]  # fmt: skip
-    mounts = (("model", MODELS), ("shared-mem", "/dev/shm"), ("scripts", SCRIPTS), ("hccn", HCCN))
+    mounts = (("model", MODELS), ("shared-mem", Directory.SHM), ("scripts", SCRIPTS), ("hccn", HCCN))
     container = {
         "name": name, "image": str(role["image"]), "workingDir": SCRIPTS, "command": ["/bin/bash", "-c"],
         "args": ["bash start_server.sh"], "env": env, "resources": {"limits": npus, "requests": npus},
@@ -187,7 +189,7 @@ def _engine(config: Mapping[str, Any], name: str) -> Manifest:
         {"name": "shared-mem", "emptyDir": {"medium": "Memory"}},
         {"name": "scripts", "hostPath": {"path": SCRIPTS}}, {"name": "hccn", "hostPath": {"path": HCCN}},
     ]  # fmt: skip
-    pod = {"schedulerName": "volcano", "nodeSelector": role["nodeSelector"], "containers": [container]}
+    pod = {"schedulerName": VOLCANO, "nodeSelector": role["nodeSelector"], "containers": [container]}
     return {
         "name": name, "replicas": role["replicas"], "podGroupSize": size, "stateful": True,
         "template": {
@@ -219,7 +221,7 @@ def _routing(service: Mapping[str, Any]) -> Manifest:
 
 def _environment(service: Mapping[str, Any], **counts: str) -> list[Manifest]:
     env: list[Manifest] = [
-        {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
+        {"name": Env.POD_IP, "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}},
         {"name": "DISTRIBUTED_DP", "value": service["distributed_dp"]},
     ]
     for name, field in counts.items():
@@ -236,7 +238,7 @@ def _services(config: Mapping[str, Any], name: str, role: Mapping[str, Any]) -> 
     for replica in range(role["replicas"]):
         for pod in range(size if external else 1):
             stem = f"{config['app_name']}-{name}-{replica}"
-            selector = {"storm-service-name": config["app_name"], "role-name": name, REPLICA_LABEL: str(replica)}
+            selector = {Label.STORM_SERVICE: config["app_name"], Label.ROLE: name, REPLICA_LABEL: str(replica)}
             if size > 1:
                 selector[POD_LABEL] = str(pod)
             yield {

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from stormc.facts.keys import HUAWEI_PREFIX, Env
+from stormc.facts.known_keys import NOUNS, RESERVED, TABLES, Use
 from stormc.migrate.compare import ROLES, Departure, Path, shown_path
 from stormc.migrate.note import LEFT_OUT, MISSPELT
 from stormc.migrate.storm_service import ACCELERATOR
 from stormc.model.app import ROUTING
-from stormc.rules.vocabulary import NOUNS, RESERVED, TABLES, Use, home, meant
+from stormc.rules.vocabulary import home, meant
 
 _ROUTER = (
     "containers", "initContainers", "securityContext", "restartPolicy", "terminationGracePeriodSeconds",
@@ -48,7 +50,7 @@ def judged(role: str, field: str, key: str) -> Refusal | None:
     close = None if known or elsewhere else meant(field, key)
     if close:
         return Refusal(MISSPELT, f"{noun} {key} is unknown to every release", f"did you mean {close}?")
-    if known and known.use is Use.CONTROLLER and key != "POD_IP":
+    if known and known.use is Use.CONTROLLER and key != Env.POD_IP:
         return Refusal(LEFT_OUT, f"{noun} {key} is written by {known.text}")
     if known and known.use in (Use.ELSEWHERE, Use.FOREIGN):
         return Refusal(LEFT_OUT, f"{noun} {key} has no place on these pods", known.text)
@@ -75,7 +77,7 @@ def kept(departure: Departure) -> str:
         return "MindCluster supports 1; raise the replicas of the roles instead"
     if len(path) > 1 and path[-2] == "volumeMounts" and ours and theirs and _same_place(ours, theirs):
         return "the same, read-only or bounded as stormc mounts it"
-    if ".resources." in f".{text}" and "huawei.com/" not in text and ACCELERATOR.fullmatch(str(path[-1])):
+    if ".resources." in f".{text}" and HUAWEI_PREFIX not in text and ACCELERATOR.fullmatch(str(path[-1])):
         return "NPUs are asked for by the profile's resource"
     return ""
 

@@ -8,18 +8,17 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from stormc.facts.keys import HOST_ARCHES, Annotation, Directory, Label, NodeLabel, Resource
+from stormc.facts.limits import CONNECTORS, SERVING_ROLES, SPEC_VERSION
 from stormc.finding import Path, dotted, shown
 from stormc.migrate.note import ASSUMED, LACKING, LEFT_OUT, Note
-from stormc.model.limits import CONNECTORS, SERVING_ROLES, SPEC_VERSION
 from stormc.model.profile import Profile, release
 from stormc.model.quantity import canonical
-from stormc.passes.engine.start import LAUNCHER_DIRECTORY, LAUNCHER_KEY
-from stormc.passes.hardware import HOST_ARCH, SCHEDULE_POLICY
-from stormc.passes.scheduling import MIN_AVAILABLE, QUEUE, SP_BLOCK
+from stormc.passes.engine.start import LAUNCHER_KEY
 
-NPU_RESOURCES = ("huawei.com/Ascend910", "huawei.com/npu")
+NPU_RESOURCES = (Resource.ASCEND_910, Resource.NPU)
 ACCELERATOR = re.compile(r".*/(gpu|npu|neuron|tpu)[a-z]*|huawei\.com/.*")
-LAUNCHER = ["python3", f"{LAUNCHER_DIRECTORY}/{LAUNCHER_KEY}"]
+LAUNCHER = ["python3", f"{Directory.LAUNCHER}/{LAUNCHER_KEY}"]
 SHELLS = ("sh", "bash", "dash", "ash", "zsh")
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
 _TOLERATION = ("key", "operator", "value", "effect", "tolerationSeconds")
@@ -162,7 +161,7 @@ def propose(storm: Mapping[str, Any], profiles: Mapping[str, Profile], chosen: C
     spec["image"] = images[0]
     if secrets := [s["name"] for role in roles.values() for s in role.pod.get("imagePullSecrets") or () if "name" in s]:
         spec["imagePullSecrets"] = list(dict.fromkeys(secrets))
-    arch = {value: key for key, value in HOST_ARCH.items()}.get(_selector(serving[0]).get("host-arch", ""))
+    arch = {value: key for key, value in HOST_ARCHES.items()}.get(_selector(serving[0]).get(NodeLabel.HOST_ARCH, ""))
     if arch and arch != hardware.host_arch:
         spec["hostArch"] = arch
     spec["port"] = _port(serving)
@@ -254,8 +253,9 @@ def _hardware(
         return profiles[chosen.hardware]
     role = serving[0]
     npus = {r: n for r, n in role.accelerators.items() if r in NPU_RESOURCES}
-    kind, policy = _selector(role).get("accelerator-type"), role.annotations.get(SCHEDULE_POLICY)
-    told = [f"{key} {value}" for key, value in (("accelerator-type", kind), ("schedule_policy", policy)) if value]
+    kind, policy = _selector(role).get(NodeLabel.ACCELERATOR_TYPE), role.annotations.get(Annotation.SCHEDULE_POLICY)
+    asked = ((NodeLabel.ACCELERATOR_TYPE, kind), ("schedule_policy", policy))
+    told = [f"{key} {value}" for key, value in asked if value]
     if not told and not npus:
         seen = ", ".join(role.accelerators) or "no accelerator"
         text = f"the hardware cannot be told: {seen}, no accelerator-type, no schedule_policy"
@@ -266,13 +266,13 @@ def _hardware(
         p for p in profiles.values()
         if kind in (None, p.accelerator_type) and policy in (None, p.schedule_policy)
         and (not npus or (p.resource in npus and count <= p.npus and (told or count == p.npus)))
-        and (told or p.super_pod == (SP_BLOCK in role.annotations))
+        and (told or p.super_pod == (Annotation.SP_BLOCK in role.annotations))
     ]  # fmt: skip
     if not fits:
         text = f"no profile has {', '.join([*told, *(f'{n} {r}' for r, n in npus.items())])}"
         notes.append(Note(LACKING, role.path, text, "name a profile with --hardware, or write one (docs/spec.md)"))
         return None
-    blocks = SP_BLOCK in role.annotations
+    blocks = Annotation.SP_BLOCK in role.annotations
     best, *rest = sorted(fits, key=lambda p: (p.super_pod != blocks, not p.documented, release(p.mindcluster), p.name))
     since = ", ".join(told) or f"{count} NPUs per pod"
     also = f"as well as {', '.join(sorted(p.name for p in rest))}" if rest else ""
@@ -289,7 +289,7 @@ def _model(serving: Sequence[RoleFacts], chosen: Chosen, notes: list[Note]) -> d
         text = f"the model's directory cannot be told: {seen}"
         notes.append(Note(LACKING, role.path, text, "name it with --model-path"))
         return None
-    name = role.labels.get("model.aibrix.ai/name") or role.flag("served-model-name") or role.env.get("MODEL_NAME")
+    name = role.labels.get(Label.MODEL_NAME) or role.flag("served-model-name") or role.env.get("MODEL_NAME")
     model: dict[str, Any] = {"name": name or path.rstrip("/").rpartition("/")[2], "path": path}
     mounts = {str(m.get("mountPath", "")).rstrip("/"): m for m in role.engine.get("volumeMounts") or ()}
     below = [at for at in mounts if f"{path}/".startswith(f"{at}/")]
@@ -328,7 +328,7 @@ def _engine(serving: Sequence[RoleFacts]) -> dict[str, Any]:
 
 def _port(serving: Sequence[RoleFacts]) -> int:
     role = serving[0]
-    label = str(role.labels.get("model.aibrix.ai/port", ""))
+    label = str(role.labels.get(Label.MODEL_PORT, ""))
     ports = [p.get("containerPort") for p in role.engine.get("ports") or ()]
     found = role.number("port") or (int(label) if label.isdigit() else None) or next(iter(ports), None)
     return int(found) if found else 8080
@@ -373,15 +373,15 @@ def _role(role: RoleFacts, hardware: Profile, notes: list[Note]) -> dict[str, An
         made["distributedDp"] = False
     if npus != hardware.npus:
         made |= {"npus": npus, "allowPartialNode": True}
-    for field, key in (("minAvailable", MIN_AVAILABLE), ("spBlock", SP_BLOCK)):
+    for field, key in (("minAvailable", Annotation.SCHEDULE_MIN_AVAILABLE), ("spBlock", Annotation.SP_BLOCK)):
         value = str(role.annotations.get(key, ""))
         if value.isdigit():
             made[field] = int(value)
-    if QUEUE in role.annotations:
-        made["queue"] = role.annotations[QUEUE]
+    if Annotation.QUEUE_NAME in role.annotations:
+        made["queue"] = role.annotations[Annotation.QUEUE_NAME]
     memory = next(
         (v["emptyDir"]["sizeLimit"] for v in role.pod.get("volumes") or () if (v.get("emptyDir") or {}).get("sizeLimit")
-         and any(m.get("name") == v["name"] and m.get("mountPath") == "/dev/shm"
+         and any(m.get("name") == v["name"] and m.get("mountPath") == Directory.SHM
                  for m in role.engine.get("volumeMounts") or ())),
         None,
     )  # fmt: skip
@@ -429,13 +429,13 @@ def _routing(router: RoleFacts, image: str, notes: list[Note]) -> dict[str, Any]
 
 def _faults(serving: Sequence[RoleFacts]) -> dict[str, Any]:
     labels = serving[0].labels
-    scheduling = labels.get("fault-scheduling")
+    scheduling = labels.get(Label.FAULT_SCHEDULING)
     made: dict[str, Any] = {"scheduling": scheduling if scheduling in ("force", "grace") else "off"}
-    retries = str(labels.get("fault-retry-times", "0"))
+    retries = str(labels.get(Label.FAULT_RETRY_TIMES, "0"))
     if made["scheduling"] != "off" and retries.isdigit():
         made["retries"] = int(retries)
-    if labels.get("subHealthyStrategy") in ("graceExit", "forceExit"):
-        made["subHealthy"] = labels["subHealthyStrategy"]
+    if labels.get(Label.SUB_HEALTHY_STRATEGY) in ("graceExit", "forceExit"):
+        made["subHealthy"] = labels[Label.SUB_HEALTHY_STRATEGY]
     grace = serving[0].pod.get("terminationGracePeriodSeconds")
     if made["scheduling"] == "grace" and grace:
         made["gracePeriodSeconds"] = grace
@@ -443,6 +443,6 @@ def _faults(serving: Sequence[RoleFacts]) -> dict[str, Any]:
 
 
 def _gateway(serving: Sequence[RoleFacts], router: RoleFacts | None) -> str:
-    if any("model.aibrix.ai/name" in role.labels for role in serving):
+    if any(Label.MODEL_NAME in role.labels for role in serving):
         return "roles"
-    return "router" if router is not None and "model.aibrix.ai/name" in router.labels else "off"
+    return "router" if router is not None and Label.MODEL_NAME in router.labels else "off"

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from stormc.digest import digest
+from stormc.facts.keys import Label
 from stormc.model.profile import Profile
 from stormc.payload.read import Payload
 
@@ -280,14 +281,14 @@ class App:
 
     def role_labels(self, role: str) -> dict[str, str]:
         """The labels that AIBrix gives to every pod of a role (v0.5.0 pkg/controller/constants/stormservice.go)."""
-        return {"storm-service-name": self.name, "role-name": role}
+        return {Label.STORM_SERVICE: self.name, Label.ROLE: role}
 
     def gateway_labels(self, port: int) -> dict[str, str]:
         """The pod labels by which AIBrix's gateway discovers who serves the model (AIBrix pkg/cache/informers.go)."""
         return {
-            "model.aibrix.ai/name": self.model.name,
-            "model.aibrix.ai/port": str(port),
-            "model.aibrix.ai/engine": "vllm",
+            Label.MODEL_NAME: self.model.name,
+            Label.MODEL_PORT: str(port),
+            Label.MODEL_ENGINE: "vllm",
         }
 
     @property

@@ -10,8 +10,9 @@ from functools import cache
 from types import ModuleType
 from typing import Any, ClassVar
 
+from stormc.facts import limits
 from stormc.finding import Finding, Path, did_you_mean, dotted, shown
-from stormc.model import limits, quantity, schema
+from stormc.model import quantity, schema
 from stormc.model.layers import Layered
 
 # Cerberus asks importlib.metadata for its own version, nothing else; loading that, with the email parser behind it,

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from stormc.model import limits
+from stormc.facts import limits
 
 
 @dataclass(frozen=True, slots=True)

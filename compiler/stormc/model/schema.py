@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from stormc.model import limits, quantity
+from stormc.facts import limits
+from stormc.facts.keys import Directory, Resource
+from stormc.model import quantity
 
 Schema = dict[str, dict[str, Any]]
 
@@ -154,7 +156,9 @@ ROLE: Schema = {
         keysrules={"type": "string", "regex": FLAG},
         valuesrules={"type": ["string", "integer", "float", "boolean", "dict", "list"], "nullable": True},
     ),
-    "shmSize": _field(["string", "integer"], "Size limit of /dev/shm.", regex=quantity.PATTERN, min=0, default="16Gi"),
+    "shmSize": _field(
+        ["string", "integer"], f"Size limit of {Directory.SHM}.", regex=quantity.PATTERN, min=0, default="16Gi"
+    ),
     "queue": _field("string", "Volcano queue.", regex=limits.NAMESPACE_PATTERN, maxlength=limits.LABEL_BYTES),
     **_POD_FIELDS,
 }  # fmt: skip
@@ -329,7 +333,7 @@ PROFILE: Schema = {
     "hostArch": _field("string", "CPU architecture of the nodes.", allowed=["arm", "x86"]),
     "resource": _field(
         "string", "Extended resource of the device plugin.", required=True,
-        allowed=["huawei.com/Ascend910", "huawei.com/npu"],
+        allowed=[Resource.ASCEND_910, Resource.NPU],
     ),
     "acceleratorType": _field(
         "string", "Node label accelerator-type, up to MindCluster 26.0.", required=True,

@@ -27,34 +27,6 @@ class Removed:
 
 REMOVED = Removed()
 
-API_VERSIONS = {
-    "StormService": "orchestration.aibrix.ai/v1alpha1",
-    "Service": "v1",
-    "ConfigMap": "v1",
-    "PodDisruptionBudget": "policy/v1",
-    "NetworkPolicy": "networking.k8s.io/v1",
-}
-
-MERGE_KEYS: dict[str, tuple[str, ...]] = {
-    "roles": ("name",),
-    "containers": ("name",),
-    "initContainers": ("name",),
-    "env": ("name",),
-    "volumes": ("name",),
-    "volumeMounts": ("mountPath",),
-    "imagePullSecrets": ("name",),
-}
-"""Kubernetes' merge keys of the lists that we write; StormService's roles are atomic, but names identify them."""
-PORT_KEYS = {"Service": ("port", "protocol")}
-"""A Service's ports merge by port and protocol, a container's by containerPort and protocol."""
-
-
-def merge_key(kind: str, field: str) -> tuple[str, ...] | None:
-    """The fields that tell the items of a list apart, or None where the list is one value."""
-    if field == "ports":
-        return PORT_KEYS.get(kind, ("containerPort", "protocol"))
-    return MERGE_KEYS.get(field)
-
 
 def storm(app: App) -> Ref:
     """The StormService of an app."""

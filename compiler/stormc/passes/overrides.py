@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from stormc.facts.kinds import merge_key
 from stormc.model.app import App
 from stormc.model.profile import Platform
 from stormc.model.quantity import canonical
-from stormc.passes.edit import REMOVED, Edit, Step, merge_key
+from stormc.passes.edit import REMOVED, Edit, Step
 
 AMOUNTS = frozenset({"limits", "requests", "overhead", "minResources"})
 """Mappings whose values are quantities."""

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from stormc.facts.kinds import API_VERSIONS, merge_key
 from stormc.model.app import App, Ref
 from stormc.model.profile import Platform
-from stormc.passes.edit import API_VERSIONS, REMOVED, Edit, Item, Step, merge_key
+from stormc.passes.edit import REMOVED, Edit, Item, Step
 
 Apply = Callable[[App, Platform], Iterator[Edit]]
 

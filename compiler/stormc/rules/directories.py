@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
+from stormc.facts.keys import Directory
 from stormc.finding import Path
 from stormc.model.app import App
 from stormc.model.profile import Platform
@@ -12,7 +13,7 @@ from stormc.rules.hardware import DEVICE_MOUNTS
 from stormc.rules.rule import Example, Rule, Violation
 
 DIRECTORIES = "E076"
-LAUNCHER_DIRECTORY = "/opt/stormc/launcher"
+LAUNCHER_DIRECTORY = Directory.LAUNCHER
 
 SYSTEM = (
     "/", "/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr", "/usr/bin", "/usr/lib",

@@ -6,13 +6,14 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from stormc.facts import limits
+from stormc.facts.keys import Env
+from stormc.facts.known_keys import ENV, Use
 from stormc.finding import Path
-from stormc.model import limits
 from stormc.model.app import App, Role
 from stormc.model.profile import Platform
 from stormc.rules.finished import Finished, environment
 from stormc.rules.rule import IN_ROLE, Example, Rule, Sees, Violation, in_role
-from stormc.rules.vocabulary import ENV, Use
 
 # vLLM flag → the spec field that sets it; an empty one means that the launcher sets it for each rank.
 FLAGS: Mapping[str, str] = {
@@ -159,8 +160,8 @@ def check_references(finished: Finished) -> Iterator[Violation]:
             for escapes, wanted in _REFERENCE.findall(str(entry.get("value", ""))):
                 if len(escapes) % 2:
                     continue
-                builtin = wanted in ENV and ENV[wanted].use is Use.CONTROLLER and wanted != "POD_IP"
-                grouped = wanted in ("PODSET_NAME", "POD_GROUP_INDEX", "POD_GROUP_SIZE")
+                builtin = wanted in ENV and ENV[wanted].use is Use.CONTROLLER and wanted != Env.POD_IP
+                grouped = wanted in (Env.PODSET_NAME, Env.POD_GROUP_INDEX, Env.POD_GROUP_SIZE)
                 early = builtin if finished.platform.aibrix >= "v0.7" else builtin and not grouped and wanted < name
                 if not early and not (wanted in known and wanted < name):
                     path = finished.wrote_env(template.role, container, name)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.model import limits
+from stormc.facts import limits
+from stormc.facts.keys import Annotation, Label
 from stormc.model.app import App
 from stormc.model.profile import Platform
 from stormc.rules.finished import Finished, Template
 from stormc.rules.rule import IN_ROLE, Example, Rule, Sees, Violation, both, in_role
 
-RECOVERY = "huawei.com/recover_policy_path"
+RECOVERY = Annotation.RECOVER_POLICY_PATH
 
 
 def check_shared_recovery(finished: Finished) -> Iterator[Violation]:
@@ -22,8 +23,8 @@ def check_shared_recovery(finished: Finished) -> Iterator[Violation]:
     if not finished.app.overrides:
         return
     for role, template in finished.sharing:
-        if template.labels.get("pod-rescheduling") != "on":
-            path = finished.wrote_key(role.name, "labels", "pod-rescheduling")
+        if template.labels.get(Label.POD_RESCHEDULING) != "on":
+            path = finished.wrote_key(role.name, "labels", Label.POD_RESCHEDULING)
             yield Violation(path, f"{role.name} has podGroupSize 1 and no pod-rescheduling: on", "do not override it")
         if template.annotations.get(RECOVERY) != "pod":
             path = finished.wrote_key(role.name, "annotations", RECOVERY)
@@ -40,7 +41,7 @@ def check_instance_recovery(finished: Finished) -> Iterator[Violation]:
         if role.shares_pod_group:
             continue
         for table, keys, key in (
-            ("labels", template.labels, "pod-rescheduling"), ("annotations", template.annotations, RECOVERY),
+            ("labels", template.labels, Label.POD_RESCHEDULING), ("annotations", template.annotations, RECOVERY),
         ):  # fmt: skip
             if key in keys:
                 path = finished.wrote_key(role.name, table, key)
@@ -58,9 +59,9 @@ def check_scheduling(finished: Finished) -> Iterator[Violation]:
     MindCluster's infer-operator, which does not look at a StormService.
     """
     for role, template in finished.serving:
-        value = template.labels.get("fault-scheduling", "off")
+        value = template.labels.get(Label.FAULT_SCHEDULING, "off")
         if value not in SCHEDULING:
-            path = finished.wrote_key(role.name, "labels", "fault-scheduling", ("faults", "scheduling"))
+            path = finished.wrote_key(role.name, "labels", Label.FAULT_SCHEDULING, ("faults", "scheduling"))
             yield Violation(path, f"fault-scheduling {value} switches fault recovery off", "use grace, force or off")
 
 
@@ -70,16 +71,16 @@ def check_retries(finished: Finished) -> Iterator[Violation]:
     Anything else counts as 0, and a crashed process is never rescheduled; a negative number is a spent budget.
     """
     for role, template in finished.serving:
-        value = template.labels.get("fault-retry-times")
+        value = template.labels.get(Label.FAULT_RETRY_TIMES)
         if value is not None and not (value.isascii() and value.isdigit() and int(value) <= limits.RETRIES_MAX):
-            path = finished.wrote_key(role.name, "labels", "fault-retry-times", ("faults", "retries"))
+            path = finished.wrote_key(role.name, "labels", Label.FAULT_RETRY_TIMES, ("faults", "retries"))
             yield Violation(path, f"fault-retry-times {value} is no number from 0 to {limits.RETRIES_MAX}",
                             "use faults.retries")  # fmt: skip
 
 
 def _retries(template: Template) -> bool:
     """Whether Volcano is asked to reschedule pods that failed."""
-    value = template.labels.get("fault-retry-times", "0")
+    value = template.labels.get(Label.FAULT_RETRY_TIMES, "0")
     return value.isascii() and value.isdigit() and int(value) > 0
 
 
@@ -120,8 +121,8 @@ def check_off(finished: Finished) -> Iterator[Violation]:
     With fault-scheduling off or absent Volcano skips the job before it looks at fault-retry-times.
     """
     for role, template in finished.serving:
-        if _retries(template) and template.labels.get("fault-scheduling", "off") == "off":
-            path = finished.wrote_key(role.name, "labels", "fault-retry-times")
+        if _retries(template) and template.labels.get(Label.FAULT_SCHEDULING, "off") == "off":
+            path = finished.wrote_key(role.name, "labels", Label.FAULT_RETRY_TIMES)
             yield Violation(path, f"{role.name} has fault-retry-times and no fault-scheduling", "remove one of both")
 
 
@@ -135,9 +136,9 @@ def check_sub_healthy(finished: Finished) -> Iterator[Violation]:
     training jobs and never fires on a StormService.
     """
     for role, template in finished.serving:
-        value = template.labels.get("subHealthyStrategy", "ignore")
+        value = template.labels.get(Label.SUB_HEALTHY_STRATEGY, "ignore")
         if value not in SUB_HEALTHY:
-            path = finished.wrote_key(role.name, "labels", "subHealthyStrategy", ("faults", "subHealthy"))
+            path = finished.wrote_key(role.name, "labels", Label.SUB_HEALTHY_STRATEGY, ("faults", "subHealthy"))
             yield Violation(path, f"subHealthyStrategy {value} is taken for ignore", f"use {', '.join(SUB_HEALTHY)}")
 
 
@@ -149,7 +150,7 @@ def check_grace(finished: Finished) -> Iterator[Violation]:
     """
     for role, template in finished.serving:
         seconds = template.pod.get("terminationGracePeriodSeconds", 30)
-        graceful = template.labels.get("fault-scheduling") == "grace"
+        graceful = template.labels.get(Label.FAULT_SCHEDULING) == "grace"
         if graceful and not 1 <= seconds <= limits.GRACE_SECONDS_MAX:
             path = finished.wrote_pod(role.name, ("terminationGracePeriodSeconds",), ("faults", "gracePeriodSeconds"))
             yield Violation(path, f"terminationGracePeriodSeconds {seconds} is outside 1…{limits.GRACE_SECONDS_MAX}",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.facts.keys import HUAWEI_PREFIX, Directory, Env
 from stormc.model.app import App, Role
 from stormc.model.profile import Platform, release
 from stormc.rules.finished import Finished, Step, Template, environment
@@ -69,7 +70,7 @@ def check_whole_node(app: App, platform: Platform) -> Iterator[Violation]:
             )
 
 
-NPU_RESOURCES = "huawei.com/"
+NPU_RESOURCES = HUAWEI_PREFIX
 """Volcano takes any resource with this prefix for the NPUs that a pod asks for (plugin/job.go GetVCTaskReqNPUType…)."""
 
 
@@ -127,14 +128,14 @@ def check_visible_devices(finished: Finished) -> Iterator[Violation]:
     wanted = f"metadata.annotations['{finished.app.profile.resource}']"
     for role, template in finished.serving:
         for container, name, entry in environment(template):
-            if name == "ASCEND_VISIBLE_DEVICES":
+            if name == Env.VISIBLE_DEVICES:
                 field = ((entry.get("valueFrom") or {}).get("fieldRef") or {}).get("fieldPath")
                 if field != wanted:
                     path = finished.wrote_env(role.name, container, name)
                     yield Violation(path, f"ASCEND_VISIBLE_DEVICES does not read {wanted}", "do not override it")
 
 
-DEVICE_MOUNTS = ("/etc/hccn.conf", "/dev/shm")
+DEVICE_MOUNTS = (Directory.HCCN_CONF, Directory.SHM)
 
 
 def check_mounts(finished: Finished) -> Iterator[Violation]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from stormc.facts.keys import Label
+from stormc.facts.known_keys import NOUNS, RESERVED, TABLES, Use
 from stormc.rules.finished import Finished, Template, environment
 from stormc.rules.rule import IN_ROLE, Example, Rule, Sees, Violation, in_role
-from stormc.rules.vocabulary import NOUNS, RESERVED, TABLES, Use, home, meant, of_use
+from stormc.rules.vocabulary import home, meant, of_use
 
 NO_EFFECT = "MindCluster docs 06_api/15_yaml_configuration.md; ascend-for-volcano npu.go:608-632, plugin/job.go:212-235"
 
@@ -99,8 +101,8 @@ def check_mindie(finished: Finished) -> Iterator[Violation]:
     """
     for template in finished.templates:
         app = template.labels.get("app", "")
-        if "app" in template.labels and "jobID" in template.labels:
-            path = finished.wrote_key(template.role, "labels", "jobID")
+        if "app" in template.labels and Label.JOB in template.labels:
+            path = finished.wrote_key(template.role, "labels", Label.JOB)
             yield Violation(path, "labels app and jobID together select MindIE's placement", "rename one", at_key=True)
         elif app.startswith("mindie-ms-"):
             path = finished.wrote_key(template.role, "labels", "app")
@@ -117,7 +119,7 @@ def check_tor_affinity(finished: Finished) -> Iterator[Violation]:
     """
     for template, value in _tor_affinity(finished):
         if value not in TOR_AFFINITY:
-            path = finished.wrote_key(template.role, "labels", "tor-affinity")
+            path = finished.wrote_key(template.role, "labels", Label.TOR_AFFINITY)
             yield Violation(path, f"tor-affinity {value} is not one of {', '.join(TOR_AFFINITY)}", "remove it")
 
 
@@ -128,14 +130,14 @@ def check_tor_use(finished: Finished) -> Iterator[Violation]:
     """
     for template, value in _tor_affinity(finished):
         if value in ("large-model-schema", "normal-schema"):
-            path = finished.wrote_key(template.role, "labels", "tor-affinity")
+            path = finished.wrote_key(template.role, "labels", Label.TOR_AFFINITY)
             yield Violation(path, "tor-affinity is for training jobs", "remove it", at_key=True)
 
 
 def _tor_affinity(finished: Finished) -> Iterator[tuple[Template, str]]:
     for template in finished.templates:
-        if "tor-affinity" in template.labels:
-            yield template, template.labels["tor-affinity"]
+        if Label.TOR_AFFINITY in template.labels:
+            yield template, template.labels[Label.TOR_AFFINITY]
 
 
 def check_service_affinity(finished: Finished) -> Iterator[Violation]:
@@ -146,8 +148,8 @@ def check_service_affinity(finished: Finished) -> Iterator[Violation]:
     if finished.app.profile.super_pod:
         return
     for template in finished.templates:
-        if "inferserviceid" in template.labels:
-            path = finished.wrote_key(template.role, "labels", "inferserviceid")
+        if Label.INFER_SERVICE in template.labels:
+            path = finished.wrote_key(template.role, "labels", Label.INFER_SERVICE)
             yield Violation(path, f"inferserviceid has no effect on {finished.app.profile.name}", "remove it",
                             at_key=True)  # fmt: skip
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.model import limits
+from stormc.facts import limits
 from stormc.model.app import App
 from stormc.model.profile import Platform
 from stormc.rules.rule import Example, Rule, Violation

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.facts.known_keys import NOUNS, OWNED, Key, Use
 from stormc.model.app import App
 from stormc.model.profile import Platform
 from stormc.rules.finished import MAPS, Finished, environment
 from stormc.rules.rule import IN_ROLE, Example, Rule, Sees, Violation, in_role
-from stormc.rules.vocabulary import NOUNS, OWNED, Key, Use, of_use
+from stormc.rules.vocabulary import of_use
 
 OWNED_KEYS = "E033"
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.facts.keys import VOLCANO, Annotation, Label, NodeLabel, Resource
 from stormc.finding import Path
 from stormc.model.app import App, Role
 from stormc.model.profile import Platform
 from stormc.rules.finished import Finished, Template
 from stormc.rules.rule import IN_ROLE, Example, Rule, Sees, Violation, both, in_role, patched
 
-VOLCANO = "volcano"
-MIN_AVAILABLE = "huawei.com/schedule_minAvailable"
-ARCH_LABEL = "kubernetes.io/arch"
+VOLCANO = VOLCANO
+MIN_AVAILABLE = Annotation.SCHEDULE_MIN_AVAILABLE
+ARCH_LABEL = NodeLabel.ARCH
 ARCHES = {"arm": "arm64", "x86": "amd64"}
 """A hostArch as the kubelet labels its node."""
 
@@ -110,14 +111,14 @@ def check_whole_gang(finished: Finished) -> Iterator[Violation]:
 
 
 SHARED_LABELS = (
-    "fault-scheduling", "fault-retry-times", "subHealthyStrategy", "pod-rescheduling", "tor-affinity",
-    "super-pod-affinity", "inferserviceid",
+    Label.FAULT_SCHEDULING, Label.FAULT_RETRY_TIMES, Label.SUB_HEALTHY_STRATEGY, Label.POD_RESCHEDULING,
+    Label.TOR_AFFINITY, Label.SUPER_POD_AFFINITY, Label.INFER_SERVICE,
 )  # fmt: skip
 SHARED_ANNOTATIONS = {
-    "sp-block": "spBlock", "ra-block": "", "huawei.com/schedule_policy": "hardware",
-    "scheduling.volcano.sh/queue-name": "queue",
+    Annotation.SP_BLOCK: "spBlock", Annotation.RA_BLOCK: "", Annotation.SCHEDULE_POLICY: "hardware",
+    Annotation.QUEUE_NAME: "queue",
 }  # fmt: skip
-SHARED_SELECTORS = ("accelerator-type", "host-arch")
+SHARED_SELECTORS = (NodeLabel.ACCELERATOR_TYPE, NodeLabel.HOST_ARCH)
 
 
 def check_agreement(finished: Finished) -> Iterator[Violation]:
@@ -180,18 +181,18 @@ def check_handler(finished: Finished) -> Iterator[Violation]:
         return
     profile, platform = finished.app.profile, finished.platform
     for role, template in finished.serving:
-        policy = template.annotations.get("huawei.com/schedule_policy")
-        kind = template.node_selector.get("accelerator-type")
+        policy = template.annotations.get(Annotation.SCHEDULE_POLICY)
+        kind = template.node_selector.get(NodeLabel.ACCELERATOR_TYPE)
         if policy is not None and policy != profile.schedule_policy:
-            path = finished.wrote_key(role.name, "annotations", "huawei.com/schedule_policy", ("hardware",))
+            path = finished.wrote_key(role.name, "annotations", Annotation.SCHEDULE_POLICY, ("hardware",))
             yield Violation(path, f"schedule_policy {policy} is not that of {profile.name}", "choose another hardware")
         elif kind is not None and kind != profile.accelerator_type:
-            path = finished.wrote_key(role.name, "nodeSelector", "accelerator-type", ("hardware",))
+            path = finished.wrote_key(role.name, "nodeSelector", NodeLabel.ACCELERATOR_TYPE, ("hardware",))
             yield Violation(path, f"accelerator-type {kind} is not that of {profile.name}", "choose another hardware")
-        elif policy is None and (kind is None or not platform.labels_nodes or profile.resource == "huawei.com/npu"):
-            path = finished.wrote_key(role.name, "annotations", "huawei.com/schedule_policy", ("hardware",))
+        elif policy is None and (kind is None or not platform.labels_nodes or profile.resource == Resource.NPU):
+            path = finished.wrote_key(role.name, "annotations", Annotation.SCHEDULE_POLICY, ("hardware",))
             if path[0] != "overrides":
-                path = finished.wrote_key(role.name, "nodeSelector", "accelerator-type", ("hardware",))
+                path = finished.wrote_key(role.name, "nodeSelector", NodeLabel.ACCELERATOR_TYPE, ("hardware",))
             yield Violation(path, f"{role.name} names no scheduling handler", "leave what hardware sets")
 
 

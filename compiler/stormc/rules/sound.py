@@ -10,12 +10,13 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from stormc.facts.known_keys import OWNED
 from stormc.model.app import App, Pods
 from stormc.rules.directories import DIRECTORIES
 from stormc.rules.finished import MAPS
 from stormc.rules.overrides import IDENTITY_CHANGED, TARGET_MISSING
 from stormc.rules.owned_keys import OWNED_KEYS
-from stormc.rules.vocabulary import OWNED, of_use
+from stormc.rules.vocabulary import of_use
 
 SomePods = TypeVar("SomePods", bound=Pods)
 

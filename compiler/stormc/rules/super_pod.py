@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.facts.keys import Annotation
 from stormc.finding import Path
 from stormc.model.app import App, Role
 from stormc.model.profile import Platform
 from stormc.rules.finished import Finished
 from stormc.rules.rule import IN_ROLE, Example, Rule, Sees, Violation, both, in_role
 
-BLOCK = "sp-block"
-RACK_BLOCK = "ra-block"
+BLOCK = Annotation.SP_BLOCK
+RACK_BLOCK = Annotation.RA_BLOCK
 RACK_POLICY = "chip8-node8-ra64-sp"
 
 

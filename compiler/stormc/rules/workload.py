@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.facts.keys import Annotation, Label
 from stormc.rules.finished import Finished
 from stormc.rules.rule import IN_ROLE, Example, Rule, Sees, Violation, in_role, patched
 
@@ -53,13 +54,13 @@ def check_selector(finished: Finished) -> Iterator[Violation]:
     if not finished.app.overrides:
         return
     spec = finished.storm["spec"]
-    wanted = {"stormc.dev/app": finished.app.identity}
+    wanted = {Label.STORMC_APP: finished.app.identity}
     if spec.get("selector") != {"matchLabels": wanted}:
-        path = finished.wrote(("spec", "selector", "matchLabels", "stormc.dev/app"), ("overrides",))
+        path = finished.wrote(("spec", "selector", "matchLabels", Label.STORMC_APP), ("overrides",))
         yield Violation(path, "the selector is not the app's own", "leave the selector as it is")
     labels = (spec["template"].get("metadata") or {}).get("labels") or {}
     if not wanted.items() <= labels.items():
-        path = finished.wrote(("spec", "template", "metadata", "labels", "stormc.dev/app"), ("overrides",))
+        path = finished.wrote(("spec", "template", "metadata", "labels", Label.STORMC_APP), ("overrides",))
         yield Violation(path, "the template lacks the label that the selector asks for", "leave it as it is")
 
 
@@ -96,7 +97,7 @@ def check_sidecar(finished: Finished) -> Iterator[Violation]:
     """
     if not finished.app.overrides:
         return
-    key = "model.aibrix.ai/sidecar-injection"
+    key = Annotation.SIDECAR_INJECTION
     if key in (finished.storm["metadata"].get("annotations") or {}):
         path = finished.wrote(("metadata", "annotations", key), ())
         yield Violation(path, f"{key} changes every pod template in the cluster", "patch in a container aibrix-runtime",

@@ -1,0 +1,139 @@
+"""The keys that MindCluster, Volcano and AIBrix read on a pod: a closed list, because all of them ignore a misspelling.
+
+Keys that code handles one by one have a name in keys.py; the others stand here only.
+
+Sources: mind-cluster component/ascend-for-volcano plugin/job.go:152-235 and common/util/constants.go; AIBrix v0.5.0
+pkg/controller/constants/stormservice.go:19-47, pkg/utils/pod.go:332-351; MindCluster docs
+06_api/15_yaml_configuration.md and 06_api/12_k8s.md:38-63; vllm-ascend pd_disaggregation_mooncake_multi_node.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import Enum
+from typing import NamedTuple
+
+from stormc.facts import keys
+from stormc.facts.keys import Annotation, Env, Label, NodeLabel
+
+
+class Use(Enum):
+    """What a user may do with a key."""
+
+    FIELD = "stormc writes it"
+    CONTROLLER = "a controller writes it"
+    FREE = "users may set it"
+    ELSEWHERE = "nobody reads it on a pod"
+    FOREIGN = "it belongs to another kind of job"
+
+
+OWNED = (Use.FIELD, Use.CONTROLLER)
+
+
+class Key(NamedTuple):
+    """A known key. `text` is the spec field of FIELD, the writer of CONTROLLER, the place or reason of the others."""
+
+    use: Use
+    text: str = ""
+
+
+def _each(key: Key, *names: str) -> dict[str, Key]:
+    return dict.fromkeys(names, key)
+
+
+FREE = Key(Use.FREE)
+AIBRIX = Key(Use.CONTROLLER, "AIBrix")
+VOLCANO = Key(Use.CONTROLLER, "the scheduler")
+TRAINING = Key(Use.FOREIGN, "it belongs to training jobs, where Ascend Operator sets it")
+MINDIE = Key(Use.FOREIGN, "it makes the scheduler take the pods for a MindIE or OME service")
+SHARED_CHIP = Key(Use.FOREIGN, "it shares one card between pods, whereas vLLM takes whole NPUs")
+POD_GROUP = Key(Use.ELSEWHERE, "it is read on a PodGroup; volcano-controller does not copy it from a pod")
+STORM_SERVICE = Key(Use.ELSEWHERE, "it is read on the StormService's metadata")
+NOBODY = Key(Use.ELSEWHERE, "no release reads it")
+SCHEDULER_CONFIG = Key(Use.ELSEWHERE, "it is a setting of the scheduler's configuration")
+
+
+LABELS: Mapping[str, Key] = {
+    Label.FAULT_SCHEDULING: Key(Use.FIELD, "faults.scheduling"),
+    Label.FAULT_RETRY_TIMES: Key(Use.FIELD, "faults.retries"),
+    Label.SUB_HEALTHY_STRATEGY: Key(Use.FIELD, "faults.subHealthy"),
+    Label.POD_RESCHEDULING: Key(Use.FIELD, "podGroupSize"),
+    **_each(Key(Use.FIELD, "gateway"), Label.MODEL_NAME, Label.MODEL_PORT, Label.MODEL_ENGINE),
+    **_each(
+        AIBRIX, Label.STORM_SERVICE, Label.STORM_SERVICE_REVISION, Label.ROLESET, Label.ROLE, Label.ROLE_TEMPLATE_HASH,
+        "previous-owner", Label.ROLE_REPLICA, Label.ROLESET_INDEX, Label.POD_GROUP_INDEX, Label.POD_SET,
+    ),
+    "fault-type": VOLCANO,
+    **_each(
+        FREE, Label.TOR_AFFINITY, Label.SUPER_POD_AFFINITY, Label.INFER_SERVICE, "ring-controller.atlas", Label.APP,
+        Label.JOB, "distributed", "model.aibrix.ai/metric-port", "model.aibrix.ai/kv-connector-type",
+        "volcano.sh/task-spec", "volcano.sh/preemptable",
+    ),
+    **_each(TRAINING, "process-recover-enable", "elastic-scheduling"),
+    **_each(
+        SHARED_CHIP, "huawei.com/scheduler.softShareDev.aicoreQuota", "huawei.com/scheduler.softShareDev.hbmQuota",
+        "huawei.com/scheduler.softShareDev.policy",
+    ),
+    "ome.io/inferenceservice": MINDIE,
+}  # fmt: skip
+ANNOTATIONS: Mapping[str, Key] = {
+    Annotation.SCHEDULE_MIN_AVAILABLE: Key(Use.FIELD, "minAvailable"),
+    Annotation.SCHEDULE_POLICY: Key(Use.FIELD, "hardware"),
+    Annotation.RECOVER_POLICY_PATH: Key(Use.FIELD, "podGroupSize"),
+    Annotation.SP_BLOCK: Key(Use.FIELD, "spBlock"),
+    Annotation.QUEUE_NAME: Key(Use.FIELD, "queue"),
+    **_each(AIBRIX, Label.ROLE_REPLICA, Label.ROLESET_INDEX, "scheduling.volcano.sh/group-name"),
+    **_each(
+        VOLCANO, keys.Resource.ASCEND_910, "huawei.com/AscendReal", "huawei.com/kltDev", keys.Resource.NPU,
+        "huawei.com/pod-status", "huawei.com/schedule_enqueue_time", "huawei.com/schedule_dequeue_frequency",
+        "predicate-time", "hccl/rankIndex", "super-pod-rank", "super-pod-id", "distributed-job", "needVolcanoOpe",
+        "podType", "reschedule-in-place", "ascend.kubectl.kubernetes.io/ascend-910-configuration",
+        "scheduling.k8s.io/group-name",
+    ),
+    **_each(FREE, Annotation.RA_BLOCK, "sp-fit", "huawei.com/affinity-config", "huawei.com/skip-ascend-plugin"),
+    **_each(FREE, "volcano.sh/task-spec", "volcano.sh/preemptable"),
+    **_each(
+        POD_GROUP, "huawei.com/schedule_enable_dequeue", "huawei.com/schedule.filter.faultCode",
+        "huawei.com/schedule.filter.faultLevel", "volcano.sh/schedule.plugin",
+    ),
+    **_each(STORM_SERVICE, Annotation.SIDECAR_INJECTION, "model.aibrix.ai/sidecar-runtime-image"),
+    "huawei.com/infer_service_schedule": NOBODY,
+    "scheduling.volcano.sh/group-min-member": Key(
+        Use.ELSEWHERE, "it is read on ReplicaSets, StatefulSets and Jobs; use minAvailable"
+    ),
+    "grace-over-time": SCHEDULER_CONFIG,
+    "recover-strategy": TRAINING,
+}  # fmt: skip
+NODE_SELECTOR: Mapping[str, Key] = {
+    NodeLabel.ACCELERATOR_TYPE: Key(Use.FIELD, "hardware"),
+    NodeLabel.HOST_ARCH: Key(Use.FIELD, "hostArch"),
+    **_each(
+        FREE, "accelerator", "servertype", "server-usage", "workerselector", "node.kubernetes.io/npu.chip.name",
+        "mind-cluster/npu-chip-memory", "huawei.com/topotree.superpodid", NodeLabel.ARCH, NodeLabel.HOSTNAME,
+        "beta.kubernetes.io/arch",
+    ),
+}  # fmt: skip
+ENV: Mapping[str, Key] = {
+    Env.VISIBLE_DEVICES: Key(Use.FIELD, "npus"),
+    Env.POD_IP: Key(Use.CONTROLLER, "stormc"),
+    **_each(
+        AIBRIX, Env.STORM_SERVICE_NAME, Env.ROLESET_NAME, Env.ROLESET_INDEX, Env.ROLE_NAME, Env.ROLE_TEMPLATE_HASH,
+        Env.ROLE_REPLICA_INDEX, Env.PODSET_NAME, Env.POD_GROUP_INDEX, Env.POD_GROUP_SIZE,
+    ),
+    **_each(
+        FREE, Env.GLOO_INTERFACE, Env.HCCL_BUFFER_SIZE, "HCCL_CONNECT_TIMEOUT", "HCCL_EXEC_TIMEOUT", Env.HCCL_IF_IP,
+        Env.HCCL_EXPANSION_MODE, Env.HCCL_INTERFACE, Env.OMP_THREADS, Env.OMP_PROC_BIND, Env.NPU_ALLOCATION,
+        Env.TASK_QUEUE, Env.TP_INTERFACE, "ASCEND_A3_ENABLE", "ASCEND_RT_VISIBLE_DEVICES", "VLLM_USE_V1",
+    ),
+    "ProcessRecoverStrategy": TRAINING,
+}  # fmt: skip
+TABLES: Mapping[str, Mapping[str, Key]] = {
+    "labels": LABELS, "annotations": ANNOTATIONS, "nodeSelector": NODE_SELECTOR, "env": ENV,
+}  # fmt: skip
+NOUNS = {"labels": "label", "annotations": "annotation", "nodeSelector": "node label", "env": "environment variable"}
+
+RESERVED = (
+    keys.HUAWEI_PREFIX, "volcano.sh/", "scheduling.volcano.sh/", "model.aibrix.ai/", keys.STORM_SERVICE_PREFIX,
+    "fault-",
+)  # fmt: skip
+"""Whose keys are all known; on node selectors, clusters have their own."""
