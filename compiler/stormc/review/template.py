@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any, NamedTuple
 
-from stormc.passes.edit import merge_key
+from stormc.facts.kinds import merge_key
 
 Path = tuple[str | tuple[str | int, ...], ...]
 
