@@ -13,6 +13,7 @@ from enum import Enum
 from math import ceil
 from typing import Any
 
+from stormc.facts.keys import HUAWEI_PREFIX
 from stormc.review.template import Change, Field, as_stored, changes
 
 Manifest = Mapping[str, Any]
@@ -154,7 +155,7 @@ def npus_of(role: Manifest) -> int:
     """The NPUs of one pod of a role."""
     containers = role["template"].get("spec", {}).get("containers") or ()
     limits = [container.get("resources", {}).get("limits") or {} for container in containers]
-    return sum(int(str(v)) for limit in limits for key, v in limit.items() if key.startswith("huawei.com/"))
+    return sum(int(str(v)) for limit in limits for key, v in limit.items() if key.startswith(HUAWEI_PREFIX))
 
 
 def _whole(role: Manifest, what: What, load_minutes: int | None) -> RoleEffect:

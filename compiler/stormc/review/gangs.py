@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from stormc.facts.keys import Annotation
 from stormc.review.effect import npus_of
 
-BLOCK = "sp-block"
+BLOCK = Annotation.SP_BLOCK
 """NPUs of one logical super pod; without it a gang on super-pod hardware is one block (superpod/frame.go:55-156)."""
 
 

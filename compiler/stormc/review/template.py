@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from enum import Enum
 from typing import Any, NamedTuple
 
+from stormc.facts.keys import Annotation
 from stormc.facts.kinds import merge_key
 
 Path = tuple[str | tuple[str | int, ...], ...]
@@ -53,7 +54,7 @@ class Change(NamedTuple):
     after: Any
 
 
-GANG_SIZE_ANNOTATION = "huawei.com/schedule_minAvailable"
+GANG_SIZE_ANNOTATION = Annotation.SCHEDULE_MIN_AVAILABLE
 
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:

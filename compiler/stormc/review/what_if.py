@@ -13,11 +13,12 @@ from enum import Enum
 from math import ceil
 from typing import Any, NamedTuple
 
+from stormc.facts.keys import Annotation, Label
 from stormc.review.effect import npus_of
 
 ROUTING = "routing"
 RESCHEDULING, RECOVER, SCHEDULING, RETRIES = (
-    "pod-rescheduling", "huawei.com/recover_policy_path", "fault-scheduling", "fault-retry-times",
+    Label.POD_RESCHEDULING, Annotation.RECOVER_POLICY_PATH, Label.FAULT_SCHEDULING, Label.FAULT_RETRY_TIMES,
 )  # fmt: skip
 
 
