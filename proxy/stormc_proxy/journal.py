@@ -5,24 +5,23 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import random
 import sys
 import time
 from collections.abc import Callable
 from typing import TextIO
 
 FLUSH_SECONDS = 0.1
-_random = random.Random()
-os.register_at_fork(after_in_child=_random.seed)  # workers that draw the same ids would kill each other's requests
 
 
 def new_id() -> str:
-    """An id in the form of a random UUID, without a system call for each."""
-    bits = _random.getrandbits(122)
-    return (
-        f"{bits & 0xFFFFFFFF:08x}-{bits >> 32 & 0xFFFF:04x}-4{bits >> 48 & 0xFFF:03x}-"
-        f"{0x8000 | bits >> 60 & 0x3FFF:04x}-{bits >> 74:012x}"
-    )
+    """A random UUID from the system's randomness: who knows one id, or a thousand, knows nothing of the next."""
+    text = os.urandom(16).hex()
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{'89ab'[int(text[16], 16) & 3]}{text[17:20]}-{text[20:]}"
+
+
+def new_secret() -> str:
+    """What only one decode instance is told, for one attempt."""
+    return os.urandom(16).hex()
 
 
 class Record:

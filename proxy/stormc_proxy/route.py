@@ -9,14 +9,15 @@ load_balance_proxy_server_example.py; parameters of the connectors are passed on
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
-import re
+import socket
 import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, NamedTuple
 
 from stormc_proxy.body import Body, dumped
-from stormc_proxy.journal import Record, new_id
+from stormc_proxy.journal import Record, new_id, new_secret
 from stormc_proxy.pool import Instance, Lease, Policy, Pool, decode_load, prefill_load
 from stormc_proxy.resume import Said, continued, gave_up, joined, limit, resumable, with_cached_tokens
 from stormc_proxy.settings import ROLES, Address, Settings
@@ -25,9 +26,22 @@ from stormc_proxy.upstream import Connection, Head, Upstream, UpstreamError
 
 RETRY_AFTER_SECONDS = 5
 FAREWELL_SECONDS = 30.0
+FAREWELLS = 3
 ABANDON_SECONDS = 0.25
 TOKENIZE_SECONDS = 5.0
-_UUID = re.compile("[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_ASKED = (
+    "model",
+    "prompt",
+    "prompt_embeds",
+    "messages",
+    "add_generation_prompt",
+    "continue_final_message",
+    "chat_template",
+    "chat_template_kwargs",
+    "cache_salt",
+    "priority",
+)
+"""Members that say what the prompt is; a request for its KV cache alone needs no others, which an engine may refuse."""
 _FETCH = json.dumps(
     {"do_remote_decode": True, "do_remote_prefill": False, "remote_engine_id": None, "remote_block_ids": None,
      "remote_host": None, "remote_port": None}
@@ -119,11 +133,12 @@ class RetryBudget:
 class Attempt:
     """A request at one decode instance, while it may call the metaserver back."""
 
-    __slots__ = ("body", "connection", "generation", "key", "prefill", "refusal", "served")
+    __slots__ = ("body", "connection", "generation", "instance", "key", "prefill", "refusal", "secret", "served")
 
-    def __init__(self, generation: Generation, body: Body, key: str) -> None:
-        """`key` is the request's X-Request-Id at decode and prefill."""
-        self.generation, self.body, self.key = generation, body, key
+    def __init__(self, generation: Generation, instance: Instance, body: Body, key: str) -> None:
+        """`key` is the request's X-Request-Id at decode and prefill; `secret` is known to this decode alone."""
+        self.generation, self.instance, self.body, self.key = generation, instance, body, key
+        self.secret = new_secret()
         self.connection: Connection | None = None
         self.prefill: asyncio.Task[bool] | None = None
         self.refusal: Refusal | None = None
@@ -138,9 +153,14 @@ class Attempt:
         """The connection to decode, to be cut when prefill is impossible."""
         self.connection = connection
 
-    def called_back(self, parameters: str) -> asyncio.Task[bool]:
-        """Start the prefill that decode waits for, once; True when the KV cache is on its way."""
+    def called_back(self, parameters: str) -> asyncio.Task[bool] | None:
+        """Start the prefill that decode waits for, once; its result is whether the KV cache is on its way.
+
+        None when decode speaks already: it needs no prefill any more, and whoever asks for one is not decode.
+        """
         if self.prefill is None:
+            if self.served:
+                return None
             if self.connection is not None:
                 self.connection.excuse(True)
             self.prefill = self.generation.router.spawn(self._prefill(parameters))
@@ -200,7 +220,7 @@ class Router:
         self.rendezvous: dict[str, Attempt] = {}
         self.budget = RetryBudget(settings.retry_budget_percent)
         self.retries = self.recomputes = self.tokens = 0
-        self.metaserver_url = settings.metaserver_url + callback_path if settings.mode == "layerwise" else ""
+        self.metaserver_url = f"{settings.metaserver_url}{callback_path}/" if settings.mode == "layerwise" else ""
         self._tasks: set[asyncio.Task[Any]] = set()
 
     def apply(self, settings: Settings) -> None:
@@ -224,19 +244,41 @@ class Router:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def callback(self, request_id: str) -> Attempt | None:
-        """The attempt that decode means; None if it is over.
+    def callback(self, secret: str, request_id: str, remote_host: object) -> Attempt | None:
+        """The attempt that decode means; None if it is over, or if it was not this decode that called.
 
-        Its id is `cmpl-U-0` or `chatcmpl-U`, of parallel samples `0_cmpl-U-0`, in some releases with a random suffix.
+        The id is `cmpl-U-0` or `chatcmpl-U`, of parallel samples `0_cmpl-U-0`, in some releases with a random suffix.
         """
-        found = _UUID.search(request_id)
-        return self.rendezvous.get(found.group()) if found else None
+        attempt = self.rendezvous.get(secret)
+        if attempt is None or attempt.key not in request_id:
+            return None
+        return attempt if is_at(attempt.instance.address.host, remote_host) else None
 
     def close(self) -> None:
         """End what is left."""
         for task in list(self._tasks):
             task.cancel()
         self.upstream.close()
+
+
+def is_at(host: str, remote_host: object) -> bool:
+    """Whether the KV cache would go to the machine of an instance, as far as its address tells.
+
+    A name may stand for a Service with an address of its own, so only a literal address is held against it; one of
+    loopback is this machine under any of its addresses.
+    """
+    try:
+        ours, theirs = ipaddress.ip_address(host), ipaddress.ip_address(str(remote_host))
+    except ValueError:
+        return True
+    if ours == theirs or not ours.is_loopback:
+        return ours == theirs
+    with socket.socket(socket.AF_INET6 if theirs.version == 6 else socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((str(theirs), 0))
+        except OSError:
+            return False
+    return True
 
 
 def policy_of(settings: Settings) -> Policy:
@@ -405,10 +447,11 @@ class Generation:
         if not router.prefill.available():
             raise unavailable("prefill")
         lease = self._pick_decode(body, avoid, tried)
-        attempt = Attempt(self, body, new_id())
+        attempt = Attempt(self, lease.instance, body, new_id())
         self._record.key = attempt.key
-        router.rendezvous[attempt.key] = attempt
-        parameters = dumped({"do_remote_decode": False, "do_remote_prefill": True, "metaserver": router.metaserver_url})
+        router.rendezvous[attempt.secret] = attempt
+        url = router.metaserver_url + attempt.secret
+        parameters = dumped({"do_remote_decode": False, "do_remote_prefill": True, "metaserver": url})
         answered = False
         try:
             raw = body.rewritten({"kv_transfer_params": parameters})
@@ -416,7 +459,7 @@ class Generation:
             answered = True
             return answer, lease.instance
         finally:
-            del router.rendezvous[attempt.key]
+            del router.rendezvous[attempt.secret]
             lease.release()
             attempt.close(answered)
 
@@ -429,7 +472,7 @@ class Generation:
         if self._stream is not None:
             self._stream.cached = found.cached
         lease = self._pick_decode(body, avoid, tried)
-        attempt = Attempt(self, body, found.key)
+        attempt = Attempt(self, lease.instance, body, found.key)
         answered = lingers = False
 
         def first() -> None:
@@ -442,16 +485,18 @@ class Generation:
             answered = True
         except Unanswered as error:
             if error.sent:
-                self._prefilled = None  # the instance may have fetched the KV cache, or told prefill to drop it
-                found.lease.release()
+                self._drop_prefilled(tried)  # the instance may have fetched it, and prefill may have freed it
             raise
         except asyncio.CancelledError:
-            if attempt.connection is not None:  # else nothing was sent, and `_drop_prefilled` tells decode
+            if attempt.connection is not None:  # else nothing was sent
                 self._prefilled = None
                 found.lease.release()
                 lingers = not attempt.served
                 if lingers:
-                    router.spawn(self._linger(attempt, lease))
+                    router.spawn(self._linger(attempt, lease, found))
+            raise
+        except Refusal:
+            self._drop_prefilled(tried)
             raise
         except BaseException:
             self._prefilled = None
@@ -465,8 +510,8 @@ class Generation:
         found.lease.release()
         return _with_cached(answer, found.cached), lease.instance
 
-    async def _linger(self, attempt: Attempt, lease: Lease) -> None:
-        """Close decode's connection when it has begun to answer, or after a moment.
+    async def _linger(self, attempt: Attempt, lease: Lease, found: Prefilled) -> None:
+        """Close decode's connection when it has begun to answer, or after a moment; then another one says farewell.
 
         Closed at once, the engine may never learn of the request, and prefill would keep the KV cache for minutes.
         """
@@ -475,8 +520,11 @@ class Generation:
             while not attempt.served and self.router.loop.time() < end:
                 await asyncio.sleep(ABANDON_SECONDS / 10)
         finally:
+            served = attempt.served
             lease.release()
             attempt.close(False)
+        if not served and found.parameters:
+            await self._farewell(found, {lease.instance.address})
 
     async def _prefill_first(self, body: Body) -> Prefilled:
         """The KV cache at prefill. A client that leaves ends the prefill, unless it is about to be done."""
@@ -507,32 +555,32 @@ class Generation:
             self._prefilled = task.result()
             self._drop_prefilled()
 
-    def _drop_prefilled(self) -> None:
+    def _drop_prefilled(self, tried: Iterable[Address] = ()) -> None:
         """Let decode fetch a KV cache that nobody needs any more: it is how prefill learns that it may free it."""
         found, self._prefilled = self._prefilled, None
         if found is not None:
             found.lease.release()
             if found.parameters:
-                self.router.spawn(self._farewell(found))
+                self.router.spawn(self._farewell(found, tried))
 
-    async def _farewell(self, found: Prefilled) -> None:
-        changes: dict[str, str | None] = {
-            "kv_transfer_params": found.parameters, "max_tokens": "1", "min_tokens": "0", "stream": "false",
-            "stream_options": None,
-        }  # fmt: skip
-        if "max_completion_tokens" in self.body.values:
-            changes["max_completion_tokens"] = "1"
+    async def _farewell(self, found: Prefilled, tried: Iterable[Address]) -> None:
+        """Ask instances that have not met the request first; those of `tried` only when nobody else takes it."""
+        changes: dict[str, str | None] = {key: None for key in self.body.values if key not in _ASKED}
+        changes.update(kv_transfer_params=found.parameters, max_tokens="1", min_tokens="0")
         raw = self.body.rewritten(changes)
-        tried: set[Address] = set()
-        for _ in range(2):
-            lease = self.router.decode.pick(decode_load(len(raw)), tried)
+        asked, avoid = set[Address](), set(tried)
+        for _ in range(FAREWELLS):
+            lease = self.router.decode.pick(decode_load(len(raw)), asked | avoid)
+            if lease is None:
+                lease, avoid = self.router.decode.pick(decode_load(len(raw)), asked), set()
             if lease is None:
                 return
-            tried.add(lease.instance.address)
+            asked.add(lease.instance.address)
             try:
-                exchange = self._exchange(lease.instance, raw, found.key, None)
-                await asyncio.wait_for(exchange, FAREWELL_SECONDS)
-                return
+                exchange = self._exchange(lease.instance, raw, found.key, self.router.settings)
+                answer = await asyncio.wait_for(exchange, FAREWELL_SECONDS)
+                if answer.head.status == 200:
+                    return
             except (UpstreamError, asyncio.TimeoutError):
                 continue
             finally:

@@ -136,8 +136,8 @@ class Server:
         """The application; callbacks may have a port of their own, which serves nothing else."""
         app = web.Application(client_max_size=self._settings.max_body_bytes)
         if metaserver:
-            app.router.add_post("/v1/metaserver", self.metaserver)
-            app.router.add_post("/v1/metaserver/{worker:[0-9]+}", self.metaserver)
+            app.router.add_post("/v1/metaserver/{secret:[0-9a-f]{32}}", self.metaserver)
+            app.router.add_post("/v1/metaserver/{worker:[0-9]{1,4}}/{secret:[0-9a-f]{32}}", self.metaserver)
         if rest:
             for path in PATHS:
                 app.router.add_post(path, self.generate)
@@ -241,13 +241,13 @@ class Server:
                 return reply(request, *await crew.ask(int(worker), "POST", request.path, raw))
             except UpstreamError as error:
                 return reply(request, 502, error_body(502, str(error), "upstream_error"))
-        attempt = self.router.callback(found)
+        attempt = self.router.callback(request.match_info["secret"], found, body.values.get("remote_host"))
         late = self._settings.metaserver_ack == "late"
-        if attempt is None:
+        prefill = attempt.called_back(raw.decode()) if attempt is not None else None
+        if prefill is None:
             if late:
-                return reply(request, 404, error_body(404, f"no request {found}", "not_found"))
+                return reply(request, 404, error_body(404, "no such request", "not_found"))
             return reply(request, 200, _OK)
-        prefill = attempt.called_back(raw.decode())
         if late and not await asyncio.shield(prefill):
             return reply(request, 502, error_body(502, "the prefill failed", "upstream_error"))
         return reply(request, 200, _OK)

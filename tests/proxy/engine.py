@@ -45,6 +45,8 @@ class Manner:
 
     fault: str = ""
     """One of FAULTS, or a status as text."""
+    refuses: str = "all"
+    """What meets a fault that is a status: all, or wishes: not a request for one token (a farewell)."""
     times: int = -1
     """How many more requests meet the fault; all of them if negative."""
     seconds: float = 0.0
@@ -95,6 +97,14 @@ class Seen:
     """When the peer closed the connection before that."""
     sent: bytes = b""
     """The payload of the answer so far."""
+
+    @property
+    def farewell(self) -> bool:
+        """Sent only so that prefill may free a KV cache that nobody needs."""
+        parameters = self.body.get("kv_transfer_params") or {}
+        return (
+            "remote_request_id" in parameters and self.body.get("max_tokens") == 1 and self.body.get("min_tokens") == 0
+        )
 
     @property
     def key(self) -> str:
@@ -200,6 +210,7 @@ class Engine:
         self._socket.bind((self.host, 0))
         self.port: int = self._socket.getsockname()[1]
         self.seen: list[Seen] = []
+        self.farewells: list[Seen] = []
         self.others: list[Seen] = []
         """Requests other than for completions; /health is only counted."""
         self.probes = 0
@@ -213,7 +224,7 @@ class Engine:
     @property
     def running(self) -> list[Seen]:
         """Requests whose connection is open and whose answer is not complete."""
-        return [seen for seen in self.seen if not seen.finished and not seen.left]
+        return [seen for seen in (*self.seen, *self.farewells) if not seen.finished and not seen.left]
 
     async def start(self) -> None:
         """Listen."""
@@ -399,7 +410,7 @@ class Wire(asyncio.Protocol):
             await self.answer(engine.manner.health, {})
         elif path in ("/v1/completions", "/v1/chat/completions"):
             seen = self._seen = Seen(path, headers, raw, json.loads(raw))
-            engine.seen.append(seen)
+            (engine.farewells if seen.farewell else engine.seen).append(seen)
             await self._complete(seen)
             seen.finished, self._seen = True, None
         else:
@@ -430,7 +441,7 @@ class Wire(asyncio.Protocol):
             engine.fabric.problems.append(f"{engine.role} runs {seen.key} twice")
         if seen.headers.get("content-type") != "application/json":
             engine.fabric.problems.append(f"{engine.role} got {seen.headers.get('content-type')}")
-        if fault.isdigit():
+        if fault.isdigit() and not (seen.farewell and engine.manner.refuses == "wishes"):
             await self.answer(int(fault), refusal(int(fault)), seen)
         elif fault == "reset_before":
             self.reset()
@@ -529,11 +540,10 @@ class Wire(asyncio.Protocol):
             identity = str(parameters.get("remote_request_id"))
             if parameters != fabric.offered.get(identity) or identity != seen.key:
                 fabric.problems.append(f"decode got parameters that prefill did not offer: {parameters}")
-            farewell = body.get("max_tokens") == 1 and body.get("min_tokens") == 0  # repeated when in doubt
-            if identity not in fabric.held and not farewell:
+            if identity not in fabric.held and not seen.farewell:  # those are sent when in doubt
                 fabric.problems.append("decode fetches a KV cache that is gone")
             fabric.held.discard(identity)
-        await asyncio.sleep(manner.seconds)
+        await asyncio.sleep(0 if seen.farewell else manner.seconds)
         gives_up = manner.recomputes != 0 and manner.recompute_after < task.count
         if gives_up:
             manner.recomputes -= manner.recomputes > 0

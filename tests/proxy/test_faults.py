@@ -68,10 +68,8 @@ async def _run(cell: Cell) -> None:
         for engine in (*running.prefill, *running.decode):
             assert all(seen.left <= left + 1.0 for seen in engine.seen), "aborted late"
         _check_blame(cell, running, engines)
-        if row.role == "prefill" or not row.counts or row.manner.get("fault") == "refuse":
-            alive = row.role == "prefill" or not row.counts or not cell.both
-            if alive and row.manner.get("fault", "")[:1] != "4" and row.manner.get("fault") != "501":
-                await until(lambda: not running.fabric.held, 1.0, lambda: f"KV is held: {running.fabric.held}")
+        if row.role == "prefill" or not cell.both:  # else nobody is left who could tell prefill
+            await until(lambda: not running.fabric.held, 1.0, lambda: f"KV is held: {running.fabric.held}")
         if "callbacks" in row.manner or "late_callback" in row.manner:
             wanted = len(row.manner.get("callbacks", "pl"))
             decode = next(engine for engine in running.decode if engine.seen)

@@ -64,6 +64,7 @@ def test_nothing_is_left_of_requests_given_up(mode: str) -> None:
                     reached[role] += sum(len(engine.seen) for engine in s.engines(role))
                 for engine in (*s.prefill, *s.decode):
                     engine.seen.clear()
+                    engine.farewells.clear()
                     engine.statuses.clear()
                 for known in (s.fabric.arrived, s.fabric.posted, s.fabric.offered):
                     known.clear()
