@@ -7,18 +7,17 @@ from typing import Any
 
 import yaml
 
+from stormc.compile.compilation import Compilation, Setting, Spec, Stage
+from stormc.compile.stages import compile_app
 from stormc.finding import Finding
 from stormc.load.document import load_document
 from stormc.load.sources import Source, Sources
 from stormc.model.app import App
-from stormc.model.build import build_app
-from stormc.model.check import check_app
 from stormc.model.layers import Layer, Layered
 from stormc.model.profile import Platform
-from stormc.passes import PIPELINE
-from stormc.passes.runner import Compiled, run_pipeline
+from stormc.passes.runner import Compiled
 from stormc.payload.read import read_payload
-from stormc.repository.world import Outcome, World, builtin_profile
+from stormc.repository.world import World, builtin_profile
 
 BASE = """\
 apiVersion: stormc.dev/v1
@@ -63,7 +62,7 @@ def world(files: Mapping[str, str]) -> World:
     return World(Sources("specs", sources, ()))
 
 
-def outcome(overlay: str = "", platform: str = "") -> Outcome:
+def outcome(overlay: str = "", platform: str = "") -> Compilation:
     """What becomes of the base app with the overlay, on a platform given as text."""
     files = {"app.yaml": spec_text(overlay)}
     if platform:
@@ -78,20 +77,29 @@ def findings(overlay: str = "", platform: str = "") -> list[Finding]:
 
 
 def app(overlay: str = "", platform: Platform | None = None) -> App:
-    """The model of the base app with the overlay; rules are not applied."""
-    document, problems = load_document("specs/app.yaml", spec_text(overlay).encode())
-    assert document is not None, problems
-    data, problems = check_app(Layered((Layer(document),), document.data))
-    assert data is not None, problems
-    profile = builtin_profile(data["hardware"])
-    assert profile is not None
-    return build_app(data, "specs/app.yaml", profile, platform or Platform(), read_payload())
+    """The model of the base app with the overlay."""
+    made = compilation(overlay, platform, Stage.APP)
+    assert made.app is not None, made.findings
+    return made.app
 
 
 def compiled(overlay: str = "", platform: Platform | None = None) -> Compiled:
     """The manifests of the base app with the overlay, and their origins."""
-    where = platform or Platform()
-    return run_pipeline(PIPELINE, app(overlay, where), where)
+    made = compilation(overlay, platform, Stage.MANIFESTS)
+    assert made.compiled is not None, made.findings
+    return made.compiled
+
+
+def compilation(overlay: str, platform: Platform | None, stop: Stage) -> Compilation:
+    """What becomes of the base app with the overlay on a platform given as a value."""
+    source = Source("app.yaml", "specs/app.yaml", spec_text(overlay).encode())
+    document, problems = load_document(source.file, source.raw)
+    assert document is not None, problems
+    layered = Layered((Layer(document),), document.data)
+    profile = builtin_profile(layered.data["hardware"])
+    assert profile is not None
+    setting = Setting(platform or Platform(), profile, (profile.name,), read_payload())
+    return compile_app(Spec(source, layered, source.file), setting, stop)
 
 
 def manifest(made: Compiled, kind: str, name: str) -> Any:

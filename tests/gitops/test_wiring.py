@@ -21,7 +21,7 @@ from stormc.gitops.flux import timeout
 from stormc.gitops.schemas import check_output
 from stormc.gitops.wiring import Request, Wiring, check_wirings, unit_name, wirings
 from stormc.model.profile import ArgoCD, Flux, Gitops, Platform
-from stormc.tree.memory import Summary
+from stormc.model.summary import Summary
 from tests.samples import compiled, findings, spec_text
 
 ROOT = Path(__file__).parent.parent.parent

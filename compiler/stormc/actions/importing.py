@@ -11,11 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path as File
 from typing import Any, NamedTuple
 
+from stormc.compile.compilation import Compilation
+from stormc.compile.stages import storm_service
 from stormc.facts.known_keys import TABLES, Use
 from stormc.facts.limits import SERVING_ROLES
 from stormc.failure import Failure
 from stormc.finding import START, Finding, Mark, Path, did_you_mean, has_errors
-from stormc.load.document import Document, load_document, load_documents
+from stormc.load.document import Document, load_documents
 from stormc.load.sources import Source, Sources, read_sources
 from stormc.migrate import deploy_tool
 from stormc.migrate.compare import ROLES, Departure, Table, departures, merged, patch, shown_path, table
@@ -26,8 +28,8 @@ from stormc.migrate.note import ALONE, FOREIGN, LACKING, REPEATED, Note
 from stormc.migrate.storm_service import Chosen, Proposal, engine_arguments, misshapen, propose
 from stormc.model import schema
 from stormc.model.app import ROUTING, Ref
-from stormc.payload.read import read_payload
-from stormc.repository.world import Outcome, World, builtin_names
+from stormc.passes.runner import Compiled
+from stormc.repository.world import World, builtin_names
 from stormc.text.format import spec_text
 
 Spec = dict[str, Any]
@@ -212,7 +214,7 @@ class _Work:
         self.patches: list[tuple[Place, dict[str, Any]]] = []
         self.refused: dict[Place, str] = {}
         self.findings: list[Finding] = []
-        self._outcomes: dict[bytes, Outcome] = {}
+        self._outcomes: dict[bytes, Compilation] = {}
 
     def run(self) -> list[Difference]:
         """Completes the spec; the differences that remain."""
@@ -243,34 +245,15 @@ class _Work:
         path = f"{self.where.directory}/{spec['name']}.yaml".lstrip("/")
         return Source(path, str(self.where.shown / f"{spec['name']}.yaml"), spec_text(spec).encode())
 
-    def _outcome(self, spec: Spec) -> Outcome:
+    def _outcome(self, spec: Spec) -> Compilation:
         source = self._source(spec)
         if source.raw not in self._outcomes:
-            self._outcomes[source.raw] = self.where.world.compile(source, render=True)
+            self._outcomes[source.raw] = self.where.world.compile(source)
         return self._outcomes[source.raw]
 
-    def compiled(self) -> Any:
+    def compiled(self) -> Compiled | None:
         """Our manifests with the origin of every field, or None where the spec has no valid fields."""
-        from stormc.model.build import build_app
-        from stormc.model.check import check_app
-        from stormc.passes import PIPELINE
-        from stormc.passes.runner import run_pipeline
-        from stormc.rules.sound import sound
-
-        spec, world = self._whole(), self.where.world
-        source = self._source(spec)
-        document, _ = load_document(source.file, source.raw)
-        if document is None:
-            return None
-        layered = world.layered(source, document)
-        data, _ = check_app(layered)
-        profile = world.profile(data["hardware"]) if data else None
-        if data is None or profile is None:
-            return None
-        platform = world.platform(source.directory)
-        app = build_app(data, world.sources.spec_file(source), profile, platform, read_payload())
-        made = run_pipeline(PIPELINE, sound(app, {f.rule for f in self._outcome(spec).findings}), platform)
-        return made if any(m["kind"] == "StormService" for m in made.manifests) else None
+        return self._outcome(self._whole()).compiled
 
     def _whole(self) -> Spec:
         """The spec with its overrides, one per role and reason."""
@@ -287,11 +270,10 @@ class _Work:
         spec = {key: value for key, value in self.spec.items() if value not in ({}, None)}
         return {**spec, "overrides": overrides} if overrides else spec
 
-    def _ours(self) -> tuple[Table, Any]:
+    def _ours(self) -> tuple[Table, Compiled]:
         made = self.compiled()
         assert made is not None
-        storm = next(m for m in made.manifests if m["kind"] == "StormService")
-        return table(storm, {}), made
+        return table(storm_service(made), {}), made
 
     def _departures(self) -> list[Departure]:
         return departures(self._ours()[0], self.theirs)
@@ -384,7 +366,7 @@ class _Work:
         """The names of our volumes in the role of a path."""
         if len(path) < 2 or path[-2] != "volumeMounts":
             return frozenset()
-        storm = next(m for m in self.compiled().manifests if m["kind"] == "StormService")
+        storm = storm_service(self._ours()[1])
         role = next(r for r in storm["spec"]["template"]["spec"]["roles"] if r["name"] == path[4][0])
         return frozenset(v["name"] for v in role["template"]["spec"].get("volumes") or ())
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from stormc.compile.compilation import Stage
 from stormc.failure import Failure
 from stormc.finding import Finding, did_you_mean, dotted, has_errors, in_order
 from stormc.gitops.promotion import ABSENT, changes, rewritten
@@ -44,7 +45,10 @@ def promote(specs: Path, origin: Path, destination: Path, name: str) -> Promotio
     if source.path == target.path:
         raise Failure(f"{origin} and {destination} hold the same app {name}")
     before = target.raw.decode("utf-8-sig", "replace")
-    findings = [*world.shared_findings, *(f for app in (source, target) for f in world.compile(app, False).findings)]
+    findings = [
+        *world.shared_findings,
+        *(f for app in (source, target) for f in world.compile(app, Stage.MANIFESTS).findings),
+    ]
     if has_errors(findings):
         return Promotion(Path(target.file), before, before, in_order(findings))
     wanted = changes(_data(world, source), _data(world, target))
@@ -57,7 +61,7 @@ def promote(specs: Path, origin: Path, destination: Path, name: str) -> Promotio
         raise Failure(f"{target.file}: this would lose the comment {lost[0]!r}: move it, or make the change by hand")
     promoted = target._replace(raw=after.encode())
     world = World(_with(world.sources, promoted))
-    findings = list(world.compile(promoted, False).findings)
+    findings = list(world.compile(promoted, Stage.MANIFESTS).findings)
     if not has_errors(findings) and changes(_data(world, source), _data(world, promoted)):
         raise Failure(f"{target.file}: its layout cannot be kept: make the change by hand")
     return Promotion(Path(target.file), before, after, in_order(findings))

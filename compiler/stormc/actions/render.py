@@ -8,13 +8,15 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from stormc.compile.compilation import Compilation, Stage
 from stormc.digest import digest
 from stormc.failure import Failure
 from stormc.finding import Finding, Severity, has_errors, in_order
 from stormc.load.sources import Source, Sources, read_sources
-from stormc.repository.world import Outcome, World, check_namesakes, compile_all, memory_of
+from stormc.model.summary import Summary
+from stormc.repository.world import World, check_namesakes, compile_all, memory_of
 from stormc.tree.files import joined
-from stormc.tree.memory import Memory, Summary, recall, remember
+from stormc.tree.memory import Memory, recall, remember
 from stormc.tree.write import STATE, Plan, carry_out, clock, locked, make_plan, on_disk, stamp
 
 if TYPE_CHECKING:
@@ -69,7 +71,7 @@ def _render(
     memories = recall(out.parent / STATE)
     start = clock(state) if state is not None else 0
     fresh, kept, same = _recalled(world, chosen, memories, out, start)
-    outcomes = compile_all(world, fresh, True, jobs, progress)
+    outcomes = compile_all(world, fresh, Stage.FILES, jobs, progress)
     summaries = [o.summary for o in outcomes if o.summary] + [memory.summary for memory in kept.values()]
     findings = [*world.shared_findings]
     findings += [f for memory in kept.values() for f in memory.findings] + [f for o in outcomes for f in o.findings]
@@ -191,7 +193,7 @@ def _intact(out: Path, memory: Memory, now: int) -> Memory | None:
 
 
 def _remembered(
-    world: World, outcomes: Sequence[Outcome], stamped: Callable[[Collection[str]], str]
+    world: World, outcomes: Sequence[Compilation], stamped: Callable[[Collection[str]], str]
 ) -> Iterator[tuple[str, Memory]]:
     for outcome in outcomes:
         hashes = {path: digest(content) for path, content in (outcome.files or {}).items()}
@@ -218,7 +220,7 @@ def validate(
         world = World(sources, load_crd(crd) if crd else None)
         chosen = select(sources, world, specs, selected) if changed is None else world.affected(changed)
         partly = bool(selected) or changed is not None
-        outcomes = compile_all(world, chosen, False, jobs, progress)
+        outcomes = compile_all(world, chosen, Stage.MANIFESTS, jobs, progress)
         summaries: list[Summary] = [o.summary for o in outcomes if o.summary]
         others = list(world.namesakes(summaries, chosen)) if partly else []
         findings = [*world.shared_findings, *(f for o in outcomes for f in o.findings)]

@@ -15,7 +15,7 @@ from stormc.facts.keys import Label
 from stormc.gitops.health import STORM_SERVICE, cel
 from stormc.gitops.wiring import Manifest, Wiring, joined, unit_name
 from stormc.model.profile import Flux
-from stormc.tree.memory import Summary
+from stormc.model.summary import Summary
 
 SYNCED = "apps"
 

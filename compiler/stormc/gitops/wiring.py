@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from stormc.facts.limits import LABEL_BYTES
 from stormc.finding import Finding, Mark, Path
 from stormc.model.profile import Gitops
-from stormc.tree.memory import Summary
+from stormc.model.summary import Summary
 
 DIRECTORY = "_gitops"
 

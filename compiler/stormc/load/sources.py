@@ -32,6 +32,10 @@ class Source(NamedTuple):
         """The directory below the specs directory, empty at its top."""
         return self.path.rpartition("/")[0]
 
+    def directory_of(self, app: str) -> str:
+        """The directory below the rendered one that an app of this file takes."""
+        return f"{self.directory}/{app}" if self.directory else app
+
     @property
     def is_platform(self) -> bool:
         """Whether the file describes the platform of its directory."""

@@ -4,37 +4,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from stormc.finding import Finding, Mark, did_you_mean, has_errors
+from stormc.compile.compilation import Compilation, Setting, Spec, Stage
+from stormc.finding import Finding, Mark, has_errors
 from stormc.load.document import Document, load_document
 from stormc.load.sources import SUFFIXES, Source, Sources
 from stormc.model.layers import Layer, Layered, merge_layers
 from stormc.model.profile import Platform, Profile, build_platform, build_profile
+from stormc.model.summary import Summary
 from stormc.payload.read import read_payload
-from stormc.tree.memory import Memory, Summary, input_digest
+from stormc.tree.memory import Memory, input_digest
 
 if TYPE_CHECKING:
-    from stormc.emit.schema_check import SchemaProblem
     from stormc.gitops.wiring import Request
-    from stormc.model.app import App
     from stormc.rules.repository import Inventory
-    from stormc.rules.rule import Sees, Violation
 
 PROFILES = Path(__file__).parent.parent / "facts" / "hardware"
-
-
-class Outcome(NamedTuple):
-    """What became of one spec: findings, and without errors its summary and rendered files (None when not asked)."""
-
-    source: Source
-    summary: Summary | None
-    findings: tuple[Finding, ...]
-    files: Mapping[str, bytes] | None
 
 
 @dataclass(frozen=True)
@@ -144,105 +134,27 @@ class World:
         layers = [Layer(documents[d], ("defaults",)) for d in self.chain(source.directory) if d in documents]
         return merge_layers([*(layer for layer in layers if layer.data), Layer(document)])
 
-    def compile(self, source: Source, render: bool = True) -> Outcome:
-        """One spec from bytes to files. Without `render` the manifests are not laid out as files.
+    def compile(self, source: Source, stop: Stage = Stage.FILES) -> Compilation:
+        """One spec from bytes to files.
 
         An app below a platform file with errors is not looked at: what is wrong there would be reported as wrong here.
         """
+        from stormc.compile.stages import compile_app
+
         if any(d in self._broken_platforms for d in self.chain(source.directory)):
-            return Outcome(source, None, (), None)
+            return Compilation(source, ())
         document, findings = load_document(source.file, source.raw)
         if document is None:
-            return Outcome(source, None, tuple(findings), None)
-        return self._compile(source, self.layered(source, document), render)
+            return Compilation(source, tuple(findings))
+        layered = self.layered(source, document)
+        spec = Spec(source, layered, self.sources.spec_file(source))
+        return compile_app(spec, self._setting(source, layered.data.get("hardware")), stop)
 
-    def _compile(self, source: Source, layered: Layered, render: bool) -> Outcome:
-        from stormc.model.build import build_app
-        from stormc.model.check import check_app
-        from stormc.passes import PIPELINE
-        from stormc.passes.runner import run_pipeline
-        from stormc.rules.finished import Finished
-        from stormc.rules.repository import host_ports
-        from stormc.rules.rule import Sees
-        from stormc.rules.sound import sound
-
-        data, findings = check_app(layered)
-        hardware = layered.data.get("hardware")
+    def _setting(self, source: Source, hardware: object) -> Setting:
         profile = self.profile(hardware) if isinstance(hardware, str) else None
-        if profile is None and isinstance(hardware, str) and hardware not in self._broken_profiles:
-            known = (*self.own_profiles[0], *builtin_names())
-            file, mark = layered.locate(("hardware",))
-            message = f"hardware {hardware!r} is no known profile"
-            findings.append(Finding("E207", file, mark, message, did_you_mean(hardware, known), ("hardware",)))
-        if profile is None:
-            return Outcome(source, None, tuple(findings), None)
-        platform = self.platform(source.directory)
-        if data is None:
-            findings += self._in_the_rest(source, layered, findings, profile)
-            return Outcome(source, None, tuple(findings), None)
-        app = build_app(data, self.sources.spec_file(source), profile, platform, read_payload())
-        findings += apply_rules(Sees.APP, layered, app, platform)
-        summary = self._summary(app, source, layered)
-        broken = has_errors(findings)
-        if broken:
-            app = sound(app, {f.rule for f in findings})
-        compiled = run_pipeline(PIPELINE, app, platform)
-        refused = list(_output_findings(compiled.manifests, layered, app)) if render or app.overrides else []
-        findings += () if broken else refused  # after an error, what the API server refuses may follow from it
-        if not refused or not app.overrides:
-            finished = Finished(app, platform, next(m for m in compiled.manifests if m["kind"] == "StormService"))
-            findings += apply_rules(Sees.MANIFESTS, layered, finished)
-            summary = summary._replace(host_ports=host_ports(finished))
-        if self.crd is not None:
-            findings += _crd_findings(self.crd, compiled.manifests, layered, app)
-        if not render or has_errors(findings):
-            return Outcome(source, summary, tuple(findings), None)
-        from stormc.tree.files import Files
-        from stormc.tree.layout import layout
-
-        prefix = f"{summary.directory}/"
-        files = layout(compiled.manifests, app.spec_file)
-        contents = Files((prefix + name, text.encode()) for name, text in files.items())
-        return Outcome(source, summary, tuple(findings), contents)
-
-    def _in_the_rest(
-        self, source: Source, layered: Layered, findings: Sequence[Finding], profile: Profile
-    ) -> list[Finding]:
-        """What the rules find in an app besides the fields that are wrong in themselves; overrides are left out."""
-        from stormc.model.build import build_app
-        from stormc.model.check import check_app
-        from stormc.model.remainder import follows, remainder
-        from stormc.passes import PIPELINE
-        from stormc.passes.runner import run_pipeline
-        from stormc.rules.finished import Finished
-        from stormc.rules.rule import Sees
-        from stormc.rules.sound import sound
-
-        left = remainder(layered, findings)
-        data = check_app(left[0])[0] if left is not None else None
-        if left is None or data is None:
-            return []
-        platform = self.platform(source.directory)
-        app = build_app(data, self.sources.spec_file(source), profile, platform, read_payload())
-        found = list(apply_rules(Sees.APP, layered, app, platform))
-        app = replace(sound(app, {f.rule for f in found}), overrides=())
-        manifests = run_pipeline(PIPELINE, app, platform).manifests
-        finished = Finished(app, platform, next(m for m in manifests if m["kind"] == "StormService"))
-        found += apply_rules(Sees.MANIFESTS, layered, finished)
-        return [finding for finding in found if not follows(finding.path, left[1])]
-
-    def _summary(self, app: App, source: Source, layered: Layered) -> Summary:
-        file, mark = layered.locate(("name",))
-        npus = sum(role.npus * role.pod_group_size * role.replicas for role in app.serving_roles)
-        seconds = sum(role.replicas for role in app.serving_roles) * app.engine.startup_seconds
-        directory, hardware = _directory(source, app.name), app.profile.name
-        argocd = self.platform(source.directory).gitops.argocd
-        days = tuple((index, o.expires) for index, o in enumerate(app.overrides) if o.expires)
-        return Summary(
-            app.namespace, app.name, directory, hardware, npus, seconds, file, mark,
-            cluster=argocd.server if argocd else "", inventory=self._inventory_of(source.directory, hardware),
-            model="" if app.gateway == "off" else app.model.name, expiries=days,
-        )  # fmt: skip
+        names = (*self.own_profiles[0], *builtin_names(), *self._broken_profiles) if profile is None else ()
+        inventory = self._inventory_of(source.directory, profile.name) if profile else None
+        return Setting(self.platform(source.directory), profile, names, read_payload(), inventory, self.crd)
 
     @cached_property
     def _broken_profiles(self) -> frozenset[str]:
@@ -279,6 +191,7 @@ class World:
 
     def check_repository(self, summaries: Sequence[Summary]) -> Iterator[Finding]:
         """The findings of every rule about several apps, or about the day, on all apps that the run knows of."""
+        from stormc.compile.judge import finding_of
         from stormc.rules import RULES
         from stormc.rules.repository import Repository
         from stormc.rules.rule import Sees
@@ -292,7 +205,7 @@ class World:
                     source = sources[apps[violation.app].file]
                     document, _ = load_document(source.file, source.raw)
                     if document is not None:
-                        yield _finding(rule.id, violation, self.layered(source, document))
+                        yield finding_of(rule.id, violation, self.layered(source, document))
 
     def profile(self, name: str) -> Profile | None:
         """The profile of a name, the user's own or a built-in one."""
@@ -321,7 +234,7 @@ class World:
             return None
         space = namespace if isinstance(namespace, str) else self.platform(source.directory).namespace
         file, mark = layered.locate(("name",))
-        return Summary(space, name, _directory(source, name), "", 0, 0, file, mark)
+        return Summary(space, name, source.directory_of(name), "", 0, 0, file, mark)
 
     def namesakes(self, summaries: Sequence[Summary], selected: Sequence[Source]) -> Iterator[Summary]:
         """The identities of unselected apps that may collide with one of the summaries.
@@ -375,67 +288,8 @@ def load_profile(file: str, raw: bytes) -> tuple[Profile | None, list[Finding]]:
     return (build_profile(data) if data else None), findings
 
 
-def apply_rules(sees: Sees, layered: Layered, *shown: Any) -> Iterator[Finding]:
-    """The findings of every rule that sees one app, or its manifests, each at the user's own line."""
-    from stormc.rules import RULES
-
-    for rule in RULES:
-        if rule.sees is sees:
-            for violation in rule.check(*shown):
-                yield _finding(rule.id, violation, layered)
-
-
-def _finding(rule: str, violation: Violation, layered: Layered) -> Finding:
-    file, mark = layered.locate(violation.path, violation.at_key)
-    message = violation.message
-    if file != layered.file:
-        message += f" (app {layered.data.get('name')})"
-    return Finding(rule, file, mark, message, violation.hint, violation.path)
-
-
 def _data(document: Document | None) -> Mapping[str, Any]:
     return document.data if document else {}
-
-
-def _directory(source: Source, name: str) -> str:
-    return f"{source.directory}/{name}" if source.directory else name
-
-
-def _output_findings(manifests: Sequence[Mapping[str, Any]], layered: Layered, app: App) -> Iterator[Finding]:
-    """What the API server would refuse, at the field of the override that causes it.
-
-    Without an override only the size of the proxy's topology can.
-    """
-    from stormc.emit.schema_check import check_manifest
-
-    hint = "correct the override" if app.overrides else "lower replicas or dataParallel"
-    for manifest in manifests:
-        for problem in check_manifest(manifest):
-            yield _output_finding("E501", manifest, problem, layered, app, hint)
-
-
-def _crd_findings(
-    crd: Mapping[str, Any], manifests: Sequence[Mapping[str, Any]], layered: Layered, app: App
-) -> Iterator[Finding]:
-    """What a CRD that the user brings would refuse or prune."""
-    from stormc.emit.schema_check import check_against_crd
-
-    hint = "the cluster has another AIBrix release?"
-    for manifest in manifests:
-        if manifest["kind"] == "StormService":
-            for problem in check_against_crd(crd, manifest):
-                yield _output_finding("E502", manifest, problem, layered, app, hint)
-
-
-def _output_finding(
-    rule: str, manifest: Mapping[str, Any], problem: SchemaProblem, layered: Layered, app: App, hint: str
-) -> Finding:
-    from stormc.rules.finished import patched_near
-
-    path = patched_near(app.overrides, manifest, problem.path) or ("overrides",)
-    file, mark = layered.locate(path)
-    where = f"{manifest.get('kind')} {(manifest.get('metadata') or {}).get('name')}"
-    return Finding(rule, file, mark, f"{where}: {problem.message}", hint, path)
 
 
 def check_namesakes(summaries: Sequence[Summary]) -> list[Finding]:
@@ -459,11 +313,11 @@ def check_namesakes(summaries: Sequence[Summary]) -> list[Finding]:
 
 
 def compile_all(
-    world: World, sources: Sequence[Source], render: bool, jobs: int, progress: Callable[[int, int], None]
-) -> list[Outcome]:
+    world: World, sources: Sequence[Source], stop: Stage, jobs: int, progress: Callable[[int, int], None]
+) -> list[Compilation]:
     """The outcomes of some apps, in their order; with several jobs in as many processes."""
     outcomes = []
-    for outcome in _compiled(world, sources, render, jobs):
+    for outcome in _compiled(world, sources, stop, jobs):
         outcomes.append(outcome)
         progress(len(outcomes), len(sources))
     return outcomes
@@ -473,32 +327,32 @@ PARALLEL_FROM = 64
 """Below this many apps the start of processes costs more than it saves."""
 
 
-def _compiled(world: World, sources: Sequence[Source], render: bool, jobs: int) -> Iterator[Outcome]:
+def _compiled(world: World, sources: Sequence[Source], stop: Stage, jobs: int) -> Iterator[Compilation]:
     if jobs <= 1 or len(sources) < PARALLEL_FROM:
         for source in sources:
-            yield world.compile(source, render)
+            yield world.compile(source, stop).result()
         return
     import multiprocessing
 
     context = multiprocessing.get_context("fork")
-    with context.Pool(jobs, _start_worker, (world, sources, render)) as pool:
+    with context.Pool(jobs, _start_worker, (world, sources, stop)) as pool:
         yield from pool.imap(_work, range(len(sources)), chunksize=16)
 
 
-_task: tuple[World, Sequence[Source], bool]
+_task: tuple[World, Sequence[Source], Stage]
 
 
-def _start_worker(world: World, sources: Sequence[Source], render: bool) -> None:
+def _start_worker(world: World, sources: Sequence[Source], stop: Stage) -> None:
     global _task
-    _task = (world, sources, render)
+    _task = (world, sources, stop)
 
 
-def _work(index: int) -> Outcome:
-    world, sources, render = _task
-    return world.compile(sources[index], render)
+def _work(index: int) -> Compilation:
+    world, sources, stop = _task
+    return world.compile(sources[index], stop).result()
 
 
-def memory_of(world: World, outcome: Outcome, hashes: Mapping[str, str]) -> Memory | None:
+def memory_of(world: World, outcome: Compilation, hashes: Mapping[str, str]) -> Memory | None:
     """What to remember of an outcome; nothing of one with errors."""
     if outcome.summary is None or has_errors(outcome.findings):
         return None

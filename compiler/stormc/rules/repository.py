@@ -12,9 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from stormc.finding import Mark
+from stormc.model.summary import Summary
 from stormc.rules.finished import Finished
 from stormc.rules.rule import Example, Rule, Sees, Violation
-from stormc.tree.memory import Summary
 
 
 @dataclass(frozen=True)

@@ -15,33 +15,10 @@ from typing import Any, NamedTuple
 
 from stormc.digest import digest
 from stormc.finding import Finding, Mark
+from stormc.model.summary import Summary
 from stormc.payload.read import read_payload
 
 FILE = "compiled.json"
-
-
-class Summary(NamedTuple):
-    """What others need to know of an app: its identity, its directory, its demand.
-
-    `rollout_seconds` is how long a rollout may take: its instances load the model one after the other. `cluster` is
-    the API server that a platform file names, `inventory` the directory of the platform file that counts the NPUs it
-    takes from. `model` is empty where no gateway serves it. `expiries` are the indices and last days of overrides,
-    `host_ports` the port ranges of engines that may share a node's network with others.
-    """
-
-    namespace: str
-    name: str
-    directory: str
-    hardware: str
-    npus: int
-    rollout_seconds: int
-    file: str
-    mark: Mark
-    cluster: str = ""
-    inventory: str | None = None
-    model: str = ""
-    expiries: tuple[tuple[int, str], ...] = ()
-    host_ports: tuple[tuple[int, int], ...] = ()
 
 
 class Memory(NamedTuple):

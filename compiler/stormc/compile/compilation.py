@@ -1,0 +1,74 @@
+"""The values around a compilation: what goes in, how far it goes, what comes out."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+from stormc.finding import Finding
+from stormc.load.sources import Source
+from stormc.model.app import App
+from stormc.model.layers import Layered
+from stormc.model.profile import Platform, Profile
+from stormc.model.summary import Summary
+from stormc.passes.runner import Compiled
+from stormc.payload.read import Payload
+
+
+class Stage(IntEnum):
+    """How far a compilation goes."""
+
+    APP = 1
+    """The fields are checked, the app is built, and the rules about it are applied."""
+    MANIFESTS = 2
+    """The passes have run, and the rules about their manifests are applied."""
+    FILES = 3
+    """The manifests are held against the API server's schemas and laid out as files."""
+
+
+class Spec(NamedTuple):
+    """The fields of one app over the defaults of its platform files; `file` is the name that rendered files give it."""
+
+    source: Source
+    layered: Layered
+    file: str
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Everything else that goes into a compilation.
+
+    `profile` is the one that the spec's hardware field names. It is None where there is none of that name, and where
+    it is broken; `profile_names` holds the names of broken ones too, whose apps are not to blame. `inventory` is the
+    directory of the platform file whose NPUs the app takes; `crd` a CustomResourceDefinition to hold it against.
+    """
+
+    platform: Platform
+    profile: Profile | None
+    profile_names: Collection[str]
+    payload: Payload
+    inventory: str | None = None
+    crd: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Compilation:
+    """What became of one spec. What a later stage makes is None where an error came before it, or nobody asked.
+
+    `app` and `compiled` survive errors of rules: `app` is what the spec says, `compiled` holds the manifests without
+    the keys and overrides that make them impossible. There are `files` only without errors.
+    """
+
+    source: Source
+    findings: tuple[Finding, ...]
+    layered: Layered | None = None
+    app: App | None = None
+    summary: Summary | None = None
+    compiled: Compiled | None = None
+    files: Mapping[str, bytes] | None = None
+
+    def result(self) -> Compilation:
+        """What a run over many specs keeps of it: source, findings, summary and files."""
+        return Compilation(self.source, self.findings, summary=self.summary, files=self.files)

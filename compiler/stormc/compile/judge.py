@@ -1,0 +1,69 @@
+"""What rules and the API server's schemas say of one app, each at the user's own line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from stormc.finding import Finding
+from stormc.model.app import App
+from stormc.model.layers import Layered
+from stormc.rules import RULES
+from stormc.rules.finished import patched_near
+from stormc.rules.rule import Sees, Violation
+
+if TYPE_CHECKING:
+    from stormc.emit.schema_check import SchemaProblem
+
+Manifest = Mapping[str, Any]
+REFUSED, REFUSED_BY_CRD = "E501", "E502"
+
+
+def apply_rules(sees: Sees, layered: Layered, *shown: Any) -> Iterator[Finding]:
+    """The findings of every rule that sees one app, or its manifests."""
+    for rule in RULES:
+        if rule.sees is sees:
+            for violation in rule.check(*shown):
+                yield finding_of(rule.id, violation, layered)
+
+
+def finding_of(rule: str, violation: Violation, layered: Layered) -> Finding:
+    """A rule's violation as a finding. In a file that several apps share, the message names the app."""
+    file, mark = layered.locate(violation.path, violation.at_key)
+    message = violation.message
+    if file != layered.file:
+        message += f" (app {layered.data.get('name')})"
+    return Finding(rule, file, mark, message, violation.hint, violation.path)
+
+
+def refusals(manifests: Sequence[Manifest], layered: Layered, app: App) -> Iterator[Finding]:
+    """What the API server would refuse, at the field of the override that causes it.
+
+    Without an override only the size of the proxy's topology can.
+    """
+    from stormc.emit.schema_check import check_manifest
+
+    hint = "correct the override" if app.overrides else "lower replicas or dataParallel"
+    for manifest in manifests:
+        for problem in check_manifest(manifest):
+            yield _refusal(REFUSED, manifest, problem, layered, app, hint)
+
+
+def crd_refusals(crd: Manifest, manifests: Sequence[Manifest], layered: Layered, app: App) -> Iterator[Finding]:
+    """What a CRD that the user brings would refuse or prune."""
+    from stormc.emit.schema_check import check_against_crd
+
+    hint = "the cluster has another AIBrix release?"
+    for manifest in manifests:
+        if manifest["kind"] == "StormService":
+            for problem in check_against_crd(crd, manifest):
+                yield _refusal(REFUSED_BY_CRD, manifest, problem, layered, app, hint)
+
+
+def _refusal(
+    rule: str, manifest: Manifest, problem: SchemaProblem, layered: Layered, app: App, hint: str
+) -> Finding:  # fmt: skip
+    path = patched_near(app.overrides, manifest, problem.path) or ("overrides",)
+    file, mark = layered.locate(path)
+    where = f"{manifest.get('kind')} {(manifest.get('metadata') or {}).get('name')}"
+    return Finding(rule, file, mark, f"{where}: {problem.message}", hint, path)

@@ -1,0 +1,120 @@
+"""The stages of a compilation in a row; they stand nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from stormc.compile.compilation import Compilation, Setting, Spec, Stage
+from stormc.compile.judge import REFUSED, apply_rules, crd_refusals, refusals
+from stormc.finding import Finding, Path, did_you_mean, has_errors
+from stormc.model.app import App
+from stormc.model.build import build_app
+from stormc.model.check import check_app
+from stormc.model.layers import Layered
+from stormc.model.profile import Platform
+from stormc.model.remainder import follows, remainder
+from stormc.model.summary import Summary
+from stormc.passes import PIPELINE
+from stormc.passes.runner import Compiled, run_pipeline
+from stormc.rules.finished import Finished
+from stormc.rules.repository import host_ports
+from stormc.rules.rule import Sees
+from stormc.rules.sound import sound
+
+
+def compile_app(spec: Spec, setting: Setting, stop: Stage = Stage.FILES) -> Compilation:
+    """One spec as far as `stop`: check, build, rules, passes, rules, layout.
+
+    All independent findings come in one run: where fields are wrong in themselves, the rules judge the rest of the
+    app; after an error of a rule they judge the manifests without what causes it.
+    """
+    layered, platform = spec.layered, setting.platform
+    fields, findings = _checked(layered, setting)
+    if fields is None or setting.profile is None:
+        return Compilation(spec.source, tuple(findings), layered)
+    app = build_app(fields.data, spec.file, setting.profile, platform, setting.payload)
+    found = list(apply_rules(Sees.APP, layered, app, platform))
+    summary, compiled = _summary(app, spec, setting), None
+    if stop > Stage.APP:
+        possible = sound(app, {f.rule for f in found})
+        possible = replace(possible, overrides=()) if fields.taken_out else possible
+        compiled = run_pipeline(PIPELINE, possible, platform)
+        schemas = not fields.taken_out and (stop is Stage.FILES or bool(possible.overrides))
+        crd = setting.crd if not fields.taken_out else None
+        judged, ports = _judged(compiled, possible, platform, layered, schemas, crd)
+        # after an error, what the API server refuses may follow from it
+        found += [f for f in judged if f.rule != REFUSED] if has_errors(found) else judged
+        summary = summary._replace(host_ports=ports)
+    findings += (f for f in found if not follows(f.path, fields.taken_out))
+    if fields.taken_out:
+        return Compilation(spec.source, tuple(findings), layered)
+    files = _files(compiled, summary, spec.file) if stop is Stage.FILES and not has_errors(findings) else None
+    return Compilation(spec.source, tuple(findings), layered, app, summary, compiled, files)
+
+
+def _judged(
+    compiled: Compiled, app: App, platform: Platform, layered: Layered, schemas: bool, crd: Mapping[str, Any] | None
+) -> tuple[list[Finding], tuple[tuple[int, int], ...]]:
+    """The findings on the manifests, and the ports that they take of a node. Rules see only what has a valid shape."""
+    findings = list(refusals(compiled.manifests, layered, app)) if schemas else []
+    ports: tuple[tuple[int, int], ...] = ()
+    if not (findings and app.overrides):
+        finished = Finished(app, platform, storm_service(compiled))
+        findings += apply_rules(Sees.MANIFESTS, layered, finished)
+        ports = host_ports(finished)
+    if crd is not None:
+        findings += crd_refusals(crd, compiled.manifests, layered, app)
+    return findings, ports
+
+
+class _Fields(NamedTuple):
+    """Checked fields with their defaults, and the paths of wrong ones that were taken out of them."""
+
+    data: Mapping[str, Any]
+    taken_out: frozenset[Path]
+
+
+def _checked(layered: Layered, setting: Setting) -> tuple[_Fields | None, list[Finding]]:
+    data, findings = check_app(layered)
+    findings += _unknown_profile(layered, setting)
+    if data is not None or setting.profile is None:
+        return (_Fields(data, frozenset()) if data is not None else None), findings
+    rest = remainder(layered, findings)
+    data = check_app(rest[0])[0] if rest is not None else None
+    return (_Fields(data, rest[1]) if rest is not None and data is not None else None), findings
+
+
+def _unknown_profile(layered: Layered, setting: Setting) -> Iterator[Finding]:
+    hardware = layered.data.get("hardware")
+    if setting.profile is None and isinstance(hardware, str) and hardware not in setting.profile_names:
+        file, mark = layered.locate(("hardware",))
+        message = f"hardware {hardware!r} is no known profile"
+        yield Finding("E207", file, mark, message, did_you_mean(hardware, setting.profile_names), ("hardware",))
+
+
+def storm_service(compiled: Compiled) -> Mapping[str, Any]:
+    """The StormService among the manifests of an app."""
+    return next(m for m in compiled.manifests if m["kind"] == "StormService")
+
+
+def _summary(app: App, spec: Spec, setting: Setting) -> Summary:
+    file, mark = spec.layered.locate(("name",))
+    npus = sum(role.npus * role.pod_group_size * role.replicas for role in app.serving_roles)
+    seconds = sum(role.replicas for role in app.serving_roles) * app.engine.startup_seconds
+    argocd = setting.platform.gitops.argocd
+    days = tuple((index, o.expires) for index, o in enumerate(app.overrides) if o.expires)
+    return Summary(
+        app.namespace, app.name, spec.source.directory_of(app.name), app.profile.name, npus, seconds, file, mark,
+        cluster=argocd.server if argocd else "", inventory=setting.inventory,
+        model="" if app.gateway == "off" else app.model.name, expiries=days,
+    )  # fmt: skip
+
+
+def _files(compiled: Compiled | None, summary: Summary, spec_file: str) -> Mapping[str, bytes]:
+    from stormc.tree.files import Files
+    from stormc.tree.layout import layout
+
+    files = layout(compiled.manifests if compiled else (), spec_file)
+    return Files((f"{summary.directory}/{name}", text.encode()) for name, text in files.items())
