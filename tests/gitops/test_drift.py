@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
+import stormc.compile.stages
 import stormc.emit.canonical
 import stormc.model.build
 import stormc.passes.engine.environment
 import stormc.passes.overrides
 import stormc.passes.proxy.pods
 import stormc.passes.workload
-import tests.samples
 from stormc.emit.canonical import emit_yaml
 from stormc.model.app import App
 from stormc.model.profile import ArgoCD, Flux, Gitops, Platform
@@ -139,7 +139,7 @@ def _edits(change: Callable[[Edit], Edit | None]) -> Break:
 
         return step._replace(apply=apply)
 
-    return _set(tests.samples, "PIPELINE", tuple(changed(step) for step in PIPELINE))
+    return _set(stormc.compile.stages, "PIPELINE", tuple(changed(step) for step in PIPELINE))
 
 
 def _env_with_empty_values(patch: pytest.MonkeyPatch) -> None:

@@ -172,7 +172,6 @@ VOLUMES = [
     ("{}", {"hostPath": {"path": "/mnt/models", "type": "Directory"}}, "/mnt/models"),
     ("model: {volume: {hostPath: /data/w}}", {"hostPath": {"path": "/data/w", "type": "Directory"}}, "/mnt/models"),
     ("model: {volume: {persistentVolumeClaim: w}}", {"persistentVolumeClaim": {"claimName": "w"}}, "/mnt/models"),
-    ("model: {path: /weights/}", {"hostPath": {"path": "/", "type": "Directory"}}, "/"),
 ]
 
 
