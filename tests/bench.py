@@ -225,6 +225,7 @@ def judge_all(root: Path) -> tuple[int, float, dict[str, float]]:
     from stormc import rules as room
     from stormc.compile import stages
     from stormc.load.sources import read_sources
+    from stormc.passes import runner
     from stormc.repository.world import World
     from stormc.tree import layout
 
@@ -245,7 +246,7 @@ def judge_all(root: Path) -> tuple[int, float, dict[str, float]]:
     world = World(read_sources(root / "specs"))
     with (
         mock.patch.object(room, "RULES", clocked),
-        mock.patch.object(stages, "run_pipeline", timed("passes", stages.run_pipeline)),
+        mock.patch.object(stages, "run_pipeline", timed("passes", runner.run_pipeline)),
         mock.patch.object(layout, "layout", timed("emit", layout.layout)),
     ):
         summaries = [outcome.summary for source in world.apps if (outcome := world.compile(source)).summary]

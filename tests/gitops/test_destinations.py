@@ -20,7 +20,7 @@ from stormc.finding import START
 from stormc.gitops.files import wiring_files
 from stormc.gitops.wiring import Request, Wiring, wirings
 from stormc.model.profile import ArgoCD, Gitops
-from stormc.tree.memory import Summary
+from stormc.model.summary import Summary
 
 URL = "https://git.example.com/platform/inference.git"
 CLUSTERS = {"": "https://kubernetes.default.svc", "a3": "https://a3.example.com:6443", "a3/prod": "https://prod:6443"}
