@@ -59,7 +59,7 @@ lock: $(VENV)/.development ## pin dependencies anew, without index addresses
 	  -o .ci/requirements-dev.txt pyproject.toml
 
 clean: ## remove what make made: .venv, caches
-	@rm -rf $(VENV) .stormc_cache .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "stormc needs Python 3.11 or newer; set PYTHON="; exit 1; }

@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from stormc.tree.memory import memory_directory
+
 ROOT = Path(__file__).parent.parent
 APPS_PER_DIRECTORY = 20
 PLAIN = 1
@@ -150,7 +152,7 @@ def render(root: Path, jobs: int = 1, cold: bool = False) -> Run:
     """A full render; a cold one starts without cache and output."""
     if cold:
         shutil.rmtree(root / "rendered", ignore_errors=True)
-        shutil.rmtree(root / ".stormc_cache", ignore_errors=True)
+        shutil.rmtree(memory_directory(root / "rendered", root / "specs") or root / "none", ignore_errors=True)
     return run([*STORMC, "render", "-j", str(jobs)], root)
 
 

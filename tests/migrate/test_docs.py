@@ -89,7 +89,7 @@ def test_the_commands_run_in_order(printed: tuple[Path, dict[str, str]]) -> None
     assert (work / "rendered/a3/llm-service/configmap-llm-service-launcher.yaml").is_file()
     assert (work / "rendered/_gitops/argocd/kustomization.yaml").is_file()
     assert "0 files to write, " in shown["6 stormc render --check"]
-    assert not run("git status --porcelain", work).replace("?? config.yaml\n", "").replace("?? .stormc_cache/\n", "")
+    assert not run("git status --porcelain", work).replace("?? config.yaml\n", "")
 
 
 @pytest.mark.parametrize("spec", [IMPORTED, WITHOUT_SCRIPT, PLATFORM])

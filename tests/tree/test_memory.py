@@ -13,20 +13,36 @@ from typing import Any
 import pytest
 
 from stormc.__main__ import main
-from stormc.tree.memory import FILE
-from stormc.tree.write import STATE, on_disk, stamp
+from stormc.digest import digest
+from stormc.tree.memory import FILE, memory_directory
+from stormc.tree.write import on_disk, stamp
 from tests.samples import spec_text
 
 
 def alter(change: Callable[[Any], object]) -> Callable[[Path], None]:
     """A change of the remembered JSON."""
 
-    def apply(state: Path) -> None:
-        data = json.loads((state / FILE).read_text())
+    def apply(memory: Path) -> None:
+        data = json.loads((memory / FILE).read_text().split("\n", 1)[1])
         change(data)
-        (state / FILE).write_text(json.dumps(data))
+        write_sound(memory, json.dumps(data))
 
     return apply
+
+
+def write_sound(memory: Path, text: str) -> None:
+    """A memory whose checksum is right, whatever it says."""
+    (memory / FILE).write_text(f"{digest(text.encode())}\n{text}")
+
+
+def link(path: Path, target: str) -> None:
+    path.unlink()
+    path.symlink_to(target)
+
+
+def link_to_itself_elsewhere(directory: Path) -> None:
+    directory.rename(directory.with_name("moved"))
+    directory.symlink_to("moved")
 
 
 def directory_for(path: Path) -> None:
@@ -36,18 +52,22 @@ def directory_for(path: Path) -> None:
 
 
 DAMAGE: dict[str, Callable[[Path], object]] = {
-    "removed": lambda state: shutil.rmtree(state),
-    "empty": lambda state: (state / FILE).write_bytes(b""),
-    "cut short": lambda state: (state / FILE).write_bytes((state / FILE).read_bytes()[:-20]),
-    "noise": lambda state: (state / FILE).write_bytes(bytes(range(256))),
-    "another shape": lambda state: (state / FILE).write_text("[]"),
+    "removed": lambda memory: shutil.rmtree(memory),
+    "empty": lambda memory: (memory / FILE).write_bytes(b""),
+    "cut short": lambda memory: (memory / FILE).write_bytes((memory / FILE).read_bytes()[:-20]),
+    "noise": lambda memory: (memory / FILE).write_bytes(bytes(range(256))),
+    "another shape": lambda memory: write_sound(memory, "[]"),
+    "nested without end": lambda memory: write_sound(memory, "[" * 200_000),
+    "a link to a device": lambda memory: link(memory / FILE, "/dev/zero"),
+    "a link to itself": lambda memory: link(memory / FILE, FILE),
+    "others may write": lambda memory: memory.chmod(0o777),
+    "the directory is a link": link_to_itself_elsewhere,
     "of another compiler": alter(lambda data: data.update(compiler="0" * 32)),
     "an entry of another shape": alter(lambda data: data["apps"].update({"a.yaml": [1, 2]})),
     "no entries": alter(lambda data: data.update(apps={})),
     "entries as a list": alter(lambda data: data.update(apps=[])),
     "another digest": alter(lambda data: data["apps"]["a.yaml"].__setitem__(0, "0")),
-    "a directory": lambda state: directory_for(state / FILE),
-    "staged files left behind": lambda state: directory_for(state / "staging"),
+    "a directory": lambda memory: directory_for(memory / FILE),
 }
 
 
@@ -62,6 +82,12 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+def memory_of(root: Path) -> Path:
+    directory = memory_directory(root / "rendered", root / "specs")
+    assert directory is not None
+    return directory
+
+
 def tree(root: Path) -> dict[str, bytes]:
     return {str(p.relative_to(root)): p.read_bytes() for p in root.rglob("*") if p.is_file()}
 
@@ -69,7 +95,7 @@ def tree(root: Path) -> dict[str, bytes]:
 @pytest.mark.parametrize("case", DAMAGE)
 def test_damage_heals(root: Path, case: str) -> None:
     right = tree(root / "rendered")
-    DAMAGE[case](root / STATE)
+    DAMAGE[case](memory_of(root))
     (root / "rendered/a/kustomization.yaml").unlink()
     assert main(["render"]) == 0
     assert tree(root / "rendered") == right
@@ -85,8 +111,9 @@ def test_an_edited_file_is_seen_although_its_spec_is_remembered(root: Path) -> N
     assert tree(root / "rendered") == right
 
 
-def test_git_ignores_the_memory(root: Path) -> None:
-    assert (root / STATE / ".gitignore").read_text() == "*\n"
+def test_nothing_is_left_in_the_work_tree(root: Path) -> None:
+    assert sorted(path.name for path in root.iterdir()) == ["rendered", "specs"]
+    assert (memory_of(root) / FILE).is_file()
 
 
 def test_findings_of_remembered_apps_are_told_again(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from stormc.actions.committed import committed_memory
 from stormc.compile.compilation import Compilation, Stage
 from stormc.digest import digest
 from stormc.failure import Failure
@@ -16,8 +17,9 @@ from stormc.load.sources import Source, Sources, read_sources
 from stormc.model.summary import Summary
 from stormc.repository.world import World, check_namesakes, compile_all, memory_of
 from stormc.tree.files import joined
-from stormc.tree.memory import Memory, recall, remember
-from stormc.tree.write import STATE, Plan, carry_out, clock, locked, make_plan, on_disk, stamp
+from stormc.tree.memory import Memory, memory_directory, recall, remember
+from stormc.tree.staging import clock, refuse_link, staged_beside
+from stormc.tree.write import Plan, carry_out, make_plan, on_disk, stamp
 
 if TYPE_CHECKING:
     from stormc.gitops.wiring import Wiring
@@ -55,25 +57,27 @@ def render(specs: Path, out: Path, selected: Sequence[Path], check: bool, jobs: 
     one, other = os.path.realpath(specs), os.path.realpath(out)
     if os.path.commonpath((one, other)) in (one, other):
         raise Failure(f"{out} and {specs} overlap: what is rendered would be read as specs")
+    refuse_link(out)
     with _without_collector():
         if check:
             return _render(specs, out, selected, jobs, progress, None)
-        with locked(out) as state:
-            return _render(specs, out, selected, jobs, progress, state)
+        with staged_beside(out) as staging:
+            return _render(specs, out, selected, jobs, progress, staging)
 
 
 def _render(
-    specs: Path, out: Path, selected: Sequence[Path], jobs: int, progress: Progress, state: Path | None
+    specs: Path, out: Path, selected: Sequence[Path], jobs: int, progress: Progress, staging: Path | None
 ) -> Rendered:
     sources = read_sources(specs)
     world = World(sources)
     chosen = select(sources, world, specs, selected)
-    memories = recall(out.parent / STATE)
-    start = clock(state) if state is not None else 0
+    place = memory_directory(out, specs)
+    memories = recall(place)
+    start = clock(staging) if staging is not None else 0
     fresh, kept, same = _recalled(world, chosen, memories, out, start)
     outcomes = compile_all(world, fresh, Stage.FILES, jobs, progress)
     summaries = [o.summary for o in outcomes if o.summary] + [memory.summary for memory in kept.values()]
-    findings = [*world.shared_findings]
+    findings = [*world.shared_findings, *committed_memory(specs.parent, out.parent)]
     findings += [f for memory in kept.values() for f in memory.findings] + [f for o in outcomes for f in o.findings]
     others = list(world.namesakes(summaries, chosen)) if selected else []
     findings += check_namesakes([*summaries, *others])
@@ -89,8 +93,8 @@ def _render(
     if has_errors(findings):
         return Rendered(len(chosen), in_order(findings), None)
     left = _departures(world, out, plan)
-    if state is not None:
-        moved = carry_out(out, plan, state)
+    if staging is not None:
+        moved = carry_out(out, plan, staging)
 
         def stamped(paths: Collection[str]) -> str:
             found = [path for path in paths if path not in plan.writes]
@@ -99,7 +103,7 @@ def _render(
         known = {**memories, **kept} if selected else kept
         known |= dict(_remembered(world, outcomes, stamped))
         if known != memories:
-            remember(state, known)
+            remember(place, known)
     return Rendered(len(chosen), in_order(findings), plan, tuple(left))
 
 
@@ -223,7 +227,8 @@ def validate(
         outcomes = compile_all(world, chosen, Stage.MANIFESTS, jobs, progress)
         summaries: list[Summary] = [o.summary for o in outcomes if o.summary]
         others = list(world.namesakes(summaries, chosen)) if partly else []
-        findings = [*world.shared_findings, *(f for o in outcomes for f in o.findings)]
+        findings = [*world.shared_findings, *committed_memory(specs.parent)]
+        findings += [f for o in outcomes for f in o.findings]
         findings += check_namesakes([*summaries, *others])
         findings += world.check_repository([*summaries, *others])
         if not partly:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from git import GitCommandError, GitCommandNotFound, InvalidGitRepositoryError, NoSuchPathError, Repo
+from git import GitCommandError, GitCommandNotFound, Repo
 
 from stormc.failure import Failure
+from stormc.history.repository import open_repository
 
 MAIN_LINES = ("origin/HEAD", "main")
 """Where a branch is taken to come from, first that exists: the remote's default branch, else a local `main`."""
@@ -20,11 +21,7 @@ def changed_files(directory: Path, base: str | None = None) -> frozenset[str]:
     that exists, else HEAD; before the first commit every file is new. Files that Git ignores are passed over.
     Raises Failure outside a repository and for a base that names no commit.
     """
-    try:
-        repository = Repo(directory, search_parent_directories=True)
-    except (InvalidGitRepositoryError, NoSuchPathError):
-        raise Failure(f"{directory} is in no Git repository") from None
-    with repository:
+    with open_repository(directory) as repository:
         try:
             return _changed(repository, directory, base)
         except GitCommandNotFound:
@@ -35,8 +32,8 @@ def changed_files(directory: Path, base: str | None = None) -> frozenset[str]:
 
 
 def _changed(repository: Repo, directory: Path, base: str | None) -> frozenset[str]:
-    git = repository.git(c="core.quotePath=false")
-    where = ("--", os.path.realpath(directory))
+    git = repository.git
+    where = ("--", f":(literal){os.path.realpath(directory)}")
     untracked = _paths(git.ls_files("-z", "--full-name", "--others", "--exclude-standard", *where))
     start = _commit(repository, base) if base else _branching(repository)
     if base and start is None:
@@ -44,7 +41,8 @@ def _changed(repository: Repo, directory: Path, base: str | None) -> frozenset[s
     if start is None:
         changed = _paths(git.ls_files("-z", "--full-name", *where))
     else:
-        plain = ("-z", "--name-only", "--no-renames", "--no-ext-diff", "--no-relative", start)
+        plain = ["-z", "--name-only", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-relative"]
+        plain += ["--ignore-submodules=all", start]
         changed = _paths(git.diff(*plain, *where)) | _paths(git.diff("--cached", *plain, *where))
     top = os.path.relpath(os.path.realpath(directory), os.path.realpath(str(repository.working_dir)))
     return frozenset(path if top == "." else path.removeprefix(f"{top}/") for path in changed | untracked)

@@ -131,6 +131,11 @@ CHECKS: dict[str, Explained] = {
         "Below rendered/ stands only what stormc wrote.",
         "An engine would apply a foreign file too, and no spec explains it. stormc never removes it.",
     ),
+    "E402": Explained(
+        "No memory of a render is committed.",
+        "`.stormc_cache` is what stormc up to 0.1 remembered of a render; a branch that brings one tried to make CI "
+        "believe that other manifests are right. Today the memory lies in the user's cache directory.",
+    ),
     "E501": Explained(
         "The API server accepts every manifest, and keeps it as it is.",
         "The manifest breaks the schema of its kind, or has a value that the server writes back differently and that "

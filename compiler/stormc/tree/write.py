@@ -1,17 +1,15 @@
 """Bringing a directory to a planned state: whole files or none, and nothing removed that is not ours.
 
-Files are staged beside the output directory and moved in by rename, so a render that is killed at any instant leaves
-old or new files, never half ones. A lock keeps two renders apart.
+Files are staged beside the output directory (tree/staging.py) and moved in by rename, so a render that is killed at any
+instant leaves old or new files, never half ones.
 """
 
 from __future__ import annotations
 
-import fcntl
 import math
 import os
-import shutil
+import stat
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,13 +17,10 @@ from stormc.digest import digest
 from stormc.finding import START, Finding
 from stormc.tree.files import Files
 from stormc.tree.layout import is_generated
+from stormc.tree.staging import clock
 
-STATE = ".stormc_cache"
-"""Directory beside the output for the lock, staged files and remembered hashes; git ignores it by itself."""
-
-
-_COARSE = 20_000_000
-"""Nanoseconds: two ticks of a kernel that counts 100 of them in a second."""
+MAX_BYTES = 8 << 20
+"""The size of a rendered file that is still read: the API server takes 1.5 MB in etcd (etcd's --max-request-bytes)."""
 
 
 class Plan(NamedTuple):
@@ -42,13 +37,46 @@ class Plan(NamedTuple):
         return not self.writes and not self.removals
 
 
-def on_disk(out: Path, path: str) -> bytes | None:
-    """The content of a rendered file, None where there is no regular file that can be read."""
+def on_disk(out: Path, path: str, most: int = MAX_BYTES) -> bytes | None:
+    """The content of a rendered file, None where there is no regular file of at most `most` bytes that can be read.
+
+    A link is not followed, and neither a device nor a named pipe is waited for.
+    """
     try:
-        with open(out / path, "rb") as file:
-            return file.read()
+        handle = os.open(f"{out}/{path}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return None
+    try:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode) or status.st_size > most:
+            return None
+        return _up_to(handle, status.st_size + 1)
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
+
+
+def _up_to(handle: int, most: int) -> bytes:
+    """The bytes of an open file, no more than `most`: a file that grows meanwhile is not read for ever."""
+    content = os.read(handle, most)
+    while len(content) < most and (more := os.read(handle, most - len(content))):
+        content += more
+    return content
+
+
+def _is_ours(out: Path, path: str) -> bool:
+    """Whether a regular file begins with our header, whatever its size."""
+    try:
+        handle = os.open(f"{out}/{path}", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        return stat.S_ISREG(os.fstat(handle).st_mode) and is_generated(os.read(handle, 8192))
+    except OSError:
+        return False
+    finally:
+        os.close(handle)
 
 
 def stamp(out: Path, paths: Iterable[str], before: float = math.inf) -> str:
@@ -69,13 +97,6 @@ def stamp(out: Path, paths: Iterable[str], before: float = math.inf) -> str:
             return ""
         seen.append(f"{found.st_mtime_ns} {found.st_ctime_ns} {found.st_size} {found.st_ino} {found.st_mode}")
     return digest("\n".join(seen).encode())
-
-
-def clock(state: Path) -> int:
-    """The time of the file system, less what its clock may be coarse by, in nanoseconds."""
-    file = state / "lock"
-    os.utime(file)
-    return file.stat().st_mtime_ns - _COARSE
 
 
 def listing(out: Path, below: str = "") -> Iterator[str]:
@@ -110,8 +131,7 @@ def make_plan(out: Path, wanted: Files, same: Collection[str], scope: Collection
     for path in sorted(_present(out, scope)):
         if path in known:
             continue
-        content = None if path.endswith("/") or (out / path).is_symlink() else on_disk(out, path)
-        if path.endswith("/") or (content is not None and is_generated(content)):
+        if path.endswith("/") or _is_ours(out, path):
             removals.append(path)
         else:
             findings.append(
@@ -139,7 +159,7 @@ def _obstacles(out: Path, path: str) -> Iterator[Finding]:
     if target.is_symlink() or target.is_dir():
         yield Finding("E401", str(target), START, "stormc writes a file here, but this is a link or a directory",
                       "remove it")  # fmt: skip
-    elif target.exists() and not is_generated(on_disk(out, path) or b""):
+    elif target.exists() and not _is_ours(out, path):
         yield Finding("E401", str(target), START, "stormc writes this file, but another one without its header is here",
                       "move it away")  # fmt: skip
     for parent in target.parents:
@@ -149,41 +169,19 @@ def _obstacles(out: Path, path: str) -> Iterator[Finding]:
             yield Finding("E401", str(parent), START, "stormc needs a directory here", "remove it")
 
 
-def state_directory(out: Path) -> Path:
-    """The directory for lock, staging and memory: beside `out`, on the same file system, ignored by git."""
-    state = out.parent / STATE
-    state.mkdir(parents=True, exist_ok=True)
-    ignore = state / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n")
-    return state
-
-
-@contextmanager
-def locked(out: Path) -> Iterator[Path]:
-    """Holds the lock of an output directory; waits for another render to end. Yields the state directory."""
-    state = state_directory(out)
-    with open(state / "lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield state
-
-
-def carry_out(out: Path, plan: Plan, state: Path) -> int:
-    """Writes and removes what the plan says; the caller holds the lock.
+def carry_out(out: Path, plan: Plan, staging: Path) -> int:
+    """Writes and removes what the plan says; the caller holds the lock that comes with the staging directory.
 
     All new files are staged first and then moved, so that the instant in which old and new files mix is short.
     Returns the `clock` of that instant.
     """
-    staging = state / "staging"
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir()
     staged = []
     for number, (path, content) in enumerate(plan.writes.items()):
         temporary = f"{staging}/{number}"
         with open(temporary, "xb") as file:
             file.write(content)
         staged.append((temporary, f"{out}/{path}"))
-    moment = clock(state)
+    moment = clock(staging)
     directories = {os.path.dirname(target) for _, target in staged}
     for directory in sorted(directories):
         os.makedirs(directory, exist_ok=True)
@@ -195,7 +193,6 @@ def carry_out(out: Path, plan: Plan, state: Path) -> int:
         else:
             (out / path).unlink(missing_ok=True)
             _remove_empty(out, os.path.dirname(path))
-    shutil.rmtree(staging, ignore_errors=True)
     return moment
 
 

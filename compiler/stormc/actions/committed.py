@@ -1,0 +1,26 @@
+"""Whether a branch brings a memory of a render, which stormc up to 0.1 kept in the work tree and believed."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from stormc.finding import START, Finding
+
+OLD_MEMORY = ".stormc_cache"
+
+
+def committed_memory(*directories: Path) -> list[Finding]:
+    """E402 where Git tracks `.stormc_cache` in one of the directories. One that is only left over is no matter."""
+    places = sorted({directory / OLD_MEMORY for directory in directories})
+    return [
+        Finding("E402", str(place), START, "the memory of a render is committed",
+                f"git rm -r --cached {OLD_MEMORY}, and delete it")
+        for place in places if os.path.lexists(place) and _is_tracked(place)
+    ]  # fmt: skip
+
+
+def _is_tracked(place: Path) -> bool:
+    from stormc.history.repository import is_tracked  # as long to load as checking a spec, and rarely needed
+
+    return is_tracked(place)

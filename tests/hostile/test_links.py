@@ -1,0 +1,96 @@
+"""Links and devices where stormc reads and writes: nothing outside of the output is touched, and nothing waits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.hostile.branch import checkout, honest, stormc, tree
+
+Attack = Callable[[Path, Path], object]
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    root = tmp_path / "origin"
+    root.mkdir()
+    return honest(root)
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Path:
+    """A directory of the user outside of the repository."""
+    home = tmp_path / "home"
+    (home / "staging").mkdir(parents=True)
+    (home / "staging/0").write_text("mine")
+    (home / "keys").write_text("ssh-ed25519 AAAA")
+    (home / "compiled.json").write_text("mine")
+    return home
+
+
+def replaced(path: Path) -> Path:
+    path.unlink()
+    return path
+
+
+MANIFEST = "rendered/a/stormservice-a.yaml"
+
+
+def moved(path: Path) -> Path:
+    path.rename(path.with_name("elsewhere"))
+    return path
+
+
+def state(root: Path, name: str, target: Path | str) -> None:
+    (root / ".stormc_cache").mkdir()
+    (root / ".stormc_cache" / name).symlink_to(target)
+
+
+# name → what the branch commits, given its work tree and the user's directory, and the exit code of render
+ATTACKS: dict[str, tuple[Attack, int]] = {
+    "the lock of the old memory": (lambda root, home: state(root, "lock", home / "keys"), 1),
+    "its .gitignore": (lambda root, home: state(root, ".gitignore", home / "new"), 1),
+    "its staging directory": (lambda root, home: state(root, "staging", home), 1),
+    "its file, a device": (lambda root, home: state(root, "compiled.json", "/dev/zero"), 1),
+    "the whole old memory": (lambda root, home: (root / ".stormc_cache").symlink_to(home), 1),
+    "the output": (lambda root, home: moved(root / "rendered").symlink_to(home), 2),
+    "the output, leading nowhere": (lambda root, home: moved(root / "rendered").symlink_to(home / "new"), 2),
+    "a directory of an app": (lambda root, home: moved(root / "rendered/a").symlink_to(home), 1),
+    "a manifest": (lambda root, home: replaced(root / MANIFEST).symlink_to(home / "keys"), 1),
+    "a manifest, a device": (lambda root, home: replaced(root / MANIFEST).symlink_to("/dev/zero"), 1),
+    "a foreign file, a device": (lambda root, home: (root / "rendered/a/other.yaml").symlink_to("/dev/zero"), 1),
+    "a staging directory": (lambda root, home: (root / ".stormc-staging-0123").symlink_to(home / "staging"), 0),
+    "specs": (lambda root, home: (root / "specs/c.yaml").symlink_to("/dev/zero"), 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ATTACKS)
+def test_nothing_outside_the_output_changes(repository: Path, tmp_path: Path, victim: Path, case: str) -> None:
+    attack, code = ATTACKS[case]
+    clone = checkout(repository, lambda root: attack(root, victim), tmp_path / "clone")
+    spec = clone / "specs/a.yaml"
+    spec.write_text(spec.read_text() + "port: 9123\n")  # so that there is something to write
+    before = tree(victim)
+    assert stormc(clone, "render", "--check").code == (code or 1)
+    assert stormc(clone, "render").code == code
+    assert tree(victim) == before
+
+
+def test_a_large_file_in_the_output_is_not_read(repository: Path) -> None:
+    with (repository / MANIFEST).open("r+b") as file:
+        file.truncate(1 << 40)  # a hole: a terabyte that takes no disk
+    assert stormc(repository, "render", "--check").code == 1
+    assert stormc(repository, "render").code == 0
+    assert (repository / MANIFEST).stat().st_size < 1 << 20
+
+
+def test_a_killed_render_s_staging_directory_is_removed_and_other_things_of_that_name_stay(repository: Path) -> None:
+    left, foreign = repository / ".stormc-staging-1", repository / ".stormc-staging-2"
+    left.mkdir()
+    (left / "0").write_text("half a fi")
+    foreign.mkdir()
+    (foreign / "notes").write_text("mine")
+    assert stormc(repository, "render").code == 0
+    assert not left.exists() and tree(foreign) == {"notes": b"mine"}
