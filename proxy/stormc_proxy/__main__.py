@@ -12,7 +12,7 @@ from pathlib import Path
 
 from aiohttp import web
 
-from stormc_proxy.server import Server
+from stormc_proxy.edge.server import Server
 from stormc_proxy.settings import Settings, SettingsError, from_arguments
 from stormc_proxy.workers import Crew, run
 

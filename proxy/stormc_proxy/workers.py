@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from stormc_proxy.board import Board
+from stormc_proxy.fleet.board import Board
+from stormc_proxy.http.upstream import Connection, Endpoint, UpstreamError
 from stormc_proxy.settings import Address
-from stormc_proxy.upstream import Connection, Endpoint, UpstreamError
 
 ASK_SECONDS = 2.0
 FORK_SECONDS = 1.0

@@ -151,11 +151,13 @@ def test_the_proxys_source_travels_in_a_config_map_named_by_its_version() -> Non
     payload = app().payload
     name = f"qwen3-moe-proxy-{payload.proxy_version}"
     source = manifest(compiled(), "ConfigMap", name)
-    assert source["data"] == payload.proxy
+    assert source["data"] == {path.replace("/", "."): text for path, text in payload.proxy.items()}
     assert source["immutable"] is True
     assert "__main__.py" in source["data"] or set(source["data"]) == {"__init__.py"}
     volumes = pod(storm(), "routing")["spec"]["volumes"]
-    assert [v["configMap"]["name"] for v in volumes if v["name"] == "proxy-source"] == [name]
+    (volume,) = (v["configMap"] for v in volumes if v["name"] == "proxy-source")
+    assert volume["name"] == name
+    assert {item["path"]: source["data"][item["key"]] for item in volume["items"]} == payload.proxy
 
 
 def test_a_proxy_from_the_image_needs_no_source() -> None:

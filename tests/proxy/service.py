@@ -15,10 +15,10 @@ from typing import Any, TypeVar
 
 from aiohttp import web
 
-from stormc_proxy.journal import Journal
-from stormc_proxy.pool import Instance
-from stormc_proxy.server import Server
+from stormc_proxy.edge.server import Server
+from stormc_proxy.fleet.pool import Instance
 from stormc_proxy.settings import Address, Settings, checked
+from stormc_proxy.telemetry.journal import Journal
 from tests.proxy.client import Client, Reply, ask, path_of, request
 from tests.proxy.engine import Engine, Fabric, Manner
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stormc_proxy.body import Body, BodyError, dumped
+from stormc_proxy.flow.body import Body, BodyError, dumped
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 NAMES = ("stream", "max_tokens", "kv_transfer_params", "prompt", 'q"\\', "ü", "\u2028", "")

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stormc_proxy.events import BLOCK_BYTES, DONE, Transcript, chunk, event, is_done, parsed, split, unframed
+from stormc_proxy.http.events import BLOCK_BYTES, DONE, Transcript, chunk, event, is_done, parsed, split, unframed
+from stormc_proxy.http.upstream import Collected, Connection, Endpoint, Head, UpstreamError
 from stormc_proxy.settings import Address
-from stormc_proxy.upstream import Collected, Connection, Endpoint, Head, UpstreamError
 
 PAYLOAD = st.binary(min_size=1, max_size=40)
 JSON = st.dictionaries(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from stormc_proxy.upstream import IDLE_CONNECTIONS
+from stormc_proxy.http.upstream import IDLE_CONNECTIONS
 from tests.proxy.client import question
 from tests.proxy.engine import Manner
 from tests.proxy.service import Service, run, service, until

@@ -10,7 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stormc_proxy.pool import FAULTY, HEALTHY, LEAVING, SCALE, Instance, Lease, Policy, Pool, decode_load, prefill_load
+from stormc_proxy.fleet.pool import (
+    FAULTY,
+    HEALTHY,
+    LEAVING,
+    SCALE,
+    Instance,
+    Lease,
+    Policy,
+    Pool,
+    decode_load,
+    prefill_load,
+)
 from stormc_proxy.settings import Address
 
 A, B, C = (Address("10.0.0.1", 8000), Address("10.0.0.2", 8000), Address("10.0.0.3", 8000))

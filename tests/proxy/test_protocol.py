@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
+from stormc_proxy.http.upstream import Endpoint, UpstreamError
 from stormc_proxy.settings import Address, Settings, SettingsError, checked, from_arguments
-from stormc_proxy.upstream import Endpoint, UpstreamError
 from tests.proxy.client import CHAT, COMPLETIONS, Client, Reply, ask, question, request
 from tests.proxy.engine import FIRST_ID, MODELS, OPAQUE, Manner, answer_to, refusal
 from tests.proxy.service import Service, run, service, until
@@ -1321,7 +1321,7 @@ def _mount(directory: Path, version: int, document: object) -> None:
 
 @BOTH
 def test_a_reload_under_load_loses_nothing(mode: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stormc_proxy.server.TICK_SECONDS", 0.05)
+    monkeypatch.setattr("stormc_proxy.edge.server.TICK_SECONDS", 0.05)
 
     async def test() -> None:
         _mount(tmp_path, 0, {})
@@ -1374,7 +1374,7 @@ def test_a_reload_under_load_loses_nothing(mode: str, tmp_path: Path, monkeypatc
 def test_a_reload_forgets_what_the_file_said_before_and_keeps_what_holds_until_the_next_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stormc_proxy.server.TICK_SECONDS", 0.01)
+    monkeypatch.setattr("stormc_proxy.edge.server.TICK_SECONDS", 0.01)
     config = tmp_path / "proxy.json"
 
     async def test() -> None:

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stormc_proxy.body import Body
-from stormc_proxy.events import chunk, event, split, unframed
-from stormc_proxy.resume import (
+from stormc_proxy.flow.body import Body
+from stormc_proxy.flow.resume import (
     Said,
     continued,
     gave_up,
@@ -22,9 +21,10 @@ from stormc_proxy.resume import (
     total_usage,
     with_cached_tokens,
 )
+from stormc_proxy.flow.stream import Source, Stream
+from stormc_proxy.http.events import chunk, event, split, unframed
+from stormc_proxy.http.upstream import Connection, Endpoint, Head
 from stormc_proxy.settings import Address
-from stormc_proxy.stream import Source, Stream
-from stormc_proxy.upstream import Connection, Endpoint, Head
 
 
 def body_of(**values: Any) -> Body:

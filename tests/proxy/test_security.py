@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from stormc_proxy.journal import new_id
-from stormc_proxy.route import is_at
+from stormc_proxy.flow.route import is_at
+from stormc_proxy.telemetry.journal import new_id
 from tests.proxy.client import ask, question
 from tests.proxy.engine import Manner
 from tests.proxy.service import Service, run, service, until

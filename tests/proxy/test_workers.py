@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from stormc_proxy.board import Board, SharedPool, shared_pool
-from stormc_proxy.pool import FAULTY, HEALTHY, Policy
+from stormc_proxy.fleet.board import Board, SharedPool, shared_pool
+from stormc_proxy.fleet.pool import FAULTY, HEALTHY, Policy
 from stormc_proxy.settings import Address
 from stormc_proxy.workers import summed_metrics, summed_status
 from tests.proxy.client import COMPLETIONS, Reply, ask, question
@@ -105,7 +105,7 @@ def test_what_a_dead_worker_held_is_free_again() -> None:
 
 
 def test_a_table_that_is_full_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stormc_proxy.board.ROWS", 2)
+    monkeypatch.setattr("stormc_proxy.fleet.board.ROWS", 2)
     board = Board(1)
     assert len({board.row("decode", Address("h", port)) for port in (1, 2)}) == 2
     with pytest.raises(OverflowError, match="more than 2 instances"):

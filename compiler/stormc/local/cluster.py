@@ -349,29 +349,33 @@ class LocalCluster:
         for mount in running.pod.container.get("volumeMounts", ()):
             volume, target = volumes[mount["name"]], running.root / mount["mountPath"].lstrip("/")
             if "configMap" in volume:
-                self._project(volume["configMap"]["name"], target)
+                self._project(volume["configMap"], target)
             elif "emptyDir" in volume:
                 target.mkdir(parents=True, exist_ok=True)
             elif os.path.isdir(host := volume.get("hostPath", {}).get("path", "")) and not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
                 target.symlink_to(host)
 
-    def _project(self, name: str, target: Path) -> None:
-        data = next((m.get("data", {}) for m in self._of_kind("ConfigMap") if m["metadata"]["name"] == name), None)
-        if data is None:
+    def _project(self, volume: Manifest, target: Path) -> None:
+        found = next((m for m in self._of_kind("ConfigMap") if m["metadata"]["name"] == volume["name"]), None)
+        if found is None:
             return  # the pod that still mounts it keeps what it has
+        data = found.get("data", {})
+        if "items" in volume:
+            data = {item["path"]: data[item["key"]] for item in volume["items"]}
         version = f"..{template_hash(data)}"
         if (target / version).exists():
             return
         (target / version).mkdir(parents=True)
-        for key, text in data.items():
-            (target / version / key).write_text(text, encoding="utf-8")
+        for path, text in data.items():
+            (target / version / path).parent.mkdir(parents=True, exist_ok=True)
+            (target / version / path).write_text(text, encoding="utf-8")
         previous = os.readlink(target / "..data") if (target / "..data").is_symlink() else None
         (target / "..data_tmp").symlink_to(version)
         os.replace(target / "..data_tmp", target / "..data")
-        for key in data:
-            if not (target / key).is_symlink():
-                (target / key).symlink_to(f"..data/{key}")
+        for name in {path.partition("/")[0] for path in data}:
+            if not (target / name).is_symlink():
+                (target / name).symlink_to(f"..data/{name}")
         if previous is not None:
             shutil.rmtree(target / previous, ignore_errors=True)
 

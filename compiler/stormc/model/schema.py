@@ -224,7 +224,7 @@ PROXY: Schema = {
     "connectTimeoutSeconds": _whole("Seconds to open a connection.", 1, 3600, default=3),
     "streamIdleTimeoutSeconds": _whole("Seconds between two chunks of a stream; 0 is no limit.", 0, 86400, default=0),
     "drainSeconds": _whole("Seconds for running requests when a routing pod stops.", 0, 3600, default=30),
-    # Without a default here the proxy's own holds (proxy/settings.py).
+    # Without a default here the proxy's own holds (stormc_proxy/settings.py).
     "cumulativeFailures": _field("boolean", "A success does not reset an instance's count of failures."),
     "slowStartSeconds": _whole("Seconds until an instance that came back has its full share again.", 0, 3600),
     "maxBackoffSeconds": _whole("Longest time between probes of an instance that keeps failing.", 0, 86400),

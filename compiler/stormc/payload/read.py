@@ -25,7 +25,7 @@ class Payload(NamedTuple):
 @cache
 def read_payload() -> Payload:
     """The programs as they lie beside the compiler, read once."""
-    files = sorted(path for path in PROXY.iterdir() if path.suffix in (".py", ".html"))
-    proxy = {path.name: path.read_text(encoding="utf-8") for path in files}
+    files = sorted(path for path in PROXY.rglob("*") if path.suffix in (".py", ".html"))
+    proxy = {path.relative_to(PROXY).as_posix(): path.read_text(encoding="utf-8") for path in files}
     parts = [part.encode() for item in proxy.items() for part in item]
     return Payload(LAUNCHER.read_text(encoding="utf-8"), proxy, digest(*parts)[:10])

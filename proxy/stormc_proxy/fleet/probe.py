@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 
-from stormc_proxy.pool import Instance, Pool
-from stormc_proxy.route import Router
+from stormc_proxy.fleet.pool import Instance, Pool
+from stormc_proxy.flow.route import Router
+from stormc_proxy.http.upstream import Endpoint, UpstreamError
 from stormc_proxy.settings import Address
-from stormc_proxy.upstream import Endpoint, UpstreamError
 
 SPREAD = 0.2
 """Share of the interval over which the probes of a round begin, so that hundreds do not stop the traffic."""

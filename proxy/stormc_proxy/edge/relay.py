@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from aiohttp import web
 from aiohttp.abc import AbstractStreamWriter
 
-from stormc_proxy.events import chunk, event, unframed
-from stormc_proxy.journal import Record
-from stormc_proxy.stream import Source
-from stormc_proxy.upstream import Head
+from stormc_proxy.flow.stream import Source
+from stormc_proxy.http.events import chunk, event, unframed
+from stormc_proxy.http.upstream import Head
+from stormc_proxy.telemetry.journal import Record
 
 HIGH_WATER = 256 * 1024
 LOW_WATER = 64 * 1024

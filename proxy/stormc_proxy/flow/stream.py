@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from stormc_proxy.events import DONE, Transcript, chunk, event, parsed, split, unframed
-from stormc_proxy.resume import Said, gave_up, summed_usage, total_usage, with_cached_tokens
-from stormc_proxy.upstream import Connection, Head
+from stormc_proxy.flow.resume import Said, gave_up, summed_usage, total_usage, with_cached_tokens
+from stormc_proxy.http.events import DONE, Transcript, chunk, event, parsed, split, unframed
+from stormc_proxy.http.upstream import Connection, Head
 
 _MARK = b"recomputed"
 _USAGE = b'"usage"'

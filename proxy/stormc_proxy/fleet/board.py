@@ -13,7 +13,7 @@ import os
 import zlib
 from collections.abc import Iterable
 
-from stormc_proxy.pool import FAULTY, HEALTHY, LEAVING, Instance, Pool
+from stormc_proxy.fleet.pool import FAULTY, HEALTHY, LEAVING, Instance, Pool
 from stormc_proxy.settings import Address
 
 ROWS = 4096

@@ -8,9 +8,9 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from stormc_proxy.journal import Record
-from stormc_proxy.pool import FAULTY, HEALTHY, Instance
-from stormc_proxy.route import Router
+from stormc_proxy.fleet.pool import FAULTY, HEALTHY, Instance
+from stormc_proxy.flow.route import Router
+from stormc_proxy.telemetry.journal import Record
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 HISTORY_SECONDS = 300

@@ -12,8 +12,8 @@ import socket
 from collections.abc import Callable, Iterable
 from typing import NamedTuple, Protocol, cast
 
-from stormc_proxy.events import chunk, unframed
-from stormc_proxy.pool import Instance
+from stormc_proxy.fleet.pool import Instance
+from stormc_proxy.http.events import chunk, unframed
 from stormc_proxy.settings import Address
 
 KEEP_ALIVE_SECONDS = 4.0

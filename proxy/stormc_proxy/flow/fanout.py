@@ -11,13 +11,13 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stormc_proxy.body import Body, dumped
-from stormc_proxy.events import DONE, chunk, event, is_done, parsed, split, unframed
-from stormc_proxy.journal import Record
-from stormc_proxy.relay import Relay
-from stormc_proxy.route import Answer, Broken, Generation, Refusal, Router
-from stormc_proxy.stream import Source
-from stormc_proxy.upstream import Head
+from stormc_proxy.edge.relay import Relay
+from stormc_proxy.flow.body import Body, dumped
+from stormc_proxy.flow.route import Answer, Broken, Generation, Refusal, Router
+from stormc_proxy.flow.stream import Source
+from stormc_proxy.http.events import DONE, chunk, event, is_done, parsed, split, unframed
+from stormc_proxy.http.upstream import Head
+from stormc_proxy.telemetry.journal import Record
 
 CONCURRENT = 64
 """Children of one request that run at a time."""

@@ -15,17 +15,17 @@ from typing import Any
 
 from aiohttp import web
 
-from stormc_proxy.board import shared_pool
-from stormc_proxy.body import Body, BodyError, dumped
-from stormc_proxy.fanout import Merge, children_of
-from stormc_proxy.journal import Journal, Record, new_id
-from stormc_proxy.metrics import CONTENT_TYPE, Metrics
-from stormc_proxy.pool import HEALTHY, LEAVING, Instance
-from stormc_proxy.probe import Prober
-from stormc_proxy.relay import Relay, Relayed, client_id, forwarded, reply
-from stormc_proxy.route import Answer, Broken, Generation, Refusal, Router, error_body, unavailable
+from stormc_proxy.edge.relay import Relay, Relayed, client_id, forwarded, reply
+from stormc_proxy.fleet.board import shared_pool
+from stormc_proxy.fleet.pool import HEALTHY, LEAVING, Instance
+from stormc_proxy.fleet.probe import Prober
+from stormc_proxy.flow.body import Body, BodyError, dumped
+from stormc_proxy.flow.fanout import Merge, children_of
+from stormc_proxy.flow.route import Answer, Broken, Generation, Refusal, Router, error_body, unavailable
+from stormc_proxy.http.upstream import UpstreamError
 from stormc_proxy.settings import FIXED_AT_START, ROLES, Address, Settings, SettingsError, address_of, from_file
-from stormc_proxy.upstream import UpstreamError
+from stormc_proxy.telemetry.journal import Journal, Record, new_id
+from stormc_proxy.telemetry.metrics import CONTENT_TYPE, Metrics
 from stormc_proxy.workers import Crew, summed_metrics, summed_status
 
 TICK_SECONDS = 1.0

@@ -16,13 +16,13 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from stormc_proxy.body import Body, dumped
-from stormc_proxy.journal import Record, new_id, new_secret
-from stormc_proxy.pool import Instance, Lease, Policy, Pool, decode_load, prefill_load
-from stormc_proxy.resume import Said, continued, gave_up, joined, limit, resumable, with_cached_tokens
+from stormc_proxy.fleet.pool import Instance, Lease, Policy, Pool, decode_load, prefill_load
+from stormc_proxy.flow.body import Body, dumped
+from stormc_proxy.flow.resume import Said, continued, gave_up, joined, limit, resumable, with_cached_tokens
+from stormc_proxy.flow.stream import Output, Stream
+from stormc_proxy.http.upstream import Connection, Head, Upstream, UpstreamError
 from stormc_proxy.settings import ROLES, Address, Settings
-from stormc_proxy.stream import Output, Stream
-from stormc_proxy.upstream import Connection, Head, Upstream, UpstreamError
+from stormc_proxy.telemetry.journal import Record, new_id, new_secret
 
 RETRY_AFTER_SECONDS = 5
 FAREWELL_SECONDS = 30.0

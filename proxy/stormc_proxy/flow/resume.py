@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from stormc_proxy.body import Body, dumped
+from stormc_proxy.flow.body import Body, dumped
 
 MARK = "recomputed"
 COMPLETION_TOKENS = 16
