@@ -42,8 +42,8 @@ MAY_IMPORT = {
     "stormc.history": {"stormc.failure"},
     "stormc.review": {"stormc.passes.edit"},
     "stormc.payload": {"stormc.digest"},
-    "stormc.local": {"stormc.digest", "stormc.failure", "stormc.load"},
-    "stormc.cluster": {"stormc.failure", "stormc.local.cluster", "stormc.model"},
+    "stormc.local": {"stormc.digest", "stormc.failure", "stormc.load", "stormc.report.escape"},
+    "stormc.cluster": {"stormc.failure", "stormc.report.escape", "stormc.local.cluster", "stormc.model"},
     "stormc.migrate": {"stormc.finding", "stormc.passes", "stormc.rules.vocabulary", "stormc.model"},
     "stormc_proxy": set(),
 }

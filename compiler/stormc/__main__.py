@@ -15,6 +15,7 @@ from typing import NoReturn
 from stormc import __version__
 from stormc.commands.root import enter
 from stormc.failure import Failure
+from stormc.report.escape import escaped_streams, one_line
 
 # The modules of compiler/commands and what --help says of them.
 VERBS = {
@@ -36,6 +37,9 @@ VERBS = {
     "compat": "the command lines of k8s-deploy-tool",
     "completion": "print a shell completion script",
 }
+
+TRACEBACK = "STORMC_TRACEBACK"
+"""The environment variable by which an internal error shows its traceback."""
 
 CLEAN, FINDINGS, USAGE, INTERRUPTED = 0, 1, 2, 130
 
@@ -78,8 +82,14 @@ def main(argv: list[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal of few letters must not end a command
+    with escaped_streams():
+        return _caught(sys.argv[1:] if argv is None else argv)
+
+
+def _caught(arguments: list[str]) -> int:
+    """Runs one command; whatever it raises is one line. Its exit code is that of `main`."""
     try:
-        code = _run(sys.argv[1:] if argv is None else argv)
+        code = _run(arguments)
         sys.stdout.flush()
         return code
     except BrokenPipeError:
@@ -90,12 +100,26 @@ def main(argv: list[str] | None = None) -> int:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except Failure as failure:
-        print(f"stormc: {failure}", file=sys.stderr)
+        print(f"stormc: {one_line(str(failure))}", file=sys.stderr)
         return USAGE
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""  # a full disk names no file
-        print(f"stormc: {where}{error.strerror}", file=sys.stderr)
+        print(f"stormc: {one_line(where)}{error.strerror}", file=sys.stderr)
         return USAGE
+    except Exception as error:
+        if os.environ.get(TRACEBACK):
+            raise
+        print(f"stormc: {_internal(error)}", file=sys.stderr)
+        return USAGE
+
+
+def _internal(error: Exception) -> str:
+    """An error of stormc itself, as a line that says where it happened."""
+    at = error.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    place = f"{os.path.basename(at.tb_frame.f_code.co_filename)}:{at.tb_lineno}" if at else "nowhere"
+    return f"internal error, please report it: {type(error).__name__} at {place} (with {TRACEBACK}=1: the traceback)"
 
 
 def _run(arguments: list[str]) -> int:

@@ -6,22 +6,25 @@ import json
 from collections.abc import Iterable
 
 from stormc.cluster.tree import AppStatus, PodRow
+from stormc.report.escape import escaped_json
 
 
 def as_json(apps: Iterable[AppStatus]) -> str:
     """A list of apps with the fields of stormc.cluster.tree."""
-    return json.dumps(
-        [
-            {
-                **app._asdict(),
-                "ready": app.ready,
-                "roles": [{**role._asdict(), "pods": [pod._asdict() for pod in role.pods]} for role in app.roles],
-                "groups": [group._asdict() for group in app.groups],
-                "instances": [instance._asdict() for instance in app.instances],
-            }
-            for app in apps
-        ],
-        indent=2,
+    return escaped_json(
+        json.dumps(
+            [
+                {
+                    **app._asdict(),
+                    "ready": app.ready,
+                    "roles": [{**role._asdict(), "pods": [pod._asdict() for pod in role.pods]} for role in app.roles],
+                    "groups": [group._asdict() for group in app.groups],
+                    "instances": [instance._asdict() for instance in app.instances],
+                }
+                for app in apps
+            ],
+            indent=2,
+        )
     )
 
 

@@ -40,6 +40,7 @@ def run(options: argparse.Namespace) -> int:
 def _deploy(options: argparse.Namespace) -> int:
     from stormc.actions.importing import broken, import_file, target
     from stormc.commands.deploy import deploy
+    from stormc.commands.documents import print_documents
     from stormc.commands.findings import print_findings
     from stormc.emit.canonical import emit_yaml
     from stormc.finding import in_order
@@ -53,7 +54,7 @@ def _deploy(options: argparse.Namespace) -> int:
         print("nothing was deployed", file=sys.stderr)
         return 1
     if options.dry_run:
-        print("---\n".join(emit_yaml(manifest) for app in apps for manifest in app.manifests), end="")
+        print_documents([emit_yaml(manifest) for app in apps for manifest in app.manifests])
         return 0
     return max(deploy(_options("deploy", options, [app.name]), app.manifests) for app in apps)
 

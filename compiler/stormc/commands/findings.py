@@ -29,13 +29,14 @@ def print_findings(findings: Sequence[Finding], apps: int, chosen: str, stream: 
     """Prints the findings as the chosen format; a file that is gone by now is shown without its lines."""
     from stormc import __version__
     from stormc.report import Report
+    from stormc.report.escape import raw
     from stormc.report.text import wants_colour
 
     colour = wants_colour(stream.isatty(), os.environ)
     for line in import_module(f"stormc.report.{chosen}").lines(
         Report(findings, apps, __version__, cache(_lines), colour)
     ):
-        print(line, file=stream)
+        print(line, file=raw(stream))
 
 
 def _lines(file: str) -> tuple[str, ...]:

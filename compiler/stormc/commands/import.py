@@ -31,6 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints or writes the specs, findings and differences to stderr; 1 and nothing written with an error in any."""
     from stormc.actions.importing import broken, import_file, target
+    from stormc.commands.documents import print_documents
     from stormc.commands.findings import print_findings
     from stormc.finding import in_order
     from stormc.migrate.difference import lines
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
             for line in lines(app.differences):
                 print(f"  {line}", file=sys.stderr)
     if options.out is None:
-        print("---\n".join(app.text for app in apps if app.text is not None), end="")
+        print_documents([app.text for app in apps if app.text is not None])
     elif not any(map(broken, apps)):
         _write(options, apps)
     if any(map(broken, apps)):

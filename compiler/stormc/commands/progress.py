@@ -13,10 +13,13 @@ class Progress:
     """Called with (done, total); writes to standard error only when that is a terminal."""
 
     def __init__(self, verb: str) -> None:
+        from stormc.report.escape import raw
+
         self._verb = verb
         self._next = time.monotonic() + AFTER_SECONDS
         self._shown = False
-        self._terminal = sys.stderr.isatty()
+        self._stream = raw(sys.stderr)
+        self._terminal = self._stream.isatty()
 
     def __enter__(self) -> Progress:
         return self
@@ -26,10 +29,10 @@ class Progress:
         if self._terminal and now >= self._next:
             self._next = now + EVERY_SECONDS
             self._shown = True
-            sys.stderr.write(f"\r\033[K{self._verb} {done}/{total}")
-            sys.stderr.flush()
+            self._stream.write(f"\r\033[K{self._verb} {done}/{total}")
+            self._stream.flush()
 
     def __exit__(self, *_: object) -> None:
         if self._shown:
-            sys.stderr.write("\r\033[K")
-            sys.stderr.flush()
+            self._stream.write("\r\033[K")
+            self._stream.flush()

@@ -27,6 +27,7 @@ def run(options: argparse.Namespace) -> int:
     from stormc.commands.findings import print_findings
     from stormc.commands.progress import Progress
     from stormc.finding import has_errors
+    from stormc.report.escape import one_line
     from stormc.report.text import count
 
     start = time.perf_counter()
@@ -42,11 +43,11 @@ def run(options: argparse.Namespace) -> int:
     if options.check:
         for path in plan.writes:
             kind = "change" if (options.out / path).exists() else "create"
-            print(f"{kind} {options.out / path}", file=told)
+            print(f"{kind} {one_line(str(options.out / path))}", file=told)
         for path in plan.removals:
-            print(f"remove {options.out / path}", file=told)
+            print(f"remove {one_line(str(options.out / path))}", file=told)
     for line in result.departures:
-        print(line, file=told if options.check else sys.stderr)
+        print(one_line(line), file=told if options.check else sys.stderr)
     seconds = time.perf_counter() - start
     verb = ("to write", "to remove") if options.check else ("written", "removed")
     print(

@@ -34,6 +34,7 @@ def run(options: argparse.Namespace) -> int:
     """Prints; 0 when every app is ready and as rendered, else 1. Raises Failure for an app that nowhere exists."""
     from stormc.cluster.show import as_json, as_text
     from stormc.commands.connect import connect
+    from stormc.report.escape import raw
 
     if bool(options.app) == options.all:
         raise Failure("status takes the name of an app, or --all")
@@ -43,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
         apps = _look(options, cluster)
         shown = as_json(apps) if options.format == "json" else "\n".join(map(as_text, apps))
         if shown != before:
-            print(shown, flush=True)
+            print(shown, file=raw(sys.stdout) if options.format == "json" else sys.stdout, flush=True)
         if not options.watch:
             if not apps:
                 print("no app of stormc was found", file=sys.stderr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from shlex import quote
 from typing import NamedTuple
 
 from stormc.facts.keys import Annotation, Label
@@ -92,4 +93,5 @@ def _engines(departure: Departure, request: Request) -> Iterator[str]:
 def _command(departure: Departure) -> str:
     kinds = sorted({departure.service.kind, *(other.kind for other in departure.others)})
     labels = f"{Label.MANAGED_BY}=stormc,{Label.PART_OF}={departure.service.name}"
-    return f"kubectl delete {','.join(kinds).lower()} -n {departure.service.namespace} -l {labels}"
+    words = ["kubectl", "delete", ",".join(kinds).lower(), "-n", departure.service.namespace, "-l", labels]
+    return " ".join(map(quote, words))  # people paste it, and the names are those in a file of the branch

@@ -20,6 +20,7 @@ from typing import NamedTuple
 
 from stormc.failure import Failure
 from stormc.local.cluster import LocalCluster, Manifest, Row, read_manifests
+from stormc.report.escape import one_line, raw
 
 START_SECONDS = 60.0
 WATCH_SECONDS = 0.5
@@ -193,9 +194,11 @@ class View:
     def draw(self, rows: Mapping[str, str], whole: bool) -> None:
         """Writes the table over the last one; the cursor stays where somebody types, unless the whole is redrawn."""
         head = f"{'POD':14} {'ROLE':8} {'ADDRESS':15} {'STATE':12} {'STARTS':6}  PROXY"
-        table = "".join(f"{line}\x1b[K\n" for line in (head, *rows.values()))
-        before, after = ("\x1b[2J\x1b[H", "\n" + "\n".join(self.below)) if whole else ("\x1b7\x1b[H", "\x1b8")
-        print(before + table + after, end="", flush=True)
+        table = "".join(f"{one_line(line)}\x1b[K\n" for line in (head, *rows.values()))
+        before, after = (
+            ("\x1b[2J\x1b[H", "\n" + "\n".join(map(one_line, self.below))) if whole else ("\x1b7\x1b[H", "\x1b8")
+        )
+        print(before + table + after, end="", flush=True, file=raw(sys.stdout))
 
 
 def _line(row: Row, proxy: str) -> str:

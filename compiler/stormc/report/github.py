@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from stormc.finding import Finding, Severity
 from stormc.report import Report
+from stormc.report.escape import escaped, one_line
 
 PER_LEVEL = 10
 """Annotations that GitHub keeps per step and level (GitHub docs, "Usage limits, billing, and administration")."""
@@ -31,15 +32,14 @@ def _command(finding: Finding) -> str:
     if mark.line == mark.end_line:  # GitHub refuses columns of a stretch over several lines
         fields |= {"col": mark.column, "endColumn": mark.end_column}
     fields["title"] = finding.rule
-    told = ",".join(f"{name}={_property(str(value))}" for name, value in fields.items())
-    message = f"{finding.message}\n{finding.hint}" if finding.hint else finding.message
+    told = ",".join(f"{name}={_property(one_line(str(value)))}" for name, value in fields.items())
+    message = escaped("\n".join(text for text in (finding.message, finding.hint) if text))
     return f"::{_LEVELS[finding.severity]} {told}::{_data(message)}"
 
 
 def _data(text: str) -> str:
     """As actions/toolkit escapes the data of a command (packages/core/src/command.ts)."""
-    escaped = text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-    return escaped.encode(errors="backslashreplace").decode()
+    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
 def _property(text: str) -> str:

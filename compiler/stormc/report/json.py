@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 
 from stormc.report import Report, severities
+from stormc.report.escape import escaped_json
 
 VERSION = 1
 """Grows when a field is removed or changes its meaning; further fields may appear at any time."""
@@ -23,4 +24,4 @@ def lines(report: Report) -> Iterator[str]:
         for finding in report.findings
     ]  # fmt: skip
     summary = {"apps": report.apps, **{f"{name}s": n for name, n in severities(report.findings).items()}}
-    yield json.dumps({"version": VERSION, "findings": findings, "summary": summary}, indent=2)
+    yield escaped_json(json.dumps({"version": VERSION, "findings": findings, "summary": summary}, indent=2))

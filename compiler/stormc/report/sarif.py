@@ -12,6 +12,7 @@ from urllib.parse import quote
 from stormc.digest import digest
 from stormc.finding import Finding, Severity, dotted, severity_of
 from stormc.report import Report
+from stormc.report.escape import escaped_json
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: "note"}
@@ -27,7 +28,7 @@ def lines(report: Report) -> Iterator[str]:
         "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "The root of the repository."}}},
         "results": [_result(finding, ids.index(finding.rule), seen) for finding in report.findings],
     }
-    yield json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2)
+    yield escaped_json(json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2))
 
 
 def _rule(id_: str) -> dict[str, Any]:

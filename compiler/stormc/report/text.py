@@ -7,6 +7,7 @@ from unicodedata import combining, east_asian_width
 
 from stormc.finding import START, Finding, Severity
 from stormc.report import Report, severities
+from stormc.report.escape import one_line
 
 _TAB = 4
 _WIDEST = 120
@@ -17,14 +18,14 @@ _SGR = {Severity.ERROR: "1;31", Severity.WARNING: "1;33", Severity.INFO: "1;36"}
 def lines(report: Report) -> Iterator[str]:
     """The text of findings; control characters are shown, not sent to a terminal."""
     for finding in report.findings:
-        place = _printable(f"{finding.file}:{finding.mark.line}:{finding.mark.column}:")
-        message = _printable(finding.message)
+        place = one_line(f"{finding.file}:{finding.mark.line}:{finding.mark.column}:")
+        message = one_line(finding.message)
         colour = _SGR[finding.severity] if report.colour else ""
         yield f"{_painted(place, '1' if colour else '')} {_painted(finding.rule, colour)} {message}"
         for excerpt, marked in _excerpt(finding, report.read):
             yield _painted(excerpt, colour if marked else "")
         if finding.hint:
-            yield f"    {_printable(finding.hint)}"
+            yield f"    {one_line(finding.hint)}"
 
 
 def count(findings: Sequence[Finding]) -> str:
@@ -58,7 +59,7 @@ def _excerpt(finding: Finding, read: Callable[[str], Sequence[str]]) -> Iterator
 
 
 def _visible(text: str) -> str:
-    return _printable(text.replace("\t", " " * _TAB))
+    return one_line(text.replace("\t", " " * _TAB))
 
 
 def _width(text: str) -> int:
@@ -68,7 +69,3 @@ def _width(text: str) -> int:
 
 def _painted(text: str, sgr: str) -> str:
     return f"\033[{sgr}m{text}\033[0m" if sgr else text
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -1,0 +1,26 @@
+"""How commands print YAML for programs: the values must arrive, and no terminal or workflow log may obey them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+
+def print_documents(texts: Sequence[str]) -> None:
+    """Prints YAML documents to standard output; one that holds commands is printed as JSON, which is YAML, too."""
+    from stormc.report.escape import raw
+
+    print("---\n".join(map(_safe, texts)), end="", file=raw(sys.stdout))
+
+
+def _safe(text: str) -> str:
+    from stormc.report.escape import escaped, escaped_json
+
+    if escaped(text) == text:
+        return text
+    import json
+
+    from stormc.load.document import load_document
+
+    document, _ = load_document("", text.encode())
+    return escaped_json(json.dumps(document.data)) + "\n" if document else escaped(text)
