@@ -7,8 +7,7 @@ import pytest
 from stormc.finding import Finding, dotted
 from stormc.load.sources import Source, Sources
 from stormc.repository.world import PROFILES, World, check_namesakes, load_profile
-from stormc.rules.rule import IN_ROLE, Example, in_role, patched
-from tests.rules.judged import judge
+from tests.rules.judged import IN_ROLE, in_role, judge, patched
 from tests.samples import BASE, compiled
 
 BYTES: list[tuple[str, bytes, set[str]]] = [
@@ -77,7 +76,7 @@ FIELDS: list[tuple[str, str]] = [
 
 @pytest.mark.parametrize(("spec", "expected"), FIELDS)
 def test_fields_cause_one_finding_each(spec: str, expected: str) -> None:
-    assert [f.rule for f in judge(Example(spec))] == [expected]
+    assert [f.rule for f in judge(spec)] == [expected]
 
 
 @pytest.mark.parametrize(
@@ -85,11 +84,11 @@ def test_fields_cause_one_finding_each(spec: str, expected: str) -> None:
     ["a:1", "Reg.example.com:5000/a/b__c/d-e.f:v1_2.3-rc", f"10.0.0.1/a@sha256:{'0' * 64}", f"a:1@sha256:{'f' * 64}"],
 )
 def test_images_that_the_kubelet_takes_are_no_finding(image: str) -> None:
-    assert not judge(Example(f"image: '{image}'"))
+    assert not judge(f"image: '{image}'")
 
 
 def test_a_namesake_is_not_also_one_who_takes_the_model() -> None:
-    assert [f.rule for f in judge(Example("", beside=("{}",)))] == ["E301"]
+    assert [f.rule for f in judge("", beside=("{}",))] == ["E301"]
 
 
 def test_independent_mistakes_are_all_found_at_once() -> None:
@@ -97,7 +96,7 @@ def test_independent_mistakes_are_all_found_at_once() -> None:
         "{decode: {dataParallel: 31, labels: {subHeathyStrategy: ignore}, annotations: {sp-block: '16'}}, "
         "port: 65530, faults: {gracePeriodSeconds: 3}}"
     )
-    assert {f.rule for f in judge(Example(spec))} == {"E036", "E051", "E033", "E047", "W017"}
+    assert {f.rule for f in judge(spec)} == {"E036", "E051", "E033", "E047", "W017"}
 
 
 @pytest.mark.parametrize(
@@ -112,8 +111,8 @@ def test_independent_mistakes_are_all_found_at_once() -> None:
 )
 def test_a_wrong_field_hides_no_mistake_that_is_independent_of_it(wrong: str, expected: str) -> None:
     others = "dataParallel: 31, labels: {subHeathyStrategy: ignore}"
-    assert {f.rule for f in judge(Example(f"{{decode: {{{wrong}}}"))} == {expected}
-    found = judge(Example(f"{{port: 65530, decode: {{{others}, {wrong}}}"))
+    assert {f.rule for f in judge(f"{{decode: {{{wrong}}}")} == {expected}
+    found = judge(f"{{port: 65530, decode: {{{others}, {wrong}}}")
     assert {f.rule for f in found} == {expected, "E036", "E051", "E047"}
 
 
@@ -121,7 +120,7 @@ def test_a_wrong_field_hides_no_mistake_that_is_independent_of_it(wrong: str, ex
     "wrong", ["tensorParallel: two", "dataParallel: 31, podGroupSize: 0", "dataParalel: 32", "dp: 32"]
 )
 def test_what_may_follow_from_a_wrong_field_is_not_reported(wrong: str) -> None:
-    (finding,) = judge(Example(f"decode: {{{wrong}}}"))
+    (finding,) = judge(f"decode: {{{wrong}}}")
     assert finding.rule.startswith("E20")
 
 
@@ -161,7 +160,7 @@ def test_a_value_of_a_platform_file_is_found_there_and_the_app_is_named() -> Non
     ],
 )  # fmt: skip
 def test_what_the_server_refuses_is_found_in_the_override_that_says_it(spec: str, at: str) -> None:
-    assert [(f.rule, dotted(f.path)) for f in judge(Example(spec))] == [("E501", at)]
+    assert [(f.rule, dotted(f.path)) for f in judge(spec)] == [("E501", at)]
 
 
 @pytest.mark.parametrize(
@@ -197,12 +196,12 @@ def test_a_profile_with_errors_is_not_also_an_unknown_one() -> None:
 def test_a_topology_too_large_for_a_config_map_is_not_blamed_on_an_override() -> None:
     role = "{podGroupSize: 1, replicas: 1000, dataParallel: 16, tensorParallel: 1, spBlock: 16}"
     spec = f"{{name: {'a' * 26}, prefill: {role}, decode: {role}}}"
-    (finding,) = [f for f in judge(Example(spec)) if f.rule == "E501"]
+    (finding,) = [f for f in judge(spec) if f.rule == "E501"]
     assert finding.hint == "lower replicas or dataParallel"
 
 
 def test_a_secret_named_twice_is_one_secret() -> None:
-    assert not judge(Example("imagePullSecrets: [a, a]"))
+    assert not judge("imagePullSecrets: [a, a]")
 
 
 def test_no_model_is_mounted_on_what_an_engine_pod_mounts_already() -> None:
@@ -212,4 +211,4 @@ def test_no_model_is_mounted_on_what_an_engine_pod_mounts_already() -> None:
     mounts = {mount["mountPath"] for mount in container["volumeMounts"] if mount["name"] != "model"}
     assert len(mounts) == 3
     for directory in mounts:
-        assert [f.rule for f in judge(Example(f"model: {{path: {directory}/model}}"))] == ["E076"], directory
+        assert [f.rule for f in judge(f"model: {{path: {directory}/model}}")] == ["E076"], directory

@@ -11,7 +11,7 @@ import yaml
 from stormc.__main__ import main
 from stormc.load.sources import Source, Sources
 from stormc.repository.world import World
-from stormc.rules.rule import both, in_role
+from tests.rules.judged import both, in_role
 from tests.samples import spec_text
 
 EXPIRING = "overrides: [{target: Service, patch: {spec: {type: NodePort}}, reason: r, owner: o, expires: '2031-05-01'}]"

@@ -119,12 +119,12 @@ def _suppressed(findings: list[Finding], sources: Sources, chosen: Sequence[Sour
     marked = commented(s for s in sources.files if not partly or s.file in about or s.is_platform or s.is_profile)
     if not marked:
         return findings
-    from stormc.rules import RULES
+    from stormc.rules import all_rules
 
     wrong = {finding.file for finding in findings if finding.severity == Severity.ERROR}
     shared = [] if partly or wrong else [s.file for s in sources.files if s.is_platform]
     complete = {source.file for source in chosen if source.file not in wrong}.union(shared)
-    return suppressed(findings, marked, complete, {rule.id for rule in RULES})
+    return suppressed(findings, marked, complete, {rule.id for rule in all_rules()})
 
 
 def _wired(world: World, out: Path, summaries: Sequence[Summary], findings: list[Finding]) -> dict[str, bytes]:

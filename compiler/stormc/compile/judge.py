@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from stormc import rules
 from stormc.finding import Finding
 from stormc.model.app import App
 from stormc.model.layers import Layered
+from stormc.rules import rules_for
 from stormc.rules.finished import patched_near
 from stormc.rules.rule import Sees, Violation
 
@@ -19,12 +19,11 @@ Manifest = Mapping[str, Any]
 REFUSED, REFUSED_BY_CRD = "E501", "E502"
 
 
-def apply_rules(sees: Sees, layered: Layered, *shown: Any) -> Iterator[Finding]:
+def apply_rules(sees: Sees, layered: Layered, app: App, *shown: Any) -> Iterator[Finding]:
     """The findings of every rule that sees one app, or its manifests."""
-    for rule in rules.RULES:
-        if rule.sees is sees:
-            for violation in rule.check(*shown):
-                yield finding_of(rule.id, violation, layered)
+    for rule in rules_for(sees, bool(app.overrides)):
+        for violation in rule.check(*shown):
+            yield finding_of(rule.id, violation, layered)
 
 
 def finding_of(rule: str, violation: Violation, layered: Layered) -> Finding:

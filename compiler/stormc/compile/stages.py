@@ -18,8 +18,7 @@ from stormc.model.remainder import follows, remainder
 from stormc.model.summary import Summary
 from stormc.passes import PIPELINE
 from stormc.passes.runner import Compiled, run_pipeline
-from stormc.rules.finished import Finished
-from stormc.rules.repository import host_ports
+from stormc.rules.finished import Finished, host_ports
 from stormc.rules.rule import Sees
 from stormc.rules.sound import sound
 
@@ -35,7 +34,7 @@ def compile_app(spec: Spec, setting: Setting, stop: Stage = Stage.FILES) -> Comp
     if fields is None or setting.profile is None:
         return Compilation(spec.source, tuple(findings), layered)
     app = build_app(fields.data, spec.file, setting.profile, platform, setting.payload)
-    found = list(apply_rules(Sees.APP, layered, app, platform))
+    found = list(apply_rules(Sees.APP, layered, app, app, platform))
     summary, compiled = _summary(app, spec, setting), None
     if stop > Stage.APP:
         possible = sound(app, {f.rule for f in found})
@@ -62,7 +61,7 @@ def _judged(
     ports: tuple[tuple[int, int], ...] = ()
     if not (findings and app.overrides):
         finished = Finished(app, platform, storm_service(compiled))
-        findings += apply_rules(Sees.MANIFESTS, layered, finished)
+        findings += apply_rules(Sees.MANIFESTS, layered, app, finished)
         ports = host_ports(finished)
     if crd is not None:
         findings += crd_refusals(crd, compiled.manifests, layered, app)

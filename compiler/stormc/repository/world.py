@@ -192,20 +192,19 @@ class World:
     def check_repository(self, summaries: Sequence[Summary]) -> Iterator[Finding]:
         """The findings of every rule about several apps, or about the day, on all apps that the run knows of."""
         from stormc.compile.judge import finding_of
-        from stormc.rules import RULES
+        from stormc.rules import rules_for
         from stormc.rules.repository import Repository
         from stormc.rules.rule import Sees
 
         apps = sorted(summaries, key=lambda s: (s.file, s.mark))
         repository = Repository(apps, self.inventories, self.today)
         sources = {source.file: source for source in self.apps}
-        for rule in RULES:
-            if rule.sees is Sees.REPOSITORY:
-                for violation in rule.check(repository):
-                    source = sources[apps[violation.app].file]
-                    document, _ = load_document(source.file, source.raw)
-                    if document is not None:
-                        yield finding_of(rule.id, violation, self.layered(source, document))
+        for rule in rules_for(Sees.REPOSITORY):
+            for violation in rule.check(repository):
+                source = sources[apps[violation.app].file]
+                document, _ = load_document(source.file, source.raw)
+                if document is not None:
+                    yield finding_of(rule.id, violation, self.layered(source, document))
 
     def profile(self, name: str) -> Profile | None:
         """The profile of a name, the user's own or a built-in one."""

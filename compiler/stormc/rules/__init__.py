@@ -1,45 +1,73 @@
-"""Every rule, in one literal tuple. Rules look, report, and change nothing.
+"""Every rule, by what it looks at. Rules look, report, and change nothing.
+
+A rule is the file `rules/<area>/<rule>.py`: what it demands and why, its check, its source, and examples that prove it.
 
 Ids: the number is that of the fact of MindCluster's rules (R01…R45) where one exists, 046…049 are about the spec,
 050…099 about AIBrix, Kubernetes and the repository. An id is never used for anything else again. E101…E502 are not
-rules but what other rooms report (compiler/rules/checks.py).
+rules but what other rooms report (reference.py).
 """
 
 from __future__ import annotations
 
-from stormc.rules import (
-    directories,
-    engine,
-    faults,
-    hardware,
-    images,
-    known_keys,
-    names,
-    overrides,
-    owned_keys,
-    parallelism,
-    pods,
-    repository,
-    scheduling,
-    super_pod,
-    workload,
-)
-from stormc.rules.rule import Rule
+from functools import cache
+from importlib import import_module
 
-RULES: tuple[Rule, ...] = (
-    *scheduling.RULES,
-    *faults.RULES,
-    *hardware.RULES,
-    *super_pod.RULES,
-    *owned_keys.RULES,
-    *known_keys.RULES,
-    *parallelism.RULES,
-    *engine.RULES,
-    *directories.RULES,
-    *images.RULES,
-    *names.RULES,
-    *overrides.RULES,
-    *workload.RULES,
-    *pods.RULES,
-    *repository.RULES,
-)
+from stormc.rules.rule import Rule, Sees
+
+OF_APPS = (
+    "scheduling.architecture", "scheduling.equal_npus", "faults.crash", "faults.unused_grace_period",
+    "hardware.pod_npus", "hardware.release", "hardware.whole_node", "super_pod.coupled", "super_pod.network",
+    "super_pod.one_super_pod", "super_pod.whole_nodes", "keys.owned", "parallelism.distributed",
+    "parallelism.idle_npus", "parallelism.ranks", "ports.driver_ports", "ports.kv_ports", "ports.rank_ports",
+    "engine.directories", "engine.flags", "engine.kv_config", "engine.model_label", "engine.start_script",
+    "names.length",
+)  # fmt: skip
+OF_OVERRIDDEN_APPS = (
+    "overrides.identity", "overrides.service_selector", "overrides.target",
+)  # fmt: skip
+OF_MANIFESTS = (
+    "scheduling.gang_size", "scheduling.node_labels", "scheduling.other_roles", "scheduling.scheduler",
+    "scheduling.shared_settings", "scheduling.whole_gang", "faults.grace_period", "faults.instance_recovery",
+    "faults.restart_policy", "faults.retries", "faults.retries_without_scheduling", "faults.scheduling",
+    "faults.sub_healthy", "super_pod.block", "super_pod.product", "super_pod.racks", "keys.foreign", "keys.mindie",
+    "keys.misspelt", "keys.reserved", "keys.service_affinity", "keys.tor_affinity", "keys.tor_affinity_use",
+    "keys.without_effect", "engine.references", "workload.update_strategy", "pods.pinned_images", "pods.tolerations",
+)  # fmt: skip
+OF_OVERRIDDEN_MANIFESTS = (
+    "scheduling.handler", "scheduling.strategy", "faults.shared_recovery", "hardware.mounts", "hardware.requests",
+    "hardware.visible_devices", "keys.written_by_controllers", "workload.hostname", "workload.numbers",
+    "workload.one_roleset", "workload.role_names", "workload.selector", "workload.service_links", "workload.sidecar",
+    "workload.surge", "pods.amounts", "pods.env_sources", "pods.probes", "pods.volume_sources", "pods.volumes",
+)  # fmt: skip
+OF_REPOSITORIES = (
+    "repository.expired_overrides", "repository.host_ports", "repository.inventory_demand",
+    "repository.inventory_stock", "repository.models", "repository.services",
+)  # fmt: skip
+RULES = (*OF_APPS, *OF_OVERRIDDEN_APPS, *OF_MANIFESTS, *OF_OVERRIDDEN_MANIFESTS, *OF_REPOSITORIES)
+"""Area and file of every rule. A rule of an app with overrides is loaded only where there are some: most have none."""
+
+_SHOWN: dict[tuple[Sees, bool], tuple[str, ...]] = {
+    (Sees.APP, False): OF_APPS,
+    (Sees.APP, True): (*OF_APPS, *OF_OVERRIDDEN_APPS),
+    (Sees.MANIFESTS, False): OF_MANIFESTS,
+    (Sees.MANIFESTS, True): (*OF_MANIFESTS, *OF_OVERRIDDEN_MANIFESTS),
+    (Sees.REPOSITORY, False): OF_REPOSITORIES,
+}
+
+
+@cache
+def load(name: str) -> Rule:
+    """The rule of `area.file`."""
+    rule: Rule = import_module(f"stormc.rules.{name}").RULE
+    return rule
+
+
+@cache
+def rules_for(sees: Sees, overridden: bool = False) -> tuple[Rule, ...]:
+    """The rules that see this, for an app with overrides or one without."""
+    return tuple(map(load, _SHOWN[sees, overridden]))
+
+
+def all_rules() -> tuple[Rule, ...]:
+    """Every rule."""
+    return tuple(map(load, RULES))

@@ -166,3 +166,17 @@ def environment(template: Template) -> Iterator[tuple[str, str, Mapping[str, Any
 def is_routing(template: Template) -> bool:
     """Whether the template is that of the proxy."""
     return template.role == ROUTING
+
+
+def host_ports(finished: Finished) -> tuple[tuple[int, int], ...]:
+    """The port ranges of engines that have their node's network and may share the node with another of them."""
+    app = finished.app
+    if not app.overrides:
+        return ()
+    ranges: list[tuple[int, int]] = []
+    for role, template in finished.serving:
+        if template.pod.get("hostNetwork") and 2 * role.npus <= app.profile.npus:
+            ranks = (app.port, app.port + (role.local_ranks if role.distributed_dp else 1) - 1)
+            transfer = (app.kv_port, app.kv_port + role.data_parallel * role.tensor_parallel - 1)
+            ranges += [ranks, transfer] * min(2, role.replicas * role.pod_group_size)
+    return tuple(ranges)

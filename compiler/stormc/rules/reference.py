@@ -1,38 +1,50 @@
-"""The rule reference for people: one rule in the terminal, a table of all, and docs/rules.md.
+"""What every id means: the text of `stormc rule`, the table of all, and docs/rules.md.
 
 `python -m stormc.rules.reference` writes docs/rules.md anew; a test fails when it is stale.
 """
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
 from stormc.finding import severity_of
-from stormc.rules import RULES
+from stormc.rules import all_rules
 from stormc.rules.checks import CHECKS, Explained
-from stormc.rules.rule import Example, Rule, Sees
+from stormc.rules.rule import Example, Rule
 
 DOCUMENT = Path("docs/rules.md")
-
-_SEES = {
-    Sees.APP: "the spec",
-    Sees.MANIFESTS: "the finished manifests, wherever a value came from",
-    Sees.REPOSITORY: "all apps of the repository",
-}
 _HEAD = """\
 # Rules
 
-Written by `make golden` from the rules themselves; every example below is a test. Examples are fields laid over a valid
-app. Errors stop a render and cannot be suppressed; a warning can, on its line or the one above, with
+Everything that `stormc` can report, by number. **E** is an error: nothing is rendered until it is corrected. **W** is a
+warning, **I** a remark; either can be silenced on its line, or on the line above, with
 `# stormc: ignore[W020] reason`. `stormc rule ID` prints one entry, `stormc rules` the table.
-docs/rules-coverage.md maps the facts behind the rules to their ids.
+
+Every example is a test. It shows the fields that matter, laid over an app that is right otherwise.
+[rules-coverage.md](rules-coverage.md) maps the facts behind the rules to their ids.
 """
+_OVERRIDE = """\
+overrides:
+- target: StormService
+  reason: a trial
+  owner: team-a
+  patch:
+    spec:
+      template:
+        spec:
+          roles:
+          - name: {role}
+            template:
+{template}
+"""
+IN_ROLE = "overrides[0].patch.spec.template.spec.roles[0]."
 
 
 def ids() -> list[str]:
     """Every id that stormc can print, by number."""
-    return sorted([*CHECKS, *(rule.id for rule in RULES)], key=lambda id_: (id_[1:], id_[0]))
+    return sorted([*CHECKS, *(rule.id for rule in all_rules())], key=lambda id_: (id_[1:], id_[0]))
 
 
 def explained(id_: str) -> Explained:
@@ -47,20 +59,37 @@ def table() -> Iterator[str]:
         yield f"{id_}  {severity_of(id_):8} {explained(id_).title}"
 
 
+def fields(example: Example) -> str:
+    """The YAML of an example's own app, an override of a role written out."""
+    parts = [_plain(example.spec)] if example.spec else []
+    if example.template:
+        template = textwrap.indent(_plain(example.template), " " * 14).rstrip()
+        parts.append(_OVERRIDE.format(role=example.role, template=template))
+    return "".join(parts)
+
+
+def place(example: Example) -> str:
+    """The dotted path of the finding that a bad example causes."""
+    return IN_ROLE + example.at if example.template and example.at.startswith("template.") else example.at
+
+
 def explanation(id_: str) -> Iterator[str]:
     """Title, severity, reason, examples and source of one id. Raises KeyError for one that is none."""
     rule, (title, why) = _rule(id_), explained(id_)
     yield f"{id_} ({severity_of(id_)}): {title}"
     yield ""
-    yield why
+    yield from textwrap.wrap(why, 100)
     if rule is None:
         return
-    yield ""
-    yield f"looks at  {_SEES[rule.sees]}"
-    for word, examples in (("bad", rule.bad), ("good", rule.good)):
+    for head, examples in _groups(rule):
         for example in examples:
-            yield f"{word:8}  {_shown(example)}"
-    yield f"source    {rule.source}"
+            yield ""
+            yield f"{head.format(place=place(example))}:"
+            yield ""
+            yield from textwrap.indent(_shown(example), "    ").splitlines()
+    yield ""
+    yield f"Looks at {rule.sees.value}."
+    yield f"Source: {rule.source}."
 
 
 def document() -> str:
@@ -70,29 +99,39 @@ def document() -> str:
     for id_ in ids():
         rule, (title, why) = _rule(id_), explained(id_)
         lines += ["", f"## {id_}", "", f"**{title}** {why}"]
-        if rule:
-            lines += ["", "```yaml"]
-            lines += [f"# {_place(e)}\n{_shown(e)}" for e in rule.bad]
-            lines += [f"# good\n{_shown(e)}" for e in rule.good]
-            lines += ["```", "", f"Looks at {_SEES[rule.sees]}. Source: {rule.source}."]
+        if rule is not None:
+            for head, examples in _groups(rule):
+                for example in examples:
+                    words = head.format(place=f"`{place(example)}`")
+                    lines += ["", f"{words}:", "", "```yaml", _shown(example).rstrip(), "```"]
+            lines += ["", f"Looks at {rule.sees.value}. Source: {rule.source}."]
     return "\n".join(lines) + "\n"
 
 
+def _groups(rule: Rule) -> tuple[tuple[str, tuple[Example, ...]], ...]:
+    """The examples that tell most, under their headings; the file of the rule has all."""
+    good = () if rule.instead else rule.good[:1]
+    return ("Not this, found at {place}", rule.bad[:2]), ("Use instead", rule.instead), ("This is fine", good)
+
+
 def _rule(id_: str) -> Rule | None:
-    return next((rule for rule in RULES if rule.id == id_), None)
+    return next((rule for rule in all_rules() if rule.id == id_), None)
 
 
-def _place(example: Example) -> str:
-    return f"bad, found at {example.at}"
+def _plain(text: str) -> str:
+    """Indented YAML of a rule's file from its first column."""
+    return textwrap.dedent(text).strip() + "\n"
 
 
 def _shown(example: Example) -> str:
-    parts = [example.spec or "{}"]
+    """Everything of an example, other files marked by a comment."""
+    own = fields(example)
+    text = own or ("" if example.platform else "# the app as it is\n")
     if example.platform:
-        parts.append(f"with platform {example.platform}")
-    if example.beside:
-        parts.append(f"beside {' and '.join(example.beside)}")
-    return "  # ".join(parts)
+        text += ("\n" if own else "") + "# platform.yaml\n" + _plain(example.platform)
+    for beside in example.beside:
+        text += ("\n" if text else "") + "# and in another file\n" + _plain(beside)
+    return text
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a rule is: a stable id, a check whose docstring explains it to users, a source, and examples that prove it."""
+"""What a rule is: an id, a page of text for users, a check, a source, and examples that prove the check."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ Check = Callable[..., Iterator["Violation"]]
 class Sees(Enum):
     """What a rule is shown, and with it the signature of its check."""
 
-    APP = "app"
+    APP = "the spec"
     """check(app, platform): the spec with every default filled in."""
-    MANIFESTS = "manifests"
-    """check(finished): the manifests after all passes, wherever a value in them came from."""
-    REPOSITORY = "repository"
+    MANIFESTS = "the finished manifests, wherever a value came from"
+    """check(finished): the manifests after all passes."""
+    REPOSITORY = "all apps of the repository"
     """check(repository): a summary of every app, the inventories of the platforms, and today's date."""
 
 
@@ -36,48 +36,37 @@ class Violation(NamedTuple):
 
 
 class Example(NamedTuple):
-    """A few spec fields laid over a valid app; `at` is the dotted path of the finding they must cause.
+    """A few fields of a spec, as YAML, laid over a valid app; `at` is the dotted path of the finding they must cause.
 
-    `platform` holds fields of a platform file, `beside` the fields of further apps of the repository.
+    `template` holds what an override lays over the pod template of a `role`, and `at` begins with `template.` where it
+    leads there. `platform` holds fields of a platform file, `beside` the fields of further apps of the repository.
     """
 
-    spec: str
+    spec: str = ""
     at: str = ""
+    role: str = ""
+    template: str = ""
     platform: str = ""
     beside: tuple[str, ...] = ()
 
 
-def patched(patch: str) -> str:
-    """The fields of an example that overrides the StormService."""
-    return f"overrides: [{{target: StormService, reason: r, owner: o, patch: {patch}}}]"
-
-
-def both(one: str, other: str) -> str:
-    """The fields of two examples in one."""
-    return f"{{{one}, {other}}}"
-
-
-def in_role(role: str, template: str) -> str:
-    """The fields of an example that overrides a role's pod template."""
-    return patched(f"{{spec: {{template: {{spec: {{roles: [{{name: {role}, template: {template}}}]}}}}}}}}")
-
-
-IN_ROLE = "overrides[0].patch.spec.template.spec.roles[0].template"
-"""Where `in_role` puts a template."""
-
-
 class Rule(NamedTuple):
-    """One check. The first line of its docstring is the title, the rest tells who reads the value and what happens.
+    """One check. The first line of its document is the title, the rest tells who reads the value and what happens.
 
-    A bad example must cause findings of this id, the first one at its path, and no other error; a good one none.
+    The document is the docstring of the rule's file. A bad example must cause findings of this id, the first one at its
+    path, and no other error; `instead` has bad ones put right and `good` further ones that are right, without findings.
+    A rule that finds nothing in an app without overrides is applied `only_when_overridden`.
     """
 
     id: str
+    document: str | None
     check: Check
     source: str
     bad: tuple[Example, ...]
-    good: tuple[Example, ...]
+    good: tuple[Example, ...] = ()
+    instead: tuple[Example, ...] = ()
     sees: Sees = Sees.APP
+    only_when_overridden: bool = False
 
     @property
     def severity(self) -> Severity:
@@ -86,15 +75,10 @@ class Rule(NamedTuple):
 
     @property
     def title(self) -> str:
-        """The first line of the check's docstring."""
-        return _paragraphs(self.check)[0]
+        """The first line of the document."""
+        return (self.document or "").strip().partition("\n")[0]
 
     @property
     def why(self) -> str:
-        """The rest of the check's docstring as one paragraph."""
-        return _paragraphs(self.check)[1]
-
-
-def _paragraphs(check: Check) -> tuple[str, str]:
-    title, _, rest = (check.__doc__ or "").strip().partition("\n")
-    return title, " ".join(rest.split())
+        """The rest of the document as one paragraph."""
+        return " ".join((self.document or "").strip().partition("\n")[2].split())

@@ -10,12 +10,10 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
+from stormc import rules
 from stormc.facts.known_keys import OWNED
 from stormc.model.app import App, Pods
-from stormc.rules.directories import DIRECTORIES
 from stormc.rules.finished import MAPS
-from stormc.rules.overrides import IDENTITY_CHANGED, TARGET_MISSING
-from stormc.rules.owned_keys import OWNED_KEYS
 from stormc.rules.vocabulary import of_use
 
 SomePods = TypeVar("SomePods", bound=Pods)
@@ -23,20 +21,22 @@ SomePods = TypeVar("SomePods", bound=Pods)
 
 def sound(app: App, broken: Collection[str]) -> App:
     """The app without the keys, overrides and directories that rules of these ids have found fault with."""
-    if OWNED_KEYS in broken:
+    if not broken:
+        return app
+    if rules.load("keys.owned").id in broken:
         app = replace(app, prefill=_free(app.prefill), decode=_free(app.decode), routing=_free(app.routing))
-    if IDENTITY_CHANGED in broken or TARGET_MISSING in broken:
+    if rules.load("overrides.target").id in broken or rules.load("overrides.identity").id in broken:
         app = replace(app, overrides=())
-    if DIRECTORIES in broken:
+    if rules.load("engine.directories").id in broken:
         model = replace(app.model, path="/mnt/models/model")
         app = replace(app, model=model, engine=app.engine._replace(script=None))
     return app
 
 
 def _free(role: SomePods) -> SomePods:
-    kept: dict[str, Any] = {}
+    free: dict[str, Any] = {}
     for table, attribute in MAPS.items():
         values: Mapping[str, str] = getattr(role, attribute)
         owned = dict(of_use(table, values, *OWNED))
-        kept[attribute] = {key: value for key, value in values.items() if key not in owned}
-    return replace(role, **kept)
+        free[attribute] = {key: value for key, value in values.items() if key not in owned}
+    return replace(role, **free)

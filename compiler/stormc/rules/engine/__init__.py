@@ -1,0 +1,1 @@
+"""What vLLM is told: flags that the layout owns, KV transfer, directories, and environment that expands."""

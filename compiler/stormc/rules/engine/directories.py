@@ -1,0 +1,98 @@
+"""The directories of model and start script are free in the engine container.
+
+The directory above model.path and engine.script.hostPath are mounted. On one of the image's own they hide what the
+engine is made of, above or on one of stormc's mounts they take its place: the container never starts.
+"""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Iterator
+
+from stormc.facts.keys import Directory
+from stormc.finding import Path
+from stormc.model.app import App
+from stormc.model.profile import Platform
+from stormc.rules.rule import Example, Rule, Violation
+
+SYSTEM = (
+    "/", "/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr", "/usr/bin", "/usr/lib",
+    "/usr/local", "/usr/local/Ascend",
+)  # fmt: skip
+"""What an image of vllm-ascend cannot start without."""
+
+
+def check(app: App, platform: Platform) -> Iterator[Violation]:
+    taken = [Directory.HCCN_CONF, Directory.SHM, *([Directory.LAUNCHER] if app.engine.launches else [])]
+    model = _plain(app.model.mount_path)
+    mounted: list[tuple[Path, str, list[str]]] = [(("model", "path"), model, [])]
+    if app.engine.script:
+        mounted.append((("engine", "script", "hostPath"), _plain(app.engine.script.directory), [model]))
+    for path, place, same in mounted:
+        below = next((other for other in taken if f"{other}/".startswith(f"{place}/")), None)
+        if place in same:
+            below = place
+        if place in SYSTEM:
+            yield Violation(path, f"a volume on {place} hides the container's own files", "choose a directory below it")
+        elif below:
+            yield Violation(path, f"a volume on {place} meets the one on {below}", "choose another directory")
+        elif ":" in place:
+            yield Violation(path, f"a volume cannot be mounted on {place}, which has a ':'", "rename the directory")
+
+
+def _plain(directory: str) -> str:
+    return posixpath.normpath(f"/{directory.strip('/')}")
+
+
+RULE = Rule(
+    "E076", __doc__, check,
+    source="Kubernetes core/v1 VolumeMount; the mounts that stormc/passes/ writes",
+    bad=(
+        Example("""
+            model:
+              path: /model
+            """, at="model.path"),
+        Example("""
+            model:
+              path: /usr/local/model
+            """, at="model.path"),
+        Example("""
+            model:
+              path: /dev/shm/model
+            """, at="model.path"),
+        Example("""
+            model:
+              path: /opt/model
+            """, at="model.path"),
+        Example("""
+            model:
+              path: /opt/stormc/launcher/model
+            """, at="model.path"),
+        Example("""
+            model:
+              path: /mnt/a:b/model
+            """, at="model.path"),
+        Example("""
+            engine:
+              script:
+                hostPath: /mnt/models/
+                command: exec ./serve
+            """, at="engine.script.hostPath"),
+    ),
+    instead=(
+        Example("""
+            model:
+              path: /data/qwen:3
+            """),
+    ),
+    good=(
+        Example("""
+            model:
+              path: /opt/model
+            engine:
+              script:
+                hostPath: /opt/serve
+                command: exec ./serve
+            """),
+    ),
+)  # fmt: skip

@@ -1,0 +1,47 @@
+"""With a gateway, model.name is a label value.
+
+AIBrix's gateway finds pods by the label model.aibrix.ai/name, and the API server refuses pods whose label has a
+slash or more than 63 characters.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from stormc.model.app import App
+from stormc.model.profile import Platform
+from stormc.rules.rule import Example, Rule, Violation
+
+
+def check(app: App, platform: Platform) -> Iterator[Violation]:
+    if app.gateway != "off" and not _LABEL.fullmatch(app.model.name):
+        yield Violation(("model", "name"), f"model.name {app.model.name} is no label value, as gateway {app.gateway} "
+                        "needs it", "set gateway: off, or choose a name without '/' of at most 63 characters"
+                        )  # fmt: skip
+
+
+_LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+
+
+RULE = Rule(
+    "E065", __doc__, check,
+    source="AIBrix v0.5.0 pkg/cache/informers.go:96-124; Kubernetes label syntax",
+    bad=(
+        Example("""
+            model:
+              name: Qwen/Qwen3-8B
+            """, at="model.name"),
+    ),
+    good=(
+        Example("""
+            gateway: 'off'
+            model:
+              name: Qwen/Qwen3-8B
+            """),
+        Example("""
+            model:
+              name: Qwen3-8B
+            """),
+    ),
+)  # fmt: skip

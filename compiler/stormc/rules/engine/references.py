@@ -1,0 +1,80 @@
+"""`$(NAME)` in an environment variable names one that stands before it.
+
+The kubelet expands only earlier variables, and AIBrix sorts all of them by name up to v0.6, with those of the pod
+group last: a reference to a later name reaches the engine as literal text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from stormc.facts.keys import Env
+from stormc.facts.known_keys import ENV, Use
+from stormc.rules.finished import Finished, environment
+from stormc.rules.rule import Example, Rule, Sees, Violation
+
+_REFERENCE = re.compile(r"(\$*)\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
+
+
+def check(finished: Finished) -> Iterator[Violation]:
+    app = finished.app
+    if not app.overrides and not any(r.env for r in (*app.serving_roles, app.routing)):
+        return
+    for template in finished.templates:
+        entries = list(environment(template))
+        for container, name, entry in entries:
+            known = {other for where, other, _ in entries if where == container}
+            for escapes, wanted in _REFERENCE.findall(str(entry.get("value", ""))):
+                if len(escapes) % 2:
+                    continue
+                builtin = wanted in ENV and ENV[wanted].use is Use.CONTROLLER and wanted != Env.POD_IP
+                grouped = wanted in (Env.PODSET_NAME, Env.POD_GROUP_INDEX, Env.POD_GROUP_SIZE)
+                early = builtin if finished.platform.aibrix >= "v0.7" else builtin and not grouped and wanted < name
+                if not early and not (wanted in known and wanted < name):
+                    path = finished.wrote_env(template.role, container, name)
+                    yield Violation(path, f"$({wanted}) in {name} stays literal",
+                                    "expand it in a command, or use valueFrom in an override")  # fmt: skip
+
+
+RULE = Rule(
+    "E058", __doc__, check,
+    source="AIBrix v0.5.0 pkg/controller/roleset/utils.go:217-224, issues 2108, 2114",
+    bad=(
+        Example("""
+            decode:
+              env:
+                HCCL_IF_IP: $(POD_IP)
+            """, at="decode.env.HCCL_IF_IP"),
+        Example("""
+            decode:
+              env:
+                RANK: $(POD_GROUP_INDEX)
+            """, at="decode.env.RANK"),
+        Example(at="template.spec.containers[0].env[0]", role="decode", template="""
+            spec:
+              containers:
+              - name: decode
+                env:
+                - name: X
+                  value: $(Y)
+            """),
+    ),
+    instead=(
+        Example("""
+            decode:
+              env:
+                VLLM_HOST_IP: $(POD_IP)
+                SELF: $(ROLE_NAME)
+                PRICE: $$(X)
+            """),
+    ),
+    good=(
+        Example("""
+            decode:
+              env:
+                AAA: $(ROLE_NAME)
+            """, platform="aibrix: v0.7.0"),
+    ),
+    sees=Sees.MANIFESTS,
+)  # fmt: skip

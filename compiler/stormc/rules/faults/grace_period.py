@@ -1,0 +1,51 @@
+"""With graceful fault scheduling, pods have 1 to 899 seconds to stop.
+
+Volcano force-deletes after grace-over-time, 900 seconds; until then every pod of the PodGroup waits for the one
+that is terminating.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.facts import limits
+from stormc.facts.keys import Label
+from stormc.rules.finished import Finished
+from stormc.rules.rule import Example, Rule, Sees, Violation
+
+
+def check(finished: Finished) -> Iterator[Violation]:
+    for role, template in finished.serving:
+        seconds = template.pod.get("terminationGracePeriodSeconds", 30)
+        graceful = template.labels.get(Label.FAULT_SCHEDULING) == "grace"
+        if graceful and not 1 <= seconds <= limits.GRACE_SECONDS_MAX:
+            path = finished.wrote_pod(role.name, ("terminationGracePeriodSeconds",), ("faults", "gracePeriodSeconds"))
+            yield Violation(path, f"terminationGracePeriodSeconds {seconds} is outside 1…{limits.GRACE_SECONDS_MAX}",
+                            "set faults.gracePeriodSeconds")  # fmt: skip
+
+
+RULE = Rule(
+    "E017", __doc__, check,
+    source="MindCluster docs 06_api/15_yaml_configuration.md; ascend-for-volcano plugin/factory.go:1012-1037",
+    bad=(
+        Example("""
+            faults:
+              scheduling: grace
+            """, at="template.spec.terminationGracePeriodSeconds", role="decode", template="""
+            spec:
+              terminationGracePeriodSeconds: 900
+            """),
+    ),
+    good=(
+        Example("""
+            faults:
+              scheduling: grace
+              gracePeriodSeconds: 899
+            """),
+        Example(role="decode", template="""
+            spec:
+              terminationGracePeriodSeconds: 900
+            """),
+    ),
+    sees=Sees.MANIFESTS,
+)  # fmt: skip

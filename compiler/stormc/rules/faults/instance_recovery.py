@@ -1,0 +1,48 @@
+"""An instance of several pods restarts as a whole.
+
+With pod-rescheduling or recover_policy_path only the faulty pod is replaced, and its peers keep a dead
+communication group: the instance hangs instead of recovering.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.facts.keys import Annotation, Label
+from stormc.rules.finished import Finished
+from stormc.rules.rule import Example, Rule, Sees, Violation
+
+
+def check(finished: Finished) -> Iterator[Violation]:
+    for role, template in finished.serving:
+        if role.shares_pod_group:
+            continue
+        for table, keys, key in (
+            ("labels", template.labels, Label.POD_RESCHEDULING),
+            ("annotations", template.annotations, Annotation.RECOVER_POLICY_PATH),
+        ):
+            if key in keys:
+                path = finished.wrote_key(role.name, table, key)
+                message = f"{role.name} has podGroupSize {role.pod_group_size} and {key}"
+                yield Violation(path, message, "remove it", at_key=True)
+
+
+RULE = Rule(
+    "E007", __doc__, check,
+    source="ascend-for-volcano internal/rescheduling/job.go:416-454; MindCluster guide, instance rescheduling",
+    bad=(
+        Example(at="template.metadata.labels.pod-rescheduling", role="decode", template="""
+            metadata:
+              labels:
+                pod-rescheduling: 'on'
+            """),
+    ),
+    good=(
+        Example(role="prefill", template="""
+            metadata:
+              labels:
+                pod-rescheduling: 'on'
+            """),
+    ),
+    sees=Sees.MANIFESTS,
+)  # fmt: skip

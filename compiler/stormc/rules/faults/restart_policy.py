@@ -1,0 +1,49 @@
+"""With retries, restartPolicy is Never.
+
+Volcano retries pods that have failed. A kubelet that restarts the container keeps the pod from failing, and inside
+a group of pods the restarted process never joins its peers again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.rules.faults import asks_for_retries
+from stormc.rules.finished import Finished
+from stormc.rules.rule import Example, Rule, Sees, Violation
+
+
+def check(finished: Finished) -> Iterator[Violation]:
+    for role, template in finished.serving:
+        policy = template.pod.get("restartPolicy", "Always")
+        if asks_for_retries(template) and policy in ("Always", "OnFailure"):
+            path = finished.wrote_pod(role.name, ("restartPolicy",), ("faults", "retries"))
+            yield Violation(path, f"{role.name} has restartPolicy {policy} and fault-retry-times above 0",
+                            "leave Never, or set faults.retries: 0")  # fmt: skip
+
+
+RULE = Rule(
+    "E012", __doc__, check,
+    source="MindCluster guide, parameter table, fault-retry-times; "
+    "ascend-for-volcano internal/rescheduling/job.go:580-600",
+    bad=(
+        Example(at="template.spec.restartPolicy", role="decode", template="""
+            spec:
+              restartPolicy: Always
+            """),
+        Example(at="template.spec.restartPolicy", role="decode", template="""
+            spec:
+              restartPolicy: null
+            """),
+    ),
+    good=(
+        Example("""
+            faults:
+              retries: 0
+            """, role="decode", template="""
+            spec:
+              restartPolicy: OnFailure
+            """),
+    ),
+    sees=Sees.MANIFESTS,
+)  # fmt: skip

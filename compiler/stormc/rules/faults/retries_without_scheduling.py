@@ -1,0 +1,46 @@
+"""Retries need fault scheduling.
+
+With fault-scheduling off or absent Volcano skips the job before it looks at fault-retry-times.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.facts.keys import Label
+from stormc.rules.faults import asks_for_retries
+from stormc.rules.finished import Finished
+from stormc.rules.rule import Example, Rule, Sees, Violation
+
+
+def check(finished: Finished) -> Iterator[Violation]:
+    for role, template in finished.serving:
+        if asks_for_retries(template) and template.labels.get(Label.FAULT_SCHEDULING, "off") == "off":
+            path = finished.wrote_key(role.name, "labels", Label.FAULT_RETRY_TIMES)
+            yield Violation(path, f"{role.name} has fault-retry-times and no fault-scheduling", "remove one of both")
+
+
+RULE = Rule(
+    "W014", __doc__, check,
+    source="ascend-for-volcano internal/rescheduling/reschedule.go:101-114",
+    bad=(
+        Example("""
+            faults:
+              scheduling: 'off'
+            """, at="template.metadata.labels.fault-retry-times", role="decode", template="""
+            metadata:
+              labels:
+                fault-retry-times: '3'
+            spec:
+              restartPolicy: Never
+            """),
+    ),
+    good=(
+        Example("""
+            faults:
+              scheduling: 'off'
+              retries: 3
+            """),
+    ),
+    sees=Sees.MANIFESTS,
+)  # fmt: skip

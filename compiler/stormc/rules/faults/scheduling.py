@@ -1,0 +1,47 @@
+"""fault-scheduling is grace, force or off.
+
+Volcano does not react to faults at all for another value. external-grace and external-force leave the work to
+MindCluster's infer-operator, which does not look at a StormService.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.facts.keys import Label
+from stormc.rules.finished import Finished
+from stormc.rules.rule import Example, Rule, Sees, Violation
+
+SCHEDULING = ("grace", "force", "off")
+
+
+def check(finished: Finished) -> Iterator[Violation]:
+    for role, template in finished.serving:
+        value = template.labels.get(Label.FAULT_SCHEDULING, "off")
+        if value not in SCHEDULING:
+            path = finished.wrote_key(role.name, "labels", Label.FAULT_SCHEDULING, ("faults", "scheduling"))
+            yield Violation(path, f"fault-scheduling {value} switches fault recovery off", "use grace, force or off")
+
+
+RULE = Rule(
+    "E008", __doc__, check,
+    source="ascend-for-volcano internal/rescheduling/job.go:714-732",
+    bad=(
+        Example(at="template.metadata.labels.fault-scheduling", role="decode", template="""
+            metadata:
+              labels:
+                fault-scheduling: external-force
+            """),
+    ),
+    good=(
+        Example("""
+            faults:
+              scheduling: 'off'
+            """),
+        Example("""
+            faults:
+              scheduling: grace
+            """),
+    ),
+    sees=Sees.MANIFESTS,
+)  # fmt: skip

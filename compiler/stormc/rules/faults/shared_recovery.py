@@ -1,0 +1,55 @@
+"""In the PodGroup that roles of podGroupSize 1 share, recovery stops at the pod.
+
+Without both `pod-rescheduling: on` and `recover_policy_path: pod` the fault of one chip makes Volcano delete every
+pod of the PodGroup: all prefill and decode instances of podGroupSize 1 at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.facts.keys import Annotation, Label
+from stormc.rules.finished import Finished
+from stormc.rules.rule import Example, Rule, Sees, Violation
+
+
+def check(finished: Finished) -> Iterator[Violation]:
+    for role, template in finished.sharing:
+        pods = f"{role.name} has podGroupSize 1 and no"
+        if template.labels.get(Label.POD_RESCHEDULING) != "on":
+            path = finished.wrote_key(role.name, "labels", Label.POD_RESCHEDULING)
+            yield Violation(path, f"{pods} {Label.POD_RESCHEDULING}: on", "do not override it")
+        if template.annotations.get(Annotation.RECOVER_POLICY_PATH) != "pod":
+            path = finished.wrote_key(role.name, "annotations", Annotation.RECOVER_POLICY_PATH)
+            yield Violation(
+                path,
+                f"{pods} {Annotation.RECOVER_POLICY_PATH}: pod",
+                "do not override it",
+            )
+
+
+RULE = Rule(
+    "E006", __doc__, check,
+    source="ascend-for-volcano internal/rescheduling/job.go:409-454, 521-526; MindCluster guide, instance rescheduling",
+    bad=(
+        Example(at="template.metadata.labels.pod-rescheduling", role="prefill", template="""
+            metadata:
+              labels:
+                pod-rescheduling: 'off'
+            """),
+        Example(at="template.metadata.annotations.huawei.com/recover_policy_path", role="prefill", template="""
+            metadata:
+              annotations:
+                huawei.com/recover_policy_path: null
+            """),
+    ),
+    instead=(
+        Example(role="prefill", template="""
+            metadata:
+              labels:
+                pod-rescheduling: 'on'
+            """),
+    ),
+    sees=Sees.MANIFESTS,
+    only_when_overridden=True,
+)  # fmt: skip

@@ -1,0 +1,43 @@
+"""subHealthyStrategy is ignore, graceExit or forceExit.
+
+Volcano takes any other value for ignore, without a word. hotSwitch needs the backup pods of Ascend Operator's
+training jobs and never fires on a StormService.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.facts.keys import Label
+from stormc.rules.finished import Finished
+from stormc.rules.rule import Example, Rule, Sees, Violation
+
+SUB_HEALTHY = ("ignore", "graceExit", "forceExit")
+
+
+def check(finished: Finished) -> Iterator[Violation]:
+    for role, template in finished.serving:
+        value = template.labels.get(Label.SUB_HEALTHY_STRATEGY, "ignore")
+        if value not in SUB_HEALTHY:
+            path = finished.wrote_key(role.name, "labels", Label.SUB_HEALTHY_STRATEGY, ("faults", "subHealthy"))
+            yield Violation(path, f"subHealthyStrategy {value} is taken for ignore", f"use {', '.join(SUB_HEALTHY)}")
+
+
+RULE = Rule(
+    "E016", __doc__, check,
+    source="ascend-for-volcano plugin/job.go:607-615, internal/rescheduling/reschedule.go:892-897",
+    bad=(
+        Example(at="template.metadata.labels.subHealthyStrategy", role="decode", template="""
+            metadata:
+              labels:
+                subHealthyStrategy: hotSwitch
+            """),
+    ),
+    good=(
+        Example("""
+            faults:
+              subHealthy: graceExit
+            """),
+    ),
+    sees=Sees.MANIFESTS,
+)  # fmt: skip

@@ -1,0 +1,53 @@
+"""The engine container has /etc/hccn.conf and a /dev/shm of its own.
+
+Without the first KV transfer does not know the NPUs' addresses, and Ascend Docker Runtime does not mount it;
+without the second the ranks of a pod have 64 MB of shared memory and die under load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.facts.keys import Directory
+from stormc.rules.finished import Finished
+from stormc.rules.rule import Example, Rule, Sees, Violation
+
+DEVICE_MOUNTS = (Directory.HCCN_CONF, Directory.SHM)
+
+
+def check(finished: Finished) -> Iterator[Violation]:
+    for role, template in finished.serving:
+        for container in template.containers:
+            mounts = {mount.get("mountPath") for mount in container.get("volumeMounts") or ()}
+            for path in DEVICE_MOUNTS:
+                if container["name"] == role.name and path not in mounts:
+                    where = finished.wrote_pod(role.name, ("containers", (role.name,), "volumeMounts", (path,)),
+                                               ("overrides",))  # fmt: skip
+                    yield Violation(where, f"{role.name} does not mount {path}", "keep stormc's mount")
+
+
+RULE = Rule(
+    "E042", __doc__, check,
+    source="ascend-docker-runtime build/scripts/base.list; vllm-ascend P/D guide, docker run",
+    bad=(
+        Example(at="template.spec.containers[0].volumeMounts", role="decode", template="""
+            spec:
+              containers:
+              - name: decode
+                volumeMounts: null
+            """),
+    ),
+    instead=(
+        Example(role="decode", template="""
+            spec:
+              containers:
+              - name: decode
+                volumeMounts:
+                - name: model
+                  mountPath: /models
+                  readOnly: true
+            """),
+    ),
+    sees=Sees.MANIFESTS,
+    only_when_overridden=True,
+)  # fmt: skip

@@ -1,0 +1,42 @@
+"""The platform's MindCluster release schedules the product.
+
+An older scheduler has no handler for the product's policy: the PodGroup stays Pending and no event says why.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.model.app import App
+from stormc.model.profile import Platform, release
+from stormc.rules.rule import Example, Rule, Violation
+
+
+def check(app: App, platform: Platform) -> Iterator[Violation]:
+    if release(platform.mindcluster) < release(app.profile.mindcluster):
+        yield Violation(
+            ("hardware",),
+            f"hardware {app.profile.name} needs MindCluster {app.profile.mindcluster}, the platform runs "
+            f"{platform.mindcluster}",
+            "set mindcluster in platform.yaml if the cluster was upgraded",
+        )
+
+
+RULE = Rule(
+    "E018", __doc__, check,
+    source="MindCluster docs, 07_Intergenerational_upgrade.md; ascend-for-volcano factory.go:49-67",
+    bad=(
+        Example("""
+            hardware: atlas-850
+            prefill:
+              tensorParallel: 4
+            decode:
+              dataParallel: 16
+            """, at="hardware"),
+    ),
+    good=(
+        Example("""
+            hardware: atlas-900-a3-superpod
+            """),
+    ),
+)  # fmt: skip

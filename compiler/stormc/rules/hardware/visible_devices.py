@@ -1,0 +1,53 @@
+"""ASCEND_VISIBLE_DEVICES reads the annotation of the product's resource.
+
+Volcano writes the chosen NPUs there; from another annotation, or a literal, the runtime mounts no or other chips.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.facts.keys import Env
+from stormc.rules.finished import Finished, environment
+from stormc.rules.rule import Example, Rule, Sees, Violation
+
+
+def check(finished: Finished) -> Iterator[Violation]:
+    wanted = f"metadata.annotations['{finished.app.profile.resource}']"
+    for role, template in finished.serving:
+        for container, name, entry in environment(template):
+            if name == Env.VISIBLE_DEVICES:
+                field = ((entry.get("valueFrom") or {}).get("fieldRef") or {}).get("fieldPath")
+                if field != wanted:
+                    path = finished.wrote_env(role.name, container, name)
+                    yield Violation(path, f"ASCEND_VISIBLE_DEVICES does not read {wanted}", "do not override it")
+
+
+RULE = Rule(
+    "E029", __doc__, check,
+    source="ascend-device-plugin pkg/server/plugin.go:582-634",
+    bad=(
+        Example(at="template.spec.containers[0].env[0]", role="decode", template="""
+            spec:
+              containers:
+              - name: decode
+                env:
+                - name: ASCEND_VISIBLE_DEVICES
+                  valueFrom:
+                    fieldRef:
+                      fieldPath: metadata.annotations['huawei.com/npu']
+            """),
+    ),
+    instead=(
+        Example(role="decode", template="""
+            spec:
+              containers:
+              - name: decode
+                env:
+                - name: A
+                  value: b
+            """),
+    ),
+    sees=Sees.MANIFESTS,
+    only_when_overridden=True,
+)  # fmt: skip

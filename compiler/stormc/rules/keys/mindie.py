@@ -1,0 +1,51 @@
+"""The labels `app` and `jobID` do not stand together, and `app` is no MindIE name.
+
+The two labels switch the scheduler to the placement of MindIE services; `app: mindie-ms-…` switches every fault to
+pod-only rescheduling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.facts.keys import Label
+from stormc.rules.finished import Finished
+from stormc.rules.rule import Example, Rule, Sees, Violation
+
+
+def check(finished: Finished) -> Iterator[Violation]:
+    for template in finished.templates:
+        app = template.labels.get("app", "")
+        if "app" in template.labels and Label.JOB in template.labels:
+            path = finished.wrote_key(template.role, "labels", Label.JOB)
+            yield Violation(path, "labels app and jobID together select MindIE's placement", "rename one", at_key=True)
+        elif app.startswith("mindie-ms-"):
+            path = finished.wrote_key(template.role, "labels", "app")
+            yield Violation(path, f"label app {app} selects MindIE's fault handling", "choose another value")
+
+
+RULE = Rule(
+    "E035", __doc__, check,
+    source="ascend-for-volcano superpod/mindie_job.go:40-53, internal/rescheduling/job.go:919-928",
+    bad=(
+        Example("""
+            decode:
+              labels:
+                app: a
+                jobID: b
+            """, at="decode.labels.jobID"),
+        Example("""
+            decode:
+              labels:
+                app: mindie-ms-controller
+            """, at="decode.labels.app"),
+    ),
+    instead=(
+        Example("""
+            decode:
+              labels:
+                app: qwen
+            """),
+    ),
+    sees=Sees.MANIFESTS,
+)  # fmt: skip

@@ -1,0 +1,88 @@
+"""A key that is almost one of MindCluster's, Volcano's or AIBrix's is that key, misspelt.
+
+All three ignore keys that they do not know, without a word: with `subHeathyStrategy`, which a shipped example of
+the k8s-deploy-tool contains, sub-healthy chips are used on as if nothing had been configured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from stormc.facts.known_keys import NOUNS, TABLES
+from stormc.rules.finished import Finished, Template, environment
+from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.vocabulary import home, meant
+
+
+def _tables(template: Template) -> tuple[tuple[str, Mapping[str, str]], ...]:
+    return (
+        ("labels", template.labels), ("annotations", template.annotations), ("nodeSelector", template.node_selector),
+    )  # fmt: skip
+
+
+def check(finished: Finished) -> Iterator[Violation]:
+    for template in finished.templates:
+        for table, keys in _tables(template):
+            for key in keys.keys() - TABLES[table].keys():
+                known = None if home(table, key) else meant(table, key)
+                if known:
+                    path = finished.wrote_key(template.role, table, key)
+                    yield Violation(path, f"{NOUNS[table]} {key} is unknown", f"did you mean {known}?", at_key=True)
+        known_env = TABLES["env"]
+        for container, name, _ in environment(template):
+            known = None if name in known_env else meant("env", name)
+            if known:
+                path = finished.wrote_env(template.role, container, name)
+                yield Violation(path, f"environment variable {name} is unknown", f"did you mean {known}?", at_key=True)
+
+
+RULE = Rule(
+    "E051", __doc__, check,
+    source="ascend-for-volcano plugin/job.go:607-615; k8s-deploy-tool stormservice-config.yaml",
+    bad=(
+        Example("""
+            decode:
+              labels:
+                subHeathyStrategy: graceExit
+            """, at="decode.labels.subHeathyStrategy"),
+        Example("""
+            prefill:
+              annotations:
+                huawei.com/sp_block: '16'
+            """, at="prefill.annotations.huawei.com/sp_block"),
+        Example("""
+            prefill:
+              annotations:
+                schedule_minavailable: '2'
+            """, at="prefill.annotations.schedule_minavailable"),
+        Example("""
+            prefill:
+              env:
+                HCCL_BUFSIZE: 600
+            """, at="prefill.env.HCCL_BUFSIZE"),
+        Example("""
+            decode:
+              nodeSelector:
+                acelerator-type: card
+            """, at="decode.nodeSelector.acelerator-type"),
+        Example(at="template.metadata.labels.pod-reschedulin", role="decode", template="""
+            metadata:
+              labels:
+                pod-reschedulin: 'on'
+            """),
+    ),
+    instead=(
+        Example("""
+            decode:
+              labels:
+                app: qwen
+                team: search
+                job-id: a
+              env:
+                VLLM_LOGGING_LEVEL: INFO
+              nodeSelector:
+                beta.kubernetes.io/arch: arm64
+            """),
+    ),
+    sees=Sees.MANIFESTS,
+)  # fmt: skip

@@ -1,0 +1,43 @@
+"""Every key with a prefix of MindCluster, Volcano or AIBrix is one that they know.
+
+A key that no supported release reads has no effect: either the release is newer than stormc, or the key is wrong.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.facts.known_keys import NOUNS, RESERVED, TABLES
+from stormc.rules.finished import Finished
+from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.vocabulary import home, meant
+
+
+def check(finished: Finished) -> Iterator[Violation]:
+    for template in finished.templates:
+        for table, keys in (("labels", template.labels), ("annotations", template.annotations)):
+            for key in keys.keys() - TABLES[table].keys():
+                if key.startswith(RESERVED) and not home(table, key) and not meant(table, key):
+                    path = finished.wrote_key(template.role, table, key)
+                    yield Violation(path, f"no supported release reads {NOUNS[table]} {key}", "remove it", at_key=True)
+
+
+RULE = Rule(
+    "W052", __doc__, check,
+    source="ascend-for-volcano common/util/constants.go; AIBrix constants/stormservice.go",
+    bad=(
+        Example("""
+            decode:
+              annotations:
+                huawei.com/turbo: 'on'
+            """, at="decode.annotations.huawei.com/turbo"),
+    ),
+    instead=(
+        Example("""
+            decode:
+              annotations:
+                example.com/turbo: 'on'
+            """),
+    ),
+    sees=Sees.MANIFESTS,
+)  # fmt: skip

@@ -1,0 +1,78 @@
+"""A key stands where it is read.
+
+Some keys are read on a PodGroup, a StormService or in the scheduler's configuration only, others as a label and not
+as an annotation. Anywhere else they are ignored, and what was meant to be switched on stays off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.facts.known_keys import NOUNS, Use
+from stormc.rules.finished import Finished
+from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.vocabulary import home, of_use
+
+
+def check(finished: Finished) -> Iterator[Violation]:
+    for template in finished.templates:
+        for table, keys in (("labels", template.labels), ("annotations", template.annotations)):
+            for key, known in of_use(table, keys, Use.ELSEWHERE):
+                path = finished.wrote_key(template.role, table, key)
+                yield Violation(path, f"{NOUNS[table]} {key} has no effect on a pod", known.text, at_key=True)
+            for key in keys:
+                other = home(table, key)
+                if other:
+                    path = finished.wrote_key(template.role, table, key)
+                    yield Violation(path, f"{key} has no effect as {_an(table)}", f"it is read as {_an(other)}",
+                                    at_key=True)  # fmt: skip
+
+
+def _an(table: str) -> str:
+    return f"an {NOUNS[table]}" if table == "annotations" else f"a {NOUNS[table]}"
+
+
+RULE = Rule(
+    "W034", __doc__, check,
+    source="MindCluster docs 06_api/15_yaml_configuration.md; ascend-for-volcano npu.go:608-632, plugin/job.go:212-235",
+    bad=(
+        Example("""
+            decode:
+              annotations:
+                huawei.com/schedule_enable_dequeue: 'on'
+            """, at="decode.annotations.huawei.com/schedule_enable_dequeue"),
+        Example("""
+            decode:
+              labels:
+                sp-block: '16'
+            """, at="decode.labels.sp-block"),
+        Example("""
+            decode:
+              annotations:
+                fault-scheduling: force
+            """, at="decode.annotations.fault-scheduling"),
+        Example("""
+            routing:
+              annotations:
+                model.aibrix.ai/sidecar-injection: 'false'
+            """, at="routing.annotations.model.aibrix.ai/sidecar-injection"),
+        Example("""
+            decode:
+              annotations:
+                scheduling.volcano.sh/group-min-member: '2'
+            """, at="decode.annotations.scheduling.volcano.sh/group-min-member"),
+        Example("""
+            decode:
+              labels:
+                accelerator-type: module-a3-16
+            """, at="decode.labels.accelerator-type"),
+    ),
+    instead=(
+        Example("""
+            decode:
+              annotations:
+                huawei.com/skip-ascend-plugin: enabled
+            """),
+    ),
+    sees=Sees.MANIFESTS,
+)  # fmt: skip

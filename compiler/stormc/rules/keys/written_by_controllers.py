@@ -1,0 +1,59 @@
+"""An override writes no key that a controller writes.
+
+AIBrix overwrites its labels on pods of their own but lets a template's win inside a PodSet, where a wrong role-name
+takes the pod out of its Service; the scheduler reads its annotations back as the placement of the pod. An
+environment variable of AIBrix's is dropped, or stands there twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.facts.known_keys import NOUNS, Use
+from stormc.rules.finished import Finished, environment
+from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.vocabulary import of_use
+
+
+def check(finished: Finished) -> Iterator[Violation]:
+    for template in finished.templates:
+        for table, keys in (("labels", template.labels), ("annotations", template.annotations)):
+            for key, known in of_use(table, keys, Use.CONTROLLER):
+                path = finished.wrote_key(template.role, table, key)
+                if path[0] == "overrides":
+                    yield Violation(path, f"{NOUNS[table]} {key} is written by {known.text}", "remove it", at_key=True)
+        for container, name, _ in environment(template):
+            for key, known in of_use("env", [name], Use.CONTROLLER):
+                path = finished.wrote_env(template.role, container, key)
+                if path[0] == "overrides":
+                    yield Violation(path, f"{NOUNS['env']} {key} is written by {known.text}", "remove it")
+
+
+RULE = Rule(
+    "E053", __doc__, check,
+    source="AIBrix v0.5.0 pkg/controller/constants/stormservice.go:19-47, podset_controller.go:373-377",
+    bad=(
+        Example(at="template.metadata.labels.role-name", role="decode", template="""
+            metadata:
+              labels:
+                role-name: d
+            """),
+        Example(at="template.spec.containers[0].env[0]", role="routing", template="""
+            spec:
+              containers:
+              - name: router
+                env:
+                - name: ROLE_NAME
+                  value: x
+            """),
+    ),
+    instead=(
+        Example(role="decode", template="""
+            metadata:
+              labels:
+                team: search
+            """),
+    ),
+    sees=Sees.MANIFESTS,
+    only_when_overridden=True,
+)  # fmt: skip

@@ -1,0 +1,1 @@
+"""Names must leave room for what the controllers append to them."""

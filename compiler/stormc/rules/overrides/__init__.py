@@ -1,0 +1,1 @@
+"""Overrides change objects, they do not make others of them."""

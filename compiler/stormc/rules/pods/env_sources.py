@@ -1,0 +1,51 @@
+"""An environment variable has one source.
+
+A patch adds its value to the valueFrom that is there. The StormService is accepted with both; its pods are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.rules.finished import Finished
+from stormc.rules.pods import containers, wrote
+from stormc.rules.rule import Example, Rule, Sees, Violation
+
+
+def check(finished: Finished) -> Iterator[Violation]:
+    for template, kind, container in containers(finished):
+        for entry in container.get("env") or ():
+            sources = [key for key in ("value", *(entry.get("valueFrom") or ())) if key in entry or key != "value"]
+            if len(sources) > 1:
+                path = wrote(finished, template, kind, container["name"], "env", (entry["name"],))
+                yield Violation(path, f"{entry['name']} of {template.role} has {' and '.join(sources)}",
+                                "set the one that is not meant to null")  # fmt: skip
+
+
+RULE = Rule(
+    "E075", __doc__, check,
+    source="Kubernetes core/v1 validation of pods; AIBrix CRD v0.5.0 does not check it",
+    bad=(
+        Example(at="template.spec.containers[0].env[0]", role="decode", template="""
+            spec:
+              containers:
+              - name: decode
+                env:
+                - name: HCCL_IF_IP
+                  value: 10.0.0.1
+            """),
+    ),
+    instead=(
+        Example(role="decode", template="""
+            spec:
+              containers:
+              - name: decode
+                env:
+                - name: HCCL_IF_IP
+                  value: 10.0.0.1
+                  valueFrom: null
+            """),
+    ),
+    sees=Sees.MANIFESTS,
+    only_when_overridden=True,
+)  # fmt: skip

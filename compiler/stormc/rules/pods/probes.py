@@ -1,0 +1,86 @@
+"""A probe has one handler, and only readiness may need several successes.
+
+A patch adds its handler to the one that is there. The StormService is accepted with two, or none; its pods are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from stormc.rules.finished import Finished
+from stormc.rules.pods import containers, wrote
+from stormc.rules.rule import Example, Rule, Sees, Violation
+
+PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
+
+
+HANDLERS = ("exec", "grpc", "httpGet", "tcpSocket")
+
+
+def check(finished: Finished) -> Iterator[Violation]:
+    for template, kind, container in containers(finished):
+        for name in PROBES:
+            wrong = _probe_problem(name, container.get(name))
+            if wrong:
+                path = wrote(finished, template, kind, container["name"], name)
+                message = f"{name} of container {container['name']} in {template.role} {wrong[0]}"
+                yield Violation(path, message, wrong[1])
+
+
+def _probe_problem(name: str, probe: Mapping[str, Any] | None) -> tuple[str, str] | None:
+    if probe is None:
+        return None
+    handlers = [handler for handler in HANDLERS if handler in probe]
+    if len(handlers) > 1:
+        return f"has {' and '.join(handlers)}", "set the one that is not meant to null"
+    if not handlers:
+        return "asks nothing", f"add one of {', '.join(HANDLERS)}"
+    if name != "readinessProbe" and probe.get("successThreshold", 1) != 1:
+        return f"has successThreshold {probe['successThreshold']}", "only a readinessProbe may have another than 1"
+    return None
+
+
+RULE = Rule(
+    "E074", __doc__, check,
+    source="Kubernetes core/v1 validation of pods; AIBrix CRD v0.5.0 does not check it",
+    bad=(
+        Example(at="template.spec.containers[0].readinessProbe", role="prefill", template="""
+            spec:
+              containers:
+              - name: prefill
+                readinessProbe:
+                  tcpSocket:
+                    port: 8080
+            """),
+        Example(at="template.spec.containers[0].livenessProbe", role="decode", template="""
+            spec:
+              containers:
+              - name: decode
+                livenessProbe:
+                  periodSeconds: 5
+            """),
+        Example(at="template.spec.containers[0].livenessProbe", role="decode", template="""
+            spec:
+              containers:
+              - name: decode
+                livenessProbe:
+                  grpc:
+                    port: 1
+                  successThreshold: 2
+            """),
+    ),
+    good=(
+        Example(role="decode", template="""
+            spec:
+              containers:
+              - name: decode
+                livenessProbe:
+                  exec:
+                    command:
+                    - a
+            """),
+    ),
+    sees=Sees.MANIFESTS,
+    only_when_overridden=True,
+)  # fmt: skip

@@ -1,0 +1,50 @@
+"""A volume has one source.
+
+A patch adds its source to the one that is there. The StormService is accepted with both; its pods are not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.rules.finished import Finished
+from stormc.rules.rule import Example, Rule, Sees, Violation
+
+
+def check(finished: Finished) -> Iterator[Violation]:
+    for template in finished.templates:
+        for volume in template.pod.get("volumes") or ():
+            sources = sorted(volume.keys() - {"name"})
+            if len(sources) > 1:
+                path = finished.wrote_pod(template.role, ("volumes", (volume["name"],)), ("overrides",))
+                yield Violation(path, f"volume {volume['name']} of {template.role} has {' and '.join(sources)}",
+                                "set the one that is not meant to null")  # fmt: skip
+
+
+RULE = Rule(
+    "E078", __doc__, check,
+    source="Kubernetes core/v1 validation of pods; AIBrix CRD v0.5.0 does not check it",
+    bad=(
+        Example(at="template.spec.volumes[0]", role="decode", template="""
+            spec:
+              volumes:
+              - name: model
+                nfs:
+                  server: a
+                  path: /b
+            """),
+    ),
+    instead=(
+        Example(role="decode", template="""
+            spec:
+              volumes:
+              - name: model
+                nfs:
+                  server: a
+                  path: /b
+                hostPath: null
+            """),
+    ),
+    sees=Sees.MANIFESTS,
+    only_when_overridden=True,
+)  # fmt: skip

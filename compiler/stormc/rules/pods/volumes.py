@@ -1,0 +1,62 @@
+"""Every mounted volume is declared.
+
+The StormService is accepted; its pods are not, and AIBrix tries again for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.rules.finished import Finished
+from stormc.rules.pods import containers, wrote
+from stormc.rules.rule import Example, Rule, Sees, Violation
+
+
+def check(finished: Finished) -> Iterator[Violation]:
+    for template, kind, container in containers(finished):
+        volumes = {volume["name"] for volume in template.pod.get("volumes") or ()}
+        for mount in container.get("volumeMounts") or ():
+            if mount["name"] not in volumes:
+                path = wrote(finished, template, kind, container["name"], "volumeMounts", (mount["mountPath"],))
+                yield Violation(path, f"{template.role} mounts volume {mount['name']}, which it does not declare",
+                                "add it to volumes")  # fmt: skip
+
+
+RULE = Rule(
+    "E059", __doc__, check,
+    source="Kubernetes core/v1 validation of pods; AIBrix CRD v0.5.0 does not check it",
+    bad=(
+        Example(at="template.spec.containers[0].volumeMounts[0]", role="decode", template="""
+            spec:
+              containers:
+              - name: decode
+                volumeMounts:
+                - name: cache
+                  mountPath: /cache
+            """),
+        Example(at="template.spec.initContainers[0].volumeMounts[0]", role="decode", template="""
+            spec:
+              initContainers:
+              - name: warm
+                image: a:1
+                volumeMounts:
+                - name: cache
+                  mountPath: /cache
+            """),
+    ),
+    instead=(
+        Example(role="decode", template="""
+            spec:
+              volumes:
+              - name: cache
+                emptyDir: {}
+              containers:
+              - name: decode
+                volumeMounts:
+                - name: cache
+                  mountPath: /cache
+            """),
+    ),
+    sees=Sees.MANIFESTS,
+    only_when_overridden=True,
+)  # fmt: skip

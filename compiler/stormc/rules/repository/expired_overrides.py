@@ -1,0 +1,50 @@
+"""An override is renewed or removed when its day has come.
+
+It was meant to be temporary. Whoever answers for it decides whether what it works around still exists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.rules.repository import Repository
+from stormc.rules.rule import Example, Rule, Sees, Violation
+
+
+def check(repository: Repository) -> Iterator[Violation]:
+    for number, app in enumerate(repository.apps):
+        for index, day in app.expiries:
+            if day <= repository.today:
+                yield Violation(("overrides", index, "expires"), f"overrides[{index}] of {app.name} expired on {day}",
+                                "remove the override, or set a later day", app=number)  # fmt: skip
+
+
+RULE = Rule(
+    "W046", __doc__, check,
+    source="docs/spec.md, overrides",
+    bad=(
+        Example("""
+            overrides:
+            - target: Service
+              reason: a trial
+              owner: team-a
+              expires: '2020-01-31'
+              patch:
+                spec:
+                  type: NodePort
+            """, at="overrides[0].expires"),
+    ),
+    instead=(
+        Example("""
+            overrides:
+            - target: Service
+              reason: a trial
+              owner: team-a
+              expires: '9999-12-31'
+              patch:
+                spec:
+                  type: NodePort
+            """),
+    ),
+    sees=Sees.REPOSITORY,
+)  # fmt: skip

@@ -1,0 +1,118 @@
+"""Engines on the host network that may share a node use different ports.
+
+Without a network of its own a pod has the node's ports. Kubernetes knows of the declared ones only; KV ports are
+not, and the second engine that takes one does not start.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+
+from stormc.model.summary import Summary
+from stormc.rules.repository import Repository
+from stormc.rules.rule import Example, Rule, Sees, Violation
+
+
+def check(repository: Repository) -> Iterator[Violation]:
+    seen: dict[tuple[str, str], list[tuple[Summary, tuple[int, int]]]] = defaultdict(list)
+    for number, app in enumerate(repository.apps):
+        for ports in app.host_ports:
+            others = seen[app.cluster, app.hardware]
+            other = next((o for o, (low, high) in others if low <= ports[1] and ports[0] <= high), None)
+            if other:
+                who = "another role or replica of it" if other is app else f"{other.namespace}/{other.name}"
+                yield Violation(("kvTransfer", "port"), f"ports {ports[0]}…{ports[1]} of {app.name} on the host "
+                                f"network are also used by {who}", "take whole nodes, or other ports",
+                                app=number)  # fmt: skip
+                break
+            others.append((app, ports))
+
+
+RULE = Rule(
+    "E068", __doc__, check,
+    source="vllm-ascend docs pd_disaggregation_mooncake_multi_node.md; Kubernetes hostNetwork",
+    bad=(
+        Example("""
+            name: one
+            hardware: atlas-800i-a3
+            port: 8000
+            kvTransfer:
+              port: 36000
+            prefill:
+              replicas: 1
+              npus: 8
+              dataParallel: 1
+              allowPartialNode: true
+            """, at="kvTransfer.port", role="prefill", template="""
+            spec:
+              hostNetwork: true
+            """, beside=("""
+            name: two
+            hardware: atlas-800i-a3
+            port: 9000
+            kvTransfer:
+              port: 36000
+            prefill:
+              replicas: 1
+              npus: 8
+              dataParallel: 1
+              allowPartialNode: true
+            overrides:
+            - target: StormService
+              reason: a trial
+              owner: team-a
+              patch:
+                spec:
+                  template:
+                    spec:
+                      roles:
+                      - name: prefill
+                        template:
+                          spec:
+                            hostNetwork: true
+            """,)),
+    ),
+    instead=(
+        Example("""
+            name: one
+            hardware: atlas-800i-a3
+            port: 8000
+            kvTransfer:
+              port: 36000
+            prefill:
+              replicas: 1
+              npus: 16
+              dataParallel: 2
+              allowPartialNode: true
+            """, role="prefill", template="""
+            spec:
+              hostNetwork: true
+            """, beside=("""
+            name: two
+            hardware: atlas-800i-a3
+            port: 9000
+            kvTransfer:
+              port: 36000
+            prefill:
+              replicas: 1
+              npus: 8
+              dataParallel: 1
+              allowPartialNode: true
+            overrides:
+            - target: StormService
+              reason: a trial
+              owner: team-a
+              patch:
+                spec:
+                  template:
+                    spec:
+                      roles:
+                      - name: prefill
+                        template:
+                          spec:
+                            hostNetwork: true
+            """,)),
+    ),
+    sees=Sees.REPOSITORY,
+)  # fmt: skip

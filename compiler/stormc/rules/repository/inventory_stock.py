@@ -1,0 +1,41 @@
+"""The platform's inventory has the app's hardware.
+
+Where the platform file counts its nodes, a product that it does not name has none, and the pods stay Pending.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.rules.repository import Repository
+from stormc.rules.rule import Example, Rule, Sees, Violation
+
+
+def check(repository: Repository) -> Iterator[Violation]:
+    known = {inventory.directory: inventory for inventory in repository.inventories}
+    for number, app in enumerate(repository.apps):
+        inventory = known.get(app.inventory or "")
+        if inventory and app.hardware not in inventory.npus:
+            yield Violation(("hardware",), f"{inventory.file} counts no nodes of {app.hardware}",
+                            "add them to the inventory", app=number)  # fmt: skip
+
+
+RULE = Rule(
+    "W067", __doc__, check,
+    source="docs/spec.md, inventory",
+    bad=(
+        Example(at="hardware", platform="""
+            inventory:
+              atlas-800i-a2:
+                nodes: 3
+            """),
+    ),
+    instead=(
+        Example(platform="""
+            inventory:
+              atlas-900-a3-superpod:
+                nodes: 8
+            """),
+    ),
+    sees=Sees.REPOSITORY,
+)  # fmt: skip

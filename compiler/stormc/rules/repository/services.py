@@ -1,0 +1,47 @@
+"""No app is called like a Service of another.
+
+AIBrix makes a headless Service of each StormService's name and overwrites one that exists; it cannot turn a
+ClusterIP Service headless, and then creates no pods and writes no status at all.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from stormc.rules.repository import Repository
+from stormc.rules.rule import Example, Rule, Sees, Violation
+
+_SERVICE = re.compile(r"(.+)-(?:router|(?:prefill|decode)-\d+(?:-\d+)?)")
+
+
+def check(repository: Repository) -> Iterator[Violation]:
+    names = {(app.cluster, app.namespace, app.name) for app in repository.apps}
+    for number, app in enumerate(repository.apps):
+        match = _SERVICE.fullmatch(app.name)
+        if match and (app.cluster, app.namespace, match[1]) in names:
+            yield Violation(("name",), f"name {app.name} may be that of a Service of app {match[1]}", "rename the app",
+                            app=number)  # fmt: skip
+
+
+RULE = Rule(
+    "E070", __doc__, check,
+    source="AIBrix v0.5.0 pkg/controller/stormservice/sync.go:73-113",
+    bad=(
+        Example("""
+            name: moe-prefill-0
+            """, at="name", beside=("""
+            name: moe
+            gateway: 'off'
+            """,)),
+    ),
+    instead=(
+        Example("""
+            name: moe-prefill
+            """, beside=("""
+            name: moe
+            gateway: 'off'
+            """,)),
+    ),
+    sees=Sees.REPOSITORY,
+)  # fmt: skip

@@ -1,0 +1,21 @@
+"""Who schedules the pods, which of them form a PodGroup, and what its members must agree in."""
+
+from __future__ import annotations
+
+from stormc.facts.keys import Annotation, NodeLabel
+from stormc.finding import Path
+from stormc.model.app import Role
+from stormc.rules.finished import Finished, Template
+
+
+def gang_of(role: Role, template: Template) -> int | None:
+    """The gang size of a finished template, None where it is no number above 0."""
+    text = template.annotations.get(Annotation.SCHEDULE_MIN_AVAILABLE, "")
+    return int(text) if text.isascii() and text.isdigit() and int(text) > 0 else None
+
+
+def gang_place(finished: Finished, role: Role) -> Path:
+    return finished.wrote_key(role.name, "annotations", Annotation.SCHEDULE_MIN_AVAILABLE, (role.name, "minAvailable"))
+
+
+HANDLER_LABELS = (NodeLabel.ACCELERATOR_TYPE, NodeLabel.HOST_ARCH)

@@ -1,0 +1,47 @@
+"""Roles that share a PodGroup ask for as many NPUs per pod.
+
+Volcano takes the demand of the first pod for that of all, so the decision to enqueue is made on a wrong number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.model.app import App
+from stormc.model.profile import Platform
+from stormc.rules.rule import Example, Rule, Violation
+
+
+def check(app: App, platform: Platform) -> Iterator[Violation]:
+    one, other = app.serving_roles
+    if app.profile.super_pod or not (one.shares_pod_group and other.shares_pod_group):
+        return  # on super pods both take whole nodes
+    if one.npus != other.npus:
+        yield Violation(("decode", "npus"), f"prefill and decode share a PodGroup, with {one.npus} and {other.npus} "
+                        "NPUs per pod", "ask for the same number in both")  # fmt: skip
+
+
+RULE = Rule(
+    "W010", __doc__, check,
+    source="ascend-for-volcano plugin/job.go:238-258, 547-571",
+    bad=(
+        Example("""
+            hardware: atlas-800i-a3
+            decode:
+              podGroupSize: 1
+              dataParallel: 8
+              npus: 8
+              allowPartialNode: true
+            """, at="decode.npus"),
+    ),
+    instead=(
+        Example("""
+            hardware: atlas-800i-a3
+            decode:
+              podGroupSize: 1
+              dataParallel: 16
+              npus: 16
+              allowPartialNode: true
+            """),
+    ),
+)  # fmt: skip

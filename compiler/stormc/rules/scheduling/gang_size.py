@@ -1,0 +1,77 @@
+"""minAvailable is a number from 1 to the pods of the PodGroup, the same in all roles that share it.
+
+Above the number of pods the PodGroup is Pending for ever; without a number there is no gang; of two values in one
+PodGroup that of an arbitrary pod counts, and sticks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.facts.keys import Annotation
+from stormc.rules.finished import Finished
+from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.scheduling import gang_of, gang_place
+
+
+def check(finished: Finished) -> Iterator[Violation]:
+    first: tuple[str, int] | None = None
+    for role, template in finished.serving:
+        pods, gang = finished.app.gang(role), gang_of(role, template)
+        path = gang_place(finished, role)
+        if gang is None:
+            value = template.annotations.get(Annotation.SCHEDULE_MIN_AVAILABLE, "")
+            yield Violation(
+                path, f"{role.name}: {Annotation.SCHEDULE_MIN_AVAILABLE} {value!r} is no number above 0", f"set {pods}"
+            )
+        elif gang > pods:
+            yield Violation(path, f"{role.name}.minAvailable {gang} exceeds the {pods} pods of its PodGroup",
+                            f"at most {pods}")  # fmt: skip
+        elif role.shares_pod_group:
+            first = first or (role.name, gang)
+            if gang != first[1]:
+                yield Violation(path, f"{role.name}.minAvailable {gang} differs from the {first[1]} of {first[0]}, "
+                                "which shares its PodGroup", "set the same in both, or none")  # fmt: skip
+
+
+RULE = Rule(
+    "E005", __doc__, check,
+    source="ascend-for-volcano plugin/job.go:212-235, 547-571, 694-711",
+    bad=(
+        Example("""
+            decode:
+              minAvailable: 3
+            """, at="decode.minAvailable"),
+        Example("""
+            prefill:
+              minAvailable: 2
+            decode:
+              podGroupSize: 1
+              dataParallel: 16
+              minAvailable: 3
+            """, at="decode.minAvailable"),
+        Example(at="template.metadata.annotations.huawei.com/schedule_minAvailable", role="decode", template="""
+            metadata:
+              annotations:
+                huawei.com/schedule_minAvailable: '0'
+            """),
+        Example(at="template.metadata.annotations.huawei.com/schedule_minAvailable", role="prefill", template="""
+            metadata:
+              annotations:
+                huawei.com/schedule_minAvailable: null
+            """),
+    ),
+    instead=(
+        Example("""
+            decode:
+              minAvailable: 2
+            """),
+    ),
+    good=(
+        Example("""
+            prefill:
+              minAvailable: 1
+            """),
+    ),
+    sees=Sees.MANIFESTS,
+)  # fmt: skip

@@ -1,0 +1,53 @@
+"""accelerator-type and host-arch select nodes up to MindCluster 26.0 only.
+
+The guides of 26.1 no longer have people label nodes with them: on a fresh cluster the pods stay Pending, and
+hostArch of the spec has no effect.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.rules.finished import Finished
+from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.scheduling import HANDLER_LABELS
+
+
+def check(finished: Finished) -> Iterator[Violation]:
+    if finished.platform.labels_nodes:
+        return
+    app = finished.app
+    if app.host_arch != app.profile.host_arch:
+        yield Violation(("hostArch",), f"hostArch has no effect with MindCluster {finished.platform.mindcluster}",
+                        "use nodeSelector kubernetes.io/arch")  # fmt: skip
+    if not app.overrides:
+        return
+    for template in finished.templates:
+        for key in HANDLER_LABELS:
+            if key in template.node_selector:
+                path = finished.wrote_key(template.role, "nodeSelector", key)
+                yield Violation(path, f"nodes carry no {key} with MindCluster {finished.platform.mindcluster}",
+                                "use kubernetes.io/arch or what the device plugin labels", at_key=True)  # fmt: skip
+
+
+RULE = Rule(
+    "W020", __doc__, check,
+    source="mind-cluster commit b7ebe0b4; ascend-device-plugin pkg/server/manager.go:329-333",
+    bad=(
+        Example("""
+            hostArch: x86
+            """, at="hostArch", platform="mindcluster: '26.1'"),
+        Example(at="template.spec.nodeSelector.host-arch", role="decode", template="""
+            spec:
+              nodeSelector:
+                host-arch: huawei-arm
+            """, platform="mindcluster: '26.1'"),
+    ),
+    good=(
+        Example(platform="mindcluster: '26.1'"),
+        Example("""
+            hostArch: arm
+            """),
+    ),
+    sees=Sees.MANIFESTS,
+)  # fmt: skip

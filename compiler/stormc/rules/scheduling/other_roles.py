@@ -1,0 +1,41 @@
+"""Roles other than prefill and decode are not scheduled by Volcano.
+
+Their pods would join the PodGroup of the roles of podGroupSize 1: each counts as a member, fails the NPU check on
+A3, and if it comes first the PodGroup is none with NPUs and no pod gets any.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.facts.keys import VOLCANO
+from stormc.rules.finished import Finished
+from stormc.rules.rule import Example, Rule, Sees, Violation
+
+
+def check(finished: Finished) -> Iterator[Violation]:
+    serving = {role.name for role, _ in finished.serving}
+    for template in finished.templates:
+        if template.role not in serving and template.pod.get("schedulerName") == VOLCANO:
+            path = finished.wrote_pod(template.role, ("schedulerName",), (template.role,))
+            yield Violation(path, f"{template.role} is scheduled by Volcano, which is for prefill and decode",
+                            "remove schedulerName")  # fmt: skip
+
+
+RULE = Rule(
+    "E002", __doc__, check,
+    source="volcano pkg/controllers/podgroup/pg_controller_handler.go:301-328",
+    bad=(
+        Example(at="template.spec.schedulerName", role="routing", template="""
+            spec:
+              schedulerName: volcano
+            """),
+    ),
+    instead=(
+        Example(role="routing", template="""
+            spec:
+              schedulerName: default-scheduler
+            """),
+    ),
+    sees=Sees.MANIFESTS,
+)  # fmt: skip

@@ -1,0 +1,22 @@
+"""Logical super pods: what sp-block may be, and where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.facts.keys import Annotation
+from stormc.finding import Path
+from stormc.model.app import App, Role
+from stormc.rules.finished import Finished
+
+
+def blocks(finished: Finished) -> Iterator[tuple[Role, str, Path]]:
+    """Role, value and place of every sp-block."""
+    for role, template in finished.serving:
+        value = template.annotations.get(Annotation.SP_BLOCK)
+        if value is not None:
+            yield role, value, finished.wrote_key(role.name, "annotations", Annotation.SP_BLOCK, (role.name, "spBlock"))
+
+
+def without_block(app: App) -> list[Role]:
+    return [role for role in app.serving_roles if app.profile.super_pod and role.sp_block is None]

@@ -1,0 +1,100 @@
+"""spBlock fits the node, the super pod and the NPUs of its PodGroup.
+
+A logical super pod is made of whole nodes inside one physical super pod, and a PodGroup, as well as its
+minAvailable, of whole logical super pods. Volcano checks all of it and leaves the PodGroup Pending otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.model.app import Role
+from stormc.rules.finished import Finished
+from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.super_pod import blocks
+
+
+def check(finished: Finished) -> Iterator[Violation]:
+    if not finished.app.profile.super_pod:
+        return
+    for role, value, path in blocks(finished):
+        block = int(value) if value.isascii() and value.isdigit() else 0
+        problem = _block_problem(finished, role, block)
+        if problem:
+            yield Violation(path, f"{role.name}.spBlock {value} {problem[0]}", problem[1])
+
+
+def _block_problem(finished: Finished, role: Role, block: int) -> tuple[str, str] | None:
+    app, platform = finished.app, finished.platform
+    node, total = app.profile.npus, role.npus * app.gang(role)
+    if block < 1:
+        return "is no number above 0", f"set a multiple of {node}"
+    if app.gang(role) == 1:
+        return (
+            None if block == role.npus else (f"differs from the {role.npus} NPUs of its only pod", f"set {role.npus}")
+        )
+    if block % node:
+        return f"is not a multiple of the {node} NPUs of a node", f"set a multiple of {node}"
+    if block > platform.super_pod_size * node:
+        most = platform.super_pod_size * node
+        return f"exceeds a super pod of {platform.super_pod_size} nodes", f"at most {most}"
+    if total % block:
+        return (
+            f"does not divide the {total} NPUs of its PodGroup",
+            f"set a divisor of {total} that is a multiple of {node}",
+        )
+    least = role.npus * min(role.min_available or app.gang(role), app.gang(role))
+    if least % block:
+        return f"does not divide the {least} NPUs of minAvailable {role.min_available}", "remove minAvailable"
+    return None
+
+
+RULE = Rule(
+    "E025", __doc__, check,
+    source="ascend-for-volcano npu/ascend910/ascend910a3/superpod/frame.go:55-156, npu/factory.go:232-235",
+    bad=(
+        Example("""
+            decode:
+              spBlock: 24
+            """, at="decode.spBlock"),
+        Example("""
+            decode:
+              spBlock: 48
+            """, at="decode.spBlock"),
+        Example("""
+            prefill:
+              replicas: 1
+              spBlock: 32
+            """, at="prefill.spBlock"),
+        Example("""
+            decode:
+              podGroupSize: 4
+              dataParallel: 64
+              spBlock: 32
+              minAvailable: 3
+            """, at="decode.spBlock"),
+        Example("""
+            decode:
+              podGroupSize: 64
+              dataParallel: 1024
+              spBlock: 1024
+            """, at="decode.spBlock"),
+        Example(at="template.metadata.annotations.sp-block", role="decode", template="""
+            metadata:
+              annotations:
+                sp-block: all
+            """),
+    ),
+    good=(
+        Example("""
+            prefill:
+              replicas: 2
+              spBlock: 16
+            """),
+        Example("""
+            decode:
+              spBlock: 32
+            """),
+    ),
+    sees=Sees.MANIFESTS,
+)  # fmt: skip

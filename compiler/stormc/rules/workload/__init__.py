@@ -1,0 +1,1 @@
+"""The StormService around the pods: what AIBrix's controllers do with it, or silently do not."""

@@ -1,0 +1,72 @@
+"""replicas and podGroupSize of prefill and decode are the spec's.
+
+Services, gang size, ranks and the proxy's topology are made from the spec: pods that an override adds get no
+traffic, those that it takes away are missing from their gang, which then never starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.rules.finished import Finished
+from stormc.rules.rule import Example, Rule, Sees, Violation
+
+
+def check(finished: Finished) -> Iterator[Violation]:
+    for role, template in finished.serving:
+        for field, wanted in (("replicas", role.replicas), ("podGroupSize", role.pod_group_size)):
+            if template.entry.get(field, 1) != wanted:
+                path = finished.wrote_role(role.name, (field,), ("overrides",))
+                yield Violation(path, f"{role.name} has {field} {template.entry.get(field, 1)}, its Services and gang "
+                                f"are made for {wanted}", f"set {role.name}.{field} instead")  # fmt: skip
+
+
+RULE = Rule(
+    "E072", __doc__, check,
+    source="docs/architecture.md, passes scheduling and proxy; AIBrix v0.5.0 podset_controller.go",
+    bad=(
+        Example("""
+            overrides:
+            - target: StormService
+              reason: a trial
+              owner: team-a
+              patch:
+                spec:
+                  template:
+                    spec:
+                      roles:
+                      - name: decode
+                        podGroupSize: 4
+            """, at="overrides[0].patch.spec.template.spec.roles[0].podGroupSize"),
+        Example("""
+            overrides:
+            - target: StormService
+              reason: a trial
+              owner: team-a
+              patch:
+                spec:
+                  template:
+                    spec:
+                      roles:
+                      - name: prefill
+                        replicas: 3
+            """, at="overrides[0].patch.spec.template.spec.roles[0].replicas"),
+    ),
+    instead=(
+        Example("""
+            overrides:
+            - target: StormService
+              reason: a trial
+              owner: team-a
+              patch:
+                spec:
+                  template:
+                    spec:
+                      roles:
+                      - name: routing
+                        replicas: 3
+            """),
+    ),
+    sees=Sees.MANIFESTS,
+    only_when_overridden=True,
+)  # fmt: skip

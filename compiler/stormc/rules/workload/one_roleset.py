@@ -1,0 +1,65 @@
+"""A StormService has one RoleSet, and its roles are stateful.
+
+MindCluster supports replicas 1 only: every further RoleSet is a shared PodGroup of its own. Pods of a stateless
+role have no index, so no Service leads to them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.rules.finished import Finished
+from stormc.rules.rule import Example, Rule, Sees, Violation
+
+
+def check(finished: Finished) -> Iterator[Violation]:
+    if finished.storm["spec"].get("replicas") != 1:
+        path = finished.wrote(("spec", "replicas"), ())
+        yield Violation(path, "spec.replicas of the StormService is not 1", "set replicas of a role instead")
+    for role, template in finished.serving:
+        if not template.entry.get("stateful"):
+            path = finished.wrote_role(role.name, ("stateful",), ())
+            yield Violation(path, f"role {role.name} is not stateful", "leave stateful: true")
+
+
+RULE = Rule(
+    "E003", __doc__, check,
+    source="MindCluster guide, StormService sample; AIBrix v0.5.0 roleset/utils.go:98-102",
+    bad=(
+        Example("""
+            overrides:
+            - target: StormService
+              reason: a trial
+              owner: team-a
+              patch:
+                spec:
+                  replicas: 2
+            """, at="overrides[0].patch.spec.replicas"),
+        Example("""
+            overrides:
+            - target: StormService
+              reason: a trial
+              owner: team-a
+              patch:
+                spec:
+                  template:
+                    spec:
+                      roles:
+                      - name: decode
+                        stateful: null
+            """, at="overrides[0].patch.spec.template.spec.roles[0].stateful"),
+    ),
+    instead=(
+        Example("""
+            overrides:
+            - target: StormService
+              reason: a trial
+              owner: team-a
+              patch:
+                spec:
+                  revisionHistoryLimit: 3
+            """),
+    ),
+    sees=Sees.MANIFESTS,
+    only_when_overridden=True,
+)  # fmt: skip

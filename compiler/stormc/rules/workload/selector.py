@@ -1,0 +1,72 @@
+"""The selector is the app's own, and the template carries it.
+
+AIBrix matches selectors in all namespaces at once: two StormServices with equal ones count, roll and delete each
+other's RoleSets. One that does not match its own template creates RoleSets without end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.facts.keys import Label
+from stormc.rules.finished import Finished
+from stormc.rules.rule import Example, Rule, Sees, Violation
+
+
+def check(finished: Finished) -> Iterator[Violation]:
+    spec = finished.storm["spec"]
+    wanted = {Label.STORMC_APP: finished.app.identity}
+    if spec.get("selector") != {"matchLabels": wanted}:
+        path = finished.wrote(("spec", "selector", "matchLabels", Label.STORMC_APP), ("overrides",))
+        yield Violation(path, "the selector is not the app's own", "leave the selector as it is")
+    labels = (spec["template"].get("metadata") or {}).get("labels") or {}
+    if not wanted.items() <= labels.items():
+        path = finished.wrote(("spec", "template", "metadata", "labels", Label.STORMC_APP), ("overrides",))
+        yield Violation(path, "the template lacks the label that the selector asks for", "leave it as it is")
+
+
+RULE = Rule(
+    "E054", __doc__, check,
+    source="AIBrix v0.5.0 stormservice/rolesetoperations.go:35-49, issue 2779",
+    bad=(
+        Example("""
+            overrides:
+            - target: StormService
+              reason: a trial
+              owner: team-a
+              patch:
+                spec:
+                  selector:
+                    matchLabels:
+                      stormc.dev/app: shared
+            """, at="overrides[0].patch.spec.selector.matchLabels.stormc.dev/app"),
+        Example("""
+            overrides:
+            - target: StormService
+              reason: a trial
+              owner: team-a
+              patch:
+                spec:
+                  template:
+                    metadata:
+                      labels:
+                        stormc.dev/app: other
+            """, at="overrides[0].patch.spec.template.metadata.labels.stormc.dev/app"),
+    ),
+    instead=(
+        Example("""
+            overrides:
+            - target: StormService
+              reason: a trial
+              owner: team-a
+              patch:
+                spec:
+                  template:
+                    metadata:
+                      labels:
+                        a: b
+            """),
+    ),
+    sees=Sees.MANIFESTS,
+    only_when_overridden=True,
+)  # fmt: skip

@@ -1,0 +1,39 @@
+"""Services add no environment.
+
+With enableServiceLinks a Service named vllm-… becomes variables VLLM_…, some of which vLLM takes for settings, and
+every new Service of the namespace changes what the next pod sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.rules.finished import Finished
+from stormc.rules.rule import Example, Rule, Sees, Violation
+
+
+def check(finished: Finished) -> Iterator[Violation]:
+    for template in finished.templates:
+        if finished.pods(template.role) and template.pod.get("enableServiceLinks", True):
+            path = finished.wrote_pod(template.role, ("enableServiceLinks",), ("overrides",))
+            yield Violation(path, f"{template.role} gets environment from Services", "leave enableServiceLinks: false")
+
+
+RULE = Rule(
+    "W071", __doc__, check,
+    source="Kubernetes core/v1 PodSpec.enableServiceLinks; vllm envs.py reads VLLM_PORT",
+    bad=(
+        Example(at="template.spec.enableServiceLinks", role="decode", template="""
+            spec:
+              enableServiceLinks: null
+            """),
+    ),
+    instead=(
+        Example(role="decode", template="""
+            spec:
+              dnsPolicy: Default
+            """),
+    ),
+    sees=Sees.MANIFESTS,
+    only_when_overridden=True,
+)  # fmt: skip

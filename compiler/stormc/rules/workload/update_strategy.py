@@ -1,0 +1,49 @@
+"""updateStrategy is InPlaceUpdate.
+
+RollingUpdate, AIBrix's default, replaces the whole RoleSet for any change of the template, a role's replicas
+included: with one RoleSet that is an outage of half an hour.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.rules.finished import Finished
+from stormc.rules.rule import Example, Rule, Sees, Violation
+
+
+def check(finished: Finished) -> Iterator[Violation]:
+    if (finished.storm["spec"].get("updateStrategy") or {}).get("type") != "InPlaceUpdate":
+        path = finished.wrote(("spec", "updateStrategy", "type"), ("overrides",))
+        yield Violation(path, "updateStrategy replaces all pods for any change", "leave type: InPlaceUpdate")
+
+
+RULE = Rule(
+    "W055", __doc__, check,
+    source="AIBrix v0.5.0 pkg/controller/stormservice/sync.go:254-336",
+    bad=(
+        Example("""
+            overrides:
+            - target: StormService
+              reason: a trial
+              owner: team-a
+              patch:
+                spec:
+                  updateStrategy:
+                    type: RollingUpdate
+            """, at="overrides[0].patch.spec.updateStrategy.type"),
+    ),
+    instead=(
+        Example("""
+            overrides:
+            - target: StormService
+              reason: a trial
+              owner: team-a
+              patch:
+                spec:
+                  updateStrategy:
+                    maxUnavailable: 1
+            """),
+    ),
+    sees=Sees.MANIFESTS,
+)  # fmt: skip
