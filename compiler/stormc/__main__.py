@@ -22,6 +22,7 @@ VERBS = {
     "init": "write a first valid spec",
     "render": "compile specs into manifests",
     "validate": "check specs, write nothing",
+    "diff": "what a change does to running pods",
     "fmt": "bring specs into canonical form",
     "import": "turn what runs today into specs",
     "promote": "copy an app's tunable fields from one directory of specs to another",

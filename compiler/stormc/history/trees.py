@@ -10,6 +10,8 @@ from typing import NamedTuple
 from git import GitCommandError, Repo
 
 from stormc.failure import Failure
+from stormc.history.base import base_of, commit_of
+from stormc.history.changes import PLAIN, changed_files
 from stormc.history.repository import open_repository
 
 REGULAR = ("100644", "100755")
@@ -20,21 +22,52 @@ LIMIT = 1 << 20
 class Tree(NamedTuple):
     """The regular files below a directory of a commit, by their path below it. `links` are what else stands there."""
 
-    commit: str
     files: dict[str, bytes]
     links: tuple[str, ...]
+
+
+class Comparison(NamedTuple):
+    """Two commits, or a commit and the work tree (None), and the paths below a directory that differ."""
+
+    base: str | None
+    head: str | None
+    changed: frozenset[str]
+
+
+def comparison(directory: Path, base: str | None, head: str | None, lines: tuple[str, ...]) -> Comparison:
+    """What to compare: `base` or where HEAD left the first of `lines`, with `head` or the work tree.
+
+    Raises Failure outside a repository, for names of no commit, and where a clone holds no base to compare with.
+    """
+    with open_repository(directory) as repository:
+        try:
+            start = base_of(repository, base, lines, exact=True)
+            end = commit_of(repository, head) if head else None
+            if head and end is None:
+                raise Failure(f"{head} names no commit")
+            if end is None:
+                return Comparison(start, None, changed_files(directory, start, lines))
+            below = _below(repository, directory)
+            listed = repository.git.diff(*PLAIN, start or EMPTY_TREE, end, "--", f":(top,literal){below}")
+        except GitCommandError as error:
+            raise Failure(f"git cannot compare: {_reason(error)}") from None
+    paths = frozenset(path.removeprefix(below) for path in listed.split("\0") if path)
+    return Comparison(start, end, paths)
+
+
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+"""The tree without a file, which every Git knows."""
 
 
 def read_tree(directory: Path, commit: str, suffixes: tuple[str, ...]) -> Tree:
     """The files with one of these suffixes below a directory at a commit, in two calls of Git.
 
-    The directory need not exist any more, but its repository must be found from it or from the working directory.
     Raises Failure for an object that Git cannot read.
     """
-    with open_repository(directory if directory.is_dir() else Path.cwd()) as repository:
+    with open_repository(directory) as repository:
         below = _below(repository, directory)
         try:
-            listing = repository.git.ls_tree("-r", "-z", "-l", "--full-tree", commit, "--", below)
+            listing = repository.git.ls_tree("-r", "-z", "-l", "--full-tree", commit, "--", below or ".")
             entries = [_entry(line, below) for line in listing.split("\0") if line]
             wanted = [e for e in entries if e.path.endswith(suffixes)]
             regular = [e for e in wanted if e.mode in REGULAR and e.size <= LIMIT]
@@ -42,7 +75,7 @@ def read_tree(directory: Path, commit: str, suffixes: tuple[str, ...]) -> Tree:
         except GitCommandError as error:
             raise Failure(f"git cannot read {commit}: {_reason(error)}") from None
     files = {entry.path: content for entry, content in zip(regular, contents, strict=True)}
-    return Tree(commit, files, tuple(e.path for e in wanted if e.mode not in REGULAR))
+    return Tree(files, tuple(e.path for e in wanted if e.mode not in REGULAR))
 
 
 class _Entry(NamedTuple):

@@ -9,7 +9,7 @@ from enum import Enum
 from typing import Any, NamedTuple
 
 from stormc.finding import Finding, Path
-from stormc.review.effect import SEVERITY, AppEffect, What, effect
+from stormc.review.effect import SEVERITY, AppEffect, effect
 
 
 class Kind(Enum):
@@ -170,7 +170,5 @@ class Totals(NamedTuple):
 
 def totals(changes: Collection[AppChange]) -> Totals:
     """How many apps change, how many of them restart NPU pods, and the NPUs that this touches."""
-    restarting = [change for change in changes if change.effect.restarts_npus]
-    grave = SEVERITY[What.RECREATED]
-    npus = sum(r.npus for change in restarting for r in change.effect.roles if SEVERITY[r.worst] >= grave)
-    return Totals(len(changes), len(restarting), npus)
+    restarting = [change.effect.disturbed_npus for change in changes if change.effect.restarts_npus]
+    return Totals(len(changes), len(restarting), sum(restarting))

@@ -83,12 +83,15 @@ class AppEffect:
         return max((role.worst for role in self.roles), key=SEVERITY.__getitem__, default=What.NOTHING)
 
     @property
+    def disturbed_npus(self) -> int:
+        """The NPUs of pods that are replaced, lost or left behind; new pods of new services are none of them."""
+        grave = SEVERITY[What.RECREATED]
+        return sum(r.npus for r in self.roles if SEVERITY[r.worst] >= grave and r.worst is not What.CREATED)
+
+    @property
     def restarts_npus(self) -> bool:
         """Whether pods that hold NPUs are replaced, lost or left behind."""
-        grave = SEVERITY[What.RECREATED]
-        return any(
-            role.npus and SEVERITY[role.worst] >= grave and role.worst is not What.CREATED for role in self.roles
-        )
+        return self.disturbed_npus > 0
 
 
 @dataclass(frozen=True)

@@ -53,12 +53,12 @@ def _what(change: AppChange) -> str:
 
 
 def field_text(field: FieldChange) -> str:
-    """`decode.replicas 1 → 3`, `decode.env.X added: 1`, `faults.retries removed`."""
+    """`decode.replicas 1 → 3`, `decode.env.X 1 (not set before)`, `faults.retries removed (was 3)`."""
     path = ".".join(map(str, field.path))
     if field.before is None:
-        return f"{path} added: {_shown(field.after)}"
+        return f"{path} {_shown(field.after)} (not set before)"
     if field.after is None:
-        return f"{path} removed"
+        return f"{path} removed (was {_shown(field.before)})"
     return f"{path} {_shown(field.before)} → {_shown(field.after)}"
 
 

@@ -1,0 +1,70 @@
+"""What a change does: both sides of a repository compiled with this compiler, and compared app by app."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from stormc.compile.compilation import Compilation
+from stormc.finding import has_errors
+from stormc.history.trees import Comparison, comparison, read_tree
+from stormc.load.sources import SUFFIXES, Source, Sources, read_sources
+from stormc.repository.world import World
+from stormc.review.diff import AppChange, Side, compare
+
+
+def diff(
+    specs: Path, base: str | None, head: str | None, apps: Collection[str], lines: tuple[str, ...]
+) -> list[AppChange]:
+    """The apps that differ between a base and a head (None: the work tree), the gravest effects first.
+
+    Only apps that a changed file touches are compiled. `apps` are names, `namespace/name`s or spec paths; empty means
+    all. `lines` are the branches that HEAD may come from. Raises Failure where there is nothing to compare with.
+    """
+    compared = comparison(specs, base, head, lines)
+    sides = [_world(specs, commit) for commit in (compared.base, compared.head)]
+    if compared.head is None:
+        sides[1] = World(read_sources(specs))
+    before, after = (_sides(world, compared) for world in sides)
+    changes = compare(before, after)
+    return [change for change in changes if not apps or _named(change, apps)]
+
+
+def _world(specs: Path, commit: str | None) -> World:
+    files = read_tree(specs, commit, SUFFIXES).files if commit else {}
+    hidden = re.compile(r"(^|/)\.")
+    sources = tuple(
+        Source(path, f"{specs}/{path}", raw) for path, raw in sorted(files.items()) if not hidden.search(path)
+    )
+    return World(Sources(specs.resolve().name, sources, ()))
+
+
+def _sides(world: World, compared: Comparison) -> dict[str, Side]:
+    return {source.path: _side(world, world.compile(source)) for source in world.affected(compared.changed)}
+
+
+def _side(world: World, made: Compilation) -> Side:
+    platform = world.platform(made.source.directory)
+    fields: Mapping[str, Any] = made.layered.data if made.layered is not None else {}
+    broken = has_errors(made.findings) or made.compiled is None or made.files is None
+    manifests: Sequence[Mapping[str, Any]] | None = None
+    if not broken and made.compiled is not None:
+        manifests = made.compiled.manifests
+    name, namespace = fields.get("name"), fields.get("namespace", platform.namespace)
+    return Side(
+        f"{namespace}/{name}" if name else "", made.source.file, fields, manifests, made.files or {},
+        release(platform.aibrix), tuple(made.findings) if broken else (),
+    )  # fmt: skip
+
+
+def release(name: str) -> tuple[int, ...]:
+    """`v0.10.1` as numbers that compare."""
+    return tuple(map(int, re.findall(r"\d+", name)))
+
+
+def _named(change: AppChange, apps: Collection[str]) -> bool:
+    names = {change.label, change.label.rpartition("/")[2]}
+    names |= {side.file for side in (change.before, change.after) if side is not None}
+    return not names.isdisjoint(apps)

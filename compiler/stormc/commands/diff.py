@@ -1,0 +1,40 @@
+"""stormc diff: what a change does to specs, manifests and running pods, before it is merged."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The base, the head, and how to tell it."""
+    parser.add_argument(
+        "app", nargs="*", metavar="APP", help="only these: NAME, NAMESPACE/NAME or a spec (default: all)"
+    )
+    parser.add_argument("--base", metavar="REF", help="what to compare with (where HEAD left its target branch)")
+    parser.add_argument("--head", metavar="REF", help="what is new: a commit, or worktree (worktree)")
+    parser.add_argument("--specs", type=Path, default=Path("specs"), metavar="DIR", help="where the specs are (specs)")
+    parser.add_argument("--manifests", action="store_true", help="show the lines of the rendered files that differ too")
+    parser.add_argument(
+        "--format", choices=("text", "markdown", "json"), default="text", help="form of the report (text)"
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints the changes; 0, whatever they are: what is wrong with a spec, validate says."""
+    from stormc.actions.diff import diff
+    from stormc.history.base import main_lines
+    from stormc.review import report
+
+    head = None if options.head in (None, "worktree") else options.head
+    changes = diff(options.specs, options.base, head, options.app, main_lines(os.environ))
+    if options.format == "json":
+        sys.stdout.write(report.as_json(changes))
+    elif options.format == "markdown":
+        sys.stdout.write(report.markdown(changes))
+    else:
+        for line in report.text(changes, options.manifests):
+            print(line)
+    return 0

@@ -1,0 +1,228 @@
+"""`stormc diff` on real Git histories: what changed, what it does, and what there is to compare with."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from stormc.actions.diff import diff
+from stormc.failure import Failure
+from stormc.history.base import MAIN_LINES
+from stormc.review import report
+from stormc.review.diff import AppChange, Kind
+from stormc.review.effect import What
+from tests.samples import spec_text
+
+SHARED = "decode: {podGroupSize: 1, dataParallel: 16}"
+
+
+def git(root: Path, *words: str) -> str:
+    identity = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"]
+    done = subprocess.run(["git", *identity, *words], cwd=root, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+def write(root: Path, path: str, overlay: str = "") -> None:
+    (root / path).parent.mkdir(parents=True, exist_ok=True)
+    (root / path).write_text(spec_text(overlay))
+
+
+def commit(root: Path, message: str = "more") -> None:
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", message)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Three apps on main."""
+    git(tmp_path, "init", "-q", "-b", "main")
+    for name, overlay in (("own", ""), ("shared", SHARED), ("other", "")):
+        write(tmp_path, f"specs/{name}.yaml", f"name: {name}\nmodel: {{name: {name}}}\n{overlay}")
+    commit(tmp_path)
+    return tmp_path
+
+
+def edit(path: str, overlay: str) -> Callable[[Path], object]:
+    name = Path(path).stem
+    return lambda root: write(root, f"specs/{path}", f"name: {name}\nmodel: {{name: {name}}}\n{overlay}")
+
+
+def platform(text: str) -> Callable[[Path], object]:
+    document = f"apiVersion: stormc.dev/v1\nkind: Platform\n{text}\n"
+    return lambda root: (root / "specs/platform.yaml").write_text(document)
+
+
+def several(*edits: Callable[[Path], object]) -> Callable[[Path], object]:
+    def change(root: Path) -> None:
+        for one in edits:
+            one(root)
+
+    return change
+
+
+def move(before: str, after: str) -> Callable[[Path], object]:
+    def change(root: Path) -> None:
+        (root / "specs" / after).parent.mkdir(parents=True, exist_ok=True)
+        (root / "specs" / before).rename(root / "specs" / after)
+
+    return change
+
+
+CASES: dict[str, tuple[Callable[[Path], object], list[tuple[str, Kind, What]]]] = {
+    "nothing": (lambda root: None, []),
+    "a comment": (
+        lambda root: (root / "specs/own.yaml").write_text((root / "specs/own.yaml").read_text() + "# x\n") , [],
+    ),
+    "replicas of own PodGroups": (
+        edit("own.yaml", "decode: {replicas: 2}"), [("inference/own", Kind.CHANGED, What.SCALED)],
+    ),
+    "replicas in a shared PodGroup": (
+        edit("shared.yaml", "decode: {podGroupSize: 1, dataParallel: 16, replicas: 2}"),
+        [("inference/shared", Kind.CHANGED, What.RECREATED)],
+    ),
+    "an engine flag": (
+        edit("own.yaml", "decode: {engineArgs: {max-num-seqs: 64}}"), [("inference/own", Kind.CHANGED, What.RECREATED)],
+    ),
+    "a fault policy": (edit("own.yaml", "faults: {retries: 3}"), [("inference/own", Kind.CHANGED, What.RECREATED)]),
+    "a label": (edit("own.yaml", "prefill: {labels: {a: b}}"), [("inference/own", Kind.CHANGED, What.RECREATED)]),
+    "a setting of the proxy": (
+        edit("own.yaml", "proxy: {maxFailures: 5}"), [("inference/own", Kind.CHANGED, What.RELOADED)],
+    ),
+    "the routing image": (
+        edit("own.yaml", "routing: {image: 'x:1'}"), [("inference/own", Kind.CHANGED, What.ROUTING_RESTARTS)],
+    ),
+    "podGroupSize 2 to 4": (
+        edit("own.yaml", "decode: {podGroupSize: 4, dataParallel: 64}"),
+        [("inference/own", Kind.CHANGED, What.RECREATED)],
+    ),
+    "podGroupSize 1 to 2": (
+        edit("shared.yaml", "decode: {podGroupSize: 2}"), [("inference/shared", Kind.CHANGED, What.ORPHANED)],
+    ),
+    "another name": (
+        edit("own.yaml", "name: own-v2"), [("inference/own-v2", Kind.RENAMED, What.DELETED)],
+    ),
+    "another directory": (move("own.yaml", "eu/own.yaml"), [("inference/own", Kind.MOVED, What.NOTHING)]),
+    "a new app": (edit("fresh.yaml", ""), [("inference/fresh", Kind.CREATED, What.CREATED)]),
+    "a removed app": (
+        lambda root: (root / "specs/own.yaml").unlink(), [("inference/own", Kind.REMOVED, What.DELETED)],
+    ),
+    "a default of the platform": (
+        platform("defaults: {faults: {retries: 3}}"),
+        [(f"inference/{name}", Kind.CHANGED, What.RECREATED) for name in ("other", "own", "shared")],
+    ),
+    "a spec that does not parse": (
+        lambda root: (root / "specs/own.yaml").write_text("a: [") ,
+        [("specs/own.yaml", Kind.BROKEN, What.NOTHING)],
+    ),
+    "the gravest first": (
+        several(edit("other.yaml", "proxy: {maxFailures: 5}"), edit("own.yaml", "image: 'x:1'")),
+        [("inference/own", Kind.CHANGED, What.RECREATED), ("inference/other", Kind.CHANGED, What.RELOADED)],
+    ),
+}  # fmt: skip
+
+
+def seen(changes: list[AppChange], root: Path) -> list[tuple[str, Kind, What]]:
+    return [(c.label.replace(f"{root}/", ""), c.kind, c.effect.worst) for c in changes]
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_change_of_the_work_tree_and_of_a_branch(root: Path, case: str) -> None:
+    change, expected = CASES[case]
+    change(root)
+    assert seen(diff(root / "specs", None, None, (), MAIN_LINES), root) == expected
+    git(root, "checkout", "-qb", "topic")
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", case, "--allow-empty")
+    assert seen(diff(root / "specs", "main", "topic", (), MAIN_LINES), root) == expected
+    assert seen(diff(root / "specs", None, "HEAD", (), MAIN_LINES), root) == expected
+
+
+def test_the_base_is_where_the_branch_left(root: Path) -> None:
+    git(root, "checkout", "-qb", "topic")
+    edit("own.yaml", "decode: {replicas: 2}")(root)
+    commit(root)
+    git(root, "checkout", "-q", "main")
+    edit("other.yaml", "image: 'x:1'")(root)
+    commit(root)
+    git(root, "checkout", "-q", "topic")
+    assert [c.label for c in diff(root / "specs", None, None, (), MAIN_LINES)] == ["inference/own"]
+    git(root, "checkout", "-q", "--detach")
+    assert [c.label for c in diff(root / "specs", None, None, (), MAIN_LINES)] == ["inference/own"]
+
+
+def test_only_what_is_asked_for(root: Path) -> None:
+    several(edit("own.yaml", "image: 'x:1'"), edit("other.yaml", "image: 'x:1'"))(root)
+    for name in ("own", "inference/own", f"{root}/specs/own.yaml"):
+        assert [c.label for c in diff(root / "specs", None, None, (name,), MAIN_LINES)] == ["inference/own"]
+
+
+def test_a_shallow_clone_has_no_base(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    edit("own.yaml", "image: 'x:1'")(root)
+    git(root, "checkout", "-qb", "topic")
+    commit(root)
+    shallow = tmp_path_factory.mktemp("shallow")
+    git(shallow, "init", "-q", "-b", "unrelated")
+    git(shallow, "fetch", "-q", "--depth=1", root.as_uri(), "refs/heads/topic")
+    git(shallow, "checkout", "-q", "FETCH_HEAD")
+    for command in (["diff"], ["validate", "--changed"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "stormc", *command], cwd=shallow, capture_output=True, text=True, check=False
+        )
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "no base to compare with" in done.stderr
+    git(shallow, "fetch", "-q", "--depth=1", root.as_uri(), "main:refs/remotes/origin/main")
+    with pytest.raises(Failure, match="no base to compare with"):
+        diff(shallow / "specs", None, None, (), ("origin/main",))
+    assert [c.label for c in diff(shallow / "specs", "origin/main", None, (), ())] == ["inference/own"]
+
+
+@pytest.mark.parametrize(("base", "head"), [("nothing", None), ("main", "nothing"), ("--help", None)])
+def test_a_name_of_no_commit(root: Path, base: str, head: str | None) -> None:
+    with pytest.raises(Failure, match="names no commit"):
+        diff(root / "specs", base, head, (), MAIN_LINES)
+
+
+def test_before_the_first_commit_every_app_is_new(tmp_path: Path) -> None:
+    git(tmp_path, "init", "-q", "-b", "main")
+    write(tmp_path, "specs/a.yaml", "name: a")
+    assert seen(diff(tmp_path / "specs", None, None, (), MAIN_LINES), tmp_path) == [
+        ("inference/a", Kind.CREATED, What.CREATED)
+    ]
+
+
+def test_reports(root: Path) -> None:
+    several(edit("shared.yaml", f"{SHARED[:-1]}, replicas: 2}}"), edit("own.yaml", "name: own-v2"))(root)
+    changes = diff(root / "specs", None, None, (), MAIN_LINES)
+    lines = list(report.text(changes))
+    assert "  decode.replicas 2 (not set before)" in lines
+    assert any("gang size 3 → 4" in line for line in lines)
+    assert lines[-1] == "2 apps changed; 2 restart NPU pods (128 NPUs)"
+    document = json.loads(report.as_json(changes))
+    assert document["totals"] == {"apps": 2, "restarting": 2, "npus": 128}
+    (shared,) = [app for app in document["apps"] if app["app"] == "inference/shared"]
+    assert shared["keeps"] == {"roles": ["prefill", "decode"], "minAvailable": 3}
+    assert shared["roles"][0]["pods"]["recreated"] == 2
+
+
+def test_a_comment_never_outgrows_its_limit(root: Path) -> None:
+    several(*(edit(f"{name}.yaml", "image: 'x:1'") for name in ("own", "shared", "other")))(root)
+    changes = diff(root / "specs", None, None, (), MAIN_LINES)
+    whole = report.markdown(changes)
+    assert whole.startswith(report.MARKER) and whole.count("<details>") == whole.count("</details>") == 3
+    for limit in range(400, len(whole) + 100, 300):
+        part = report.markdown(changes, limit)
+        assert len(part) <= limit
+        assert part.count("<details>") == part.count("</details>")
+        assert (part == whole) == ("more; run" not in part)
+
+
+def test_text_of_a_branch_does_not_leave_its_block(root: Path) -> None:
+    edit("own.yaml", 'prefill: {env: {X: "```\\n</details><script>"}}')(root)
+    shown = report.markdown(diff(root / "specs", None, None, (), MAIN_LINES))
+    fence = next(line for line in shown.splitlines() if line.startswith("````"))
+    assert shown.count(f"\n{fence}") >= 2
