@@ -40,7 +40,7 @@ MAY_IMPORT = {
         "stormc.model",
     },
     "stormc.history": {"stormc.failure"},
-    "stormc.review": {"stormc.passes.edit"},
+    "stormc.review": {"stormc.finding", "stormc.passes.edit"},
     "stormc.payload": {"stormc.digest"},
     "stormc.local": {"stormc.digest", "stormc.failure", "stormc.load", "stormc.report.escape"},
     "stormc.cluster": {"stormc.failure", "stormc.report.escape", "stormc.local.cluster", "stormc.model"},
