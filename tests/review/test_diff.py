@@ -12,7 +12,7 @@ import pytest
 
 from stormc.actions.diff import diff
 from stormc.failure import Failure
-from stormc.history.base import MAIN_LINES
+from stormc.history.branching import MAIN_LINES
 from stormc.review import report
 from stormc.review.diff import AppChange, Kind
 from stormc.review.effect import What

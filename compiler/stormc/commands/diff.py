@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints the changes; 0, whatever they are: what is wrong with a spec, validate says."""
     from stormc.actions.diff import diff
-    from stormc.history.base import main_lines
+    from stormc.history.branching import main_lines
     from stormc.review import report
 
     head = None if options.head in (None, "worktree") else options.head

@@ -53,7 +53,7 @@ def _changed(options: argparse.Namespace) -> frozenset[str] | None:
         return None
     if options.path:
         raise Failure("--changed chooses the specs itself: give no SPEC with it")
-    from stormc.history.base import main_lines
+    from stormc.history.branching import main_lines
     from stormc.history.changes import changed_files
 
     return changed_files(options.specs, options.base, main_lines(os.environ))

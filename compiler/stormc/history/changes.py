@@ -8,7 +8,7 @@ from pathlib import Path
 from git import GitCommandError, GitCommandNotFound, Repo
 
 from stormc.failure import Failure
-from stormc.history.base import MAIN_LINES, base_of
+from stormc.history.branching import MAIN_LINES, base_of
 from stormc.history.repository import open_repository
 
 PLAIN = (

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from git import GitCommandError, Repo
 
 from stormc.failure import Failure
-from stormc.history.base import base_of, commit_of
+from stormc.history.branching import base_of, commit_of
 from stormc.history.changes import PLAIN, changed_files
 from stormc.history.repository import open_repository
 
