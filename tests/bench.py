@@ -227,7 +227,9 @@ def judge_all(root: Path) -> tuple[int, float, dict[str, float]]:
     from stormc.compile import stages
     from stormc.load.sources import read_sources
     from stormc.passes import runner
-    from stormc.repository.world import World
+    from stormc.payload.read import read_payload
+    from stormc.repository.judge import check_repository
+    from stormc.repository.repository import open_repository
     from stormc.rules.rule import Rule
     from stormc.tree import layout
     from tests.rules.judged import changed_rules
@@ -248,15 +250,15 @@ def judge_all(root: Path) -> tuple[int, float, dict[str, float]]:
     def clocked(applied: tuple[Rule, ...]) -> tuple[Rule, ...]:
         return tuple(rule._replace(check=timed(rule.id, rule.check, drain=True)) for rule in applied)
 
-    world = World(read_sources(root / "specs"))
+    repository = open_repository(read_sources(root / "specs"))
     with (
         changed_rules(clocked),
         mock.patch.object(stages, "run_pipeline", timed("passes", runner.run_pipeline)),
         mock.patch.object(layout, "layout", timed("emit", layout.layout)),
     ):
-        summaries = [outcome.summary for source in world.apps if (outcome := world.compile(source)).summary]
-        list(world.check_repository([summary for summary in summaries if summary]))
-    return len(world.apps), spent.pop("passes") + spent.pop("emit"), spent
+        compiled = [repository.compile(source, read_payload()) for source in repository.apps]
+        list(check_repository(repository, [made.summary for made in compiled if made.summary], "2026-01-01"))
+    return len(repository.apps), spent.pop("passes") + spent.pop("emit"), spent
 
 
 def median(times: int, measure: Callable[[int], Run]) -> float:

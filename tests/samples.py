@@ -16,8 +16,9 @@ from stormc.model.app import App
 from stormc.model.layers import Layer, Layered
 from stormc.model.profile import Platform
 from stormc.passes.runner import Compiled
-from stormc.payload.read import read_payload
-from stormc.repository.world import World, builtin_profile
+from stormc.payload.read import Payload, read_payload
+from stormc.repository.profiles import builtin_profile
+from stormc.repository.repository import Repository, open_repository
 
 BASE = """\
 apiVersion: stormc.dev/v1
@@ -56,10 +57,15 @@ def merge(far: dict[str, Any], near: Mapping[str, Any]) -> dict[str, Any]:
     return far
 
 
-def world(files: Mapping[str, str]) -> World:
-    """A world of files given as text, by their path below specs/."""
+def repository(files: Mapping[str, str]) -> Repository:
+    """A repository of files given as text, by their path below specs/."""
     sources = tuple(Source(path, f"specs/{path}", text.encode()) for path, text in sorted(files.items()))
-    return World(Sources("specs", sources, ()))
+    return open_repository(Sources("specs", sources, ()))
+
+
+def compile_in(where: Repository, source: Source | None = None, payload: Payload | None = None) -> Compilation:
+    """What becomes of an app of the repository, the first if none is named."""
+    return where.compile(source or where.apps[0], payload or read_payload())
 
 
 def outcome(overlay: str = "", platform: str = "") -> Compilation:
@@ -67,8 +73,7 @@ def outcome(overlay: str = "", platform: str = "") -> Compilation:
     files = {"app.yaml": spec_text(overlay)}
     if platform:
         files["platform.yaml"] = f"apiVersion: stormc.dev/v1\nkind: Platform\n{platform}\n"
-    made = world(files)
-    return made.compile(made.apps[0])
+    return compile_in(repository(files))
 
 
 def findings(overlay: str = "", platform: str = "") -> list[Finding]:

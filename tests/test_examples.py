@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stormc.actions.render import render
+from stormc.actions import render
 from tests.samples import container, pod, role
 
 ROOT = Path(__file__).parent.parent
@@ -81,7 +81,7 @@ def test_served_ports_and_policies() -> None:
 
 
 def test_rendered_is_what_specs_render_to() -> None:
-    result = render(ROOT / "specs", RENDERED, [], True, 1, lambda done, total: None)
+    result = render(ROOT / "specs", RENDERED, check=True)
     assert result.plan is not None, result.findings
     assert not result.plan.writes and not result.plan.removals and not result.findings, "run: make render"
 

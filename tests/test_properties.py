@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from stormc.emit.schema_check import check_manifest
 from stormc.passes import PIPELINE
 from stormc.passes.runner import run_pipeline
-from stormc.repository.world import builtin_names, builtin_profile
-from tests.samples import manifest, pod, world
+from stormc.repository.profiles import builtin_names, builtin_profile
+from tests.samples import compile_in, manifest, pod, repository
 
 ROOT = Path(__file__).parent.parent
 RELEASES = ["7.3", "26.0", "26.1"]
@@ -97,8 +97,8 @@ def text_of(app: dict[str, Any]) -> str:
 
 def render(app: dict[str, Any], release: str) -> dict[str, bytes]:
     platform = f'apiVersion: stormc.dev/v1\nkind: Platform\nmindcluster: "{release}"\n'
-    made = world({"app.yaml": text_of(app), "platform.yaml": platform})
-    outcome = made.compile(made.apps[0])
+    made = repository({"app.yaml": text_of(app), "platform.yaml": platform})
+    outcome = compile_in(made)
     assert outcome.files is not None, outcome.findings
     return dict(outcome.files)
 

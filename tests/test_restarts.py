@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from stormc.payload.read import Payload, read_payload
-from tests.samples import merge, outcome, spec_text, world
+from tests.samples import compile_in, merge, outcome, repository, spec_text
 
 DOC = (Path(__file__).parent.parent / "docs/restarts.md").read_text(encoding="utf-8")
 ROLES = ("prefill", "decode", "routing")
@@ -89,8 +89,9 @@ def documented(change: str) -> tuple[str, ...]:
 
 
 def with_payload(payload: Payload) -> Mapping[str, bytes]:
-    with mock.patch("stormc.repository.world.read_payload", return_value=payload):
-        return rendered("{}")
+    files = compile_in(repository({"app.yaml": spec_text()}), payload=payload).files
+    assert files is not None
+    return files
 
 
 def test_another_mindcluster_release() -> None:
@@ -123,8 +124,8 @@ def test_any_byte_of_the_proxy_is_another_version(tmp_path: Path) -> None:
 def test_another_place_of_the_spec() -> None:
     trees = []
     for path in ("app.yaml", "eu/prod/app.yaml"):
-        made = world({path: spec_text()})
-        files = made.compile(made.apps[0]).files
+        made = repository({path: spec_text()})
+        files = compile_in(made).files
         assert files
         trees.append(files)
     assert tuple(effect(*trees).values()) == documented("the spec file moves to another directory")

@@ -57,7 +57,7 @@ LIBRARIES = {
     "aiohttp": {"stormc_proxy"},
     "kubernetes": {"stormc.cluster"},
     "urllib3": {"stormc.cluster"},
-    "yaml": {"stormc.load", "stormc.actions.render", "stormc.cluster.connection"},
+    "yaml": {"stormc.load", "stormc.cluster.connection"},
 }
 FORBIDDEN_IN_PASSES = {
     "os",

@@ -19,10 +19,10 @@ from stormc.cluster.preflight import Found, checks, platform_file
 from stormc.cluster.show import age, as_text
 from stormc.cluster.tree import build, instances
 from stormc.cluster.wait import hangs, unready
-from stormc.repository.world import builtin_names, builtin_profile
+from stormc.repository.profiles import builtin_names, builtin_profile
 from stormc.text.format import formatted
 from tests.migrate import VERSION
-from tests.samples import world
+from tests.samples import repository
 
 PROFILES = [profile for name in builtin_names() if (profile := builtin_profile(name))]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -208,8 +208,8 @@ def test_preflight_of_an_empty_and_of_a_full_cluster() -> None:
         "  # or atlas-800i-a3-sp, a200t-a3-box8, atlas-800t-a3: they have the same accelerator-type\n"
         "  atlas-800i-a3: {nodes: 3}\n"
     )
-    made = world({"platform.yaml": written})
-    assert not made.shared_findings and made.platform("").inventory == {"atlas-800i-a3": 3}
+    made = repository({"platform.yaml": written})
+    assert not made.findings and made.platforms.platform("").inventory == {"atlas-800i-a3": 3}
     odd = full._replace(nodes=({"metadata": {"name": "n"}, "status": {"capacity": {"huawei.com/npu": "4"}}},))
     assert platform_file(odd, PROFILES).endswith("superPodSize: 2\n# 1 nodes of 4 NPUs with no accelerator-type\n")
     unlabelled = full._replace(nodes=({**nodes[0], "metadata": {"name": "bare"}},))

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from stormc.actions.render import load_crd
 from stormc.emit.schema_check import Checker, SchemaProblem, StrictValidator, check_against_crd, translate_crd
+from stormc.load.crd import load_crd
 
 STRING = {"type": "string"}
 INT_OR_STRING = {"anyOf": [{"type": "integer"}, {"type": "string"}], "x-kubernetes-int-or-string": True}

@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stormc.actions.render import render
+from stormc.actions import render
 from stormc.emit.schema_check import check_manifest
 from stormc.facts.kinds import API_VERSIONS
 from stormc.finding import START
@@ -246,7 +246,7 @@ def rendered(work: Path, files: dict[str, str]) -> Any:
         target.parent.mkdir(parents=True, exist_ok=True)
         platform = f"apiVersion: stormc.dev/v1\nkind: Platform\n{text}"
         target.write_text(platform if path.endswith("platform.yaml") else spec_text(text))
-    return render(work / "specs", work / "rendered", [], False, 1, lambda done, total: None)
+    return render(work / "specs", work / "rendered")
 
 
 def test_render_writes_updates_and_removes_the_wiring(tmp_path: Path) -> None:
@@ -270,7 +270,7 @@ def test_a_render_of_one_spec_leaves_the_wiring(tmp_path: Path) -> None:
     rendered(tmp_path, {"platform.yaml": REQUEST, "one.yaml": "name: one"})
     (tmp_path / "specs/two.yaml").write_text(spec_text("name: two"))
     chosen = [tmp_path / "specs/two.yaml"]
-    result = render(tmp_path / "specs", tmp_path / "rendered", chosen, False, 1, lambda done, total: None)
+    result = render(tmp_path / "specs", tmp_path / "rendered", chosen)
     assert result.plan is not None
     assert {path.split("/")[0] for path in result.plan.writes} == {"two"}
     assert (tmp_path / "rendered/_gitops/flux/apps/kustomization-one.yaml").exists()

@@ -30,7 +30,7 @@ def run_case(name: str, work: Path) -> dict[str, str]:
     (work / "specs").symlink_to(CASES / name / "specs")
     os.chdir(work)
     try:
-        programs = mock.patch("stormc.repository.world.read_payload", return_value=PROGRAMS)
+        programs = mock.patch("stormc.actions.rendering.read_payload", return_value=PROGRAMS)
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed), programs:
             code = main(["render", "-j", "1"])
     finally:

@@ -21,9 +21,9 @@ from stormc.migrate import deploy_tool
 from stormc.migrate.compare import departures, merged, table
 from stormc.migrate.difference import Difference, lines
 from stormc.migrate.storm_service import Chosen
-from stormc.repository.world import World
+from stormc.repository.repository import open_repository
 from tests.migrate import CASES, names, run_case
-from tests.samples import container, pod, role, world
+from tests.samples import compile_in, container, pod, repository, role
 from tests.test_properties import specs
 
 NOBODY = "no override can say it"
@@ -36,7 +36,7 @@ def text(case: str) -> str:
 def where(platform: str = "") -> Target:
     head = "apiVersion: stormc.dev/v1\nkind: Platform\n"
     files = (Source("platform.yaml", "specs/platform.yaml", f"{head}{platform}\n".encode()),) if platform else ()
-    return Target(World(Sources("specs", files, ())), "", Path("specs"))
+    return Target(open_repository(Sources("specs", files, ())), "", Path("specs"))
 
 
 def imported(raw: str, platform: str = "", chosen: Chosen = Chosen()) -> Imported:  # noqa: B008
@@ -61,8 +61,8 @@ def test_every_difference_has_a_reason_and_every_spec_renders(name: str) -> None
     made = imported(text(name), chosen=chosen)
     assert made.text is not None
     assert all(d.reason and d.reason != NOBODY for d in made.differences)
-    there = world({"a.yaml": made.text})
-    outcome = there.compile(there.apps[0])
+    there = repository({"a.yaml": made.text})
+    outcome = compile_in(there)
     assert outcome.files is not None, outcome.findings
 
 
@@ -224,8 +224,8 @@ def test_what_stormc_renders_is_imported_without_a_difference(case: tuple[dict[s
     app, release = case
     app.pop("proxy", None)  # in the proxy's ConfigMap; a StormService does not tell
     platform = f'apiVersion: stormc.dev/v1\nkind: Platform\nmindcluster: "{release}"\n'
-    there = world({"app.yaml": json.dumps(app, ensure_ascii=False), "platform.yaml": platform})
-    outcome = there.compile(there.apps[0])
+    there = repository({"app.yaml": json.dumps(app, ensure_ascii=False), "platform.yaml": platform})
+    outcome = compile_in(there)
     assume(outcome.files is not None)
     assert outcome.files is not None
     storm = next(raw for name, raw in outcome.files.items() if "/stormservice-" in name)

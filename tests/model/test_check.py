@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from stormc.finding import Finding, in_order
-from stormc.repository.world import check_namesakes
-from tests.samples import BASE, world
+from stormc.repository.namesakes import check_namesakes
+from tests.samples import BASE, compile_in, repository
 
 PLATFORM = "apiVersion: stormc.dev/v1\nkind: Platform\n"
 
@@ -19,10 +19,10 @@ def app(change: tuple[str, str] = ("", ""), more: str = "") -> str:
 
 
 def findings(files: dict[str, str]) -> list[Finding]:
-    made = world(files)
-    outcomes = [made.compile(source) for source in made.apps]
+    made = repository(files)
+    outcomes = [compile_in(made, source) for source in made.apps]
     summaries = [o.summary for o in outcomes if o.summary]
-    return in_order([*made.shared_findings, *(f for o in outcomes for f in o.findings), *check_namesakes(summaries)])
+    return in_order([*made.findings, *(f for o in outcomes for f in o.findings), *check_namesakes(summaries)])
 
 
 def told(found: list[Finding]) -> list[str]:

@@ -12,10 +12,13 @@ import yaml
 from stormc import rules
 from stormc.compile import judge as judging
 from stormc.finding import Finding, in_order
-from stormc.repository.world import check_namesakes
+from stormc.repository.judge import check_repository
+from stormc.repository.namesakes import check_namesakes
 from stormc.rules.reference import fields
 from stormc.rules.rule import Example, Rule, Sees
-from tests.samples import spec_text, world
+from tests.samples import compile_in, repository, spec_text
+
+TODAY = "2026-01-01"
 
 IN_ROLE = "overrides[0].patch.spec.template.spec.roles[0].template"
 """Where `in_role` puts a template."""
@@ -43,11 +46,11 @@ def judge(spec: str, platform: str = "", beside: tuple[str, ...] = ()) -> list[F
     if platform:
         head = {"apiVersion": "stormc.dev/v1", "kind": "Platform"}
         files["platform.yaml"] = yaml.safe_dump({**head, **yaml.safe_load(platform)})
-    made = world(files)
-    outcomes = [made.compile(source) for source in made.apps]
+    made = repository(files)
+    outcomes = [compile_in(made, source) for source in made.apps]
     summaries = [outcome.summary for outcome in outcomes if outcome.summary]
     found = [f for outcome in outcomes for f in outcome.findings]
-    found += [*check_namesakes(summaries), *made.check_repository(summaries)]
+    found += [*check_namesakes(summaries), *check_repository(made, summaries, TODAY)]
     return [f for f in in_order(found) if f.file == "specs/app.yaml"]
 
 

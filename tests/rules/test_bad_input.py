@@ -6,9 +6,11 @@ import pytest
 
 from stormc.finding import Finding, dotted
 from stormc.load.sources import Source, Sources
-from stormc.repository.world import PROFILES, World, check_namesakes, load_profile
+from stormc.repository.namesakes import check_namesakes, identity
+from stormc.repository.profiles import BUILTIN, load_profile
+from stormc.repository.repository import open_repository
 from tests.rules.judged import IN_ROLE, in_role, judge, patched
-from tests.samples import BASE, compiled
+from tests.samples import BASE, compile_in, compiled
 
 BYTES: list[tuple[str, bytes, set[str]]] = [
     ("empty", b"", {"E106"}),
@@ -31,8 +33,8 @@ def test_files(raw: bytes, expected: set[str]) -> None:
 
 
 def found(raw: bytes) -> list[Finding]:
-    made = World(Sources("specs", (Source("app.yaml", "specs/app.yaml", raw),), ()))
-    return list(made.compile(made.apps[0]).findings)
+    made = open_repository(Sources("specs", (Source("app.yaml", "specs/app.yaml", raw),), ()))
+    return list(compile_in(made).findings)
 
 
 FIELDS: list[tuple[str, str]] = [
@@ -130,8 +132,8 @@ def test_one_duplicate_among_five_thousand_apps_is_one_finding() -> None:
         Source(f"{n}.yaml", f"specs/{n}.yaml", BASE.replace("qwen3-moe", name, 1).encode())
         for n, name in enumerate(names)
     )
-    made = World(Sources("specs", files, ()))
-    summaries = [identity for source in made.apps if (identity := made.identity(source))]
+    made = open_repository(Sources("specs", files, ()))
+    summaries = [who for source in made.apps if (who := identity(made, source))]
     assert [f.rule for f in check_namesakes(summaries)] == ["E301"]
 
 
@@ -141,8 +143,8 @@ def test_a_value_of_a_platform_file_is_found_there_and_the_app_is_named() -> Non
         Source("app.yaml", "specs/app.yaml", BASE.encode()),
         Source("platform.yaml", "specs/platform.yaml", platform.encode()),
     )
-    made = World(Sources("specs", sources, ()))
-    (finding,) = made.compile(made.apps[0]).findings
+    made = open_repository(Sources("specs", sources, ()))
+    (finding,) = compile_in(made).findings
     assert (finding.rule, finding.file, finding.mark.line) == ("W038", "specs/platform.yaml", 5)
     assert "app qwen3-moe" in finding.message
 
@@ -175,12 +177,12 @@ def test_what_the_server_refuses_is_found_in_the_override_that_says_it(spec: str
     ],
 )
 def test_a_profile_is_one_that_volcano_has_a_handler_for(change: tuple[str, str], expected: tuple[str, str]) -> None:
-    raw = (PROFILES / "atlas-800i-a2.yaml").read_text(encoding="utf-8").replace(*change)
+    raw = (BUILTIN / "atlas-800i-a2.yaml").read_text(encoding="utf-8").replace(*change)
     assert [(f.rule, dotted(f.path)) for f in load_profile("profiles/mine.yaml", raw.encode())[1]] == [expected]
 
 
 def test_a_profile_with_errors_is_not_also_an_unknown_one() -> None:
-    raw = (PROFILES / "atlas-800i-a2.yaml").read_text(encoding="utf-8").replace("chip8-node8", "chip9-node9")
+    raw = (BUILTIN / "atlas-800i-a2.yaml").read_text(encoding="utf-8").replace("chip8-node8", "chip9-node9")
     app = BASE.replace("atlas-900-a3-superpod", "mine")
     sources = (
         Source("app.yaml", "specs/app.yaml", app.encode()),
@@ -188,9 +190,9 @@ def test_a_profile_with_errors_is_not_also_an_unknown_one() -> None:
         Source("profiles/other.yaml", "specs/profiles/other.yaml", raw.replace("chip9-node9", "chip8-node8").encode()),
         Source("wrong.yaml", "specs/wrong.yaml", app.replace("mine", "other").encode()),
     )
-    made = World(Sources("specs", sources, ()))
-    assert [f.rule for f in made.own_profiles[1]] == ["E205", "E302"]
-    assert [[f.rule for f in made.compile(app).findings] for app in made.apps] == [[], ["E207"]]
+    made = open_repository(Sources("specs", sources, ()))
+    assert [f.rule for f in made.profiles.findings] == ["E205", "E302"]
+    assert [[f.rule for f in compile_in(made, app).findings] for app in made.apps] == [[], ["E207"]]
 
 
 def test_a_topology_too_large_for_a_config_map_is_not_blamed_on_an_override() -> None:

@@ -10,9 +10,10 @@ import yaml
 
 from stormc.__main__ import main
 from stormc.load.sources import Source, Sources
-from stormc.repository.world import World
+from stormc.repository.judge import check_repository
+from stormc.repository.repository import open_repository
 from tests.rules.judged import both, in_role
-from tests.samples import spec_text
+from tests.samples import compile_in, spec_text
 
 EXPIRING = "overrides: [{target: Service, patch: {spec: {type: NodePort}}, reason: r, owner: o, expires: '2031-05-01'}]"
 
@@ -22,10 +23,10 @@ EXPIRING = "overrides: [{target: Service, patch: {spec: {type: NodePort}}, reaso
 )
 def test_an_override_is_reported_from_its_day_on(today: str, expected: list[str]) -> None:
     sources = Sources("specs", (Source("app.yaml", "specs/app.yaml", spec_text(EXPIRING).encode()),), ())
-    made = World(sources, today=today)
-    summary = made.compile(made.apps[0]).summary
+    made = open_repository(sources)
+    summary = compile_in(made).summary
     assert summary
-    assert [f.rule for f in made.check_repository([summary])] == expected
+    assert [f.rule for f in check_repository(made, [summary], today)] == expected
 
 
 def test_an_unchanged_app_is_judged_again_with_the_others(

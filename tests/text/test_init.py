@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stormc.__main__ import main
-from stormc.repository.world import builtin_names, builtin_profile
+from stormc.repository.profiles import builtin_names, builtin_profile
 
 
 @pytest.mark.parametrize("hardware", builtin_names())

@@ -15,7 +15,7 @@ import pytest
 from stormc.__main__ import main
 from stormc.digest import digest
 from stormc.tree.memory import FILE, memory_directory
-from stormc.tree.write import on_disk, stamp
+from stormc.tree.read import on_disk, stamp
 from tests.samples import spec_text
 
 
@@ -179,7 +179,7 @@ def test_a_render_reads_no_file_that_the_last_one_left(root: Path, monkeypatch: 
         read.append(path)
         return on_disk(out, path)
 
-    monkeypatch.setattr("stormc.actions.render.on_disk", seen)
+    monkeypatch.setattr("stormc.tree.unchanged.on_disk", seen)
     assert main(["render"]) == 0
     assert read == []
     (root / "rendered/a/service-a-router.yaml").touch()

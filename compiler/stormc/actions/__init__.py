@@ -1,1 +1,35 @@
-"""One function per verb: values in, values out."""
+"""What stormc can do, as a library: a function per verb, values in, values out; nothing is printed.
+
+`from stormc.actions import render`. A module is imported when its function is first asked for. docs/library.md has
+an example.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stormc.actions.importing import import_file as import_file
+    from stormc.actions.promoting import promote as promote
+    from stormc.actions.rendering import render as render
+    from stormc.actions.starting import start as start
+    from stormc.actions.validating import validate as validate
+
+_MODULES = {
+    "import_file": "importing",
+    "promote": "promoting",
+    "render": "rendering",
+    "start": "starting",
+    "validate": "validating",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__} has no attribute {name}")
+    return getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(_MODULES)

@@ -29,7 +29,9 @@ from stormc.migrate.storm_service import Chosen, Proposal, engine_arguments, mis
 from stormc.model import schema
 from stormc.model.app import ROUTING, Ref
 from stormc.passes.runner import Compiled
-from stormc.repository.world import World, builtin_names
+from stormc.payload.read import read_payload
+from stormc.repository.profiles import builtin_names
+from stormc.repository.repository import Repository, open_repository
 from stormc.text.format import spec_text
 
 Spec = dict[str, Any]
@@ -56,9 +58,9 @@ class _Read(NamedTuple):
 
 
 class Target(NamedTuple):
-    """Where the specs are to stand: the world around them, and the directory below it."""
+    """Where the specs are to stand: the repository around them, and the directory below it."""
 
-    world: World
+    repository: Repository
     directory: str
     shown: File
 
@@ -67,12 +69,12 @@ def target(specs: File, out: File | None) -> Target:
     """The place of new specs. Raises Failure for a directory that is not below the specs."""
     known = read_sources(specs) if specs.is_dir() else Sources(specs.name, (), ())
     if out is None:
-        return Target(World(known), "", specs)
+        return Target(open_repository(known), "", specs)
     below = out.resolve()
     if not below.is_relative_to(specs.resolve()):
         raise Failure(f"{out} is not below {specs}; --specs names another directory of specs")
     directory = below.relative_to(specs.resolve()).as_posix()
-    return Target(World(known), "" if directory == "." else directory, out)
+    return Target(open_repository(known), "" if directory == "." else directory, out)
 
 
 def import_file(file: str, raw: bytes, where: Target, chosen: Chosen, owner: str) -> list[Imported]:
@@ -159,7 +161,7 @@ def _import(file: str, read: _Read, where: Target, chosen: Chosen, owner: str) -
     proposal = None
     if not any(note.rule[0] == "E" for note in notes):
         storm = _strings(read.storm)
-        proposal = propose(storm, _profiles(where.world, chosen), chosen)
+        proposal = propose(storm, _profiles(where.repository, chosen), chosen)
         notes += proposal.notes
     if proposal is None or proposal.spec is None:
         return Imported(name, None, _findings(file, read, notes), ())
@@ -174,8 +176,8 @@ def _findings(file: str, read: _Read, notes: Sequence[Note]) -> tuple[Finding, .
     return tuple(Finding(n.rule, file, read.locate(n.path, n.at_key), n.message, n.hint, n.path) for n in notes)
 
 
-def _profiles(world: World, chosen: Chosen) -> dict[str, Any]:
-    known = {name: world.profile(name) for name in (*builtin_names(), *world.own_profiles[0])}
+def _profiles(repository: Repository, chosen: Chosen) -> dict[str, Any]:
+    known = {name: repository.profiles.get(name) for name in (*builtin_names(), *repository.profiles.own)}
     if chosen.hardware and known.get(chosen.hardware) is None:
         hint = did_you_mean(chosen.hardware, known) or "see: stormc profiles"
         raise Failure(f"no profile {chosen.hardware}; {hint}")
@@ -248,7 +250,7 @@ class _Work:
     def _outcome(self, spec: Spec) -> Compilation:
         source = self._source(spec)
         if source.raw not in self._outcomes:
-            self._outcomes[source.raw] = self.where.world.compile(source)
+            self._outcomes[source.raw] = self.where.repository.compile(source, read_payload())
         return self._outcomes[source.raw]
 
     def compiled(self) -> Compiled | None:
@@ -285,7 +287,7 @@ class _Work:
         for name, size in sizes.items():
             if self.spec[name].get("minAvailable") == (size if size > 1 else shared):
                 del self.spec[name]["minAvailable"]
-        inherited = self.where.world.layered(self._source(self.spec), Document(self.file, {})).data
+        inherited = self.where.repository.platforms.layered(self.where.directory, Document(self.file, {})).data
         for section, fields in schema.SECTIONS.items():
             if isinstance(self.spec.get(section), dict) and section not in inherited:
                 said = self.spec[section].items()

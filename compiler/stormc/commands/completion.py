@@ -72,7 +72,7 @@ def _words(verb: str) -> list[str] | None:
     if verb == "compat":
         return ["deploy", "status", "delete"]
     if verb == "profiles":
-        from stormc.repository.world import builtin_names
+        from stormc.repository.profiles import builtin_names
 
         return builtin_names()
     if verb == "engines":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
@@ -22,28 +21,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Writes DIR/NAME.yaml if the spec is valid; never over another file. 1 with findings, which are printed."""
+    from stormc.actions import start
     from stormc.commands.findings import print_findings
-    from stormc.finding import did_you_mean, has_errors
-    from stormc.load.sources import Source, Sources, read_sources
-    from stormc.repository.catalogue import profile_files
-    from stormc.repository.world import World, load_profile
-    from stormc.text.starter import starter
+    from stormc.finding import has_errors
 
-    files = profile_files(options.specs)
-    if options.hardware not in files:
-        hint = did_you_mean(options.hardware, files) or "see: stormc profiles"
-        raise Failure(f"no profile {options.hardware}; {hint}")
-    profile, _ = load_profile(str(files[options.hardware]), files[options.hardware].read_bytes())
-    if profile is None:
-        raise Failure(f"{files[options.hardware]} is not valid, see: stormc validate")
-    path = options.specs / f"{options.name}.yaml"
-    text = starter(options.name, profile, options.namespace, options.model_path, options.image)
-    schema = options.specs.parent / "schema" / "app.schema.json"
-    if schema.is_file():
-        text = f"# yaml-language-server: $schema={os.path.relpath(schema, options.specs)}\n{text}"
-    known = read_sources(options.specs) if options.specs.is_dir() else Sources(options.specs.name, (), ())
-    source = Source(path.name, str(path), text.encode())
-    findings = World(known).compile(source).findings
+    path, text, findings = start(
+        options.specs, options.name, options.hardware,
+        namespace=options.namespace, model_path=options.model_path, image=options.image,
+    )  # fmt: skip
     if has_errors(findings):
         print_findings(findings, 1, "text", sys.stderr)
         print("nothing was written", file=sys.stderr)

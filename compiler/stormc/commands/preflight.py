@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
     """Prints one line per check; 1 when something is missing. Raises Failure rather than overwrite a file."""
     from stormc.cluster.preflight import ask, checks, platform_file
     from stormc.commands.connect import connect
-    from stormc.repository.world import builtin_names, builtin_profile
+    from stormc.repository.profiles import builtin_names, builtin_profile
 
     if options.write_platform and options.write_platform.exists():
         raise Failure(f"{options.write_platform} exists; name another file, or remove it first")

@@ -18,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Promotes and prints the diff; 0 when all is well, 1 with errors or, under --dry-run, with a difference."""
-    from stormc.actions.promote import promote, write
+    from stormc.actions.promoting import promote, write
     from stormc.commands.findings import print_findings
     from stormc.finding import has_errors
     from stormc.report.text import count

@@ -23,7 +23,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Renders and prints; 0 when all is well, 1 with errors or, under --check, with differences."""
-    from stormc.actions.render import render
+    from stormc.actions import render
     from stormc.commands.findings import print_findings
     from stormc.commands.progress import Progress
     from stormc.finding import has_errors
@@ -32,7 +32,9 @@ def run(options: argparse.Namespace) -> int:
 
     start = time.perf_counter()
     with Progress("rendering") as progress:
-        result = render(options.specs, options.out, options.spec, options.check, max(1, options.jobs), progress)
+        result = render(
+            options.specs, options.out, options.spec, check=options.check, jobs=max(1, options.jobs), progress=progress
+        )
     as_text = options.format == "text"
     print_findings(result.findings, result.apps, options.format, sys.stderr if as_text else sys.stdout)
     told = sys.stdout if as_text else sys.stderr  # a document has standard output for itself

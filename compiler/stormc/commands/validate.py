@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from stormc.failure import Failure
 
@@ -31,18 +33,29 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Validates and prints; 0 without errors, 1 with some."""
-    from stormc.actions.render import validate
+    from stormc.actions import validate
     from stormc.commands.findings import print_findings
     from stormc.commands.progress import Progress
     from stormc.finding import has_errors
     from stormc.report.text import count
 
     changed = _changed(options)
+    crd = _crd(options.crd)
     with Progress("checking") as progress:
-        result = validate(options.specs, options.path, max(1, options.jobs), progress, options.crd, changed)
+        result = validate(
+            options.specs, options.path, changed=changed, crd=crd, jobs=max(1, options.jobs), progress=progress
+        )
     print_findings(result.findings, result.apps, options.format, sys.stdout)
     print(f"{result.apps} app{'' if result.apps == 1 else 's'}: {count(result.findings)}", file=sys.stderr)
     return 1 if has_errors(result.findings) else 0
+
+
+def _crd(file: Path | None) -> Mapping[str, Any] | None:
+    if file is None:
+        return None
+    from stormc.load.crd import load_crd
+
+    return load_crd(file)
 
 
 def _changed(options: argparse.Namespace) -> frozenset[str] | None:

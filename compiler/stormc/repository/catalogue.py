@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from stormc.load.sources import PROFILES as OWN
-from stormc.repository.world import PROFILES, load_profile
+from stormc.load.sources import PROFILES
+from stormc.repository.profiles import BUILTIN, load_profile
 
 
 def profile_files(specs: Path) -> dict[str, Path]:
     """The profile files by name: those that come with stormc and those in specs/profiles."""
-    files = {path.stem: path for path in sorted(PROFILES.glob("*.yaml"))}
-    own = specs / OWN
+    files = {path.stem: path for path in sorted(BUILTIN.glob("*.yaml"))}
+    own = specs / PROFILES
     for path in sorted(own.glob("*.y*ml")) if own.is_dir() else ():
         files[path.stem] = path
     return dict(sorted(files.items()))

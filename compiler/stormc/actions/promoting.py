@@ -15,7 +15,9 @@ from stormc.finding import Finding, did_you_mean, dotted, has_errors, in_order
 from stormc.gitops.promotion import ABSENT, changes, rewritten
 from stormc.load.document import load_document
 from stormc.load.sources import Source, Sources, read_sources
-from stormc.repository.world import World
+from stormc.payload.read import Payload, read_payload
+from stormc.repository.namesakes import identity
+from stormc.repository.repository import Repository, open_repository
 from stormc.text.rewrite import rewrite
 
 
@@ -34,37 +36,42 @@ class Promotion(NamedTuple):
         return "".join(difflib.unified_diff(before, after, str(self.file), str(self.file)))
 
 
-def promote(specs: Path, origin: Path, destination: Path, name: str) -> Promotion:
+def promote(specs: Path, origin: Path, destination: Path, name: str, *, payload: Payload | None = None) -> Promotion:
     """What the app's spec in `destination` becomes; afterwards both apps have the same tunable fields. Writes nothing.
 
     The values are those that hold, defaults of platform files included. Raises Failure where there is no such app, or
     where the change cannot be made without touching another file or losing a comment.
     """
-    world = World(read_sources(specs))
-    source, target = _app(world, specs, origin, name), _app(world, specs, destination, name)
+    programs = payload or read_payload()
+    repository = open_repository(read_sources(specs))
+    source, target = _app(repository, specs, origin, name), _app(repository, specs, destination, name)
     if source.path == target.path:
         raise Failure(f"{origin} and {destination} hold the same app {name}")
     before = target.raw.decode("utf-8-sig", "replace")
-    findings = [
-        *world.shared_findings,
-        *(f for app in (source, target) for f in world.compile(app, Stage.MANIFESTS).findings),
-    ]
+    both = [repository.compile(app, programs, Stage.MANIFESTS) for app in (source, target)]
+    findings = [*repository.findings, *(finding for made in both for finding in made.findings)]
     if has_errors(findings):
         return Promotion(Path(target.file), before, before, in_order(findings))
-    wanted = changes(_data(world, source), _data(world, target))
-    own = load_document(target.file, target.raw)[0]
-    for path, value in wanted:
-        if value is ABSENT and own is not None and path not in own.values:
-            raise Failure(f"{dotted(path)} of {target.file} comes from a platform file: take it out there first")
-    after = rewritten(before, wanted) if wanted else before
-    if lost := [line for line in _comments(before) if line not in _comments(after)]:
-        raise Failure(f"{target.file}: this would lose the comment {lost[0]!r}: move it, or make the change by hand")
+    after = _after(repository, source, target, before)
     promoted = target._replace(raw=after.encode())
-    world = World(_with(world.sources, promoted))
-    findings = list(world.compile(promoted, Stage.MANIFESTS).findings)
-    if not has_errors(findings) and changes(_data(world, source), _data(world, promoted)):
+    repository = open_repository(_with(repository.sources, promoted))
+    findings = list(repository.compile(promoted, programs, Stage.MANIFESTS).findings)
+    if not has_errors(findings) and changes(_data(repository, source), _data(repository, promoted)):
         raise Failure(f"{target.file}: its layout cannot be kept: make the change by hand")
     return Promotion(Path(target.file), before, after, in_order(findings))
+
+
+def _after(repository: Repository, source: Source, target: Source, before: str) -> str:
+    """The text of the target with the tunable fields of the source."""
+    differences = changes(_data(repository, source), _data(repository, target))
+    own = load_document(target.file, target.raw)[0]
+    for path, value in differences:
+        if value is ABSENT and own is not None and path not in own.values:
+            raise Failure(f"{dotted(path)} of {target.file} comes from a platform file: take it out there first")
+    after = rewritten(before, differences) if differences else before
+    if lost := [line for line in _comments(before) if line not in _comments(after)]:
+        raise Failure(f"{target.file}: this would lose the comment {lost[0]!r}: move it, or make the change by hand")
+    return after
 
 
 def write(promotion: Promotion) -> None:
@@ -72,15 +79,15 @@ def write(promotion: Promotion) -> None:
     rewrite(promotion.file, promotion.after)
 
 
-def _app(world: World, specs: Path, directory: Path, name: str) -> Source:
+def _app(repository: Repository, specs: Path, directory: Path, name: str) -> Source:
     """The only app of that name below the directory."""
     if not directory.is_dir():
         raise Failure(f"{directory} is not a directory")
     below = os.path.relpath(os.path.realpath(directory), os.path.realpath(specs)).replace(os.sep, "/")
     if below.split("/")[0] == "..":
         raise Failure(f"{directory} is not below {specs}")
-    apps = [app for app in world.apps if below == "." or app.path.startswith(f"{below}/")]
-    names = {app.path: identity.name for app in apps if (identity := world.identity(app))}
+    apps = [app for app in repository.apps if below == "." or app.path.startswith(f"{below}/")]
+    names = {app.path: who.name for app in apps if (who := identity(repository, app))}
     found = [app for app in apps if names.get(app.path) == name]
     if len(found) > 1:
         raise Failure(f"{directory} has more than one app {name}: {', '.join(app.file for app in found)}")
@@ -90,9 +97,9 @@ def _app(world: World, specs: Path, directory: Path, name: str) -> Source:
     return found[0]
 
 
-def _data(world: World, app: Source) -> Mapping[str, Any]:
-    document, _ = load_document(app.file, app.raw)
-    return world.layered(app, document).data if document else {}
+def _data(repository: Repository, app: Source) -> Mapping[str, Any]:
+    layered, _ = repository.layered(app)
+    return layered.data if layered is not None else {}
 
 
 def _comments(text: str) -> list[str]:

@@ -1,0 +1,187 @@
+"""Render: specs become files below the output directory."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+from stormc.actions.collector import without_collector
+from stormc.actions.committed import committed_memory
+from stormc.compile.compilation import Compilation
+from stormc.digest import digest
+from stormc.failure import Failure
+from stormc.finding import Finding, has_errors, in_order
+from stormc.load.sources import read_sources
+from stormc.model.summary import Summary
+from stormc.payload.read import Payload, read_payload
+from stormc.repository.judge import judge_all
+from stormc.repository.processes import Progress, compile_all
+from stormc.repository.repository import Repository, open_repository
+from stormc.repository.selection import select
+from stormc.repository.wiring import Wired, wire, wiring_requests
+from stormc.tree.files import joined
+from stormc.tree.memory import Memory, input_digest, memory_directory, recall, remember
+from stormc.tree.plan import Plan, make_plan
+from stormc.tree.read import on_disk
+from stormc.tree.staging import clock, refuse_link, staged_beside
+from stormc.tree.unchanged import Split, split, stamp_after
+from stormc.tree.write import carry_out
+
+STORM_SERVICE_FILE = "stormservice-"
+
+
+class Rendered(NamedTuple):
+    """The result of a render: findings, and what changed or would change; no plan where errors forbid one.
+
+    `departures` are lines for people about services that leave the rendered tree.
+    """
+
+    apps: int
+    findings: list[Finding]
+    plan: Plan | None
+    departures: tuple[str, ...] = ()
+
+
+def render(
+    specs: Path,
+    out: Path,
+    selected: Sequence[Path] = (),
+    *,
+    check: bool = False,
+    jobs: int = 1,
+    progress: Progress = lambda done, total: None,
+    payload: Payload | None = None,
+    today: str | None = None,
+) -> Rendered:
+    """Compiles specs and brings the output directory up to date; with `check` nothing is written.
+
+    With errors in any spec nothing is written at all. `selected` limits the work to some files or directories of
+    specs, `jobs` is the number of processes, `progress` is called with the numbers of compiled and of all apps,
+    `payload` are the programs that pods run (those that come with stormc) and `today` an ISO date (the system's).
+    Raises Failure without a specs directory, for a selected path that is no spec, where `specs` and `out` overlap,
+    and where `out` is a symbolic link.
+    """
+    _refuse_overlap(specs, out)
+    refuse_link(out)
+    given = _Given(specs, out, selected, jobs, progress, payload or read_payload(), today or date.today().isoformat())
+    with without_collector():
+        if check:
+            return _render(given, None)
+        with staged_beside(out) as staging:
+            return _render(given, staging)
+
+
+class _Given(NamedTuple):
+    specs: Path
+    out: Path
+    selected: Sequence[Path]
+    jobs: int
+    progress: Progress
+    payload: Payload
+    today: str
+
+
+class _Apps(NamedTuple):
+    """The apps of a run: those that were compiled, and those that the last render remembers."""
+
+    compiled: Sequence[Compilation]
+    remembered: Mapping[str, Memory]
+
+    @property
+    def summaries(self) -> list[Summary]:
+        compiled = [made.summary for made in self.compiled if made.summary is not None]
+        return compiled + [memory.summary for memory in self.remembered.values()]
+
+    @property
+    def findings(self) -> list[Finding]:
+        remembered = [finding for memory in self.remembered.values() for finding in memory.findings]
+        return remembered + [finding for made in self.compiled for finding in made.findings]
+
+
+def _refuse_overlap(specs: Path, out: Path) -> None:
+    one, other = os.path.realpath(specs), os.path.realpath(out)
+    if os.path.commonpath((one, other)) in (one, other):
+        raise Failure(f"{out} and {specs} overlap: what is rendered would be read as specs")
+
+
+def _render(given: _Given, staging: Path | None) -> Rendered:
+    out, partly = given.out, bool(given.selected)
+    repository = open_repository(read_sources(given.specs))
+    chosen = select(repository, given.specs, given.selected)
+    memory_place = memory_directory(out, given.specs)
+    memories = recall(memory_place)
+    start = clock(staging) if staging is not None else 0
+    known = split(chosen, memories, repository.inputs, out, start)
+    apps = _compile(given, repository, known)
+    wired = wire(repository, apps.summaries) if not partly else Wired()
+    files, findings_on_files = _wiring_files(out, wired)
+    findings = [*committed_memory(given.specs.parent, out.parent), *apps.findings, *wired.findings, *findings_on_files]
+    findings = judge_all(repository, chosen, apps.summaries, findings, given.today, partly)
+    if has_errors(findings):
+        return Rendered(len(chosen), findings, None)
+    wanted = joined([*(made.files for made in apps.compiled if made.files is not None), files])
+    scope = [summary.directory for summary in apps.summaries] if partly else None
+    plan = make_plan(out, wanted, known.files, scope)
+    findings = in_order([*findings, *plan.findings])
+    if has_errors(findings):
+        return Rendered(len(chosen), findings, None)
+    departures = _departures(repository, out, plan)
+    if staging is not None:
+        moved = carry_out(out, plan, staging)
+        fresh = _memories(repository, apps.compiled, out, plan, start, moved)
+        left = {**(memories if partly else {}), **known.unchanged, **fresh}
+        if left != memories:
+            remember(memory_place, left)
+    return Rendered(len(chosen), findings, plan, departures)
+
+
+def _compile(given: _Given, repository: Repository, known: Split) -> _Apps:
+    compiled = compile_all(
+        lambda source: repository.compile(source, given.payload), known.changed, given.jobs, given.progress
+    )
+    return _Apps(compiled, known.unchanged)
+
+
+def _wiring_files(out: Path, wired: Wired) -> tuple[Mapping[str, bytes], Sequence[Finding]]:
+    """The files of the GitOps wiring, held against the engines' schemas if one of them is new.
+
+    What is on disk already was checked when it was written.
+    """
+    if not wired.wirings:
+        return {}, ()
+    from stormc.gitops.files import wiring_files
+
+    files = wiring_files(wired.wirings)
+    if all(on_disk(out, path) == content for path, content in files.items()):
+        return files, ()
+    from stormc.gitops.schemas import check_output
+
+    return files, list(check_output(wired.wirings))
+
+
+def _departures(repository: Repository, out: Path, plan: Plan) -> tuple[str, ...]:
+    """Warnings of services that leave the tree, which an engine may take for an order to delete them."""
+    changed = [*plan.removals, *plan.writes]
+    if not any(f"/{STORM_SERVICE_FILE}" in path and (out / path).exists() for path in changed):
+        return ()
+    from stormc.gitops.prune import departures, warnings
+
+    before = {path: content for path in changed if (content := on_disk(out, path)) is not None}
+    return tuple(warnings(departures(before, plan.writes), wiring_requests(repository)))
+
+
+def _memories(
+    repository: Repository, compiled: Sequence[Compilation], out: Path, plan: Plan, start: int, moved: int
+) -> dict[str, Memory]:  # fmt: skip
+    """What to remember of the compiled apps; nothing of one with errors."""
+    memories = {}
+    for made in compiled:
+        if made.summary is not None and not has_errors(made.findings):
+            hashes = {path: digest(content) for path, content in (made.files or {}).items()}
+            stamp = stamp_after(out, hashes, plan.writes, start, moved)
+            inputs = input_digest(repository.inputs(made.source))
+            memories[made.source.path] = Memory(inputs, made.summary, made.findings, hashes, stamp)
+    return memories

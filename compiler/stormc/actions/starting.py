@@ -1,0 +1,58 @@
+"""Start: a first valid spec of a new app."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from stormc.failure import Failure
+from stormc.finding import Finding, did_you_mean
+from stormc.load.sources import Source, Sources, read_sources
+from stormc.payload.read import Payload, read_payload
+from stormc.repository.catalogue import profile_files
+from stormc.repository.profiles import load_profile
+from stormc.repository.repository import open_repository
+from stormc.text.starter import starter
+
+EDITOR_SCHEMA = Path("schema", "app.schema.json")
+"""Where a repository keeps the schema for editors, beside its specs."""
+
+
+class Started(NamedTuple):
+    """A spec that is not written yet, and what is wrong with it."""
+
+    path: Path
+    text: str
+    findings: tuple[Finding, ...]
+
+
+def start(
+    specs: Path,
+    name: str,
+    hardware: str,
+    *,
+    namespace: str | None = None,
+    model_path: str | None = None,
+    image: str | None = None,
+    payload: Payload | None = None,
+) -> Started:
+    """The spec of a new app on a hardware profile, compiled where it is to stand. Writes nothing.
+
+    Raises Failure for an unknown profile, or one with errors.
+    """
+    files = profile_files(specs)
+    if hardware not in files:
+        hint = did_you_mean(hardware, files) or "see: stormc profiles"
+        raise Failure(f"no profile {hardware}; {hint}")
+    profile, _ = load_profile(str(files[hardware]), files[hardware].read_bytes())
+    if profile is None:
+        raise Failure(f"{files[hardware]} is not valid, see: stormc validate")
+    path = specs / f"{name}.yaml"
+    text = starter(name, profile, namespace, model_path, image)
+    schema = specs.parent / EDITOR_SCHEMA
+    if schema.is_file():
+        text = f"# yaml-language-server: $schema={os.path.relpath(schema, specs)}\n{text}"
+    repository = open_repository(read_sources(specs) if specs.is_dir() else Sources(specs.name, (), ()))
+    source = Source(path.name, str(path), text.encode())
+    return Started(path, text, repository.compile(source, payload or read_payload()).findings)

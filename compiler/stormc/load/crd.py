@@ -1,0 +1,32 @@
+"""Reading a CustomResourceDefinition that the user brings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stormc.failure import Failure
+
+
+def load_crd(path: Path) -> Mapping[str, Any]:
+    """The CustomResourceDefinition in a file; of several, as AIBrix's releases have, that of StormService.
+
+    Raises Failure for anything else.
+    """
+    from yaml import CSafeLoader, YAMLError, load_all
+
+    try:
+        documents = list(load_all(path.read_bytes(), Loader=CSafeLoader))
+    except (YAMLError, ValueError) as error:  # ValueError: a date that there is not
+        raise Failure(f"{path} is not YAML: {str(error).splitlines()[0]}") from None
+    found = [d for d in documents if isinstance(d, dict) and d.get("kind") == "CustomResourceDefinition"]
+    if not found:
+        raise Failure(f"{path} holds no CustomResourceDefinition")
+    return next((crd for crd in found if _described(crd) == "StormService"), found[0])
+
+
+def _described(crd: Mapping[str, Any]) -> Any:
+    spec = crd.get("spec")
+    names = spec.get("names") if isinstance(spec, dict) else None
+    return names.get("kind") if isinstance(names, dict) else None

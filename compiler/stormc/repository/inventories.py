@@ -1,0 +1,33 @@
+"""Inventories: the NPUs that platform files count, and which of them an app takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from stormc.repository.platforms import Platforms
+from stormc.repository.profiles import Profiles
+from stormc.rules.repository import Inventory
+
+
+def read_inventories(platforms: Platforms, profiles: Profiles) -> tuple[Inventory, ...]:
+    """The inventories of all platform files, in NPUs."""
+    inventories = []
+    for directory, document in platforms.documents.items():
+        nodes = document.data.get("inventory")
+        if not nodes:
+            continue
+        known = {name: profile for name in nodes if (profile := profiles.get(name)) is not None}
+        npus = {name: nodes[name]["nodes"] * profile.npus for name, profile in known.items()}
+        marks = {name: document.locate(("inventory", name)) for name in nodes}
+        inventories.append(Inventory(directory, document.file, npus, marks))
+    return tuple(inventories)
+
+
+def inventory_of(inventories: Sequence[Inventory], chain: Sequence[str], hardware: str) -> str | None:
+    """The directory of the platform file whose inventory an app takes from: the nearest with its hardware.
+
+    `chain` are the directories with a platform file from the top down to the app.
+    """
+    near = [inventory for inventory in inventories if inventory.directory in chain]
+    counting = [inventory.directory for inventory in near if hardware in inventory.npus]
+    return max(counting or [inventory.directory for inventory in near], key=len, default=None)

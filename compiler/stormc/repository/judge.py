@@ -1,0 +1,61 @@
+"""What is said of all specs together: rules about several apps, and the comments in specs that take findings back."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+
+from stormc import rules
+from stormc.compile.judge import finding_of
+from stormc.finding import Finding, Severity, in_order
+from stormc.load.sources import Source
+from stormc.model.summary import Summary
+from stormc.repository.namesakes import check_namesakes, namesakes
+from stormc.repository.repository import Repository
+from stormc.rules.repository import Repository as Apps
+from stormc.rules.rule import Sees
+from stormc.text.suppress import commented, suppressed
+
+
+def judge_all(
+    repository: Repository, chosen: Sequence[Source], summaries: Sequence[Summary], findings: Iterable[Finding],
+    today: str, partly: bool,
+) -> list[Finding]:  # fmt: skip
+    """All findings of a run over the chosen apps, in order: those given, on the apps together, and on shared files.
+
+    Where apps were chosen (`partly`), others that may have the name of a chosen one are read too.
+    """
+    others = list(namesakes(repository, summaries, chosen)) if partly else []
+    everything = [*repository.findings, *findings, *check_namesakes([*summaries, *others])]
+    everything += check_repository(repository, [*summaries, *others], today)
+    return in_order(_as_commented(repository, chosen, everything, partly))
+
+
+def check_repository(repository: Repository, summaries: Iterable[Summary], today: str) -> Iterator[Finding]:
+    """The findings of every rule about several apps, or about the day, on all apps that the run knows of."""
+    apps = sorted(summaries, key=lambda summary: (summary.file, summary.mark))
+    shown = Apps(apps, repository.inventories, today)
+    sources = {source.file: source for source in repository.apps}
+    for rule in rules.rules_for(Sees.REPOSITORY):
+        for violation in rule.check(shown):
+            layered, _ = repository.layered(sources[apps[violation.app].file])
+            if layered is not None:
+                yield finding_of(rule.id, violation, layered)
+
+
+def _as_commented(
+    repository: Repository, chosen: Collection[Source], findings: list[Finding], partly: bool
+) -> list[Finding]:  # fmt: skip
+    """The findings as the comments of the specs leave them.
+
+    A comment may be unused because an error kept the rules from running: that is no finding yet. Those of apps that
+    nobody asked about count only where one of the findings stands.
+    """
+    files = repository.sources.files
+    about = {source.file for source in chosen} | {finding.file for finding in findings}
+    comments = commented(f for f in files if not partly or f.file in about or f.is_platform or f.is_profile)
+    if not comments:
+        return findings
+    wrong = {finding.file for finding in findings if finding.severity == Severity.ERROR}
+    platforms = [] if partly or wrong else [file.file for file in files if file.is_platform]
+    complete = {source.file for source in chosen if source.file not in wrong}.union(platforms)
+    return suppressed(findings, comments, complete, {rule.id for rule in rules.all_rules()})

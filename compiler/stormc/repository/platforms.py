@@ -1,0 +1,75 @@
+"""Platform files: what a directory and those below it have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from stormc.finding import START, Finding
+from stormc.load.document import Document, load_document
+from stormc.load.sources import Source
+from stormc.model.layers import Layer, Layered, merge_layers
+from stormc.model.profile import Platform, build_platform
+
+
+@dataclass(frozen=True)
+class Platforms:
+    """The platform files of a repository by directory; `sources` holds every one, `documents` those without errors."""
+
+    sources: Mapping[str, Source]
+    documents: Mapping[str, Document]
+    findings: tuple[Finding, ...]
+
+    def chain(self, directory: str) -> list[str]:
+        """The directories with a platform file from the top down to `directory`."""
+        return [each for each in above(directory) if each in self.sources]
+
+    def is_broken(self, directory: str) -> bool:
+        """Whether a platform file of the directory, or of one above it, has errors."""
+        return any(each not in self.documents for each in self.chain(directory))
+
+    def platform(self, directory: str) -> Platform:
+        """The platform of a directory: the files above it merged, the nearest winning key by key."""
+        layers = [Layer(self.documents[each]) for each in self.chain(directory) if each in self.documents]
+        return build_platform(merge_layers(layers).data) if layers else Platform()
+
+    def layered(self, directory: str, document: Document) -> Layered:
+        """An app's document over the defaults of the platform files above it."""
+        documents = [self.documents[each] for each in self.chain(directory) if each in self.documents]
+        defaults = [layer for each in documents if (layer := Layer(each, ("defaults",))).data]
+        return merge_layers([*defaults, Layer(document)])
+
+
+def read_platforms(files: Iterable[Source]) -> Platforms:
+    """The platforms among the files of a specs directory."""
+    sources: dict[str, Source] = {}
+    documents: dict[str, Document] = {}
+    findings: list[Finding] = []
+    for source in files:
+        if not source.is_platform or source.is_profile:
+            continue
+        document, problems = _load(source)
+        if source.directory in sources:
+            message = f"{sources[source.directory].file} is the platform file of this directory already"
+            findings.append(Finding("E302", source.file, START, message, "keep one of the two"))
+        sources[source.directory] = source
+        if document is not None:
+            documents[source.directory] = document
+        findings += problems
+    return Platforms(sources, documents, tuple(findings))
+
+
+def _load(source: Source) -> tuple[Document | None, list[Finding]]:
+    from stormc.model.check import check_platform
+
+    document, findings = load_document(source.file, source.raw)
+    if document is None:
+        return None, findings
+    _, findings = check_platform(Layered((Layer(document),), document.data))
+    return (None if findings else document), findings
+
+
+def above(directory: str) -> list[str]:
+    """The directory and those it lies in, from the top of the specs directory, which is empty, down."""
+    steps = directory.split("/") if directory else []
+    return ["", *("/".join(steps[: n + 1]) for n in range(len(steps)))]

@@ -1,0 +1,78 @@
+"""Hardware profiles: those that come with stormc, and the user's own in specs/profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from stormc.finding import START, Finding
+from stormc.load.document import load_document
+from stormc.load.sources import Source
+from stormc.model.layers import Layer, Layered
+from stormc.model.profile import Profile, build_profile
+
+BUILTIN = Path(__file__).parent.parent / "facts" / "hardware"
+
+
+@dataclass(frozen=True)
+class Profiles:
+    """The profiles that specs may name. `broken` are the names of own ones with errors, which `findings` hold."""
+
+    own: Mapping[str, Profile]
+    broken: frozenset[str]
+    findings: tuple[Finding, ...]
+
+    def get(self, name: str) -> Profile | None:
+        """The profile of a name, the user's own before one that comes with stormc."""
+        return self.own.get(name) or builtin_profile(name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Every name that a spec may have in its hardware field, broken profiles included."""
+        return (*self.own, *builtin_names(), *self.broken)
+
+
+def own_profiles(files: Iterable[Source]) -> Profiles:
+    """The profiles among the files of a specs directory."""
+    own: dict[str, Profile] = {}
+    broken: set[str] = set()
+    findings: list[Finding] = []
+    for source in files:
+        if not source.is_profile:
+            continue
+        profile, problems = load_profile(source.file, source.raw)
+        findings += problems
+        if profile is None:
+            broken.add(Path(source.path).stem)
+            continue
+        if profile.name in own or (BUILTIN / f"{profile.name}.yaml").exists():
+            message = f"a profile named {profile.name} exists already"
+            findings.append(Finding("E302", source.file, START, message, "choose another name"))
+        own[profile.name] = profile
+    return Profiles(own, frozenset(broken), tuple(findings))
+
+
+def builtin_names() -> list[str]:
+    """The names of the profiles that come with stormc."""
+    return sorted(path.stem for path in BUILTIN.glob("*.yaml"))
+
+
+@cache
+def builtin_profile(name: str) -> Profile | None:
+    """The profile that comes with stormc under a name; parsed once."""
+    file = BUILTIN / f"{name}.yaml"
+    is_known = "/" not in name and not name.startswith(".") and len(name) < 64 and "\0" not in name and file.is_file()
+    return load_profile(str(file), file.read_bytes())[0] if is_known else None
+
+
+def load_profile(file: str, raw: bytes) -> tuple[Profile | None, list[Finding]]:
+    """A profile from the bytes of its file, or what is wrong with it."""
+    from stormc.model.check import check_profile
+
+    document, findings = load_document(file, raw)
+    if document is None:
+        return None, findings
+    data, findings = check_profile(Layered((Layer(document),), document.data))
+    return (build_profile(data) if data else None), findings

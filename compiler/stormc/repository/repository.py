@@ -1,0 +1,77 @@
+"""All specs of a directory as one value: apps, and what they share."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from stormc.compile.compilation import Compilation, Setting, Spec, Stage
+from stormc.finding import Finding
+from stormc.load.document import load_document
+from stormc.load.sources import Source, Sources
+from stormc.model.layers import Layered
+from stormc.payload.read import Payload
+from stormc.repository.inventories import inventory_of, read_inventories
+from stormc.repository.platforms import Platforms, read_platforms
+from stormc.repository.profiles import Profiles, own_profiles
+
+if TYPE_CHECKING:
+    from stormc.rules.repository import Inventory
+
+
+@dataclass(frozen=True)
+class Repository:
+    """The sources of a specs directory, with platforms, profiles and inventories parsed; apps are still bytes."""
+
+    sources: Sources
+    apps: tuple[Source, ...]
+    platforms: Platforms
+    profiles: Profiles
+    inventories: tuple[Inventory, ...]
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """The findings on the files that are no apps, and on those that cannot be read."""
+        return (*self.sources.findings, *self.platforms.findings, *self.profiles.findings)
+
+    def layered(self, source: Source) -> tuple[Layered | None, list[Finding]]:
+        """An app's fields over the defaults of its platform files; None, with findings, where the file is no YAML."""
+        document, findings = load_document(source.file, source.raw)
+        return (self.platforms.layered(source.directory, document) if document is not None else None), findings
+
+    def compile(
+        self, source: Source, payload: Payload, stop: Stage = Stage.FILES, crd: Mapping[str, Any] | None = None
+    ) -> Compilation:
+        """One spec from bytes to files.
+
+        An app below a platform file with errors is not looked at: what is wrong there would be reported as wrong here.
+        """
+        from stormc.compile.stages import compile_app
+
+        if self.platforms.is_broken(source.directory):
+            return Compilation(source, ())
+        layered, findings = self.layered(source)
+        if layered is None:
+            return Compilation(source, tuple(findings))
+        hardware = layered.data.get("hardware")
+        profile = self.profiles.get(hardware) if isinstance(hardware, str) else None
+        names = () if profile else self.profiles.names
+        chain = self.platforms.chain(source.directory)
+        inventory = inventory_of(self.inventories, chain, profile.name) if profile else None
+        setting = Setting(self.platforms.platform(source.directory), profile, names, payload, inventory, crd)
+        return compile_app(Spec(source, layered, self.sources.spec_file(source)), setting, stop)
+
+    def inputs(self, source: Source) -> list[bytes]:
+        """Everything in the repository that this app is compiled from."""
+        names = f"{self.sources.spec_file(source)}\0{source.file}".encode("utf-8", "surrogateescape")
+        platforms = [self.platforms.sources[each].raw for each in self.platforms.chain(source.directory)]
+        profiles = b"\0".join(file.raw for file in self.sources.files if file.is_profile)
+        return [names, source.raw, profiles, *platforms]
+
+
+def open_repository(sources: Sources) -> Repository:
+    """The repository that the files of a specs directory make."""
+    apps = tuple(source for source in sources.files if not source.is_platform and not source.is_profile)
+    platforms, profiles = read_platforms(sources.files), own_profiles(sources.files)
+    return Repository(sources, apps, platforms, profiles, read_inventories(platforms, profiles))

@@ -1,0 +1,47 @@
+"""The GitOps wiring that the platform files of a repository ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from stormc.finding import Finding
+from stormc.model.summary import Summary
+from stormc.repository.repository import Repository
+
+if TYPE_CHECKING:
+    from stormc.gitops.wiring import Request, Wiring
+
+
+class Wired(NamedTuple):
+    """What the platform files ask for, settled on the apps below them, and what is wrong with it."""
+
+    wirings: Sequence[Wiring] = ()
+    findings: Sequence[Finding] = ()
+
+
+def wiring_requests(repository: Repository) -> list[Request]:
+    """The platform files that ask for GitOps wiring. Without one, nothing of it is imported."""
+    documents = repository.platforms.documents
+    asking = [directory for directory, document in documents.items() if "gitops" in document.data]
+    if not asking:
+        return []
+    from stormc.gitops.wiring import Request
+
+    requests = []
+    for directory in asking:
+        gitops, mark = repository.platforms.platform(directory).gitops, documents[directory].locate(("gitops",))
+        source = repository.platforms.sources[directory]
+        requests.append(Request(directory, gitops, repository.sources.spec_file(source), source.file, mark))
+    return requests
+
+
+def wire(repository: Repository, summaries: Sequence[Summary]) -> Wired:
+    """The wiring of all apps. It belongs to the whole tree: a run over some of the apps has none."""
+    requests = wiring_requests(repository)
+    if not requests:
+        return Wired()
+    from stormc.gitops.wiring import check_wirings, wirings
+
+    made = wirings(requests, summaries)
+    return Wired(made, list(check_wirings(made, summaries)))

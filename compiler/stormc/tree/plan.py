@@ -1,0 +1,76 @@
+"""What must change below an output directory, and what stands in the way."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from stormc.finding import START, Finding
+from stormc.tree.files import Files
+from stormc.tree.read import is_ours, listing, on_disk
+
+
+class Plan(NamedTuple):
+    """What would change below an output directory; paths are relative to it."""
+
+    writes: Mapping[str, bytes]
+    unchanged: int
+    removals: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing would be written or removed."""
+        return not self.writes and not self.removals
+
+
+def make_plan(out: Path, wanted: Files, same: Collection[str], scope: Collection[str] | None = None) -> Plan:
+    """How to get from what is on disk to `wanted` plus `same`, the files already known to be right.
+
+    Without `scope` everything else below `out` is stale; with it only what lies in these directories themselves:
+    another app may render below them. Stale files that carry our header are removed, others are findings and stay.
+    """
+    writes = wanted.only([path for path in sorted(wanted) if on_disk(out, path) != wanted[path]])
+    removals: list[str] = []
+    findings: list[Finding] = []
+    known = {*wanted, *same}
+    for path in sorted(_present(out, scope)):
+        if path in known:
+            continue
+        if path.endswith("/") or is_ours(out, path):
+            removals.append(path)
+        else:
+            findings.append(
+                Finding("E401", f"{out}/{path}", START, "no spec produces this file and stormc did not write it",
+                        "move it out of the rendered directory")
+            )  # fmt: skip
+    for path in writes:
+        findings += _obstacles(out, path)
+    unchanged = len(wanted) + len(same) - len(writes)
+    return Plan(writes, unchanged, tuple(removals), tuple(findings))
+
+
+def _present(out: Path, scope: Collection[str] | None) -> Iterator[str]:
+    if scope is None:
+        yield from listing(out)
+    else:
+        for directory in scope:
+            start = len(directory) + 1
+            yield from (path for path in listing(out, directory) if "/" not in path[start:])
+
+
+def _obstacles(out: Path, path: str) -> Iterator[Finding]:
+    """A foreign thing where a file must go: a link or directory of that name, or a file that is not ours."""
+    target = out / path
+    if target.is_symlink() or target.is_dir():
+        yield Finding("E401", str(target), START, "stormc writes a file here, but this is a link or a directory",
+                      "remove it")  # fmt: skip
+    elif target.exists() and not is_ours(out, path):
+        yield Finding("E401", str(target), START, "stormc writes this file, but another one without its header is here",
+                      "move it away")  # fmt: skip
+    for parent in target.parents:
+        if parent == out:
+            break
+        if parent.is_symlink() or (parent.exists() and not parent.is_dir()):
+            yield Finding("E401", str(parent), START, "stormc needs a directory here", "remove it")
