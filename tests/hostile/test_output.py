@@ -151,7 +151,7 @@ def test_an_internal_error_is_one_line_and_two(
     def fails(*_: object) -> None:
         raise KeyError("##[error]x\n::error::y")
 
-    monkeypatch.setattr("stormc.actions.rendering.read_sources", fails)
+    monkeypatch.setattr("stormc.actions.validating.read_sources", fails)
     assert main(["validate"]) == 2
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and "internal error" in err and "KeyError" in err

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stormc.actions.diff import diff
+from stormc.actions.comparing import diff
 from stormc.failure import Failure
 from stormc.history.branching import MAIN_LINES
 from stormc.review import report

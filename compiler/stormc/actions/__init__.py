@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stormc.actions.comparing import diff as diff
     from stormc.actions.importing import import_file as import_file
     from stormc.actions.promoting import promote as promote
     from stormc.actions.rendering import render as render
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from stormc.actions.validating import validate as validate
 
 _MODULES = {
+    "diff": "comparing",
     "import_file": "importing",
     "promote": "promoting",
     "render": "rendering",

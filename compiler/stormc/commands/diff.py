@@ -24,7 +24,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints the changes; 0, whatever they are: what is wrong with a spec, validate says."""
-    from stormc.actions.diff import diff
+    from stormc.actions.comparing import diff
     from stormc.history.branching import main_lines
     from stormc.review import report
 

@@ -11,7 +11,9 @@ from stormc.compile.compilation import Compilation
 from stormc.finding import has_errors
 from stormc.history.trees import Comparison, comparison, read_tree
 from stormc.load.sources import SUFFIXES, Source, Sources, read_sources
-from stormc.repository.world import World
+from stormc.payload.read import read_payload
+from stormc.repository.repository import Repository, open_repository
+from stormc.repository.selection import affected
 from stormc.review.diff import AppChange, Side, compare
 
 
@@ -24,29 +26,31 @@ def diff(
     all. `lines` are the branches that HEAD may come from. Raises Failure where there is nothing to compare with.
     """
     compared = comparison(specs, base, head, lines)
-    sides = [_world(specs, commit) for commit in (compared.base, compared.head)]
+    sides = [_committed(specs, commit) for commit in (compared.base, compared.head)]
     if compared.head is None:
-        sides[1] = World(read_sources(specs))
-    before, after = (_sides(world, compared) for world in sides)
+        sides[1] = open_repository(read_sources(specs))
+    before, after = (_sides(repository, compared) for repository in sides)
     changes = compare(before, after)
     return [change for change in changes if not apps or _named(change, apps)]
 
 
-def _world(specs: Path, commit: str | None) -> World:
+def _committed(specs: Path, commit: str | None) -> Repository:
     files = read_tree(specs, commit, SUFFIXES).files if commit else {}
     hidden = re.compile(r"(^|/)\.")
     sources = tuple(
         Source(path, f"{specs}/{path}", raw) for path, raw in sorted(files.items()) if not hidden.search(path)
     )
-    return World(Sources(specs.resolve().name, sources, ()))
+    return open_repository(Sources(specs.resolve().name, sources, ()))
 
 
-def _sides(world: World, compared: Comparison) -> dict[str, Side]:
-    return {source.path: _side(world, world.compile(source)) for source in world.affected(compared.changed)}
+def _sides(repository: Repository, compared: Comparison) -> dict[str, Side]:
+    payload = read_payload()
+    changed = affected(repository, compared.changed)
+    return {source.path: _side(repository, repository.compile(source, payload)) for source in changed}
 
 
-def _side(world: World, made: Compilation) -> Side:
-    platform = world.platform(made.source.directory)
+def _side(repository: Repository, made: Compilation) -> Side:
+    platform = repository.platforms.platform(made.source.directory)
     fields: Mapping[str, Any] = made.layered.data if made.layered is not None else {}
     broken = has_errors(made.findings) or made.compiled is None or made.files is None
     manifests: Sequence[Mapping[str, Any]] | None = None
