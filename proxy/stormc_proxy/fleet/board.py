@@ -8,6 +8,7 @@ claimed under a file lock.
 from __future__ import annotations
 
 import fcntl
+import math
 import mmap
 import os
 import zlib
@@ -151,7 +152,12 @@ class SharedPool(Pool):
         self.sync()
         avoided = set(avoid)
         found = [i for i in self if i.state == HEALTHY and i.address not in avoided]
-        return min(found, key=lambda i: (self.board.load(self._row(i)) + i.handicap, i.picked), default=None)
+        return min(found, key=lambda i: (self.queue(i), i.picked), default=None)
+
+    def queue(self, instance: Instance) -> float:
+        """The load that all workers put on an instance."""
+        load = self.board.load(self._row(instance))
+        return load + instance.handicap if instance.state == HEALTHY else math.inf
 
     def _failures(self, instance: Instance) -> int:
         row = self._row(instance)

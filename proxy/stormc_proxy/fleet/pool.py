@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from stormc_proxy.fleet.prefill_choice import Offer, cheapest
 from stormc_proxy.settings import Address
 
 SCALE = 10_000_000
@@ -61,11 +62,12 @@ class Policy:
 class Lease:
     """One request's share of an instance's load; released once, ignored after a reset of the score."""
 
-    __slots__ = ("_epoch", "_load", "_pool", "instance")
+    __slots__ = ("_epoch", "_load", "_pool", "instance", "matched")
 
-    def __init__(self, pool: Pool, instance: Instance, load: int) -> None:
-        """Taken by `Pool.pick` only."""
+    def __init__(self, pool: Pool, instance: Instance, load: int, matched: int = 0) -> None:
+        """Taken by `Pool.pick` only; `matched` bytes of the request should be in the instance's cache."""
         self._pool, self.instance, self._load, self._epoch = pool, instance, load, instance.epoch
+        self.matched = matched
 
     def release(self) -> None:
         """Give the load back. Safe to call again and after the instance was isolated or removed."""
@@ -154,11 +156,19 @@ class Pool:
 
     # -- choosing ------------------------------------------------------------------------------------------------------
 
-    def pick(self, load: int, avoid: Iterable[Address] = ()) -> Lease | None:
+    def pick(
+        self,
+        load: int,
+        avoid: Iterable[Address] = (),
+        offers: Iterable[Offer[Instance]] = (),
+        weight: float = 0.0,
+    ) -> Lease | None:
         """A lease on the least loaded healthy instance not in `avoid`; None when there is none.
 
-        With `panic`, faulty instances are tried when no healthy one exists at all, the fewest failures first.
+        `offers` are instances that have part of the request in their cache, for `fleet.prefill_choice`. With `panic`,
+        faulty instances are tried when no healthy one exists at all, the fewest failures first.
         """
+        matched = 0
         instance = self._least(avoid)
         if instance is None:
             if not self.policy.panic or self.usable:
@@ -167,12 +177,16 @@ class Pool:
             if not faulty:
                 return None
             instance = min(faulty, key=lambda i: (i.active, i.failures, i.picked))
+        elif weight:
+            if avoid:
+                offers = (offer for offer in offers if offer[0].address not in avoid)
+            instance, load, matched = cheapest((instance, load, 0), offers, self.queue, weight)
         self._picks += 1
         instance.picked = self._picks
         instance.active += 1
         instance.requests += 1
         instance.load += load
-        lease = Lease(self, instance, load)
+        lease = Lease(self, instance, load, matched)
         self.moved(instance)
         return lease
 
@@ -192,6 +206,10 @@ class Pool:
         for entry in kept:
             heapq.heappush(heap, entry)
         return found
+
+    def queue(self, instance: Instance) -> float:
+        """The load that a request finds at an instance, and what a slow starter has more; infinite unless healthy."""
+        return instance.load + instance.handicap if instance.state == HEALTHY else math.inf
 
     def moved(self, instance: Instance) -> None:
         """Put the instance where its load belongs; entries of before are recognised by their stamp and skipped."""

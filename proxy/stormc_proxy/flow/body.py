@@ -71,6 +71,11 @@ class Body:
         if _past_blanks(text, at + 1) != len(text):
             raise ValueError
 
+    def members(self) -> dict[str, str]:
+        """The members' JSON text as the client wrote it, their keys included."""
+        text = self._text
+        return {key: text[start:end] for key, start, end in self._spans}
+
     def rewritten(self, changes: Mapping[str, str | None]) -> bytes:
         """The body with members replaced by JSON text, or taken out where that is None. Others keep their text."""
         text = self._text

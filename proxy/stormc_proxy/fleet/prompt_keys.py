@@ -1,0 +1,93 @@
+"""Keys of a prompt's beginnings: two prompts share a key exactly as far as they share their text.
+
+An engine keeps the KV cache of what it has computed in blocks, and a block is only of use together with all blocks
+before it (vLLM, docs/design/prefix_caching.md). So each key here stands for everything up to its end: it is the hash of
+the key before it and of the text since then. Text is never kept, and a collision can only send a prompt to the wrong
+instance.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from itertools import accumulate
+from typing import NamedTuple, Protocol
+
+STEP = 2048
+"""Characters between two keys, about 512 tokens."""
+
+SHORT = (512, 1024, 2048)
+"""Where the first keys end: a short prompt has a cache too, from the engines' first block of 128 tokens on."""
+
+MOST_KEYS = 2048
+"""Keys of one prompt; what lies behind (4 MiB, a million tokens) takes no part in the choice."""
+
+TEXT = ("documents", "tools", "system", "instructions", "messages", "prompt", "prompt_embeds", "input")
+"""Members of a request that become the prompt, in the order in which chat templates use them."""
+
+IDENTITY = ("model", "cache_salt", "chat_template", "chat_template_kwargs", "mm_processor_kwargs")
+"""Members that decide whether a cached block may be used at all; a LoRA adapter is named as the model."""
+
+Chain = Callable[[int, str], int]
+"""The key of what was there before, and the text since then, to the next key."""
+
+
+class Members(Protocol):
+    """A request's body, as far as keys are made of it."""
+
+    length: int
+
+    def members(self) -> Mapping[str, str]:
+        """The top-level members' JSON text as the client wrote it."""
+
+
+class Prompt(NamedTuple):
+    """What the choice of an instance needs to know of a request."""
+
+    keys: list[int]
+    session: int
+    """Key of the conversation that the client names; 0 when it names none."""
+    characters: int
+    size: int
+    """Bytes of the body."""
+
+    def matched(self, depth: int) -> int:
+        """Bytes that `depth` keys stand for: characters of several bytes count in the body's proportion."""
+        return end_of(depth) * self.size // self.characters if depth else 0
+
+
+def chained_here(before: int, text: str) -> int:
+    """The next key within this process and those forked from it; Python's seeded hash, 2 KiB in half a microsecond."""
+    return hash((before, text))
+
+
+def chained_everywhere(before: int, text: str) -> int:
+    """The next key as every routing pod computes it: a CRC, at twice the time."""
+    return zlib.crc32(text.encode("utf-8", "surrogatepass"), before)
+
+
+def prompt_of(body: Members, session: str = "", chain: Chain = chained_here) -> Prompt:
+    """The keys of a request; `session` is what a header says about the conversation it belongs to."""
+    members = body.members()
+    identity = chain(0, "\0".join([members.get(key, "") for key in IDENTITY]))
+    texts = [members[key] for key in TEXT if key in members]
+    text = texts[0] if len(texts) == 1 else "".join(texts)
+    keys = chain_of(identity, pieces(text), chain)
+    return Prompt(keys, chain(identity, session) if session else 0, len(text), body.length)
+
+
+def chain_of(identity: int, texts: Iterable[str], chain: Chain = chained_here) -> list[int]:
+    """A key for each text, of it and all before it."""
+    return list(accumulate(texts, chain, initial=identity))[1:]
+
+
+def pieces(text: str) -> list[str]:
+    """The text between two keys, from the beginning; the rest that is no whole piece is left out."""
+    last = min(len(text), end_of(MOST_KEYS))
+    first = [text[start:end] for start, end in zip((0, *SHORT), SHORT, strict=False) if end <= last]
+    return first + [text[start : start + STEP] for start in range(STEP, last - STEP + 1, STEP)]
+
+
+def end_of(depth: int) -> int:
+    """Characters that the first `depth` keys stand for."""
+    return STEP * (depth - len(SHORT) + 1) if depth >= len(SHORT) else SHORT[depth - 1] if depth else 0

@@ -1,0 +1,1 @@
+"""A model of prefill engines with prefix caches, traffic for them, and rules that choose among them."""
