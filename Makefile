@@ -43,6 +43,9 @@ bench: $(VENV)/.development ## measure speed as ratios in one run
 bench-proxy: $(VENV)/.development ## measure the proxy against a plain relay and none, in one run
 	@$(BIN)/python -m tests.proxy.bench
 
+bench-routing: $(VENV)/.development ## compare choices of prefill with an oracle, in virtual time; TRACES="a.jsonl" adds files
+	@$(BIN)/python -m tests.proxy.bench_routing $(TRACES)
+
 golden: $(VENV)/.development ## refresh everything that is generated and committed
 	@$(BIN)/python -m tools.schemas
 	@$(BIN)/python -m tools.editor_schema
@@ -76,4 +79,4 @@ $(VENV)/.development: .ci/requirements-dev.txt $(VENV)/.runtime
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r .ci/requirements-dev.txt
 	@touch $@
 
-.PHONY: help render demo check test e2e e2e-tools lint bench golden lock clean
+.PHONY: help render demo check test e2e e2e-tools lint bench bench-proxy bench-routing golden lock clean

@@ -19,10 +19,10 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
-from stormc_proxy.flow.body import Body
 from stormc_proxy.fleet.affinity import Affinity
-from stormc_proxy.fleet.prompt_keys import prompt_of
 from stormc_proxy.fleet.pool import Policy, Pool, prefill_load
+from stormc_proxy.fleet.prompt_keys import prompt_of
+from stormc_proxy.flow.body import Body
 from stormc_proxy.settings import Address
 from tests.proxy.routing.engines import Engine, Outcome, Rule, fleet, replay, stretch_for
 from tests.proxy.routing.rules import KEYS, AIBrix, Oracle, Proxy, RoundRobin

@@ -10,10 +10,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from itertools import islice
 
+from stormc_proxy.fleet.pool import Instance
 from stormc_proxy.fleet.prefill_choice import Offer
 from stormc_proxy.fleet.prefix_index import PrefixIndex
 from stormc_proxy.fleet.prompt_keys import Prompt
-from stormc_proxy.fleet.pool import Instance
 
 SESSIONS_PER_KEY = 8
 """One conversation named by a header is remembered for so many prefix keys."""

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from functools import partial
 
 from stormc_proxy.fleet.affinity import Affinity
+from stormc_proxy.fleet.pool import Lease, Policy, Pool, prefill_load
 from stormc_proxy.fleet.prefix_index import PrefixIndex
 from stormc_proxy.fleet.prompt_keys import Prompt, chain_of
-from stormc_proxy.fleet.pool import Lease, Policy, Pool, prefill_load
 from stormc_proxy.settings import Address
 from tests.proxy.routing.engines import Engine
 from tests.proxy.routing.traffic import Arrival
