@@ -39,7 +39,10 @@ def stormc(directory: Path, *words: str, **environment: str) -> Done:
     os.chdir(directory)
     try:
         with mock.patch.dict(os.environ, environment), redirect_stdout(out), redirect_stderr(err):
-            code = main(list(words))
+            try:
+                code = main(list(words))
+            except SystemExit as end:  # argparse
+                code = int(end.code or 0)
     finally:
         os.chdir(before)
     return Done(code, out.getvalue(), err.getvalue())

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.hostile.branch import checkout, honest, stormc, tree
+from tests.hostile.branch import checkout, honest, stormc, tree, write
 
 Attack = Callable[[Path, Path], object]
 
@@ -94,3 +94,44 @@ def test_a_killed_render_s_staging_directory_is_removed_and_other_things_of_that
     (foreign / "notes").write_text("mine")
     assert stormc(repository, "render").code == 0
     assert not left.exists() and tree(foreign) == {"notes": b"mine"}
+
+
+def link_to(path: Path, target: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.symlink_to(target)
+
+
+# name → the link that the branch commits, where it leads to below the user's directory, and the command
+WRITERS: dict[str, tuple[str, str, list[str]]] = {
+    "fmt of a link": ("specs/l.yaml", "l.yaml", ["fmt", "specs/l.yaml"]),
+    "fmt below a link": ("specs/d", "d", ["fmt", "specs/d/l.yaml"]),
+    "fmt of everything": ("specs/l.yaml", "l.yaml", ["fmt"]),
+    "import over a link": ("new/llm.yaml", "l.yaml", ["import", "c.yaml", "--out", "new", "--force"]),
+    "import below a link": ("new", "d", ["import", "c.yaml", "--out", "new", "--force"]),
+    "init below a link": ("specs2", "d", ["init", "n", "--hardware", "atlas-800i-a2", "--specs", "specs2"]),
+    "promote below a link": ("specs/a.yaml", "l.yaml", ["promote", "a", "--from", "specs", "--to", "specs"]),
+}
+
+
+@pytest.mark.parametrize("case", WRITERS)
+def test_no_command_writes_through_a_link(repository: Path, tmp_path: Path, victim: Path, case: str) -> None:
+    path, leads, words = WRITERS[case]
+    text = (repository / "specs/a.yaml").read_text().replace("name: a", "name:   llm", 1)
+    for name in ("l.yaml", "d/l.yaml"):
+        write(victim, name, text)
+    write(repository, "c.yaml", (repository / MANIFEST).read_text())
+    if (repository / path).exists():
+        (repository / path).unlink()
+    link_to(repository / path, victim / leads)
+    before = tree(victim)
+    assert stormc(repository, *words).code in (1, 2)
+    assert tree(victim) == before
+
+
+def test_a_link_inside_of_specs_is_formatted_where_it_leads(repository: Path) -> None:
+    (repository / "specs/l.yaml").symlink_to("a.yaml")
+    text = (repository / "specs/a.yaml").read_text()
+    (repository / "specs/a.yaml").write_text(text.replace("name: a", "name:   a", 1))
+    assert stormc(repository, "fmt").code == 0
+    assert (repository / "specs/l.yaml").is_symlink()
+    assert "name: a\n" in (repository / "specs/a.yaml").read_text()

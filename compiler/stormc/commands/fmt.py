@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     from stormc.finding import has_errors, in_order
     from stormc.load.sources import read_sources
     from stormc.text.format import formatted, stale
-    from stormc.text.rewrite import rewrite
+    from stormc.text.rewrite import refuse_links, rewrite
 
     files: list[Source] = []
     findings: list[Finding] = []
@@ -38,6 +38,7 @@ def run(options: argparse.Namespace) -> int:
             findings += sources.findings
             files += sources.files
         else:
+            refuse_links(path)
             files.append(_file(path))
     changed = 0
     for source in {source.file: source for source in files}.values():
@@ -49,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         changed += 1
         if options.check:
             findings.append(late)
-        else:
+        elif not Path(source.file).is_symlink():  # what a link inside of specs leads to is formatted itself
             rewrite(Path(source.file), text)
     print_findings(in_order(findings), len(files), options.format, sys.stdout)
     print(f"{changed} of {len(files)} files {'would change' if options.check else 'changed'}", file=sys.stderr)

@@ -64,7 +64,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _write(options: argparse.Namespace, apps: list[Imported]) -> None:
-    from stormc.text.rewrite import rewrite
+    from stormc.text.rewrite import refuse_links, rewrite
 
     names = [app.name for app in apps]
     if twice := next((name for name in names if names.count(name) > 1), None):
@@ -72,6 +72,8 @@ def _write(options: argparse.Namespace, apps: list[Imported]) -> None:
     files = {options.out / f"{app.name}.yaml": app.text or "" for app in apps}
     if not options.force and (there := next((file for file in files if os.path.lexists(file)), None)):
         raise Failure(f"{there} exists already; --force writes over it. Nothing was written")
+    for file in files:
+        refuse_links(file)
     options.out.mkdir(parents=True, exist_ok=True)
     for file, text in files.items():
         rewrite(file, text)

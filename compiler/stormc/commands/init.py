@@ -24,6 +24,7 @@ def run(options: argparse.Namespace) -> int:
     from stormc.actions import start
     from stormc.commands.findings import print_findings
     from stormc.finding import has_errors
+    from stormc.text.rewrite import refuse_links
 
     path, text, findings = start(
         options.specs, options.name, options.hardware,
@@ -33,6 +34,7 @@ def run(options: argparse.Namespace) -> int:
         print_findings(findings, 1, "text", sys.stderr)
         print("nothing was written", file=sys.stderr)
         return 1
+    refuse_links(path)
     options.specs.mkdir(parents=True, exist_ok=True)
     try:
         with path.open("x", encoding="utf-8") as file:

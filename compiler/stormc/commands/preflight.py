@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 
 from stormc.failure import Failure
@@ -21,8 +22,9 @@ def run(options: argparse.Namespace) -> int:
     from stormc.cluster.preflight import ask, checks, platform_file
     from stormc.commands.connect import connect
     from stormc.repository.profiles import builtin_names, builtin_profile
+    from stormc.text.rewrite import rewrite
 
-    if options.write_platform and options.write_platform.exists():
+    if options.write_platform and os.path.lexists(options.write_platform):
         raise Failure(f"{options.write_platform} exists; name another file, or remove it first")
     found = ask(connect(options))
     results = checks(found)
@@ -30,5 +32,5 @@ def run(options: argparse.Namespace) -> int:
         print(f"{check.state:<8}{check.name}: {check.text}")
     if options.write_platform:
         profiles = filter(None, map(builtin_profile, builtin_names()))
-        options.write_platform.write_text(platform_file(found, profiles), encoding="utf-8")
+        rewrite(options.write_platform, platform_file(found, profiles))
     return 1 if any(check.state == "missing" for check in results) else 0
