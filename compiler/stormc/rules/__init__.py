@@ -23,7 +23,7 @@ OF_APPS = (
     "names.length",
 )  # fmt: skip
 OF_OVERRIDDEN_APPS = (
-    "overrides.identity", "overrides.service_selector", "overrides.target",
+    "overrides.identity", "overrides.selector", "overrides.target",
 )  # fmt: skip
 OF_MANIFESTS = (
     "scheduling.gang_size", "scheduling.node_labels", "scheduling.other_roles", "scheduling.scheduler",
