@@ -50,7 +50,7 @@ golden: $(VENV)/.development ## refresh everything that is generated and committ
 	@$(BIN)/python -m tools.schemas
 	@$(BIN)/python -m tools.editor_schema
 	@$(BIN)/python -m tests.golden.refresh
-	@$(BIN)/python -m stormc.rules.reference
+	@$(BIN)/python -m tools.rule_reference
 	@$(BIN)/python -m tests.proxy.faults_table
 	@$(BIN)/stormc render
 

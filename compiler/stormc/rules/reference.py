@@ -1,20 +1,15 @@
-"""What every id means: the text of `stormc rule`, the table of all, and docs/rules.md.
-
-`python -m stormc.rules.reference` writes docs/rules.md anew; a test fails when it is stale.
-"""
+"""What every id means: the text of `stormc rule`, the table of all, and docs/rules.md."""
 
 from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator
-from pathlib import Path
 
 from stormc.finding import severity_of
 from stormc.rules import all_rules
 from stormc.rules.checks import CHECKS, Explained
 from stormc.rules.rule import Example, Rule
 
-DOCUMENT = Path("docs/rules.md")
 _HEAD = """\
 # Rules
 
@@ -132,7 +127,3 @@ def _shown(example: Example) -> str:
     for beside in example.beside:
         text += ("\n" if text else "") + "# and in another file\n" + _plain(beside)
     return text
-
-
-if __name__ == "__main__":
-    DOCUMENT.write_text(document(), encoding="utf-8")
