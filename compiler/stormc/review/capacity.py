@@ -1,0 +1,161 @@
+"""What all apps together take of the declared nodes, as a table, JSON, and a picture of the super pods."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from html import escape
+from typing import Any, NamedTuple
+
+from stormc.review.gangs import Gang
+from stormc.review.placing import Placement, Pool, Verdict, place
+
+VERDICTS = {
+    Verdict.FITS: "all gangs fit at once",
+    Verdict.UNPROVEN: "no arrangement was found; the sum fits, another arrangement may exist",
+    Verdict.TOO_SMALL: "the gangs cannot all run at once",
+}
+
+
+class Demand(NamedTuple):
+    """An app and its gangs; `pool` is the directory of the inventory that it takes from, None where there is none."""
+
+    app: str
+    hardware: str
+    pool: str | None
+    gangs: tuple[Gang, ...]
+
+    @property
+    def npus(self) -> int:
+        """The NPUs of all gangs."""
+        return sum(gang.npus for gang in self.gangs)
+
+
+class Capacity(NamedTuple):
+    """All pools with what is placed in them, and the apps that no inventory counts."""
+
+    placements: tuple[Placement, ...]
+    demands: tuple[Demand, ...]
+    uncounted: tuple[Demand, ...]
+
+
+def capacity(pools: Sequence[Pool], demands: Sequence[Demand]) -> Capacity:
+    """Every gang in the pool that its app takes from."""
+    known = {(pool.directory, pool.hardware) for pool in pools}
+    placements = [
+        place(pool, [g for d in demands if (d.pool, d.hardware) == pool[:2] for g in d.gangs]) for pool in pools
+    ]
+    uncounted = [demand for demand in demands if (demand.pool, demand.hardware) not in known]
+    return Capacity(tuple(placements), tuple(demands), tuple(uncounted))
+
+
+def text(seen: Capacity) -> Iterator[str]:
+    """Tables for a terminal: pools, then apps with their roles."""
+    rows: list[tuple[str, ...]] = [("INVENTORY", "PRODUCT", "NODES", "NPUS", "USED", "FREE", "STRANDED")]
+    for one in seen.placements:
+        numbers = (one.pool.nodes, one.total, one.used, one.total - one.used, one.stranded)
+        rows.append((one.pool.directory or ".", one.pool.hardware, *map(str, numbers)))
+    yield from _table(rows)
+    for one in seen.placements:
+        place_name = f"{one.pool.directory or '.'} {one.pool.hardware}"
+        yield f"{place_name}: {VERDICTS[one.verdict]}"
+        if one.pool.super_pod and one.pool.reserved:
+            yield f"  {one.pool.reserved} nodes of each super pod of {one.pool.super_pod} are kept free"
+        yield from (f"  no place for {gang.app} {gang.label} ({gang.npus} NPUs)" for gang in one.missing)
+    yield ""
+    lines: list[tuple[str, ...]] = [("APP", "PRODUCT", "GANG", "PODS", "NPUS")]
+    for demand in seen.demands:
+        for gang in demand.gangs:
+            lines.append((demand.app, demand.hardware, gang.label, str(len(gang.pods)), str(gang.npus)))
+    yield from _table(lines)
+    for demand in seen.uncounted:
+        yield f"{demand.app}: no inventory counts nodes of {demand.hardware}"
+
+
+def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def as_json(seen: Capacity) -> str:
+    """All of it for programs."""
+    pools = [
+        {
+            "inventory": one.pool.directory, "hardware": one.pool.hardware, "nodes": one.pool.nodes, "npus": one.total,
+            "used": one.used, "free": one.total - one.used, "stranded": one.stranded,
+            "verdict": one.verdict.name.lower(), "missing": [_gang(gang) for gang in one.missing],
+        }
+        for one in seen.placements
+    ]  # fmt: skip
+    apps = [
+        {"app": d.app, "hardware": d.hardware, "inventory": d.pool, "npus": d.npus, "gangs": [*map(_gang, d.gangs)]}
+        for d in seen.demands
+    ]
+    return json.dumps({"pools": pools, "apps": apps}, indent=2, ensure_ascii=False) + "\n"
+
+
+def _gang(gang: Gang) -> dict[str, Any]:
+    roles = [{"role": role, "pods": pods, "npusPerPod": npus} for role, pods, npus in gang.roles]
+    return {"app": gang.app, "gang": gang.label, "npus": gang.npus, "block": gang.block, "roles": roles}
+
+
+COLOURS = (
+    "#4477aa", "#ee6677", "#228833", "#ccbb44", "#66ccee", "#aa3377", "#bb5566", "#004488", "#ddaa33", "#999933",
+)  # fmt: skip
+CELL, GAP, PER_ROW = 22, 4, 48
+
+
+def page(seen: Capacity) -> str:
+    """One page without anything from outside: each pool as its super pods, nodes filled by the app that takes them."""
+    apps = sorted({demand.app for demand in seen.demands})
+    colours = {app: COLOURS[index % len(COLOURS)] for index, app in enumerate(apps)}
+    legend = "".join(f'<span class="app"><i style="background:{colours[app]}"></i>{escape(app)}</span>' for app in apps)
+    pools = "".join(_pool(one, colours) for one in seen.placements)
+    return _PAGE.format(legend=legend, pools=pools or "<p>No platform file has an inventory.</p>")
+
+
+def _pool(one: Placement, colours: dict[str, str]) -> str:
+    title = f"{one.pool.directory or 'specs'}: {one.pool.hardware}"
+    sums = f"{one.used} of {one.total} NPUs used, {one.stranded} stranded; {VERDICTS[one.verdict]}"
+    missing = "".join(f"<li>no place for {escape(g.app)} {escape(g.label)} ({g.npus} NPUs)</li>" for g in one.missing)
+    rows = "".join(_super_pod(index, nodes, one, colours) for index, nodes in enumerate(one.super_pods))
+    return f"<section><h2>{escape(title)}</h2><p>{escape(sums)}</p><ul>{missing}</ul>{rows}</section>"
+
+
+def _super_pod(index: int, nodes: Sequence[Any], one: Placement, colours: dict[str, str]) -> str:
+    width = min(len(nodes), PER_ROW) * (CELL + GAP) or CELL
+    height = -(-len(nodes) // PER_ROW) * (CELL + GAP) or CELL
+    cells = []
+    for number, node in enumerate(nodes):
+        x, y = number % PER_ROW * (CELL + GAP), number // PER_ROW * (CELL + GAP)
+        shares, bottom = [], float(CELL)
+        for pod in node.pods:
+            part = CELL * pod.npus / one.pool.node_npus
+            bottom -= part
+            shares.append(
+                f'<rect x="{x}" y="{y + bottom:.1f}" width="{CELL}" height="{part:.1f}" fill="{colours[pod.app]}"/>'
+            )
+        names = "; ".join(f"{pod.app} {pod.label}: {pod.npus} NPUs" for pod in node.pods) or "free"
+        cells.append(
+            f'<g><title>node {number + 1}: {escape(names)}</title><rect x="{x}" y="{y}" width="{CELL}" '
+            f'height="{CELL}" class="node"/>{"".join(shares)}</g>'
+        )
+    label = f"super pod {index + 1}" if one.pool.super_pod else "nodes"
+    return f'<h3>{label}</h3><svg viewBox="0 0 {width} {height}" width="{width}" role="img">{"".join(cells)}</svg>'
+
+
+_PAGE = """<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>stormc capacity</title>
+<style>
+body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem; color: #222; background: #fff }}
+h1 {{ font-size: 1.3rem }} h2 {{ font-size: 1.1rem; margin-bottom: 0 }} h3 {{ font-size: .9rem; margin: .6rem 0 .2rem }}
+svg {{ max-width: 100% }} .node {{ fill: #e8e8e8; stroke: #bbb }}
+.app {{ margin-right: 1rem; white-space: nowrap }}
+.app i {{ display: inline-block; width: .8em; height: .8em; margin-right: .3em }}
+@media (prefers-color-scheme: dark) {{ body {{ color: #ddd; background: #111 }} .node {{ fill: #333; stroke: #555 }} }}
+</style>
+<h1>Capacity</h1><p>{legend}</p>{pools}
+</html>
+"""
