@@ -23,6 +23,8 @@ VERBS = {
     "render": "compile specs into manifests",
     "validate": "check specs, write nothing",
     "diff": "what a change does to running pods",
+    "capacity": "what all apps take of the declared nodes",
+    "what-if": "what one fault does to an app",
     "fmt": "bring specs into canonical form",
     "import": "turn what runs today into specs",
     "promote": "copy an app's tunable fields from one directory of specs to another",

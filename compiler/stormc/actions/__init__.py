@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from stormc.actions.promoting import promote as promote
     from stormc.actions.rendering import render as render
     from stormc.actions.starting import start as start
+    from stormc.actions.surveying import survey as survey
     from stormc.actions.validating import validate as validate
 
 _MODULES = {
@@ -23,6 +24,7 @@ _MODULES = {
     "promote": "promoting",
     "render": "rendering",
     "start": "starting",
+    "survey": "surveying",
     "validate": "validating",
 }
 

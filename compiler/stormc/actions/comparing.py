@@ -26,7 +26,7 @@ def diff(
     all. `lines` are the branches that HEAD may come from. Raises Failure where there is nothing to compare with.
     """
     compared = comparison(specs, base, head, lines)
-    sides = [_committed(specs, commit) for commit in (compared.base, compared.head)]
+    sides = [open_repository(committed_sources(specs, commit)) for commit in (compared.base, compared.head)]
     if compared.head is None:
         sides[1] = open_repository(read_sources(specs))
     before, after = (_sides(repository, compared) for repository in sides)
@@ -34,13 +34,14 @@ def diff(
     return [change for change in changes if not apps or _named(change, apps)]
 
 
-def _committed(specs: Path, commit: str | None) -> Repository:
+def committed_sources(specs: Path, commit: str | None) -> Sources:
+    """The specs as a commit has them; None is before the first. Raises Failure for a name of no commit."""
     files = read_tree(specs, commit, SUFFIXES).files if commit else {}
     hidden = re.compile(r"(^|/)\.")
     sources = tuple(
         Source(path, f"{specs}/{path}", raw) for path, raw in sorted(files.items()) if not hidden.search(path)
     )
-    return open_repository(Sources(specs.resolve().name, sources, ()))
+    return Sources(specs.resolve().name, sources, ())
 
 
 def _sides(repository: Repository, compared: Comparison) -> dict[str, Side]:

@@ -20,6 +20,7 @@ GRACE_SECONDS_MAX = 899
 """Volcano force-deletes after grace-over-time, 900 s by default (ascend-for-volcano plugin/factory.go:1012-1037)."""
 SUPER_POD_NODES_MAX = 1024
 SUPER_POD_NODES = 48
+RESERVE_NODES = 2
 """Default super-pod-size of ascend-for-volcano's scheduler configuration, in nodes."""
 PORT_MAX = 65535
 

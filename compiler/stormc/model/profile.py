@@ -64,6 +64,7 @@ class Platform:
     aibrix: str = limits.AIBRIX_RELEASES[0]
     namespace: str = "default"
     super_pod_size: int = limits.SUPER_POD_NODES
+    reserve_nodes: int = limits.RESERVE_NODES
     inventory: Mapping[str, int] = field(default_factory=dict)
     gitops: Gitops = field(default_factory=Gitops)
 
@@ -99,6 +100,7 @@ def build_platform(data: Mapping[str, Any]) -> Platform:
         aibrix=data.get("aibrix", default.aibrix),
         namespace=data.get("namespace", default.namespace),
         super_pod_size=data.get("superPodSize", default.super_pod_size),
+        reserve_nodes=data.get("reserveNodes", default.reserve_nodes),
         inventory={name: entry["nodes"] for name, entry in data.get("inventory", {}).items()},
         gitops=_gitops(data.get("gitops", {})),
     )

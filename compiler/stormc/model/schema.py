@@ -309,6 +309,9 @@ PLATFORM: Schema = {
         "string", "Namespace of apps that name none.", regex=limits.NAMESPACE_PATTERN, maxlength=limits.LABEL_BYTES
     ),
     "superPodSize": _whole("Nodes per super pod, as the scheduler is configured.", 1, limits.SUPER_POD_NODES_MAX),
+    "reserveNodes": _whole(
+        "Nodes per super pod that the scheduler keeps free, as it is configured.", 0, limits.SUPER_POD_NODES_MAX
+    ),
     "inventory": _field(
         "dict", "NPU nodes per hardware profile.", keysrules={"type": "string"},
         valuesrules={"type": "dict", "schema": {

@@ -49,8 +49,17 @@ def capacity(pools: Sequence[Pool], demands: Sequence[Demand]) -> Capacity:
     return Capacity(tuple(placements), tuple(demands), tuple(uncounted))
 
 
-def text(seen: Capacity) -> Iterator[str]:
-    """Tables for a terminal: pools, then apps with their roles."""
+def free_for(seen: Capacity, app: str) -> int | None:
+    """The NPUs of an app's pool that nothing takes; None where no inventory counts them."""
+    demand = next((d for d in seen.demands if d.app == app), None)
+    for one in seen.placements:
+        if demand is not None and one.pool[:2] == (demand.pool, demand.hardware):
+            return one.total - one.used
+    return None
+
+
+def text(seen: Capacity, earlier: Capacity | None = None) -> Iterator[str]:
+    """Tables for a terminal: pools, then apps with their gangs; with `earlier` what the pools held then."""
     rows: list[tuple[str, ...]] = [("INVENTORY", "PRODUCT", "NODES", "NPUS", "USED", "FREE", "STRANDED")]
     for one in seen.placements:
         numbers = (one.pool.nodes, one.total, one.used, one.total - one.used, one.stranded)
@@ -62,6 +71,8 @@ def text(seen: Capacity) -> Iterator[str]:
         if one.pool.super_pod and one.pool.reserved:
             yield f"  {one.pool.reserved} nodes of each super pod of {one.pool.super_pod} are kept free"
         yield from (f"  no place for {gang.app} {gang.label} ({gang.npus} NPUs)" for gang in one.missing)
+    if earlier is not None:
+        yield from _since(seen, earlier)
     yield ""
     lines: list[tuple[str, ...]] = [("APP", "PRODUCT", "GANG", "PODS", "NPUS")]
     for demand in seen.demands:
@@ -72,19 +83,29 @@ def text(seen: Capacity) -> Iterator[str]:
         yield f"{demand.app}: no inventory counts nodes of {demand.hardware}"
 
 
+def _since(seen: Capacity, earlier: Capacity) -> Iterator[str]:
+    before = {one.pool[:2]: one.used for one in earlier.placements}
+    for one in seen.placements:
+        used = before.get(one.pool[:2], 0)
+        if used != one.used:
+            yield f"{one.pool.directory or '.'} {one.pool.hardware}: {used} NPUs used before, {one.used} now"
+
+
 def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
-def as_json(seen: Capacity) -> str:
-    """All of it for programs."""
+def as_json(seen: Capacity, earlier: Capacity | None = None) -> str:
+    """All of it for programs; with `earlier` each pool has the NPUs that were used then."""
+    before = {one.pool[:2]: one.used for one in earlier.placements} if earlier is not None else {}
     pools = [
         {
             "inventory": one.pool.directory, "hardware": one.pool.hardware, "nodes": one.pool.nodes, "npus": one.total,
             "used": one.used, "free": one.total - one.used, "stranded": one.stranded,
             "verdict": one.verdict.name.lower(), "missing": [_gang(gang) for gang in one.missing],
+            **({"usedBefore": before.get(one.pool[:2], 0)} if earlier is not None else {}),
         }
         for one in seen.placements
     ]  # fmt: skip

@@ -14,12 +14,18 @@ from math import ceil
 from typing import Any, NamedTuple
 
 from stormc.facts.keys import Annotation, Label
+from stormc.failure import Failure
+from stormc.finding import did_you_mean
 from stormc.review.effect import npus_of
 
 ROUTING = "routing"
 RESCHEDULING, RECOVER, SCHEDULING, RETRIES = (
     Label.POD_RESCHEDULING, Annotation.RECOVER_POLICY_PATH, Label.FAULT_SCHEDULING, Label.FAULT_RETRY_TIMES,
 )  # fmt: skip
+
+
+EVERY_ROLE = "all"
+"""The role of a fault that hits every pod of an app."""
 
 
 class Fault(Enum):
@@ -38,6 +44,7 @@ class Handling(Enum):
     POD = "MindCluster deletes and reschedules the pod"
     INSTANCE = "MindCluster deletes and reschedules all pods of the instance"
     GANG = "MindCluster deletes and reschedules all pods of the shared gang"
+    EVERYTHING = "MindCluster deletes and reschedules every gang that was in it"
     PEERS_STALE = "MindCluster reschedules the pod alone; its peers keep a dead communication group"
     AIBRIX = "AIBrix replaces the failed pod"
     NOBODY = "nobody: the pods stay failed until they are deleted by hand"
@@ -72,6 +79,22 @@ def consequences(manifests: Sequence[Mapping[str, Any]], faults: Sequence[Fault]
     roles = list(storm["spec"]["template"]["spec"]["roles"]) if storm else []
     found = [one for fault in faults for one in _of(fault, roles)]
     return sorted(found, key=lambda one: (one.serves, min(one.remaining.values(), default=1.0), -one.pods))
+
+
+def located(manifests: Sequence[Mapping[str, Any]], place: str) -> str:
+    """The role of a `role/replica/pod`. Raises Failure where the app has no such place."""
+    name, *indices = place.split("/")
+    storm = next((m for m in manifests if m.get("kind") == "StormService"), None)
+    roles = {str(r["name"]): r for r in storm["spec"]["template"]["spec"]["roles"]} if storm else {}
+    if name not in roles:
+        raise Failure(f"no role {name}; {did_you_mean(name, roles)}".rstrip("; "))
+    limits = (int(roles[name]["replicas"]), _size(roles[name]))
+    if len(indices) > 2:
+        raise Failure(f"{place} has more parts than role/replica/pod")
+    for word, index, limit in zip(("replica", "pod"), indices, limits, strict=False):
+        if not index.isdecimal() or int(index) >= limit:
+            raise Failure(f"no {word} {index} of {name}; there are {limit}, counted from 0")
+    return name
 
 
 def _of(fault: Fault, roles: Sequence[Mapping[str, Any]]) -> Iterator[Consequence]:
@@ -126,7 +149,7 @@ def _everything(serving: Sequence[Mapping[str, Any]]) -> Consequence:
     off = any(_metadata(role, "labels").get(SCHEDULING) not in ("force", "grace") for role in serving)
     minutes = [minutes for role in serving if (minutes := _minutes(role)) is not None]
     return Consequence(
-        Fault.SUPER_POD, "all", pods, Handling.NOBODY if off else Handling.GANG,
+        Fault.SUPER_POD, EVERY_ROLE, pods, Handling.NOBODY if off else Handling.EVERYTHING,
         {str(role["name"]): 0.0 for role in serving}, None, npus, max(minutes, default=None),
     )  # fmt: skip
 

@@ -1,0 +1,49 @@
+"""stormc what-if: what one fault does to an app: which pods go, who brings them back, what serves meanwhile."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from stormc.failure import Failure
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The app, the fault, and the place."""
+    faults = ("chip", "process", "node", "router", "super-pod")
+    parser.add_argument("app", metavar="APP", help="NAME, NAMESPACE/NAME or a spec")
+    parser.add_argument("--fail", choices=faults, metavar="FAULT", help=f"one of {', '.join(faults)} (default: each)")
+    parser.add_argument("--at", metavar="ROLE[/REPLICA[/POD]]", help="only there (default: every role)")
+    parser.add_argument("--specs", type=Path, default=Path("specs"), metavar="DIR", help="where the specs are (specs)")
+    parser.add_argument("--format", choices=("text", "json"), default="text", help="form of the report (text)")
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints one line per fault and role, the worst first; 0, however bad it is."""
+    from stormc.actions import survey
+    from stormc.finding import did_you_mean
+    from stormc.review import capacity, what_if
+    from stormc.review.fault_report import as_json, table, text
+
+    seen = survey(options.specs)
+    named = [a for a in seen.apps if options.app in (a.label, a.label.rpartition("/")[2], a.file)]
+    if not named:
+        names = [app.label.rpartition("/")[2] for app in seen.apps]
+        raise Failure(f"no app {options.app} without errors; {did_you_mean(options.app, names)}".rstrip("; "))
+    if len(named) > 1:
+        raise Failure(f"{options.app} is the name of several apps: {', '.join(app.label for app in named)}")
+    faults = [what_if.Fault(options.fail)] if options.fail else list(what_if.Fault)
+    found = what_if.consequences(named[0].manifests, faults)
+    if options.at:
+        role = what_if.located(named[0].manifests, options.at)
+        found = [one for one in found if one.role in (role, what_if.EVERY_ROLE)]
+    free = capacity.free_for(capacity.capacity(seen.pools, seen.demands), named[0].label)
+    if options.format == "json":
+        sys.stdout.write(as_json(named[0].label, found, free))
+    else:
+        single = options.fail or options.at
+        lines = text(named[0].label, found, free, options.at or "") if single else table(named[0].label, found)
+        for line in lines:
+            print(line)
+    return 0
