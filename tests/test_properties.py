@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stormc.emit.schema_check import check_manifest
+from stormc.load.releases import mindcluster
 from stormc.passes import PIPELINE
 from stormc.passes.runner import run_pipeline
 from stormc.repository.profiles import builtin_names, builtin_profile
@@ -173,7 +174,7 @@ def test_passes_change_no_input_and_repeat_themselves(case: tuple[dict[str, Any]
     assert data is not None, problems
     profile = builtin_profile(spec["hardware"])
     assert profile is not None
-    platform = Platform(mindcluster=release)
+    platform = Platform(mindcluster=mindcluster(release))
     app = build_app(data, "specs/app.yaml", profile, platform, read_payload())
     before = repr(app)
     first, second = run_pipeline(PIPELINE, app, platform), run_pipeline(PIPELINE, app, platform)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from stormc.load.releases import mindcluster
 from stormc.model.profile import Platform
 from tests.samples import container, pod, storm
 
@@ -18,7 +19,7 @@ NODES = [
 
 @pytest.mark.parametrize(("overlay", "release", "selector", "policy"), NODES)
 def test_node_selection_by_release(overlay: str, release: str, selector: dict[str, str], policy: str | None) -> None:
-    service = storm(overlay, Platform(mindcluster=release))
+    service = storm(overlay, Platform(mindcluster=mindcluster(release)))
     for role in ("prefill", "decode"):
         template = pod(service, role)
         assert template["spec"].get("nodeSelector") == selector

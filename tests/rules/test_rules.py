@@ -78,3 +78,17 @@ def test_what_is_only_found_in_overridden_apps_is_never_shown_without() -> None:
     for rule in all_rules():
         if rule.only_when_overridden:
             assert all("overrides" in yaml.safe_load(fields(example)) for example in rule.bad), rule.id
+
+
+WITHOUT = [row for row in (*BAD, *GOOD) if "overrides" not in (yaml.safe_load(fields(row[1])) or {})]
+
+
+@pytest.mark.parametrize(("rule", "example"), WITHOUT, ids=named)
+def test_what_needs_overrides_finds_nothing_without(rule: Rule, example: Example) -> None:
+    needing = {rule.id for rule in all_rules() if rule.only_when_overridden}
+
+    def with_all(applied: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        return tuple(rule for rule in all_rules() if rule.sees is applied[0].sees)
+
+    with changed_rules(with_all):
+        assert not {f.rule for f in judge_example(example)} & needing

@@ -25,7 +25,8 @@ from stormc.cluster.kinds import (
 )  # fmt: skip
 from stormc.facts.keys import NodeLabel, Resource
 from stormc.facts.limits import AIBRIX_RELEASES, MINDCLUSTER_RELEASES
-from stormc.model.profile import Profile, release
+from stormc.load.releases import mindcluster, version
+from stormc.model.profile import Profile
 
 NPU_RESOURCES = (Resource.ASCEND_910, Resource.NPU)
 DEVICE_INFO = "mindx-dl-deviceinfo-"  # mind-cluster component/ascend-device-plugin: one ConfigMap per node
@@ -92,7 +93,7 @@ def _inventory(found: Found, profiles: list[Profile]) -> Iterator[str]:
     for (label, npus), count in sorted(counts.items()):
         fits = sorted(
             (p for p in profiles if p.accelerator_type == label and p.npus == npus),
-            key=lambda p: (not p.documented, release(p.mindcluster), p.name),
+            key=lambda p: (not p.documented, version(p.mindcluster), p.name),
         )
         if fits:
             known[fits[0].name] = (count, [p.name for p in fits[1:]])
@@ -156,11 +157,11 @@ def _nodes(found: Found) -> Iterable[Check]:
     yield Check("NPUs", "ok" if total else "missing", text if total else "no node offers any; see the device plugin")
     if not nodes:
         return
-    version = _nearest(_version(_workload(found, "clusterd")), MINDCLUSTER_RELEASES) or MINDCLUSTER_RELEASES[0]
+    release = _nearest(_version(_workload(found, "clusterd")), MINDCLUSTER_RELEASES) or MINDCLUSTER_RELEASES[0]
     needed = {NodeLabel.ACCELERATOR_TYPE, NodeLabel.HOST_ARCH}
     bare = [n["metadata"]["name"] for n in nodes if not needed <= _labels(n).keys()]
-    if release(version) >= release("26.1"):
-        yield Check("node labels", "ok", f"MindCluster {version} places by schedule_policy; none are needed")
+    if not mindcluster(release).labels_nodes:
+        yield Check("node labels", "ok", f"MindCluster {release} places by schedule_policy; none are needed")
     elif bare:
         command = f"kubectl label node {bare[0]} accelerator-type=… host-arch=…"
         yield Check("node labels", "missing", f"{command} ({len(bare)} nodes)")
@@ -203,11 +204,11 @@ def _version(workload: Manifest | None) -> str:
     return next((tag for tag in tags if re.match(r"v?\d+\.\d+", tag)), "")
 
 
-def _nearest(version: str, known: tuple[str, ...]) -> str:
+def _nearest(running: str, known: tuple[str, ...]) -> str:
     """The newest known release that is not newer than what runs."""
-    match = re.match(r"v?(\d+(?:\.\d+)*)", version)
-    older = [k for k in known if match and release(k.lstrip("v")) <= release(match[1])]
-    return max(older, key=lambda k: release(k.lstrip("v")), default="")
+    match = re.match(r"v?(\d+(?:\.\d+)*)", running)
+    older = [release for release in known if match and version(release) <= version(match[1])]
+    return max(older, key=version, default="")
 
 
 def _npu_nodes(found: Found) -> list[Manifest]:

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 from stormc.facts.keys import HOST_ARCHES, Annotation, Directory, Label, NodeLabel, Resource
 from stormc.facts.limits import CONNECTORS, SERVING_ROLES, SPEC_VERSION
 from stormc.finding import Path, dotted, shown
+from stormc.load.releases import version
 from stormc.migrate.note import ASSUMED, LACKING, LEFT_OUT, Note
-from stormc.model.profile import Profile, release
+from stormc.model.profile import Profile
 from stormc.model.quantity import canonical
 from stormc.passes.engine.start import LAUNCHER_KEY
 
@@ -273,7 +274,7 @@ def _hardware(
         notes.append(Note(LACKING, role.path, text, "name a profile with --hardware, or write one (docs/spec.md)"))
         return None
     blocks = Annotation.SP_BLOCK in role.annotations
-    best, *rest = sorted(fits, key=lambda p: (p.super_pod != blocks, not p.documented, release(p.mindcluster), p.name))
+    best, *rest = sorted(fits, key=lambda p: (p.super_pod != blocks, not p.documented, version(p.mindcluster), p.name))
     since = ", ".join(told) or f"{count} NPUs per pod"
     also = f"as well as {', '.join(sorted(p.name for p in rest))}" if rest else ""
     notes.append(Note(ASSUMED, role.path, f"hardware {best.name}: it has {since}{also and ', '}{also}",

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from stormc.facts import limits
+from stormc.load.releases import AIBrix, MindCluster, aibrix, mindcluster
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +61,8 @@ class Gitops(NamedTuple):
 class Platform:
     """Facts of one cluster as the platform files above an app tell them, the nearest file first."""
 
-    mindcluster: str = limits.MINDCLUSTER_RELEASES[0]
-    aibrix: str = limits.AIBRIX_RELEASES[0]
+    mindcluster: MindCluster = field(default_factory=lambda: mindcluster(limits.MINDCLUSTER_RELEASES[0]))
+    aibrix: AIBrix = field(default_factory=lambda: aibrix(limits.AIBRIX_RELEASES[0]))
     namespace: str = "default"
     super_pod_size: int = limits.SUPER_POD_NODES
     reserve_nodes: int = limits.RESERVE_NODES
@@ -70,16 +71,8 @@ class Platform:
 
     @property
     def labels_nodes(self) -> bool:
-        """Whether nodes carry accelerator-type and host-arch: the guides up to 26.0 have people label them.
-
-        From 26.1 on nothing does (mind-cluster commit b7ebe0b4), and a selector on them leaves pods Pending.
-        """
-        return release(self.mindcluster) < release("26.1")
-
-
-def release(text: str) -> tuple[int, ...]:
-    """A MindCluster release as numbers that compare: 7.3 < 26.0 < 26.1."""
-    return tuple(int(part) for part in text.split("."))
+        """Whether nodes carry accelerator-type and host-arch, by which roles may then choose them."""
+        return self.mindcluster.labels_nodes
 
 
 def build_profile(data: Mapping[str, Any]) -> Profile:
@@ -96,8 +89,8 @@ def build_platform(data: Mapping[str, Any]) -> Platform:
     """The platform of checked and merged platform documents."""
     default = Platform()
     return Platform(
-        mindcluster=data.get("mindcluster", default.mindcluster),
-        aibrix=data.get("aibrix", default.aibrix),
+        mindcluster=mindcluster(data.get("mindcluster", limits.MINDCLUSTER_RELEASES[0])),
+        aibrix=aibrix(data.get("aibrix", limits.AIBRIX_RELEASES[0])),
         namespace=data.get("namespace", default.namespace),
         super_pod_size=data.get("superPodSize", default.super_pod_size),
         reserve_nodes=data.get("reserveNodes", default.reserve_nodes),

@@ -26,18 +26,19 @@ OF_OVERRIDDEN_APPS = (
     "overrides.identity", "overrides.selector", "overrides.target",
 )  # fmt: skip
 OF_MANIFESTS = (
-    "scheduling.gang_size", "scheduling.node_labels", "scheduling.other_roles", "scheduling.scheduler",
-    "scheduling.shared_settings", "scheduling.whole_gang", "faults.grace_period", "faults.instance_recovery",
-    "faults.restart_policy", "faults.retries", "faults.retries_without_scheduling", "faults.scheduling",
-    "faults.sub_healthy", "super_pod.block", "super_pod.product", "super_pod.racks", "keys.foreign", "keys.mindie",
-    "keys.misspelt", "keys.reserved", "keys.service_affinity", "keys.tor_affinity", "keys.tor_affinity_use",
-    "keys.without_effect", "engine.references", "workload.update_strategy", "pods.pinned_images", "pods.tolerations",
+    "scheduling.gang_size", "scheduling.node_labels", "scheduling.shared_settings", "scheduling.whole_gang",
+    "super_pod.block", "super_pod.product", "super_pod.racks", "keys.foreign", "keys.mindie", "keys.misspelt",
+    "keys.reserved", "keys.service_affinity", "keys.tor_affinity", "keys.tor_affinity_use", "keys.without_effect",
+    "engine.references", "pods.pinned_images", "pods.tolerations",
 )  # fmt: skip
 OF_OVERRIDDEN_MANIFESTS = (
-    "scheduling.handler", "scheduling.strategy", "faults.shared_recovery", "hardware.mounts", "hardware.requests",
-    "hardware.visible_devices", "keys.written_by_controllers", "workload.hostname", "workload.numbers",
-    "workload.one_roleset", "workload.role_names", "workload.selector", "workload.service_links", "workload.sidecar",
-    "workload.surge", "pods.amounts", "pods.env_sources", "pods.probes", "pods.volume_sources", "pods.volumes",
+    "scheduling.handler", "scheduling.other_roles", "scheduling.scheduler", "scheduling.strategy",
+    "faults.grace_period", "faults.instance_recovery", "faults.restart_policy", "faults.retries",
+    "faults.retries_without_scheduling", "faults.scheduling", "faults.shared_recovery", "faults.sub_healthy",
+    "hardware.mounts", "hardware.requests", "hardware.visible_devices", "keys.written_by_controllers",
+    "workload.hostname", "workload.numbers", "workload.one_roleset", "workload.role_names", "workload.selector",
+    "workload.service_links", "workload.sidecar", "workload.surge", "workload.update_strategy", "pods.amounts",
+    "pods.env_sources", "pods.probes", "pods.volume_sources", "pods.volumes",
 )  # fmt: skip
 OF_REPOSITORIES = (
     "repository.expired_overrides", "repository.host_ports", "repository.inventory_demand",

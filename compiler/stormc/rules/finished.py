@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -39,13 +38,11 @@ class Template(NamedTuple):
         return self.pod.get("containers") or []
 
 
-@dataclass(frozen=True)
 class Finished:
     """An app with its finished StormService, whose shape the API server accepts."""
 
-    app: App
-    platform: Platform
-    storm: Mapping[str, Any]
+    def __init__(self, app: App, platform: Platform, storm: Mapping[str, Any]) -> None:
+        self.app, self.platform, self.storm = app, platform, storm
 
     @cached_property
     def templates(self) -> tuple[Template, ...]:

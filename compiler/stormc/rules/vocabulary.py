@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from difflib import get_close_matches
 from functools import cache
 
 from stormc.facts.keys import HUAWEI_PREFIX, Label
@@ -19,6 +18,8 @@ _CLOSE = 0.86
 @cache
 def meant(table: str, key: str) -> str | None:
     """The known key that an unknown one is a misspelling of, or None."""
+    from difflib import get_close_matches
+
     close = get_close_matches(_bare(key), _spellings(table), n=1, cutoff=_CLOSE) if len(key) > 4 else []
     return _spellings(table)[close[0]] if close else None
 

@@ -6,22 +6,25 @@ slash or more than 63 characters.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from stormc.facts import limits
 from stormc.model.app import App
 from stormc.model.profile import Platform
 from stormc.rules.rule import Example, Rule, Violation
 
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
-    if app.gateway != "off" and not _LABEL.fullmatch(app.model.name):
+    if app.gateway != "off" and not _is_label_value(app.model.name):
         yield Violation(("model", "name"), f"model.name {app.model.name} is no label value, as gateway {app.gateway} "
                         "needs it", "set gateway: off, or choose a name without '/' of at most 63 characters"
                         )  # fmt: skip
 
 
-_LABEL = re.compile(r"[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+def _is_label_value(text: str) -> bool:
+    between = text.replace("-", "").replace("_", "").replace(".", "")
+    ends = text[:1] + text[-1:]
+    return text.isascii() and between.isalnum() and ends.isalnum() and len(text) <= limits.LABEL_BYTES
 
 
 RULE = Rule(

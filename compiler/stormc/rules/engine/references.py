@@ -14,7 +14,7 @@ from stormc.facts.known_keys import ENV, Use
 from stormc.rules.finished import Finished, environment
 from stormc.rules.rule import Example, Rule, Sees, Violation
 
-_REFERENCE = re.compile(r"(\$*)\$\(([A-Za-z_][A-Za-z0-9_]*)\)")
+_REFERENCE = r"(\$*)\$\(([A-Za-z_][A-Za-z0-9_]*)\)"
 
 
 def check(finished: Finished) -> Iterator[Violation]:
@@ -25,13 +25,14 @@ def check(finished: Finished) -> Iterator[Violation]:
         entries = list(environment(template))
         for container, name, entry in entries:
             known = {other for where, other, _ in entries if where == container}
-            for escapes, wanted in _REFERENCE.findall(str(entry.get("value", ""))):
+            for escapes, wanted in re.findall(_REFERENCE, str(entry.get("value", ""))):
                 if len(escapes) % 2:
                     continue
                 builtin = wanted in ENV and ENV[wanted].use is Use.CONTROLLER and wanted != Env.POD_IP
                 grouped = wanted in (Env.PODSET_NAME, Env.POD_GROUP_INDEX, Env.POD_GROUP_SIZE)
-                early = builtin if finished.platform.aibrix >= "v0.7" else builtin and not grouped and wanted < name
-                if not early and not (wanted in known and wanted < name):
+                if finished.platform.aibrix.sorts_environment:
+                    builtin = builtin and not grouped and wanted < name
+                if not builtin and not (wanted in known and wanted < name):
                     path = finished.wrote_env(template.role, container, name)
                     yield Violation(path, f"$({wanted}) in {name} stays literal",
                                     "expand it in a command, or use valueFrom in an override")  # fmt: skip

@@ -48,4 +48,5 @@ RULE = Rule(
             """),
     ),
     sees=Sees.MANIFESTS,
+    only_when_overridden=True,
 )  # fmt: skip

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.load.releases import version
 from stormc.model.app import App
-from stormc.model.profile import Platform, release
+from stormc.model.profile import Platform
 from stormc.rules.rule import Example, Rule, Violation
 
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
-    if release(platform.mindcluster) < release(app.profile.mindcluster):
+    if version(platform.mindcluster.release) < version(app.profile.mindcluster):
         yield Violation(
             ("hardware",),
             f"hardware {app.profile.name} needs MindCluster {app.profile.mindcluster}, the platform runs "

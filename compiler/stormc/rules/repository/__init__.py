@@ -7,14 +7,13 @@ of thousands whatever was edited.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from stormc.finding import Mark
 from stormc.model.summary import Summary
 
 
-@dataclass(frozen=True)
-class Inventory:
+class Inventory(NamedTuple):
     """The NPUs that a platform file says its apps share, per hardware profile, and where it says so."""
 
     directory: str
@@ -23,8 +22,7 @@ class Inventory:
     marks: Mapping[str, Mark]
 
 
-@dataclass(frozen=True)
-class Repository:
+class Repository(NamedTuple):
     """All apps that a run knows of, in file order, the platforms' inventories, and the day of the run."""
 
     apps: Sequence[Summary]

@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from stormc.rules.repository import Repository
 from stormc.rules.rule import Example, Rule, Sees, Violation
 
-_SERVICE = re.compile(r"(.+)-(?:router|(?:prefill|decode)-\d+(?:-\d+)?)")
+_SERVICE = r"(.+)-(?:router|(?:prefill|decode)-\d+(?:-\d+)?)"
 
 
 def check(repository: Repository) -> Iterator[Violation]:
     names = {(app.cluster, app.namespace, app.name) for app in repository.apps}
     for number, app in enumerate(repository.apps):
-        match = _SERVICE.fullmatch(app.name)
+        match = re.fullmatch(_SERVICE, app.name) if "-" in app.name else None
         if match and (app.cluster, app.namespace, match[1]) in names:
             yield Violation(("name",), f"name {app.name} may be that of a Service of app {match[1]}", "rename the app",
                             app=number)  # fmt: skip

@@ -38,4 +38,5 @@ RULE = Rule(
             """),
     ),
     sees=Sees.MANIFESTS,
+    only_when_overridden=True,
 )  # fmt: skip

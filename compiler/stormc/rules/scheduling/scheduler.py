@@ -33,4 +33,5 @@ RULE = Rule(
         Example(),
     ),
     sees=Sees.MANIFESTS,
+    only_when_overridden=True,
 )  # fmt: skip

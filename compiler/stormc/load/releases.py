@@ -1,0 +1,58 @@
+"""What differs between the releases of MindCluster and of AIBrix, from the files of facts/releases/."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stormc.load.document import load_document
+
+FOLDER = Path(__file__).parent.parent / "facts" / "releases"
+
+
+class MindCluster(NamedTuple):
+    """The facts of one MindCluster release."""
+
+    release: str
+    labels_nodes: bool
+    """Whether nodes carry accelerator-type and host-arch; where they do not, a selector leaves pods Pending."""
+
+    def __str__(self) -> str:
+        return self.release
+
+
+class AIBrix(NamedTuple):
+    """The facts of one AIBrix release."""
+
+    release: str
+    sorts_environment: bool
+    """Whether a container's variables are sorted by name, so that few can be used in the value of another."""
+
+    def __str__(self) -> str:
+        return self.release
+
+
+def version(release: str) -> tuple[int, ...]:
+    """A release as numbers that compare: 7.3 < 26.0 < 26.1, and v0.7.0 < v0.10.0."""
+    return tuple(int(part) for part in release.lstrip("v").split("."))
+
+
+@cache
+def mindcluster(release: str) -> MindCluster:
+    """The facts of a MindCluster release that has a file."""
+    return MindCluster(release, _facts("mindcluster", release)["labelsNodes"])
+
+
+@cache
+def aibrix(release: str) -> AIBrix:
+    """The facts of an AIBrix release that has a file."""
+    return AIBrix(release, _facts("aibrix", release)["sortsEnvironment"])
+
+
+def _facts(product: str, release: str) -> dict[str, Any]:
+    file = FOLDER / f"{product}-{release}.yaml"
+    document, findings = load_document(str(file), file.read_bytes())
+    if document is None:
+        raise ValueError(f"{file}: {findings[0].message}")
+    return dict(document.data)
