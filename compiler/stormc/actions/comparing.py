@@ -10,6 +10,7 @@ from typing import Any
 from stormc.compile.compilation import Compilation
 from stormc.finding import has_errors
 from stormc.history.trees import Comparison, comparison, read_tree
+from stormc.load.releases import version
 from stormc.load.sources import SUFFIXES, Source, Sources, read_sources
 from stormc.payload.read import read_payload
 from stormc.repository.repository import Repository, open_repository
@@ -60,13 +61,8 @@ def _side(repository: Repository, made: Compilation) -> Side:
     name, namespace = fields.get("name"), fields.get("namespace", platform.namespace)
     return Side(
         f"{namespace}/{name}" if name else "", made.source.file, fields, manifests, made.files or {},
-        release(platform.aibrix), tuple(made.findings) if broken else (),
+        version(platform.aibrix.release), tuple(made.findings) if broken else (),
     )  # fmt: skip
-
-
-def release(name: str) -> tuple[int, ...]:
-    """`v0.10.1` as numbers that compare."""
-    return tuple(map(int, re.findall(r"\d+", name)))
 
 
 def _named(change: AppChange, apps: Collection[str]) -> bool:
