@@ -16,7 +16,7 @@ from stormc.text.format import formatted, spec_text
 from tests.samples import BASE
 from tests.test_properties import specs
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 HEAD = "apiVersion: stormc.dev/v1\nkind: App\nname: a\n"
 PLATFORM = "apiVersion: stormc.dev/v1\nkind: Platform\n"
 

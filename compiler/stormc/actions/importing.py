@@ -20,12 +20,13 @@ from stormc.finding import START, Finding, Mark, Path, did_you_mean, has_errors
 from stormc.load.document import Document, load_documents
 from stormc.load.sources import Source, Sources, read_sources
 from stormc.migrate import deploy_tool
-from stormc.migrate.compare import ROLES, Departure, Table, departures, merged, patch, shown_path, table
+from stormc.migrate.compare import ROLES, Departure, Table, departures, is_mount, merged, patch, shown_path, table
 from stormc.migrate.compare import Path as Place
 from stormc.migrate.difference import Difference, because, beside
 from stormc.migrate.judge import judged, kept, map_of
 from stormc.migrate.note import ALONE, FOREIGN, LACKING, REPEATED, Note
-from stormc.migrate.storm_service import Chosen, Proposal, engine_arguments, misshapen, propose
+from stormc.migrate.shape import misshapen
+from stormc.migrate.storm_service import Chosen, Proposal, engine_arguments, propose
 from stormc.model import schema
 from stormc.model.app import ROUTING, Ref
 from stormc.passes.runner import Compiled
@@ -102,7 +103,8 @@ def _read(file: str, documents: Sequence[Document]) -> tuple[list[_Read], list[F
         for path, manifest in _items(document.data):
             kind = manifest.get("kind")
             if kind == "StormService":
-                storms.append(_Read(manifest, (), _located(document, path), list(_shape(manifest))))
+                storm = _strings(manifest)
+                storms.append(_Read(storm, (), _located(document, path), list(_shape(storm))))
             else:
                 metadata = manifest.get("metadata")
                 name = metadata.get("name") if isinstance(metadata, dict) else None
@@ -160,7 +162,7 @@ def _import(file: str, read: _Read, where: Target, chosen: Chosen, owner: str) -
     notes = list(read.notes)
     proposal = None
     if not any(note.rule[0] == "E" for note in notes):
-        storm = _strings(read.storm)
+        storm = read.storm
         proposal = propose(storm, _profiles(where.repository, chosen), chosen)
         notes += proposal.notes
     if proposal is None or proposal.spec is None:
@@ -353,7 +355,7 @@ class _Work:
 
     def _mounted(self, path: Place) -> Mapping[str, Any]:
         """The original's volume behind a mount."""
-        if len(path) < 2 or path[-2] != "volumeMounts":
+        if not is_mount(path):
             return {}
         role, container = str(path[4][0]), str(path[-3][0])
         container = self.engines.get(role, container) if container == role else container
@@ -366,7 +368,7 @@ class _Work:
 
     def _volumes(self, path: Place) -> frozenset[str]:
         """The names of our volumes in the role of a path."""
-        if len(path) < 2 or path[-2] != "volumeMounts":
+        if not is_mount(path):
             return frozenset()
         storm = storm_service(self._ours()[1])
         role = next(r for r in storm["spec"]["template"]["spec"]["roles"] if r["name"] == path[4][0])

@@ -59,6 +59,13 @@ class Departure(NamedTuple):
     theirs: Value
 
 
+def is_mount(path: Path) -> bool:
+    """Whether a path is that of one volume mount in a container of a role."""
+    below = path[len(ROLES) + 1 :] if path[: len(ROLES)] == ROLES else ()
+    kinds = tuple(step if isinstance(step, str) else "" for step in below)
+    return kinds in ((*POD, "containers", "", "volumeMounts", ""), (*POD, "initContainers", "", "volumeMounts", ""))
+
+
 def departures(ours: Table, theirs: Table) -> list[Departure]:
     """Every difference of two tables, in the order of ours, then of theirs."""
     paths = dict.fromkeys((*ours, *theirs))
@@ -109,10 +116,12 @@ def _container(container: Mapping[str, Any], volumes: Mapping[Any, Any]) -> dict
     made = dict(container)
     if made.get("command"):
         made["command"] = [*made["command"], *(made.pop("args", None) or ())]
-    resources = {kind: dict(amounts or {}) for kind, amounts in (made.get("resources") or {}).items()}
+    resources = dict(made.get("resources") or {})
     if resources.get("limits"):
         resources["requests"] = {**resources["limits"], **(resources.get("requests") or {})}
-    made["resources"] = {kind: {k: _amount(v) for k, v in amounts.items()} for kind, amounts in resources.items()}
+    for kind in ("limits", "requests"):
+        resources[kind] = {name: _amount(amount) for name, amount in (resources.get(kind) or {}).items()}
+    made["resources"] = resources
     made["ports"] = [{**port, "protocol": port.get("protocol") or "TCP"} for port in made.get("ports") or ()]
     made["volumeMounts"] = [
         {**{k: v for k, v in mount.items() if k != "name"}, "source": _source(volumes.get(mount.get("name")) or {})}
@@ -123,9 +132,12 @@ def _container(container: Mapping[str, Any], volumes: Mapping[Any, Any]) -> dict
 
 def _source(volume: Mapping[str, Any]) -> dict[str, Any]:
     """What a volume is made of, without what means nothing."""
-    made = {}
+    made: dict[str, Any] = {}
     for kind, fields in volume.items():
-        inner = {k: v for k, v in (fields or {}).items() if v not in (None, "", False)}
+        if not isinstance(fields, dict):
+            made[kind] = fields or {}
+            continue
+        inner = {k: v for k, v in fields.items() if v not in (None, "", False)}
         if "sizeLimit" in inner:
             inner["sizeLimit"] = _amount(inner["sizeLimit"])
         made[kind] = inner
@@ -181,7 +193,7 @@ def patch(departure: Departure, mounted: Mapping[str, Any], taken: frozenset[str
     """
     path, ours, theirs = departure
     value = _replacing(ours, theirs)
-    if len(path) > 1 and path[-2] == "volumeMounts":
+    if is_mount(path):
         name = mounted["name"] if mounted["name"] not in taken else f"{mounted['name']}-imported"
         value = {key: _replacing((ours or {}).get(key), item) for key, item in value.items() if key != "source"}
         value["name"] = name

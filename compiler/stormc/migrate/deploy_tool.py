@@ -14,6 +14,8 @@ from stormc.facts.keys import VOLCANO, Annotation, Directory, Env, Label, Resour
 from stormc.facts.kinds import API_VERSIONS
 from stormc.finding import Path, did_you_mean, dotted, shown
 from stormc.migrate.note import ASSUMED, LACKING, LEFT_OUT, MISSPELT, Note
+from stormc.model.quantity import whole_number
+from stormc.model.schema import ROLE
 
 Manifest = dict[str, Any]
 
@@ -23,7 +25,13 @@ RESOURCE = Resource.ASCEND_910
 REPLICA_LABEL = Label.ROLE_REPLICA
 POD_LABEL = Label.POD_GROUP_INDEX
 
-_COUNTS = ("replicas", "podGroupSize", "dp_size", "tp_size", "npu_num")
+_COUNTS: Mapping[str, int] = {
+    "replicas": ROLE["replicas"]["max"], "podGroupSize": ROLE["podGroupSize"]["max"],
+    "dp_size": ROLE["dataParallel"]["max"], "tp_size": ROLE["tensorParallel"]["max"], "npu_num": ROLE["npus"]["max"],
+}  # fmt: skip
+"""The counts of a role and the most that a spec may say: the tool makes objects by them."""
+_MOST_PODS = 4096
+"""Of a role; each has a Service."""
 _TABLES = ("annotations", "labels", "nodeSelector")
 _ROLE = (*_COUNTS, "image", *_TABLES)
 _FIELDS: Mapping[Path, tuple[str, ...]] = {
@@ -92,10 +100,20 @@ def _shape(config: Mapping[str, Any]) -> Iterator[Note]:
             yield Note(LACKING, path, f"{dotted(path)} must be a string, got {shown(value)}")
     for role in ("prefill", "decode", "routing"):
         fields = _at(config, ("storm_service", role))
-        for count in _COUNTS if isinstance(fields, dict) else ():
-            if count in fields and _count(fields[count]) is None:
-                at: Path = ("storm_service", role, count)
-                yield Note(LACKING, at, f"{dotted(at)} must be a whole number from 1 on, got {shown(fields[count])}")
+        if isinstance(fields, dict):
+            yield from _counts(role, fields)
+
+
+def _counts(role: str, fields: Mapping[str, Any]) -> Iterator[Note]:
+    for count, most in _COUNTS.items():
+        if count in fields and not 1 <= (_count(fields[count]) or 0) <= most:
+            at: Path = ("storm_service", role, count)
+            text = f"{dotted(at)} must be a whole number from 1 to {most}, got {shown(fields[count])}"
+            yield Note(LACKING, at, text)
+    pods = (_count(fields.get("replicas")) or 1) * (_count(fields.get("podGroupSize")) or 1)
+    if pods > _MOST_PODS:
+        text = f"storm_service.{role} has {pods} pods, more than {_MOST_PODS}"
+        yield Note(LACKING, ("storm_service", role), text, "lower replicas or podGroupSize")
 
 
 def _at(data: Any, path: Path) -> Any:
@@ -105,8 +123,8 @@ def _at(data: Any, path: Path) -> Any:
 
 
 def _count(value: object) -> int | None:
-    if isinstance(value, str) and value.isdigit():
-        value = int(value)
+    if isinstance(value, str):
+        value = whole_number(value)
     return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None
 
 

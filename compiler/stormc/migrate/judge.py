@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from stormc.facts.keys import HUAWEI_PREFIX, Env
 from stormc.facts.known_keys import NOUNS, RESERVED, TABLES, Use
-from stormc.migrate.compare import ROLES, Departure, Path, shown_path
+from stormc.migrate.compare import ROLES, Departure, Path, is_mount, shown_path
 from stormc.migrate.note import LEFT_OUT, MISSPELT
 from stormc.migrate.storm_service import ACCELERATOR
 from stormc.model.app import ROUTING
@@ -75,7 +75,7 @@ def kept(departure: Departure) -> str:
         return "stormc's own proxy is the router"
     if text.endswith("replicas") and not role:
         return "MindCluster supports 1; raise the replicas of the roles instead"
-    if len(path) > 1 and path[-2] == "volumeMounts" and ours and theirs and _same_place(ours, theirs):
+    if is_mount(path) and ours and theirs and _same_place(ours, theirs):
         return "the same, read-only or bounded as stormc mounts it"
     if ".resources." in f".{text}" and HUAWEI_PREFIX not in text and ACCELERATOR.fullmatch(str(path[-1])):
         return "NPUs are asked for by the profile's resource"

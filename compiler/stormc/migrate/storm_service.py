@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 from stormc.facts.keys import HOST_ARCHES, Annotation, Directory, Label, NodeLabel, Resource
 from stormc.facts.limits import CONNECTORS, SERVING_ROLES, SPEC_VERSION
-from stormc.finding import Path, dotted, shown
+from stormc.finding import Path
 from stormc.load.releases import version
 from stormc.migrate.note import ASSUMED, LACKING, LEFT_OUT, Note
 from stormc.model.profile import Profile
-from stormc.model.quantity import canonical
+from stormc.model.quantity import canonical, whole_number
 from stormc.passes.engine.start import LAUNCHER_KEY
 
 NPU_RESOURCES = (Resource.ASCEND_910, Resource.NPU)
@@ -74,60 +74,12 @@ class RoleFacts:
 
     def number(self, *names: str) -> int | None:
         """A flag that is a number."""
-        value = self.flag(*names)
-        return int(value) if value and value.isdigit() else None
+        return whole_number(self.flag(*names))
 
     @property
     def accelerators(self) -> dict[str, int]:
         """The devices that the engine asks for."""
         return _accelerators(self.engine)
-
-
-_MAPPINGS = frozenset([
-    "metadata", "spec", "template", "labels", "annotations", "nodeSelector", "resources", "limits", "requests",
-    "hostPath", "emptyDir", "persistentVolumeClaim", "selector",
-])  # fmt: skip
-_ITEMS: Mapping[str, tuple[str, ...]] = {
-    "roles": ("name",), "containers": ("name",), "initContainers": ("name",), "volumes": ("name",), "env": ("name",),
-    "imagePullSecrets": ("name",), "volumeMounts": ("name", "mountPath"), "ports": ("containerPort",),
-    "tolerations": (),
-}  # fmt: skip
-"""Lists of mappings, and what each of them must have."""
-_LISTS = frozenset(["command", "args"])
-_TEXTS = frozenset(["name", "namespace", "mountPath", "image", "workingDir", "path", "claimName", "priorityClassName"])
-_WHOLE_NUMBERS = frozenset(["replicas", "podGroupSize", "containerPort", "terminationGracePeriodSeconds"])
-_FLAT = frozenset(["labels", "annotations", "nodeSelector", "limits", "requests"])
-
-
-def misshapen(node: Any, path: Path = ()) -> Note | None:
-    """The first place at which a manifest is of another shape than a StormService, or None."""
-    items: Any = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
-    for key, value in items:
-        at = (*path, key)
-        if not path or path[-1] not in _FLAT:
-            if value is not None and not _fits(str(key), value):
-                return Note(LACKING, at, f"{dotted(at)} is not what a StormService has there: {shown(value)}")
-            found = misshapen(value, at)
-        else:
-            wrong = isinstance(value, (dict, list))
-            found = Note(LACKING, at, f"{dotted(at)} must be a string, got {shown(value)}") if wrong else None
-        if found:
-            return found
-    return None
-
-
-def _fits(key: str, value: Any) -> bool:
-    if key in _MAPPINGS:
-        return isinstance(value, dict)
-    if key in _ITEMS:
-        return isinstance(value, list) and all(
-            isinstance(item, dict) and all(item.get(k) is not None for k in _ITEMS[key]) for item in value
-        )
-    if key in _LISTS:
-        return isinstance(value, list) and all(isinstance(item, str) for item in value)
-    if key in _WHOLE_NUMBERS:
-        return isinstance(value, int) and not isinstance(value, bool)
-    return isinstance(value, str) if key in _TEXTS else True
 
 
 def propose(storm: Mapping[str, Any], profiles: Mapping[str, Profile], chosen: Chosen) -> Proposal:
@@ -182,7 +134,7 @@ def _accelerators(container: Mapping[str, Any]) -> dict[str, int]:
     resources = container.get("resources") or {}
     found = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
     counts = {name: str(amount) for name, amount in found.items() if ACCELERATOR.fullmatch(name)}
-    return {name: int(amount) for name, amount in counts.items() if amount.isdigit()}
+    return {name: number for name, amount in counts.items() if (number := whole_number(amount)) is not None}
 
 
 def _words(command: Sequence[str]) -> list[str]:
@@ -331,7 +283,7 @@ def _port(serving: Sequence[RoleFacts]) -> int:
     role = serving[0]
     label = str(role.labels.get(Label.MODEL_PORT, ""))
     ports = [p.get("containerPort") for p in role.engine.get("ports") or ()]
-    found = role.number("port") or (int(label) if label.isdigit() else None) or next(iter(ports), None)
+    found = role.number("port") or whole_number(label) or next(iter(ports), None)
     return int(found) if found else 8080
 
 
@@ -346,8 +298,9 @@ def _kv_transfer(serving: Sequence[RoleFacts], hardware: Profile, notes: list[No
     connector, port = config.get("kv_connector"), str(config.get("kv_port", ""))
     if connector in CONNECTORS:
         found["kvTransfer"] = {"connector": connector}
-        if port.isdigit() and int(port) != hardware.kv_port:
-            found["kvTransfer"]["port"] = int(port)
+        number = whole_number(port)
+        if number is not None and number != hardware.kv_port:
+            found["kvTransfer"]["port"] = number
     elif connector:
         text = f"stormc's proxy does not know the protocol of {connector}"
         notes.append(Note(LEFT_OUT, serving[0].path, text, f"it knows {' and '.join(CONNECTORS)}"))
@@ -360,7 +313,7 @@ def _role(role: RoleFacts, hardware: Profile, notes: list[Note]) -> dict[str, An
     for name in foreign:
         notes.append(Note(LEFT_OUT, role.path, f"{role.name} asks for {name}", f"it becomes {hardware.resource}"))
     stem = role.name.upper()
-    env = {key: int(value) for key, value in role.env.items() if str(value).isdigit()}
+    env = {key: number for key, value in role.env.items() if (number := whole_number(str(value))) is not None}
     ranks = role.number("data-parallel-size", "dp-size") or env.get(f"{stem}_DP_SIZE") or role.size
     tp = role.number("tensor-parallel-size", "tp-size") or env.get(f"{stem}_TP_SIZE")
     if tp is None:
@@ -375,9 +328,9 @@ def _role(role: RoleFacts, hardware: Profile, notes: list[Note]) -> dict[str, An
     if npus != hardware.npus:
         made |= {"npus": npus, "allowPartialNode": True}
     for field, key in (("minAvailable", Annotation.SCHEDULE_MIN_AVAILABLE), ("spBlock", Annotation.SP_BLOCK)):
-        value = str(role.annotations.get(key, ""))
-        if value.isdigit():
-            made[field] = int(value)
+        value = whole_number(str(role.annotations.get(key, "")))
+        if value is not None:
+            made[field] = value
     if Annotation.QUEUE_NAME in role.annotations:
         made["queue"] = role.annotations[Annotation.QUEUE_NAME]
     memory = next(
@@ -432,9 +385,9 @@ def _faults(serving: Sequence[RoleFacts]) -> dict[str, Any]:
     labels = serving[0].labels
     scheduling = labels.get(Label.FAULT_SCHEDULING)
     made: dict[str, Any] = {"scheduling": scheduling if scheduling in ("force", "grace") else "off"}
-    retries = str(labels.get(Label.FAULT_RETRY_TIMES, "0"))
-    if made["scheduling"] != "off" and retries.isdigit():
-        made["retries"] = int(retries)
+    retries = whole_number(str(labels.get(Label.FAULT_RETRY_TIMES, "0")))
+    if made["scheduling"] != "off" and retries is not None:
+        made["retries"] = retries
     if labels.get(Label.SUB_HEALTHY_STRATEGY) in ("graceExit", "forceExit"):
         made["subHealthy"] = labels[Label.SUB_HEALTHY_STRATEGY]
     grace = serving[0].pod.get("terminationGracePeriodSeconds")

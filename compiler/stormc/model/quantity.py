@@ -66,3 +66,8 @@ def _decimal(milli: int, in_exponents: bool) -> str:
     if in_exponents and power:
         return f"{milli}e{power}"
     return f"{milli}{next(s for s, p in _DECIMAL.items() if p == power)}"
+
+
+def whole_number(value: object) -> int | None:
+    """The number that a text of up to 18 decimal digits writes, None for any other value."""
+    return int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,18}", value) else None

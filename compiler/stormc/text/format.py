@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,31 +31,64 @@ _SAFE = re.compile(
 """A string that is one for every reader of YAML, 1.1 or 1.2, in block and in flow style; some words apart."""
 _WORDS = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "nan", "inf"])
 _LINE_COMMENT = re.compile(r"^\s*#")
+_COMMENT = re.compile(r"(?:^|(?<=\s))#.*$", re.M)
 _DASH = re.compile(r"^( *)- ")
+_NO_PLACE = "a comment stands where its place cannot be kept"
+_OWN_LINE = "move it onto a line of its own"
 
 
 def formatted(file: str, raw: bytes) -> tuple[str | None, list[Finding]]:
     """The canonical text of a spec, or the findings that tell why there is none; the same text again for itself.
 
-    It says what the file says, and has the same comments: where that cannot be kept, it is a finding.
+    It says what the file says, and has the same comments: where that cannot be kept, it is a finding. A file without
+    comments always has a canonical text.
     """
-    from ruamel.yaml.error import MarkedYAMLError
-
     document, findings = load_document(file, raw)
     if document is None:
         return None, findings
+    text, problem = _formatted(document)
+    if text is None and not _comments(document.text):
+        text = spec_text(document.data)
+        again, _ = load_document(file, text.encode())
+        assert again is not None and again.data == document.data, file
+        text = _formatted(again)[0] or text
+    return text, [] if text is not None else problem
+
+
+def _formatted(document: Document) -> tuple[str | None, list[Finding]]:
+    """The canonical text with the comments of a document, or what keeps them from their places."""
+    from ruamel.yaml.error import MarkedYAMLError
+
     try:
         text = _once(document)
+        again, _ = load_document(document.file, text.encode())
+        if (
+            again is not None
+            and again.data == document.data
+            and _comments(text) == _comments(document.text)
+            and _once(again) == text
+        ):
+            return text, []
     except MarkedYAMLError as error:
         at = error.problem_mark
         mark = Mark(at.line + 1, at.column + 1, at.line + 1, at.column + 2) if at is not None else START
-        return None, [Finding(LOST, file, mark, str(error.problem), "put blanks where tabs are")]
-    again, _ = load_document(file, text.encode())
-    kept = again is not None and again.data == document.data and _comments(again.text) == _comments(document.text)
-    if again is None or not kept or _once(again) != text:
-        message = "a comment stands where its place cannot be kept"
-        return None, [Finding(LOST, file, START, message, "move comments onto lines of their own")]
-    return text, []
+        return None, [Finding(LOST, document.file, mark, str(error.problem), "put blanks where tabs are")]
+    return None, [_misplaced(document, text)]
+
+
+def _misplaced(document: Document, text: str) -> Finding:
+    """A finding at the first comment that is not in the canonical text; at the first of all where each one is."""
+    left = Counter(_comments(text))
+    marks = []
+    for number, line in enumerate(document.text.split("\n"), 1):
+        for match in _COMMENT.finditer(line):
+            mark = Mark(number, match.start() + 1, number, match.end() + 1)
+            marks.append(mark)
+            words = _words_of(match[0])
+            if not left[words]:
+                return Finding(LOST, document.file, mark, _NO_PLACE, _OWN_LINE)
+            left[words] -= 1
+    return Finding(LOST, document.file, marks[0] if marks else START, _NO_PLACE, _OWN_LINE)
 
 
 def stale(file: str, raw: bytes, text: str) -> Finding | None:
@@ -74,7 +108,7 @@ def spec_text(data: Mapping[str, Any]) -> str:
 def _once(document: Document) -> str:
     document = _ordered(document)
     root = _yaml().load(document.text)
-    _plain(root, document.data, document.data, ())
+    _plain(root, document.data, document.data, (), False)
     return _dumped(root)
 
 
@@ -149,8 +183,10 @@ def _moved(document: Document, path: Path) -> str | None:
             first -= 1
     chunks: dict[str, list[str]] = {}
     start = first
-    for key in keys:
+    for key, mark in zip(keys, marks, strict=True):
         end = _last_line(document, (*path, key))
+        if not start <= mark.line <= end:
+            return None
         while end < len(lines) and _is_below(lines[end], marks[0].column):
             end += 1
         chunks[key] = lines[start - 1 : end]
@@ -180,11 +216,15 @@ def _dash(lines: list[str], mark: Mark, path: Path) -> int | None:
 
 
 def _last_line(document: Document, path: Path) -> int:
-    """The last line of a key's value."""
+    """The last line of a key's value. A collection in block style ends with the last thing in it."""
     last = document.keys[path].line if path in document.keys else 1
+    lines = document.text.split("\n")
     for other, mark in document.values.items():
-        if other[: len(path)] == path:
-            last = max(last, mark.end_line - 1 if mark.end_column == 1 and mark.end_line > mark.line else mark.end_line)
+        if other[: len(path)] != path:
+            continue
+        last = max(last, mark.line)
+        if not isinstance(_at(document.data, other), (dict, list)) or lines[mark.line - 1][mark.column - 1] in "[{":
+            last = max(last, mark.end_line - 1 if mark.end_column == 1 else mark.end_line)
     return last
 
 
@@ -200,27 +240,29 @@ def _yaml() -> Any:
     yaml.Representer = Representer
     yaml.preserve_quotes = True
     yaml.width = 1 << 20
+    yaml.composer.warn_double_anchors = False  # YAML allows a name twice; stderr is for people
     yaml.indent(mapping=2, sequence=4, offset=2)
     return yaml
 
 
-def _plain(node: Any, data: Any, root: Mapping[str, Any], path: Path) -> None:
+def _plain(node: Any, data: Any, root: Mapping[str, Any], path: Path, in_flow: bool) -> None:
     """Gives every string below a node its quotes, and no others, and orders flow mappings; text blocks stay blocks."""
     from ruamel.yaml.scalarstring import FoldedScalarString, LiteralScalarString
 
+    in_flow = in_flow or bool(node.fa.flow_style())
     items = list(zip(node, data, strict=True)) if isinstance(data, dict) else list(enumerate(range(len(data))))
     for key, name in items:
         value = data[name]
         if isinstance(value, (dict, list)):
-            _plain(node[key], value, root, (*path, name))
+            _plain(node[key], value, root, (*path, name), in_flow)
         elif isinstance(value, str) and not isinstance(node[key], (LiteralScalarString, FoldedScalarString)):
-            quoted, anchor = _quoted(value), getattr(node[key], "anchor", None)
+            quoted, anchor = _quoted(value, in_flow), getattr(node[key], "anchor", None)
             if anchor is not None and anchor.value:
                 quoted.yaml_set_anchor(anchor.value, always_dump=True)
             node[key] = quoted
     if isinstance(data, dict):
         for position, (key, name) in enumerate(items):
-            wanted = _quoted(name)
+            wanted = _quoted(name, in_flow)
             if isinstance(key, str) and _style(key) != _style(wanted):
                 comments = node.ca.items.pop(key, None)
                 value = node.pop(key)
@@ -232,10 +274,12 @@ def _plain(node: Any, data: Any, root: Mapping[str, Any], path: Path) -> None:
                 node.move_to_end(key)
 
 
-def _quoted(value: str) -> Any:
+def _quoted(value: str, in_flow: bool = False) -> Any:
+    """A string with the quotes that it needs; in flow style old readers, libyaml 0.1 among them, trip over a colon."""
     from ruamel.yaml.scalarstring import DoubleQuotedScalarString, PlainScalarString
 
     safe = _SAFE.fullmatch(value) and value.lower() not in _WORDS and not value.endswith(" ")
+    safe = safe and not (in_flow and ":" in value)
     return PlainScalarString(value) if safe else DoubleQuotedScalarString(value)
 
 
@@ -254,8 +298,12 @@ def _node(value: Any, root: Mapping[str, Any], path: Path = ()) -> Any:
             made.fa.set_flow_style()
         return made
     if isinstance(value, list):
-        seq = CommentedSeq(_node(item, root, (*path, index)) for index, item in enumerate(value))
-        if not seq or all(isinstance(item, (str, int)) and "\n" not in str(item) for item in value):
+        flat = all(isinstance(item, (str, int)) and "\n" not in str(item) for item in value)
+        seq = CommentedSeq(
+            _quoted(item, True) if flat and isinstance(item, str) else _node(item, root, (*path, index))
+            for index, item in enumerate(value)
+        )
+        if flat:
             seq.fa.set_flow_style()
         return seq
     if isinstance(value, str):
@@ -272,4 +320,8 @@ def _dumped(root: Any) -> str:
 
 def _comments(text: str) -> list[str]:
     """What follows every `#` that may start a comment, without quotes: where one is inside of a string, they differ."""
-    return sorted(re.sub(r"[\s\"']", "", match) for match in re.findall(r"(?:^|(?<=\s))#.*$", text, flags=re.M))
+    return sorted(_words_of(match) for match in _COMMENT.findall(text))
+
+
+def _words_of(comment: str) -> str:
+    return re.sub(r"[\s\"']", "", comment)
