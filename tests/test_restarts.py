@@ -135,7 +135,7 @@ def test_the_oracle_sees_what_matters_and_only_that() -> None:
     base = rendered("{}")
     assert effect(base, base) == dict.fromkeys(ROLES, "–")
     (name,) = [name for name in base if "/stormservice-" in name]
-    trailing = {**base, name: base[name].replace(b"--enforce-eager", b'"--enforce-eager "')}
+    trailing = {**base, name: base[name].replace(b"- --host=0.0.0.0", b'- "--host=0.0.0.0 "')}
     assert effect(base, trailing)["prefill"] == "restart"
     zero = re.sub(rb"( +)- name: shm\n( +mountPath)", rb"\1- name: shm\n\1  readOnly: false\n\2", base[name])
     assert zero != base[name]

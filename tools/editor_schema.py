@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from stormc.model import schema
+from stormc.model.field import Schema
 
 ROOT = Path(__file__).parents[1]
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -46,14 +47,14 @@ def profile_schema() -> dict[str, Any]:
     return {"$schema": _DIALECT, "title": "stormc hardware profile", **_object(schema.PROFILE, partial=False)}
 
 
-def _app_table() -> schema.Schema:
+def _app_table() -> Schema:
     """The fields of an app with its sections and overrides in their places."""
     sections = {name: {**schema.APP[name], "schema": table} for name, table in schema.SECTIONS.items()}
     overrides = {**schema.APP["overrides"], "schema": {"type": "dict", "schema": schema.OVERRIDE}}
     return {**schema.APP, **sections, "overrides": overrides}
 
 
-def _object(table: schema.Schema, partial: bool) -> dict[str, Any]:
+def _object(table: Schema, partial: bool) -> dict[str, Any]:
     made: dict[str, Any] = {
         "type": "object",
         "properties": {name: _named(name, rules, partial) for name, rules in table.items()},
@@ -96,7 +97,10 @@ def _value(rules: Mapping[str, Any], partial: bool) -> dict[str, Any]:
         if types[0] == "array":
             made["items"] = _value(rules["schema"], partial)
         else:
-            made |= _object(rules["schema"], partial)
+            made |= {**_object(rules["schema"], partial), "type": made["type"]}
+    if "one_of" in rules:
+        one = [{"required": [name]} for name in rules["one_of"]]
+        made["if"], made["then"] = {"type": "object"}, {"oneOf": one}
     # Cerberus puts the default where a field is null, and so accepts it there.
     has_default = "default" in rules or "default_setter" in rules
     return _nullable(made) if rules.get("nullable") or (has_default and not partial) else made

@@ -12,7 +12,7 @@ import pytest
 
 import stormc.compile.stages
 import stormc.emit.canonical
-import stormc.model.build
+import stormc.model.build_role
 import stormc.passes.engine.environment
 import stormc.passes.overrides
 import stormc.passes.proxy.pods
@@ -158,12 +158,12 @@ def _plain_numbers(patch: pytest.MonkeyPatch) -> None:
 
 
 def _tolerations_as_written(patch: pytest.MonkeyPatch) -> None:
-    pods = stormc.model.build._pods
+    pods = stormc.model.build_role.build_pods
 
     def as_written(name: str, data: Any) -> dict[str, Any]:
-        return {**pods(name, data), "tolerations": tuple(data[name]["tolerations"])}
+        return {**pods(name, data), "tolerations": tuple(data[name].get("tolerations", ()))}
 
-    patch.setattr(stormc.model.build, "_pods", as_written)
+    patch.setattr(stormc.model.build_role, "build_pods", as_written)
 
 
 def _without_protocol(edit: Edit) -> Edit:
@@ -189,7 +189,7 @@ def _amounts_as_numbers(edit: Edit) -> Edit:
 
 
 MUTATIONS = [
-    Mutation("quantities as typed", _set(stormc.model.build, "canonical", str), "'819200Mi' becomes '800Gi'"),
+    Mutation("quantities as typed", _set(stormc.model.build_role, "canonical", str), "'819200Mi' becomes '800Gi'"),
     Mutation("quantities of overrides as typed", _set(stormc.passes.overrides, "_quantity", lambda _, value: value),
              "'2048Mi' becomes '2Gi'"),
     Mutation("NPUs as numbers", _edits(_amounts_as_numbers), "16 becomes '16'"),

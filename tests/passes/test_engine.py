@@ -18,7 +18,9 @@ def arguments(overlay: str, role: str) -> dict[str, str | None]:
     """The vLLM flags of a role as flag → value, None for a switch."""
     args = container(storm(overlay), role)["args"]
     command = args.index("--")
-    assert args[:command] == (["--external-dp"] if role_of(overlay, role).distributed_dp else [])
+    ranks = role_of(overlay, role)
+    option = [f"--independent={ranks.local_ranks}"] if ranks.independent else ["--external-dp"]
+    assert args[:command] == (option if ranks.distributed_dp else [])
     assert args[command + 1 : command + 4] == ["vllm", "serve", "/mnt/models/Qwen3-30B-A3B"]
     return {flag: value if eq else None for flag, eq, value in (arg.partition("=") for arg in args[command + 4 :])}
 
@@ -30,12 +32,40 @@ def role_of(overlay: str, name: str) -> Role:
 FLAGS = [
     ("{}", "prefill", "--tensor-parallel-size", "8"),
     ("{}", "prefill", "--data-parallel-size", "2"),
-    ("{}", "prefill", "--enforce-eager", None),
+    ("prefill: {engineArgs: {enforce-eager: true}}", "prefill", "--enforce-eager", None),
     ("{}", "prefill", "--data-parallel-rpc-port", "13389"),
-    ("{}", "decode", "--max-num-seqs", "16"),
+    ("engine: {args: {max-num-seqs: 16}}", "decode", "--max-num-seqs", "16"),
+    ("engine: {args: {max-num-seqs: 16}}\ndecode: {engineArgs: {max_num_seqs: 8}}", "decode", "--max-num-seqs", "8"),
+    ("decode: {engineArgs: {enable-prefix-caching: false}}", "decode", "--no-enable-prefix-caching", None),
+    ("decode: {engineArgs: {no-enable-prefix-caching: false}}", "decode", "--enable-prefix-caching", None),
+    (
+        "decode: {engineArgs: {speculative-config.method: mtp, speculative-config.num_speculative_tokens: 3}}",
+        "decode",
+        "--speculative-config",
+        '{"method":"mtp","num_speculative_tokens":3}',
+    ),
+    (
+        'decode: {engineArgs: {compilation-config: \'{"cudagraph_mode": "NONE"}\'}}',
+        "decode",
+        "--compilation-config",
+        '{"cudagraph_mode":"NONE"}',
+    ),
+    (
+        "{engine: {args: {hf-overrides: {a: 1}}}, decode: {engineArgs: {hf-overrides.b: 2}}}",
+        "decode",
+        "--hf-overrides",
+        '{"a":1,"b":2}',
+    ),
+    ("prefill: {tensorParallel: 4, pipelineParallel: 2}", "prefill", "--pipeline-parallel-size", "2"),
+    (
+        "prefill: {tensorParallel: 8, engineArgs: {decode-context-parallel-size: 2}}",
+        "prefill",
+        "--decode-context-parallel-size",
+        "2",
+    ),
+    ("{port: 9000, decode: {port: 7200}}", "decode", "--port", "7200"),
     ("port: 9000", "decode", "--port", "9000"),
     ("{}", "decode", "--served-model-name", "qwen3-moe"),
-    ("{}", "decode", "--compilation-config", '{"cudagraph_mode":"FULL_DECODE_ONLY"}'),
     ("expertParallel: true", "decode", "--enable-expert-parallel", None),
     ("decode: {engineArgs: {max-num-seqs: 64}}", "decode", "--max-num-seqs", "64"),
     ("decode: {engineArgs: {quantization: ascend}}", "decode", "--quantization", "ascend"),
@@ -57,8 +87,21 @@ ABSENT = [
     ("{}", "prefill", "--max-num-seqs"),
     ("{}", "decode", "--enforce-eager"),
     ("{}", "decode", "--data-parallel-size-local"),
-    ("prefill: {engineArgs: {enforce-eager: null}}", "prefill", "--enforce-eager"),
-    ("prefill: {engineArgs: {trust-remote-code: false}}", "prefill", "--trust-remote-code"),
+    (
+        "{engine: {args: {enforce-eager: true}}, prefill: {engineArgs: {enforce-eager: null}}}",
+        "prefill",
+        "--enforce-eager",
+    ),
+    ("prefill: {engineArgs: {host: null}}", "prefill", "--host"),
+    (
+        "{engine: {args: {no-enable-prefix-caching: true}}, prefill: {engineArgs: {enable-prefix-caching: true}}}",
+        "prefill",
+        "--no-enable-prefix-caching",
+    ),
+    ("{model: {moe: false}}", "prefill", "--data-parallel-size"),
+    ("{}", "prefill", "--max-model-len"),
+    ("{}", "prefill", "--trust-remote-code"),
+    ("{}", "prefill", "--seed"),
     ("prefill: {dataParallel: 1, tensorParallel: 16}", "prefill", "--data-parallel-size"),
 ]
 
@@ -81,8 +124,91 @@ def test_kv_transfer_configs_agree(connector: str) -> None:
 
 
 def test_kv_port_comes_from_the_profile_unless_given() -> None:
-    assert app("hardware: atlas-800i-a2").kv_port == 28000
-    assert app("kvTransfer: {port: 30100}").kv_port == 30100
+    assert app("hardware: atlas-800i-a2").decode.kv_port == 28000
+    assert app("kvTransfer: {port: 30100}").decode.kv_port == 30100
+    assert app("{kvTransfer: {port: 30100}, decode: {kvPort: 30200}}").decode.kv_port == 30200
+    assert app("{kvTransfer: {port: 30100}, decode: {kvPort: 30200}}").prefill.kv_port == 30100
+
+
+PASTED = """
+prefill: {engineArgs: {kv-transfer-config: {kv_connector: MooncakeConnectorV1, kv_role: kv_producer, kv_port: "55880",
+  engine_id: "0", kv_connector_extra_config: {use_ascend_direct: true}}}}
+"""
+
+
+def test_a_pasted_config_is_completed_and_its_facts_hold_for_both_roles() -> None:
+    mine, theirs = (json.loads(arguments(PASTED, r)["--kv-transfer-config"] or "") for r in ("prefill", "decode"))
+    sizes = {"prefill": {"dp_size": 2, "tp_size": 8}, "decode": {"dp_size": 32, "tp_size": 1}}
+    assert mine == {
+        "kv_connector": "MooncakeConnectorV1", "kv_role": "kv_producer", "kv_port": "55880", "engine_id": "0",
+        "kv_connector_extra_config": {"use_ascend_direct": True, **sizes},
+    }  # fmt: skip
+    assert (theirs["kv_connector"], theirs["kv_port"]) == ("MooncakeConnectorV1", "36000")
+    assert app(PASTED).kv.protocol == "prefill-first"
+
+
+def test_the_protocol_follows_from_the_connector() -> None:
+    image = "image: vllm-ascend:v0.23.0\n"
+    for connector, mode in [
+        ("MooncakeConnectorV1", "standard"), ("MooncakeLayerwiseConnector", "layerwise"),
+        ("MooncakeHybridConnector", "standard"), ("MooncakeConnector", "standard"),
+    ]:  # fmt: skip
+        service = storm(f"{image}kvTransfer: {{connector: {connector}}}")
+        assert f"--mode={mode}" in container(service, "routing")["args"]
+
+
+def test_a_pool_stands_beside_the_connector_between_the_roles() -> None:
+    overlay = """{image: "vllm-ascend:v0.23.0", kvTransfer: {connector: MooncakeConnectorV1,
+      extra: {use_ascend_direct: true, kv_buffer_device: npu, prefill: {pp_layer_partition: "20,21"}},
+      pool: {connector: AscendStoreConnector, extra: {backend: mooncake}}}}"""
+    config = json.loads(arguments(overlay, "decode")["--kv-transfer-config"] or "")
+    between, pool = config["kv_connector_extra_config"]["connectors"]
+    assert (config["kv_connector"], config["kv_role"]) == ("MultiConnector", "kv_consumer")
+    assert (between["kv_port"], between["kv_buffer_device"]) == ("36000", "npu")
+    assert between["kv_connector_extra_config"]["prefill"] == {
+        "dp_size": 2, "tp_size": 8, "pp_layer_partition": "20,21"
+    }  # fmt: skip
+    assert pool == {
+        "kv_connector": "AscendStoreConnector", "kv_role": "kv_consumer",
+        "kv_connector_extra_config": {"backend": "mooncake"},
+    }  # fmt: skip
+
+
+def test_ranks_of_a_dense_model_are_told_to_be_alone() -> None:
+    config = json.loads(arguments("model: {moe: false}", "decode")["--kv-transfer-config"] or "")
+    sizes = config["kv_connector_extra_config"]
+    assert sizes == {"prefill": {"dp_size": 1, "tp_size": 8}, "decode": {"dp_size": 1, "tp_size": 1}}
+
+
+def test_words_follow_their_flag() -> None:
+    args = container(storm("decode: {engineArgs: {cudagraph-capture-sizes: [1, 2, 4]}, }\nimage: v:v0.23.0"), "decode")
+    words = args["args"]
+    at = words.index("--cudagraph-capture-sizes")
+    assert words[at + 1 : at + 4] == ["1", "2", "4"]
+
+
+VOLUMES = [
+    ("{mountPath: /mnt/draft, hostPath: /data/draft, readOnly: true}",
+     {"hostPath": {"path": "/data/draft"}}, {"mountPath": "/mnt/draft", "readOnly": True}),
+    ("{mountPath: /pvc, persistentVolumeClaim: weights}",
+     {"persistentVolumeClaim": {"claimName": "weights"}}, {"mountPath": "/pvc"}),
+    ("{mountPath: /etc/mooncake.json, configMap: mooncake, subPath: mooncake.json}",
+     {"configMap": {"name": "mooncake"}}, {"mountPath": "/etc/mooncake.json", "subPath": "mooncake.json"}),
+    ("{mountPath: /token, secret: {secretName: t, defaultMode: 256}}",
+     {"secret": {"secretName": "t", "defaultMode": 256}}, {"mountPath": "/token"}),
+    ("{mountPath: /cache/, name: cache, emptyDir: {medium: Memory, sizeLimit: 1024Mi}}",
+     {"emptyDir": {"medium": "Memory", "sizeLimit": "1Gi"}}, {"mountPath": "/cache"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("written", "source", "mount"), VOLUMES)
+@pytest.mark.parametrize("place", ["volumes: [%s]", "decode: {volumes: [%s]}"])
+def test_volumes_of_app_and_role(place: str, written: str, source: dict[str, Any], mount: dict[str, Any]) -> None:
+    spec = pod(storm(place % written), "decode")["spec"]
+    mounted = next(m for m in spec["containers"][0]["volumeMounts"] if m["mountPath"] == mount["mountPath"])
+    name = mounted.pop("name")
+    assert mounted == mount
+    assert {"name": name, **source} in spec["volumes"]
 
 
 def environment(overlay: str, role: str) -> dict[str, Any]:
@@ -90,9 +216,45 @@ def environment(overlay: str, role: str) -> dict[str, Any]:
 
 
 def test_environment_is_the_guides_and_the_users() -> None:
-    env = environment("decode: {env: {HCCL_BUFFSIZE: 600, MY_FLAG: 'on'}}", "decode")
-    assert (env["HCCL_BUFFSIZE"], env["MY_FLAG"], env["OMP_PROC_BIND"]) == ("600", "on", "false")
-    assert environment("{}", "prefill")["HCCL_BUFFSIZE"] == "256"
+    overlay = "{engine: {env: {HCCL_BUFFSIZE: 256, A: a}}, decode: {env: {HCCL_BUFFSIZE: 600, MY_FLAG: 'on', A: null}}}"
+    env = environment(overlay, "decode")
+    assert (env["HCCL_BUFFSIZE"], env["MY_FLAG"], env["GLOO_SOCKET_IFNAME"]) == ("600", "on", "eth0")
+    assert "A" not in env
+    assert environment(overlay, "prefill")["HCCL_BUFFSIZE"] == "256"
+    names = {"GLOO_SOCKET_IFNAME", "HCCL_SOCKET_IFNAME", "TP_SOCKET_IFNAME", "HCCL_IF_IP", "POD_IP"}
+    assert environment("{}", "prefill").keys() == names | {"ASCEND_VISIBLE_DEVICES"}
+
+
+REFERENCES = [
+    ("{secretKeyRef: {name: hf, key: token}}", {"secretKeyRef": {"name": "hf", "key": "token"}}),
+    ("{configMapKeyRef: {name: c, key: k, optional: true}}",
+     {"configMapKeyRef": {"name": "c", "key": "k", "optional": True}}),
+    ("{fieldRef: {fieldPath: spec.nodeName}}", {"fieldRef": {"apiVersion": "v1", "fieldPath": "spec.nodeName"}}),
+    ("{resourceFieldRef: {resource: limits.cpu}}", {"resourceFieldRef": {"resource": "limits.cpu"}}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("written", "rendered"), REFERENCES)
+@pytest.mark.parametrize("place", ["engine: {env: {X: %s}}", "decode: {env: {X: %s}}"])
+def test_variables_may_refer(place: str, written: str, rendered: dict[str, Any]) -> None:
+    assert environment(place % written, "decode")["X"] == rendered
+
+
+def test_variables_of_the_image_are_extended_by_the_launcher() -> None:
+    overlay = "decode: {env: {LD_LIBRARY_PATH: {prepend: /opt/lib}}}"
+    assert "LD_LIBRARY_PATH" not in environment(overlay, "decode")
+    args = container(storm(overlay), "decode")["args"]
+    assert args[: args.index("--")] == ["--external-dp", "--prepend=LD_LIBRARY_PATH=/opt/lib"]
+
+
+def test_the_host_network_leaves_the_interface_to_the_node() -> None:
+    bare = environment("hostNetwork: true", "decode")
+    assert not [name for name in bare if name.endswith("_IFNAME")]
+    named = environment("{hostNetwork: true, decode: {interface: enp67s0f5}}", "decode")
+    assert {value for name, value in named.items() if name.endswith("_IFNAME")} == {"enp67s0f5"}
+    spec = pod(storm("decode: {hostNetwork: true}"), "decode")["spec"]
+    assert (spec["hostNetwork"], spec["dnsPolicy"]) == (True, "ClusterFirstWithHostNet")
+    assert "hostNetwork" not in pod(storm("decode: {hostNetwork: true}"), "prefill")["spec"]
 
 
 @pytest.mark.parametrize("name", ["HCCL_IF_IP", "POD_IP"])

@@ -78,5 +78,5 @@ def test_every_leaf_has_an_origin_and_a_reason() -> None:
 
 def test_no_pass_is_idle() -> None:
     override = "[{target: Service, patch: {spec: {type: NodePort}}, reason: r, owner: o}]"
-    origins = compiled(f"{{networkPolicy: true, overrides: {override}}}").origins
+    origins = compiled(f"{{networkPolicy: true, hostNetwork: true, overrides: {override}}}").origins
     assert {origin.by for origin in origins.values()} == {p.name for p in PIPELINE}

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from stormc.payload import launch
-from stormc.payload.launch import Pod, Refused, plan, pod_of
+from stormc.payload.launch import Pod, Refused, Way, plan, pod_of
 
 VLLM = ("vllm", "serve", "/m", "--port=8000")
 FIRST = {"POD_IP": "10.0.0.1"}
@@ -28,7 +28,7 @@ def second(size: int = 2, index: int = 1) -> dict[str, str]:
 
 
 def commands(flags: str, external: bool, env: dict[str, str]) -> list[str]:
-    return [launch.shown(process) for process in plan((*VLLM, *flags.split()), external, env)]
+    return [launch.shown(process) for process in plan((*VLLM, *flags.split()), Way(external), env)]
 
 
 HEAD = "app-roleset-x-decode-1-0-0.app"
@@ -111,9 +111,9 @@ def test_what_contradicts_itself_is_refused(flags: str, external: bool, env: dic
 
 def test_a_command_needs_a_port_and_words() -> None:
     with pytest.raises(Refused, match="--port is missing"):
-        plan(("vllm", "serve", "/m"), False, FIRST)
+        plan(("vllm", "serve", "/m"), Way(), FIRST)
     with pytest.raises(Refused, match="no command"):
-        plan((), False, FIRST)
+        plan((), Way(), FIRST)
 
 
 def test_the_first_pod_is_known_by_its_address_and_the_others_by_its_name() -> None:

@@ -14,6 +14,9 @@ from typing import Any, NamedTuple
 from stormc.digest import digest
 from stormc.facts.keys import Label
 from stormc.model.profile import Profile
+from stormc.model.role import Pods as Pods
+from stormc.model.role import Role as Role
+from stormc.model.role import Routing as Routing
 from stormc.payload.read import Payload
 
 ROUTING = "routing"
@@ -36,70 +39,12 @@ class Model:
     path: str
     host_path: str | None
     claim: str | None
+    moe: bool | None
 
     @property
     def mount_path(self) -> str:
         """The directory that the volume is mounted on: the parent of the weights, as the k8s-deploy-tool has it."""
         return self.path.rstrip("/").rpartition("/")[0] or "/"
-
-
-@dataclass(frozen=True)
-class Pods:
-    """What every role says of its pods."""
-
-    name: str
-    replicas: int
-    image: str
-    image_pull_policy: str | None
-    cpu: str | None
-    memory: str | None
-    env: Mapping[str, str]
-    labels: Mapping[str, str]
-    annotations: Mapping[str, str]
-    node_selector: Mapping[str, str]
-    tolerations: tuple[Mapping[str, Any], ...]
-    priority_class: str | None
-
-
-@dataclass(frozen=True)
-class Role(Pods):
-    """A serving role, prefill or decode: `replicas` instances of `pod_group_size` pods each."""
-
-    pod_group_size: int
-    data_parallel: int
-    tensor_parallel: int
-    distributed_dp: bool
-    npus: int
-    allow_partial_node: bool
-    sp_block: int | None
-    min_available: int | None
-    engine_args: Mapping[str, Any]
-    shm_size: str
-    queue: str | None
-
-    @property
-    def local_ranks(self) -> int:
-        """Data-parallel ranks per pod."""
-        return max(1, self.data_parallel // self.pod_group_size)
-
-    @property
-    def shares_pod_group(self) -> bool:
-        """Whether its pods sit in the PodGroup that all roles of podGroupSize 1 share.
-
-        volcano-controller makes one PodGroup per owner: the RoleSet owns the pods of these roles, a PodSet per
-        instance owns those of the others (AIBrix v0.5.0 roleset/rolesyncer.go; volcano pg_controller_handler.go).
-        """
-        return self.pod_group_size == 1
-
-    @property
-    def every_pod_serves(self) -> bool:
-        """Whether every pod answers HTTP: not so behind internal data parallelism, where only pod 0 does."""
-        return self.distributed_dp or self.pod_group_size == 1
-
-
-@dataclass(frozen=True)
-class Routing(Pods):
-    """The routing role: pods that run the proxy and ask for no NPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +70,21 @@ class Engine(NamedTuple):
     startup_seconds: int
     command: tuple[str, ...] | None
     script: Script | None
+    version: str | None = None
 
     @property
     def launches(self) -> bool:
         """Whether stormc's launcher starts the engine."""
         return self.command is None and self.script is None
+
+
+class KvTransfer(NamedTuple):
+    """How KV cache moves between the roles: the connector that carries it, its protocol towards the proxy, extras."""
+
+    connector: str
+    protocol: str
+    extra: Mapping[str, Any]
+    pool: Mapping[str, Any] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,8 +123,7 @@ class App:
     profile: Profile
     host_arch: str | None
     port: int
-    connector: str
-    kv_port: int
+    kv: KvTransfer
     expert_parallel: bool
     prefill: Role
     decode: Role
@@ -187,6 +141,11 @@ class App:
     def serving_roles(self) -> tuple[Role, Role]:
         """Prefill and decode, in this order."""
         return (self.prefill, self.decode)
+
+    @property
+    def connector(self) -> str:
+        """The connector that carries KV cache from prefill to decode."""
+        return self.kv.connector
 
     @property
     def identity(self) -> str:
@@ -219,13 +178,13 @@ class App:
         """
         pods = []
         for role in self.serving_roles:
-            ports = tuple(range(self.port, self.port + (role.local_ranks if role.distributed_dp else 1)))
+            ports = tuple(role.ports)
             for replica in range(role.replicas):
                 stem = f"{self.name}-{role.name}-{replica}"
                 if role.pod_group_size == 1:
                     pods.append(ServingPod(role.name, replica, None, stem, ports))
                     continue
-                for index in range(role.pod_group_size if role.distributed_dp else 1):
+                for index in range(role.pod_group_size if role.every_pod_serves else 1):
                     pods.append(ServingPod(role.name, replica, index, f"{stem}-{index}", ports))
         return tuple(pods)
 

@@ -7,31 +7,41 @@ from collections.abc import Mapping
 from typing import Any
 
 from stormc.digest import digest
+from stormc.load.engines import Engines, read_engines
 from stormc.model import schema
-from stormc.model.app import App, Engine, Faults, Model, Override, Role, Routing, Script
+from stormc.model.app import App, Engine, Faults, Model, Override, Script
+from stormc.model.build_role import build_kv, build_pods, build_roles
 from stormc.model.profile import Platform, Profile
-from stormc.model.quantity import canonical
+from stormc.model.role import Routing
 from stormc.payload.read import Payload
 
 
-def build_app(data: Mapping[str, Any], spec_file: str, profile: Profile, platform: Platform, payload: Payload) -> App:
+def build_app(
+    data: Mapping[str, Any],
+    spec_file: str,
+    profile: Profile,
+    platform: Platform,
+    payload: Payload,
+    engines: Engines | None = None,
+) -> App:
     """The app of checked and normalised fields on a known profile and platform."""
+    moe = data["model"].get("moe", True if data["expertParallel"] else None)
+    roles = build_roles(data, profile, moe, engines or read_engines())
     return App(
         name=data["name"],
         namespace=data.get("namespace") or platform.namespace,
         spec_file=spec_file,
         digest=_digest(data),
-        model=_model(data["model"]),
+        model=_model(data["model"], moe),
         image_pull_secrets=tuple(dict.fromkeys(data["imagePullSecrets"])),
         profile=profile,
         host_arch=data.get("hostArch") or profile.host_arch,
         port=data["port"],
-        connector=data["kvTransfer"]["connector"],
-        kv_port=data["kvTransfer"].get("port") or profile.kv_port,
+        kv=build_kv(data["kvTransfer"], roles),
         expert_parallel=data["expertParallel"],
-        prefill=_role("prefill", data, profile),
-        decode=_role("decode", data, profile),
-        routing=Routing(**_pods("routing", data)),
+        prefill=roles[0],
+        decode=roles[1],
+        routing=Routing(**build_pods("routing", data)),
         faults=_faults(data["faults"]),
         engine=_engine(data["engine"]),
         proxy={key: data["proxy"][key] for key in schema.PROXY if key in data["proxy"] and key != "source"},
@@ -49,49 +59,12 @@ def _digest(data: Mapping[str, Any]) -> str:
     return digest(text.encode("utf-8", "surrogatepass"))[:16]
 
 
-def _model(data: Mapping[str, Any]) -> Model:
+def _model(data: Mapping[str, Any], moe: bool | None) -> Model:
     volume = data.get("volume") or {}
     path: str = data["path"]
     claim = volume.get("persistentVolumeClaim")
     host_path = None if claim else volume.get("hostPath") or path.rstrip("/").rpartition("/")[0] or "/"
-    return Model(data["name"], path, host_path, claim)
-
-
-def _pods(name: str, data: Mapping[str, Any]) -> dict[str, Any]:
-    fields = data[name]
-    resources = fields.get("resources") or {}
-    return {
-        "name": name,
-        "replicas": fields["replicas"],
-        "image": fields.get("image") or data["image"],
-        "image_pull_policy": fields.get("imagePullPolicy") or data.get("imagePullPolicy"),
-        "cpu": canonical(resources["cpu"]) if "cpu" in resources else None,
-        "memory": canonical(resources["memory"]) if "memory" in resources else None,
-        "env": {key: str(value) for key, value in fields["env"].items()},
-        "labels": fields["labels"],
-        "annotations": fields["annotations"],
-        "node_selector": fields["nodeSelector"],
-        "tolerations": tuple({k: v for k, v in toleration.items() if v != ""} for toleration in fields["tolerations"]),
-        "priority_class": fields.get("priorityClassName"),
-    }
-
-
-def _role(name: str, data: Mapping[str, Any], profile: Profile) -> Role:
-    fields = data[name]
-    return Role(
-        **_pods(name, data),
-        pod_group_size=fields["podGroupSize"],
-        data_parallel=fields["dataParallel"],
-        tensor_parallel=fields["tensorParallel"],
-        distributed_dp=fields["distributedDp"],
-        npus=fields.get("npus") or profile.npus,
-        allow_partial_node=fields["allowPartialNode"],
-        sp_block=fields.get("spBlock"),
-        min_available=fields.get("minAvailable"),
-        engine_args=fields["engineArgs"],
-        shm_size=canonical(fields["shmSize"]),
-        queue=fields.get("queue"),
-    )
+    return Model(data["name"], path, host_path, claim, moe)
 
 
 def _faults(data: Mapping[str, Any]) -> Faults:
@@ -104,6 +77,7 @@ def _engine(data: Mapping[str, Any]) -> Engine:
         startup_seconds=data["startupSeconds"],
         command=tuple(command) if command else None,
         script=Script(script["hostPath"], script["command"]) if script else None,
+        version=str(data["version"]).removeprefix("v") if "version" in data else None,
     )
 
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 
 from stormc.facts import limits
 from stormc.finding import Finding, Path, did_you_mean, dotted, shown
+from stormc.model import field as forms
 from stormc.model import quantity, schema
 from stormc.model.layers import Layered
 
@@ -41,7 +42,7 @@ MEANT = re.compile(r"did you mean (\S+)\?")
 _YAML_11_BOOLEANS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 
-_TABLES: dict[str, schema.Schema] = {
+_TABLES: dict[str, forms.Schema] = {
     **schema.SECTIONS, "app": schema.APP, "platform": schema.PLATFORM, "profile": schema.PROFILE,
     "override": schema.OVERRIDE,
 }  # fmt: skip
@@ -63,6 +64,13 @@ class SpecValidator(Validator):  # type: ignore[misc]
         if isinstance(value, str) and not _pattern(pattern).fullmatch(value):
             self._error(field, errors.REGEX_MISMATCH)
 
+    def _validate_one_of(self, names: list[str], field: str, value: object) -> None:
+        """{'type': 'list'}"""
+        if isinstance(value, dict):
+            given = [name for name in names if value.get(name) is not None]
+            if len(given) != 1:
+                self._error(field, f"needs one of {', '.join(names)}" if not given else f"has {' and '.join(given)}")
+
     def _normalize_default_setter_distributed_dp(self, document: Mapping[str, Any]) -> bool:
         ranks = document.get("dataParallel", 1)
         return isinstance(ranks, int) and ranks > 1
@@ -80,7 +88,7 @@ class _ProvenSchema(DefinitionSchema):  # type: ignore[misc]
     costs as much as starting Python three times, the second half of a render.
     """
 
-    def __init__(self, validator: Validator, schema: schema.Schema) -> None:
+    def __init__(self, validator: Validator, schema: forms.Schema) -> None:
         self.validator = validator
         self.schema = schema
 
@@ -212,7 +220,7 @@ def _findings(layered: Layered, section: str, prefix: Path, problems: Iterable[A
             yield _finding(layered, _TABLES[section], prefix, error)
 
 
-def _finding(layered: Layered, table: schema.Schema, prefix: Path, error: Any) -> Finding:
+def _finding(layered: Layered, table: forms.Schema, prefix: Path, error: Any) -> Finding:
     path: Path = (*prefix, *error.document_path)
     name, value, constraint = dotted(path), error.value, error.constraint
     rules = _rules(table, error.document_path)
@@ -236,6 +244,8 @@ def _finding(layered: Layered, table: schema.Schema, prefix: Path, error: Any) -
         allowed = [str(a) for a in constraint]
         hint = did_you_mean(str(value), allowed)
         return _at(layered, "E205", path, f"{name} {shown(value)} is not one of {', '.join(allowed)}", hint)
+    if error.code == errors.CUSTOM.code:
+        return _at(layered, "E205", path, f"{name} {error.info[0]}", "keep one of them")
     return _text_finding(layered, path, error)
 
 
@@ -260,14 +270,14 @@ _FORMS = {
     limits.NAME_PATTERN: "lower-case letters, digits and '-', first a letter, last no '-'",
     limits.NAMESPACE_PATTERN: "lower-case letters, digits and '-', first and last no '-'",
     quantity.PATTERN: "a Kubernetes quantity such as 500m, 8 or 64Gi",
-    schema.IMAGE: "[registry/]name:tag or name@sha256:digest, the name in lower case",
-    schema.ABSOLUTE_PATH: "an absolute path without '..'",
-    schema.ENV_NAME: "letters, digits and '_', first no digit",
-    schema.LABEL_KEY: "[prefix/]name with letters, digits, '-', '_', '.', at most 63 characters; the prefix a DNS name",
-    schema.LABEL_VALUE: "at most 63 letters, digits, '-', '_', '.', first and last a letter or digit",
-    schema.DNS_SUBDOMAIN: "lower-case letters, digits, '-' and '.', first and last a letter or digit",
-    schema.FLAG: "a vLLM flag without '--', such as max-model-len",
-    schema.DATE: "a day as YYYY-MM-DD",
+    forms.IMAGE: "[registry/]name:tag or name@sha256:digest, the name in lower case",
+    forms.ABSOLUTE_PATH: "an absolute path without '..'",
+    forms.ENV_NAME: "letters, digits and '_', first no digit",
+    forms.LABEL_KEY: "[prefix/]name with letters, digits, '-', '_', '.', at most 63 characters; the prefix a DNS name",
+    forms.LABEL_VALUE: "at most 63 letters, digits, '-', '_', '.', first and last a letter or digit",
+    forms.DNS_SUBDOMAIN: "lower-case letters, digits, '-' and '.', first and last a letter or digit",
+    forms.FLAG: "a vLLM flag without '--', such as max-model-len",
+    forms.DATE: "a day as YYYY-MM-DD",
 }
 
 
@@ -296,4 +306,4 @@ def _rules(table: Mapping[str, Any], path: Path) -> Mapping[str, Any]:
         inner = rules.get("schema", rules.get("valuesrules", {}))
         rules = inner if isinstance(step, int) or "schema" not in rules else inner.get(step, {})
     fields = rules.get("schema", rules)
-    return rules if path and rules.get("type") != "dict" else fields
+    return rules if path and "dict" not in rules.get("type", ()) else fields

@@ -9,6 +9,9 @@ from typing import Any
 from stormc.finding import START, Mark, Path
 from stormc.load.document import Document
 
+KEEP_NULLS = ("engineArgs", "args", "env")
+"""Mappings in which a null removes what stormc or the image would set."""
+
 
 @dataclass(frozen=True)
 class Layer:
@@ -59,7 +62,7 @@ class Layered:
 def merge_layers(layers: Sequence[Layer]) -> Layered:
     """The layers as one document: mappings merge key by key, everything else is replaced by the nearer layer.
 
-    A null takes an inherited value back. Of engineArgs it stays: there it says that the flag is not passed at all.
+    A null takes an inherited value back. Of flags and variables it stays: there it says that there is none at all.
     """
     if len(layers) == 1:
         return Layered(tuple(layers), layers[0].data)
@@ -74,7 +77,7 @@ def _merged(far: Mapping[str, Any], near: Mapping[str, Any], keep_nulls: bool = 
     for key, value in near.items():
         old = result.get(key)
         if isinstance(old, dict) and isinstance(value, dict):
-            result[key] = _merged(old, value, keep_nulls or key == "engineArgs")
+            result[key] = _merged(old, value, keep_nulls or key in KEEP_NULLS)
         elif value is None and key in result and not keep_nulls:
             del result[key]
         else:

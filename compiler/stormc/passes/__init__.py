@@ -6,7 +6,7 @@ Every pass is a pure function `apply(app, platform)` that yields edits. Adding o
 from __future__ import annotations
 
 from stormc.passes import faults, gateway, hardware, network, overrides, ownership, scheduling, workload
-from stormc.passes.engine import container, environment, probes, start, weights
+from stormc.passes.engine import container, environment, probes, start, volumes, weights
 from stormc.passes.proxy import isolation, pods, services, source, topology
 from stormc.passes.runner import Pass
 
@@ -17,6 +17,7 @@ PIPELINE: tuple[Pass, ...] = (
     Pass("engine.environment", environment.apply),
     Pass("engine.probes", probes.apply),
     Pass("engine.weights", weights.apply),
+    Pass("engine.volumes", volumes.apply),
     Pass("gateway", gateway.apply),
     Pass("hardware", hardware.apply),
     Pass("scheduling", scheduling.apply),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from stormc.model.app import App, Ref
+from stormc.model.role import Reference
 
 Item = tuple[str | int, ...]
 """A list item by its Kubernetes merge key: `("prefill",)` of roles, `(8080, "TCP")` of ports."""
@@ -48,6 +49,8 @@ def container_path(role: str, container: str, *steps: Step) -> tuple[Step, ...]:
     return pod_path(role, "containers", (container,), *steps)
 
 
-def env_entry(name: str, value: str) -> dict[str, str]:
-    """An env entry with a literal value; an empty one is left out, as Go leaves it out when it writes back."""
+def env_entry(name: str, value: str | Reference) -> dict[str, Any]:
+    """An env entry; an empty literal is left out, as Go leaves it out when it writes back."""
+    if isinstance(value, Reference):
+        return {"name": name, "valueFrom": dict(value.source)}
     return {"name": name, "value": value} if value else {"name": name}

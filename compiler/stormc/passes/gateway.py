@@ -13,7 +13,7 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
     """The gateway's labels on the pods that the spec lets it address: engines, routers, or none."""
     ports: dict[str, int] = {}
     if app.gateway == "roles":
-        ports = {role.name: app.port for role in app.serving_roles}
+        ports = {role.name: role.port for role in app.serving_roles}
     elif app.gateway == "router":
         ports = {ROUTING: app.proxy["port"]}
     for name, port in ports.items():

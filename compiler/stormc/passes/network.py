@@ -23,8 +23,10 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
     """The NetworkPolicy of the engine pods and that of the routing pods."""
     if app.metaserver_port is None:
         return
-    last = max(port for pod in app.serving_pods for port in pod.ports)
-    engine_ports = [{"protocol": "TCP", "port": app.port, **({"endPort": last} if last > app.port else {})}]
+    ranges = sorted({(role.ports[0], role.ports[-1]) for role in app.serving_roles})
+    if ranges[0][0] == ranges[-1][0]:
+        ranges = ranges[-1:]
+    engine_ports = [{"protocol": "TCP", "port": a, **({"endPort": b} if b > a else {})} for a, b in ranges]
     callers = [_pods(app, ROUTING)]
     if app.gateway == "roles":
         names = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": list(GATEWAY_NAMESPACES)}

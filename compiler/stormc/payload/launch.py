@@ -1,5 +1,7 @@
 """Starts the vLLM processes of one engine pod and answers for them.
 
+It is one file, longer than others: it travels in a ConfigMap and must run with nothing but Python's own library.
+
     launch.py [options] -- vllm serve MODEL --port=8080 --data-parallel-size=32 ...
 
 The command after `--` is that of the whole instance. Which part of it this pod runs follows from its sizes
@@ -7,6 +9,8 @@ The command after `--` is that of the whole instance. Which part of it this pod 
 POD_GROUP_INDEX, PODSET_NAME, STORM_SERVICE_NAME; the first three only in instances of several pods):
 
 - external data parallelism (--external-dp): a process, a port and NPUs for every rank of the pod;
+- independent engines (--independent N, dense models): as many processes as that, each with a port, KV ports and NPUs;
+- one rank over all pods (--multi-node): one process; in pod 0 it serves, in the others it runs headless;
 - internal data parallelism: one process; in pod 0 it serves, in the others it runs headless;
 - no data parallelism: one process.
 
@@ -20,6 +24,8 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import glob
+import json
 import os
 import shlex
 import signal
@@ -32,6 +38,20 @@ from typing import NamedTuple
 
 DEVICES = "ASCEND_RT_VISIBLE_DEVICES"
 """Which of the container's NPUs a process uses, counted from 0 (CANN runtime)."""
+LIBRARY_PATH = "LD_LIBRARY_PATH"
+LIBRARIES = (
+    "/usr/local/Ascend/ascend-toolkit/latest/python/site-packages/mooncake",
+    "/usr/local/lib*/python3*/site-packages/mooncake",
+    "/usr/local/lib",
+    "/usr/local/Ascend/ascend-toolkit/latest/lib64",
+    "/usr/local/Ascend/ascend-toolkit/latest/lib64/plugin/opskernel",
+    "/usr/local/Ascend/nnal/atb/latest/atb/cxx_abi_*/lib",
+    "/usr/local/Ascend/driver/lib64/common",
+    "/usr/local/Ascend/driver/lib64/driver",
+    "/usr/local/Ascend/driver/lib64",
+)
+"""Where Mooncake, CANN and the driver keep libraries. Images name them in ~/.bashrc and in the script that their
+ENTRYPOINT sources (vllm-ascend Dockerfile.a3; cann-container-image), neither of which a container's command reads."""
 STOP_SECONDS = 20.0
 """How long a process may take to stop before it is killed."""
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -119,38 +139,97 @@ def without(command: Sequence[str], flag: str) -> tuple[str, ...]:
     return tuple(kept)
 
 
-def plan(command: Sequence[str], external: bool, env: Mapping[str, str]) -> list[Process]:
+class Way(NamedTuple):
+    """How the ranks of an instance are started: see the options of the command line."""
+
+    external: bool = False
+    independent: int = 0
+    multi_node: bool = False
+
+
+def plan(command: Sequence[str], way: Way, env: Mapping[str, str]) -> list[Process]:
     """The processes of this pod, by local rank. Raises Refused for input that contradicts itself."""
     if not command:
         raise Refused("no command after --")
     ranks = flag_number(command, "data-parallel-size", 1)
-    tensor = flag_number(command, "tensor-parallel-size", 1)
+    npus = npus_of_a_rank(command)
     port = flag_number(command, "port")
     pod = pod_of(env)
-    if ranks % pod.size:
+    if ranks % pod.size and not (way.independent or way.multi_node):
         raise Refused(f"--data-parallel-size {ranks} is not a multiple of the {pod.size} pods of the group")
-    local = ranks // pod.size
+    local = way.independent or max(1, ranks // pod.size)
+    if way.multi_node and npus % pod.size:
+        raise Refused(f"{npus} NPUs of a rank do not divide over the {pod.size} pods of the group")
+    needed = npus // pod.size if way.multi_node else local * npus
     devices = [device.strip() for device in env.get(DEVICES, "").split(",") if device.strip()]
-    if devices and local * tensor > len(devices):
-        raise Refused(f"{local} ranks of {tensor} NPUs need more than the {len(devices)} in {DEVICES}")
-    if not external:
+    if devices and needed > len(devices):
+        raise Refused(f"{local} ranks of {npus} NPUs need more than the {len(devices)} in {DEVICES}")
+    if way.multi_node:
+        return [Process(_over_pods(tuple(command), pod), {})]
+    if not (way.external or way.independent):
         return [Process(_internal(tuple(command), pod, ranks, local), {})]
-    if not pod.head:
+    if not pod.head and way.external:
         raise Refused("POD_IP is empty; the template must set it from status.podIP")
     if port + local - 1 > 65535:
         raise Refused(f"port {port} leaves no room for {local} ranks")
-    devices = devices or [str(device) for device in range(local * tensor)]
+    devices = devices or [str(device) for device in range(local * npus)]
     command = without(command, "port")
     return [
         Process(
-            (
-                *command, f"--port={port + rank}", f"--data-parallel-rank={pod.number * local + rank}",
-                f"--data-parallel-address={pod.head}",
-            ),
-            {DEVICES: ",".join(devices[rank * tensor : (rank + 1) * tensor])},
+            _alone(command, port, rank, npus) if way.independent else _external(command, port, pod, local, rank),
+            {DEVICES: ",".join(devices[rank * npus : (rank + 1) * npus])},
         )
         for rank in range(local)
-    ]  # fmt: skip
+    ]
+
+
+def npus_of_a_rank(command: Sequence[str]) -> int:
+    """Tensor-parallel NPUs × pipeline stages × context-parallel ranks."""
+    flags = ("tensor-parallel-size", "pipeline-parallel-size", "prefill-context-parallel-size")
+    sizes = [flag_number(command, flag, 1) for flag in flags]
+    return sizes[0] * sizes[1] * sizes[2]
+
+
+def _external(command: tuple[str, ...], port: int, pod: Pod, local: int, rank: int) -> tuple[str, ...]:
+    return (
+        *command, f"--port={port + rank}", f"--data-parallel-rank={pod.number * local + rank}",
+        f"--data-parallel-address={pod.head}",
+    )  # fmt: skip
+
+
+def _alone(command: tuple[str, ...], port: int, rank: int, npus: int) -> tuple[str, ...]:
+    """The command of an engine that knows of no other: its KV ports follow those of the ranks before it."""
+    text = flag_value(command, "kv-transfer-config")
+    if text is not None and rank:
+        try:
+            config = json.loads(text)
+        except ValueError:
+            raise Refused("--kv-transfer-config is no JSON") from None
+        moved = json.dumps(_moved(config, rank * npus), separators=(",", ":"), sort_keys=True)
+        command = (*without(command, "kv-transfer-config"), f"--kv-transfer-config={moved}")
+    return (*command, f"--port={port + rank}")
+
+
+def _moved(config: object, by: int) -> object:
+    """A KV-transfer config with every kv_port in it moved."""
+    if isinstance(config, list):
+        return [_moved(item, by) for item in config]
+    if not isinstance(config, dict):
+        return config
+    return {
+        key: (type(value)(int(value) + by) if key == "kv_port" and str(value).isdigit() else _moved(value, by))
+        for key, value in config.items()
+    }
+
+
+def _over_pods(command: tuple[str, ...], pod: Pod) -> tuple[str, ...]:
+    """The part of this pod in an engine that runs over all pods of the group (vllm serve --nnodes)."""
+    if pod.size == 1:
+        return command
+    if not pod.head:
+        raise Refused("POD_IP is empty; the template must set it from status.podIP")
+    part = (f"--nnodes={pod.size}", f"--node-rank={pod.number}", f"--master-addr={pod.head}")
+    return (*command, *part) if pod.number == 0 else (*without(command, "port"), "--headless", *part)
 
 
 def _internal(command: tuple[str, ...], pod: Pod, ranks: int, local: int) -> tuple[str, ...]:
@@ -159,11 +238,33 @@ def _internal(command: tuple[str, ...], pod: Pod, ranks: int, local: int) -> tup
     if not pod.head:
         raise Refused("POD_IP is empty; the template must set it from status.podIP")
     if pod.number == 0:
-        return (*command, "--api-server-count=1", f"--data-parallel-address={pod.head}")
-    return (
-        *without(command, "port"), "--headless", f"--data-parallel-start-rank={pod.number * local}",
-        f"--data-parallel-address={pod.head}",
-    )  # fmt: skip
+        servers = () if flag_value(command, "api-server-count") else ("--api-server-count=1",)
+        return (*command, *servers, f"--data-parallel-address={pod.head}")
+    headless = without(without(command, "port"), "api-server-count")
+    start = f"--data-parallel-start-rank={pod.number * local}"
+    return (*headless, "--headless", start, f"--data-parallel-address={pod.head}")
+
+
+def extended(env: Mapping[str, str], prepended: Sequence[str]) -> dict[str, str]:
+    """What the environment of the processes has beyond the pod's: `NAME=TEXT` before the image's own value.
+
+    The library path also gets those of the known directories that exist and that it lacks. Raises Refused for an
+    addition without a name.
+    """
+    changed: dict[str, str] = {}
+    for addition in prepended:
+        name, equals, text = addition.partition("=")
+        if not name or not equals:
+            raise Refused(f"--prepend {addition!r} is not NAME=TEXT")
+        before = changed.get(name, env.get(name, ""))
+        changed[name] = f"{text}:{before}" if before else text
+    on_it = changed.get(LIBRARY_PATH, env.get(LIBRARY_PATH, ""))
+    known = [part for part in on_it.split(":") if part]
+    found = [place for pattern in LIBRARIES for place in sorted(glob.glob(pattern)) if os.path.isdir(place)]
+    missing = [place for place in found if place not in known]
+    if missing:
+        changed[LIBRARY_PATH] = ":".join([*missing, *known])
+    return changed
 
 
 def say(text: str) -> None:
@@ -274,6 +375,11 @@ def main(argv: Sequence[str]) -> int:
     """Runs the launcher and returns the exit code of the pod; 2 for input that it refuses."""
     parser = argparse.ArgumentParser(prog="launch.py", description=(__doc__ or "").split("\n")[0], allow_abbrev=False)
     parser.add_argument("--external-dp", action="store_true", help="one process and one port per data-parallel rank")
+    parser.add_argument("--independent", type=int, default=0, metavar="N", help="N engines that know of no other")
+    parser.add_argument("--multi-node", action="store_true", help="one engine over all pods of the group")
+    parser.add_argument(
+        "--prepend", action="append", default=[], metavar="NAME=TEXT", help="put TEXT and a colon before a variable"
+    )
     parser.add_argument(
         "--head-timeout", type=float, default=600, metavar="SECONDS", help="wait for the first pod's name (600)"
     )
@@ -282,10 +388,12 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     command = options.command[1:] if options.command[:1] == ["--"] else options.command
     try:
-        processes = plan(command, options.external_dp, os.environ)
+        way = Way(options.external_dp, options.independent, options.multi_node)
+        processes = plan(command, way, os.environ)
         if options.print:
             print("\n".join(map(shown, processes)))
             return 0
+        os.environ.update(extended(os.environ, options.prepend))
         wait_for_head(pod_of(os.environ), options.head_timeout)
         return Supervisor().run(processes)
     except Refused as refused:

@@ -19,8 +19,8 @@ OF_APPS = (
     "hardware.pod_npus", "hardware.release", "hardware.whole_node", "super_pod.coupled", "super_pod.network",
     "super_pod.one_super_pod", "super_pod.whole_nodes", "keys.owned", "parallelism.distributed",
     "parallelism.idle_npus", "parallelism.ranks", "ports.driver_ports", "ports.kv_ports", "ports.rank_ports",
-    "engine.directories", "engine.flags", "engine.kv_config", "engine.model_label", "engine.start_script",
-    "names.length",
+    "engine.directories", "engine.flags", "engine.kv_config", "engine.kv_peer", "engine.model_label",
+    "engine.start_script", "names.length",
 )  # fmt: skip
 OF_OVERRIDDEN_APPS = (
     "overrides.identity", "overrides.selector", "overrides.target",

@@ -173,7 +173,7 @@ def host_ports(finished: Finished) -> tuple[tuple[int, int], ...]:
     ranges: list[tuple[int, int]] = []
     for role, template in finished.serving:
         if template.pod.get("hostNetwork") and 2 * role.npus <= app.profile.npus:
-            ranks = (app.port, app.port + (role.local_ranks if role.distributed_dp else 1) - 1)
-            transfer = (app.kv_port, app.kv_port + role.data_parallel * role.tensor_parallel - 1)
+            ranks = (role.ports[0], role.ports[-1])
+            transfer = (role.kv_ports[0], role.kv_ports[-1])
             ranges += [ranks, transfer] * min(2, role.replicas * role.pod_group_size)
     return tuple(ranges)

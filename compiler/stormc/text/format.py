@@ -15,10 +15,11 @@ from typing import Any
 from stormc.finding import START, Finding, Mark, Path
 from stormc.load.document import Document, load_document
 from stormc.model import schema
+from stormc.model.field import Schema
 
 LOST, STALE = "E115", "E116"
 
-TABLES: dict[str, schema.Schema] = {"App": schema.APP, "Platform": schema.PLATFORM, "Profile": schema.PROFILE}
+TABLES: dict[str, Schema] = {"App": schema.APP, "Platform": schema.PLATFORM, "Profile": schema.PROFILE}
 _APP = {
     **{name: {**schema.APP[name], "schema": table} for name, table in schema.SECTIONS.items()},
     "overrides": {**schema.APP["overrides"], "schema": {"type": "dict", "schema": schema.OVERRIDE}},

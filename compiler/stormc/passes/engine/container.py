@@ -26,7 +26,6 @@ def _container(app: App, role: Role) -> Iterator[Edit]:
             for kind in ("limits", "requests"):
                 path = container_path(name, name, "resources", kind, resource)
                 yield Edit(service, path, amount, f"{name}.resources.{resource}")
-    for rank in range(role.local_ranks if role.distributed_dp else 1):
-        number = app.port + rank
+    for rank, number in enumerate(role.ports):
         port = {"name": f"rank-{rank}", "containerPort": number, "protocol": "TCP"}
         yield Edit(service, container_path(name, name, "ports", (number, "TCP")), port, "port + local rank")

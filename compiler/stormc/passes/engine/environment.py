@@ -3,25 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from stormc.model.app import ROUTER, ROUTING, App, Role
 from stormc.model.profile import Platform
+from stormc.model.role import INTERFACE, EnvValue, Prepended, Reference
 from stormc.passes.edit import Edit, container_path, env_entry, storm
 
-# vllm-ascend, docs/source/tutorials/features/pd_disaggregation_mooncake_multi_node.md; HCCL_BUFFSIZE is in MB. A pod
-# has one network interface, eth0.
-COMMON_ENV = {
-    "GLOO_SOCKET_IFNAME": "eth0",
-    "HCCL_OP_EXPANSION_MODE": "AIV",
-    "HCCL_SOCKET_IFNAME": "eth0",
-    "OMP_NUM_THREADS": "10",
-    "OMP_PROC_BIND": "false",
-    "PYTORCH_NPU_ALLOC_CONF": "expandable_segments:True",
-    "TASK_QUEUE_ENABLE": "1",
-    "TP_SOCKET_IFNAME": "eth0",
-}
-ROLE_ENV = {"prefill": {"HCCL_BUFFSIZE": "256"}, "decode": {"HCCL_BUFFSIZE": "1024"}}
+INTERFACES = ("GLOO_SOCKET_IFNAME", "HCCL_SOCKET_IFNAME", "TP_SOCKET_IFNAME")
+"""The network interface of each library that opens sockets of its own (vllm-ascend, docs/source/tutorials/features/
+pd_disaggregation_mooncake_multi_node.md)."""
 # AIBrix re-sorts env up to v0.6, so `$(POD_IP)` would stay literal in a name that sorts before it
 # (roleset/utils.go:217-224): values that are the pod's own are field references.
 FIELD_ENV = {"HCCL_IF_IP": "status.podIP", "POD_IP": "status.podIP"}
@@ -59,14 +49,14 @@ def _truth(value: bool) -> str:
 
 
 def _environment(app: App, role: Role) -> Iterator[Edit]:
-    values = {**COMMON_ENV, **ROLE_ENV[role.name]}
+    interface = role.interface or (None if role.host_network else INTERFACE)
+    values: dict[str, EnvValue] = dict.fromkeys(INTERFACES, interface)
+    values |= {name: Reference({"fieldRef": {"apiVersion": "v1", "fieldPath": f}}) for name, f in FIELD_ENV.items()}
     if app.engine.script:
         values |= {**script_environment(app), "DISTRIBUTED_DP": _truth(role.distributed_dp)}
     values |= role.env
-    entries: dict[str, dict[str, Any]] = {name: env_entry(name, value) for name, value in values.items()}
-    for name, field in FIELD_ENV.items():
-        if name not in role.env:
-            entries[name] = {"name": name, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": field}}}
-    for name, entry in sorted(entries.items()):
-        because = f"{role.name}.env" if name in role.env else "vllm-ascend P/D guide, k8s-deploy-tool"
-        yield Edit(storm(app), container_path(role.name, role.name, "env", (name,)), entry, because)
+    for name, value in sorted(values.items()):
+        if value is not None and not isinstance(value, Prepended):
+            because = f"{role.name}.env" if name in role.env else "vllm-ascend P/D guide, k8s-deploy-tool"
+            path = container_path(role.name, role.name, "env", (name,))
+            yield Edit(storm(app), path, env_entry(name, value), because)

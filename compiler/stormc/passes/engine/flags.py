@@ -1,4 +1,7 @@
-"""The vLLM flags of a role: what the layout demands, the defaults of this compiler, and the user's own."""
+"""The vLLM flags of a role: what the layout demands, two defaults, and the user's own over both.
+
+What stormc adds by itself stands in docs/spec.md, "What stormc adds"; null removes each of them.
+"""
 
 from __future__ import annotations
 
@@ -7,47 +10,45 @@ from typing import Any
 from stormc.model.app import App, Role
 from stormc.passes.engine.kv_transfer import kv_transfer_config
 
-# vllm-ascend, docs/source/tutorials/features/pd_disaggregation_mooncake_multi_node.md, and MindCluster's
-# k8s-deploy-tool example/scripts/start_server.sh
-COMMON_FLAGS: dict[str, Any] = {
-    "host": "0.0.0.0",
-    "seed": 1024,
-    "distributed-executor-backend": "mp",
-    "max-model-len": 32768,
-    "trust-remote-code": True,
-    "gpu-memory-utilization": 0.9,
-    "no-enable-prefix-caching": True,
+DEFAULTS: dict[str, Any] = {
+    "host": "0.0.0.0",  # probes and Services reach the engine at the address of the pod
+    "distributed-executor-backend": "mp",  # vLLM would look for a Ray cluster where one rank has several nodes
 }
-ROLE_FLAGS: dict[str, dict[str, Any]] = {
-    "prefill": {"enforce-eager": True, "max-num-batched-tokens": 32768},
-    "decode": {
-        "max-num-batched-tokens": 512,
-        "max-num-seqs": 16,
-        "compilation-config": {"cudagraph_mode": "FULL_DECODE_ONLY"},
-    },
-}
-RPC_PORTS = {"prefill": 13389, "decode": 5964}  # start_server.sh, internal data parallelism
+RPC_PORTS = {"prefill": 13389, "decode": 5964}  # k8s-deploy-tool start_server.sh, internal data parallelism
+TOGETHER = frozenset({"data-parallel-size", "data-parallel-size-local", "data-parallel-rpc-port"})
+"""What an engine that is alone must not be told."""
 EXTERNAL_RPC_PORT = 13389  # start_server.sh, external data parallelism
 
 
 def flags(app: App, role: Role) -> dict[str, Any]:
-    """The vLLM flags of a role: stormc's defaults, what the layout demands, then the user's; null removes one."""
-    merged: dict[str, Any] = {
-        "served-model-name": app.model.name,
-        "port": app.port,
-        **COMMON_FLAGS,
-        **ROLE_FLAGS[role.name],
-        "tensor-parallel-size": role.tensor_parallel,
-    }
-    if app.expert_parallel:
-        merged["enable-expert-parallel"] = True
-    if role.data_parallel > 1:
-        merged["data-parallel-size"] = role.data_parallel
-        if role.distributed_dp:
-            merged["data-parallel-rpc-port"] = EXTERNAL_RPC_PORT
-        else:
-            merged["data-parallel-size-local"] = role.local_ranks
-            merged["data-parallel-rpc-port"] = RPC_PORTS[role.name]
+    """The vLLM flags of a role with their values; false stands for the negation, and what is null is left out."""
+    merged: dict[str, Any] = {"served-model-name": app.model.name, "port": role.port, **DEFAULTS}
+    merged |= _sizes(app, role)
     merged["kv-transfer-config"] = kv_transfer_config(app, role)
-    merged.update(sorted(role.engine_args.items()))
-    return {flag: value for flag, value in merged.items() if value is not None and value is not False}
+    merged |= {name: value for name, value in sorted(role.engine_args.items()) if name != "kv-transfer-config"}
+    if role.engine_args.get("kv-transfer-config", merged) is None:
+        del merged["kv-transfer-config"]
+    apart = role.independent
+    return {f: value for f, value in merged.items() if value is not None and not (apart and f in TOGETHER)}
+
+
+def _sizes(app: App, role: Role) -> dict[str, Any]:
+    """What says to vLLM how many ranks there are and what each takes."""
+    sizes: dict[str, Any] = {"tensor-parallel-size": role.tensor_parallel}
+    for name, size in (
+        ("pipeline-parallel-size", role.pipeline_parallel),
+        ("prefill-context-parallel-size", role.prefill_context),
+        ("decode-context-parallel-size", role.decode_context),
+    ):
+        if size > 1:
+            sizes[name] = size
+    if app.expert_parallel:
+        sizes["enable-expert-parallel"] = True
+    if role.data_parallel > 1 and not role.independent:
+        sizes["data-parallel-size"] = role.data_parallel
+        if role.distributed_dp:
+            sizes["data-parallel-rpc-port"] = EXTERNAL_RPC_PORT
+        else:
+            sizes["data-parallel-size-local"] = role.local_ranks
+            sizes["data-parallel-rpc-port"] = RPC_PORTS[role.name]
+    return sizes

@@ -26,9 +26,9 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
 
 
 def _probes(app: App, role: Role) -> Iterator[Edit]:
-    check: dict[str, Any] = {"httpGet": {"path": "/health", "port": app.port}}
+    check: dict[str, Any] = {"httpGet": {"path": "/health", "port": role.port}}
     if not role.every_pod_serves:
-        check = {"exec": {"command": ["/bin/bash", "-c", HEAD_HEALTH.format(port=app.port)]}}
+        check = {"exec": {"command": ["/bin/bash", "-c", HEAD_HEALTH.format(port=role.port)]}}
     attempts = -(-app.engine.startup_seconds // PROBE_PERIOD)
     startup = {"periodSeconds": PROBE_PERIOD, "failureThreshold": attempts, "timeoutSeconds": 5}
     for field, timing, because in (

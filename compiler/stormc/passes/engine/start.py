@@ -7,12 +7,13 @@ launcher touches no pod template and serves the pods that start after it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
 from stormc.model.app import App, Ref, Role
+from stormc.model.flags import words_of
 from stormc.model.profile import Platform
+from stormc.model.role import Prepended
 from stormc.passes.edit import Edit, container_path, pod_path, storm
 from stormc.passes.engine.flags import flags
 
@@ -61,13 +62,18 @@ def _program(app: App, role: Role, volume: str, source: dict[str, Any], director
 
 
 def _arguments(app: App, role: Role) -> list[str]:
-    arguments = [*(["--external-dp"] if role.distributed_dp else []), "--", "vllm", "serve", app.model.path]
+    kinds = role.facts.flags
+    arguments = [*launcher_options(role), "--", "vllm", "serve", app.model.path]
     for flag, value in flags(app, role).items():
-        if value is True:
-            arguments.append(f"--{flag}")
-        elif isinstance(value, (dict, list)):
-            text = json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
-            arguments.append(f"--{flag}={text}")
-        else:
-            arguments.append(f"--{flag}={value}")
+        arguments += words_of(flag, value, kinds.get(flag))
     return arguments
+
+
+def launcher_options(role: Role) -> list[str]:
+    """How the launcher starts the ranks of a pod, and the variables that it extends."""
+    prepended = [f"--prepend={n}={v.text}" for n, v in sorted(role.env.items()) if isinstance(v, Prepended)]
+    if role.independent:
+        return [f"--independent={role.local_ranks}", *prepended]
+    if role.spans_pods:
+        return ["--multi-node", *prepended]
+    return ["--external-dp", *prepended] if role.distributed_dp else prepended

@@ -7,12 +7,13 @@ from typing import Any
 
 from stormc.model.app import ROUTER, ROUTING, App
 from stormc.model.profile import Platform
+from stormc.model.role import Reference
 from stormc.passes.edit import Edit, container_path, env_entry, pod_path, storm
 
 CONFIG_DIRECTORY = "/etc/stormc/proxy"
 CONFIG_KEY = "config.json"
-MODES = {"MooncakeLayerwiseConnector": "layerwise", "MooncakeConnectorV1": "standard"}
-"""The protocol that a connector speaks with the proxy; each has its own example proxy in vllm-ascend."""
+MODES = {"decode-first": "layerwise", "prefill-first": "standard"}
+"""The proxy's mode for each protocol of connectors; each has its own example proxy in vllm-ascend."""
 
 PROBE = {"periodSeconds": 5, "timeoutSeconds": 2, "failureThreshold": 3}
 LEAVE_SECONDS = 5
@@ -34,7 +35,8 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
     entry = {"name": "POD_IP", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}}
     yield Edit(service, at("env", ("POD_IP",)), entry, "--advertise-host")
     for name, value in sorted(role.env.items()):
-        yield Edit(service, at("env", (name,)), env_entry(name, value), "routing.env")
+        if isinstance(value, (str, Reference)):
+            yield Edit(service, at("env", (name,)), env_entry(name, value), "routing.env")
     for resource, amount in (("cpu", role.cpu), ("memory", role.memory)):
         if amount is not None:
             for kind in ("limits", "requests"):
@@ -46,7 +48,7 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
 def _arguments(app: App) -> list[str]:
     """Decode calls the proxy back on the address of the pod."""
     return [
-        f"--config={CONFIG_DIRECTORY}/{CONFIG_KEY}", f"--mode={MODES[app.connector]}", "--host=0.0.0.0",
+        f"--config={CONFIG_DIRECTORY}/{CONFIG_KEY}", f"--mode={MODES[app.kv.protocol]}", "--host=0.0.0.0",
         "--advertise-host=$(POD_IP)",
     ]  # fmt: skip
 

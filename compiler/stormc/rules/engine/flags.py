@@ -7,8 +7,9 @@ listens where nobody asks, or waits for ranks that nobody starts.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
-from stormc.model.app import App
+from stormc.model.app import App, Role
 from stormc.model.profile import Platform
 from stormc.rules.rule import Example, Rule, Violation
 
@@ -27,17 +28,53 @@ FLAGS: Mapping[str, str] = {
     "headless": "",
     "data-parallel-external-lb": "",
     "data-parallel-hybrid-lb": "",
-    "pipeline-parallel-size": "",
+    "pipeline-parallel-size": "pipelineParallel",
+    "prefill-context-parallel-size": "prefillContextParallel",
+    "decode-context-parallel-size": "decodeContextParallel",
     "api-server-count": "",
+    "nnodes": "",
+    "node-rank": "",
+    "master-addr": "",
+    "data-parallel-backend": "",
+    "data-parallel-multi-port-external-lb": "",
 }
 
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in app.serving_roles:
+        neutral = _neutral(app, role)
         for flag in role.engine_args.keys() & FLAGS.keys():
+            value = role.engine_args[flag]
+            if flag in neutral and value == neutral[flag]:
+                continue
             field = FLAGS[flag]
-            yield Violation((role.name, "engineArgs", flag), f"{role.name}.engineArgs.{flag} is set by stormc",
+            told = f"stormc sets it to {neutral[flag]}" if flag in neutral else "the launcher sets it for each rank"
+            yield Violation(role.flag_path(flag), f"{role.name}: {flag} is {value}, {told}",
                             f"use {field}" if field else "remove it", at_key=True)  # fmt: skip
+
+
+def _neutral(app: App, role: Role) -> dict[str, Any]:
+    """The values of flags that say no more than the fields do."""
+    return {
+        "port": role.port,
+        "model": app.model.path,
+        "served-model-name": app.model.name,
+        "tensor-parallel-size": role.tensor_parallel,
+        "pipeline-parallel-size": role.pipeline_parallel,
+        "prefill-context-parallel-size": role.prefill_context,
+        "decode-context-parallel-size": role.decode_context,
+        "data-parallel-size": role.data_parallel,
+        "enable-expert-parallel": app.expert_parallel,
+        "headless": False,
+        "nnodes": 1,
+        "node-rank": 0,
+        "data-parallel-backend": "mp",
+        "data-parallel-external-lb": False,
+        "data-parallel-hybrid-lb": False,
+        "data-parallel-multi-port-external-lb": False,
+        **({"data-parallel-size-local": role.local_ranks} if not role.distributed_dp else {}),
+        "api-server-count": 1 if role.distributed_dp else role.engine_args.get("api-server-count"),
+    }
 
 
 RULE = Rule(
@@ -57,8 +94,13 @@ RULE = Rule(
         Example("""
             prefill:
               engineArgs:
-                pipeline-parallel-size: 2
-            """, at="prefill.engineArgs.pipeline-parallel-size"),
+                node_rank: 1
+            """, at="prefill.engineArgs.node_rank"),
+        Example("""
+            engine:
+              args:
+                data-parallel-backend: ray
+            """, at="engine.args.data-parallel-backend"),
     ),
     instead=(
         Example("""

@@ -1,16 +1,19 @@
 """Prefill and decode agree on KV transfer.
 
-A kv-transfer-config of the user's own replaces stormc's. Connector, role, port and the sizes of both roles stand in
-that of each, and the proxy speaks the protocol of the connector: where they differ requests hang at their first
-token, with every pod healthy. An engine_id that two instances have mixes up their KV cache.
+A kv-transfer-config of the user's own replaces stormc's. Connector, role and the sizes of both roles stand in
+that of each, in a MultiConnector in the one of its connectors that carries KV cache between the roles; the proxy
+speaks the protocol of the connector. Where they differ requests hang at their first token, with every pod
+healthy, or the engine does not start. An engine_id that two instances have mixes up their KV cache, up to
+vllm-ascend 0.12.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stormc.model.app import App, Role
+from stormc.model.kv import MULTI, carrying
 from stormc.model.profile import Platform
 from stormc.rules.rule import Example, Rule, Violation
 
@@ -21,38 +24,52 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in app.serving_roles:
         if KV_CONFIG not in role.engine_args:
             continue
-        path = (role.name, "engineArgs", KV_CONFIG)
+        path = role.flag_path(KV_CONFIG)
         config = role.engine_args[KV_CONFIG]
         if not isinstance(config, dict):
             yield Violation(path, f"{role.name} has no KV transfer", "remove the flag, or write a mapping")
             continue
-        wrong = next((steps for steps, value in _kv_facts(app, role) if _kv_value(config, steps) != value), None)
+        part = carrying(config, role.facts)
+        if part is None or (part.name not in ("", app.connector) and app.connector != MULTI):
+            named = part.name if part else str(config.get("kv_connector"))
+            step = (*(part.path if part else ()), "kv_connector")
+            yield Violation((*path, *step), f"{role.name}: {named} does not carry KV cache as {app.connector} does",
+                            "name the same connector in both roles and in kvTransfer")  # fmt: skip
+            continue
+        wrong = next(((w, v) for w, v in _kv_facts(role, app) if kv_value(part.config, w) not in (v, None)), None)
         if wrong:
-            yield Violation((*path, *wrong), f"{role.name}: {'.'.join(wrong)} of kv-transfer-config is not what "
-                            "kvTransfer and the roles say", "use kvTransfer")  # fmt: skip
-        elif "engine_id" in config and (role.replicas > 1 or _engine_id(app.prefill) == _engine_id(app.decode)):
+            yield Violation((*path, *part.path, *wrong[0]), f"{role.name}: {'.'.join(wrong[0])} of kv-transfer-config "
+                            f"is not {wrong[1]}, as the roles have it", f"write {wrong[1]}")  # fmt: skip
+        elif (
+            "engine_id" in config
+            and "unique-engine-ids" not in role.facts.does
+            and (role.replicas > 1 or _engine_id(app.prefill) == _engine_id(app.decode))
+        ):
             yield Violation((*path, "engine_id"), f"several instances have engine_id {config['engine_id']}",
                             "leave it out: the plugin makes one")  # fmt: skip
 
 
-def _kv_facts(app: App, role: Role) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What must stand in the config of a role, and where."""
-    yield ("kv_connector",), app.connector
+def _kv_facts(role: Role, app: App) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What may stand in the config of a role in one way only, and where."""
     yield ("kv_role",), "kv_producer" if role.name == "prefill" else "kv_consumer"
-    yield ("kv_port",), str(app.kv_port)
-    for other in app.serving_roles:
-        yield ("kv_connector_extra_config", other.name, "dp_size"), str(other.data_parallel)
-        yield ("kv_connector_extra_config", other.name, "tp_size"), str(other.tensor_parallel)
+    yield from kv_sizes(role)
 
 
-def _kv_value(config: Any, steps: tuple[str, ...]) -> str | None:
+def kv_sizes(role: Role) -> Iterator[tuple[tuple[str, ...], str]]:
+    """What a config says of the sizes of a role."""
+    yield ("kv_connector_extra_config", role.name, "tp_size"), str(role.tensor_parallel)
+    yield ("kv_connector_extra_config", role.name, "pp_size"), str(role.pipeline_parallel)
+    yield ("kv_connector_extra_config", role.name, "dp_size"), str(role.kv_ranks)
+
+
+def kv_value(config: Any, steps: tuple[str, ...]) -> str | None:
     for step in steps:
-        config = config.get(step) if isinstance(config, dict) else None
+        config = config.get(step) if isinstance(config, Mapping) else None
     return None if config is None else str(config)
 
 
 def _engine_id(role: Role) -> str | None:
-    return _kv_value(role.engine_args.get(KV_CONFIG), ("engine_id",))
+    return kv_value(role.engine_args.get(KV_CONFIG), ("engine_id",))
 
 
 RULE = Rule(
@@ -61,6 +78,8 @@ RULE = Rule(
     "k8s-deploy-tool start_server.sh",
     bad=(
         Example("""
+            kvTransfer:
+              connector: MooncakeLayerwiseConnector
             decode:
               engineArgs:
                 kv-transfer-config:

@@ -1,7 +1,7 @@
-"""kvTransfer.port stays clear of the ports that AscendDirect takes.
+"""KV ports stay clear of the ports that AscendDirect takes.
 
-The driver uses 20000 + 1000 per NPU of the node. Inside that range engines fail now and then with "Address already
-in use", more often the more NPUs are busy.
+Mooncake's AscendDirect uses 20000 + 1000 per NPU of the node, from vllm-ascend 0.20 on 100 per NPU. Inside that range
+engines fail now and then with "Address already in use", more often the more NPUs are busy.
 """
 
 from __future__ import annotations
@@ -9,25 +9,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.model.app import App
-from stormc.model.profile import Platform
+from stormc.model.profile import Platform, release
 from stormc.rules.rule import Example, Rule, Violation
 
 ASCEND_DIRECT_FIRST = 20000
 
 
-ASCEND_DIRECT_PER_NPU = 1000
-
-
 def check(app: App, platform: Platform) -> Iterator[Violation]:
-    above = ASCEND_DIRECT_FIRST + ASCEND_DIRECT_PER_NPU * app.profile.npus
-    if ASCEND_DIRECT_FIRST <= app.kv_port < above:
-        yield Violation(("kvTransfer", "port"), f"kvTransfer.port {app.kv_port} lies in {ASCEND_DIRECT_FIRST}…"
-                        f"{above - 1}, the driver's own ports", f"use {app.profile.kv_port}")  # fmt: skip
+    for role in app.serving_roles:
+        per_npu = 100 if release(role.facts.release) >= release("0.20") else 1000
+        above = ASCEND_DIRECT_FIRST + per_npu * app.profile.npus
+        if ASCEND_DIRECT_FIRST <= role.kv_port < above:
+            yield Violation(role.kv_port_path, f"KV port {role.kv_port} of {role.name} lies in {ASCEND_DIRECT_FIRST}…"
+                            f"{above - 1}, AscendDirect's own ports", f"use {app.profile.kv_port}")  # fmt: skip
+            if role.kv_port_path == ("kvTransfer", "port"):
+                return
 
 
 RULE = Rule(
     "W038", __doc__, check,
-    source="vllm-ascend docs tutorials/features/pd_disaggregation_mooncake_multi_node.md: 20000 + 1000 × NPUs per node",
+    source="vllm-ascend docs tutorials/features/pd_disaggregation_mooncake_multi_node.md: 20000 + 1000 × NPUs per "
+    "node; vllm-ascend issue 14263: 100 per NPU",
     bad=(
         Example("""
             kvTransfer:

@@ -1,7 +1,7 @@
 """The KV ports of a role exist and are not those of its ranks.
 
-A role uses kvTransfer.port and as many more as dataParallel × tensorParallel; the ranks of the same pod listen on
-port and above. The second process on a port does not start.
+A role uses its KV port and as many more as its instance has NPUs; the ranks of the same pod listen on port and above.
+The second process on a port does not start.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ from stormc.rules.rule import Example, Rule, Violation
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in app.serving_roles:
-        last = app.kv_port + role.data_parallel * role.tensor_parallel - 1
-        ranks = app.port + (role.local_ranks if role.distributed_dp else 1) - 1
+        first, last = role.kv_ports[0], role.kv_ports[-1]
         if last > limits.PORT_MAX:
-            yield Violation(("kvTransfer", "port"), f"{role.name} needs KV ports {app.kv_port}…{last}",
-                            f"at most {limits.PORT_MAX - (last - app.kv_port)}")  # fmt: skip
+            yield Violation(role.kv_port_path, f"{role.name} needs KV ports {first}…{last}",
+                            f"at most {limits.PORT_MAX - (last - first)}")  # fmt: skip
             return
-        if app.kv_port <= ranks and app.port <= last:
-            yield Violation(("kvTransfer", "port"), f"KV ports {app.kv_port}…{last} of {role.name} meet its ranks on "
-                            f"{app.port}…{ranks}", "move port or kvTransfer.port")  # fmt: skip
+        if first <= role.ports[-1] and role.ports[0] <= last:
+            yield Violation(role.kv_port_path, f"KV ports {first}…{last} of {role.name} meet its ranks on "
+                            f"{role.ports[0]}…{role.ports[-1]}", "move port or kvTransfer.port")  # fmt: skip
             return
 
 

@@ -16,10 +16,10 @@ from stormc.rules.rule import Example, Rule, Violation
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in app.serving_roles:
-        last = app.port + (role.local_ranks if role.distributed_dp else 1) - 1
-        if last > limits.PORT_MAX:
+        if role.ports[-1] > limits.PORT_MAX:
+            path = ("port",) if role.port == app.port else (role.name, "port")
             yield Violation(
-                ("port",), f"port {app.port} leaves no room for the {role.local_ranks} ranks of a {role.name} pod",
+                path, f"port {role.port} leaves no room for the {role.local_ranks} ranks of a {role.name} pod",
                 f"at most {limits.PORT_MAX - role.local_ranks + 1}",
             )  # fmt: skip
             return

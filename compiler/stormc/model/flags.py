@@ -1,0 +1,171 @@
+"""vLLM flags as people write them, brought into the one form in which they are judged and passed on.
+
+vLLM takes underscores for hyphens, `--a.b=1` for the key b of the mapping a, and JSON text for a mapping
+(vllm/utils/argparse_utils.py, FlexibleArgumentParser). Here a flag has hyphens and no `no-`; a mapping is a mapping.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from stormc.finding import Path
+from stormc.load.engines import EngineFacts
+
+NUMBERS = ("int", "size", "float")
+
+
+class Flag(NamedTuple):
+    """The value of a flag, and the place in the spec that gave it. None says that the flag is not passed at all."""
+
+    value: Any
+    path: Path
+
+
+def flag_name(key: str, facts: EngineFacts) -> str:
+    """The flag that a key of engineArgs means, without the keys inside its mapping."""
+    name = key.lstrip("-").split(".")[0].replace("_", "-")
+    return facts.short[name] if name in facts.short and name not in facts.flags else name
+
+
+def read_flags(args: Mapping[str, Any], prefix: Path, facts: EngineFacts) -> dict[str, Flag]:
+    """The flags of a mapping of the spec. A negation is the flag with false."""
+    flags: dict[str, Flag] = {}
+    for key, value in args.items():
+        name, path = flag_name(key, facts), (*prefix, key)
+        inner = key.split(".")[1:]
+        if inner:
+            before = flags[name].value if name in flags and isinstance(flags[name].value, dict) else {}
+            flags[name] = Flag(_put(before, inner, _of_json(value)), path)
+            continue
+        positive = name.removeprefix("no-")
+        if positive != name and name not in facts.flags and isinstance(value, (bool, type(None))):
+            name, value = positive, None if value is None else not value
+        flags[name] = Flag(typed(value, facts.flags.get(name)), path)
+    return flags
+
+
+def merge_flags(shared: Mapping[str, Flag], own: Mapping[str, Flag]) -> dict[str, Flag]:
+    """The flags of the app with those of a role over them; a dotted key of the role adds to the app's mapping."""
+    merged = dict(shared)
+    for name, flag in own.items():
+        under = merged.get(name)
+        dotted = isinstance(flag.path[-1], str) and "." in flag.path[-1]
+        if dotted and under is not None and isinstance(under.value, dict) and isinstance(flag.value, dict):
+            flag = flag._replace(value=deep_merge(under.value, flag.value))
+        merged[name] = flag
+    return merged
+
+
+def deep_merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """The second mapping laid over the first, key by key at every depth."""
+    result = dict(under)
+    for key, value in over.items():
+        old = result.get(key)
+        result[key] = deep_merge(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return result
+
+
+def typed(value: Any, kind: Any) -> Any:
+    """The value as the kind of its flag has it: JSON text becomes what it says, `1 2 4` becomes words."""
+    if isinstance(value, str):
+        if kind in ("json", "object") or (kind is None and value[:1] in "{["):
+            return _of_json(value)
+        if isinstance(kind, dict):
+            return _of_json(value) if value[:1] == "[" else value.split() if kind["words"] == "int" else value
+        if kind in ("switch", "once") and value.lower() in ("true", "false"):
+            return value.lower() == "true"
+    return value
+
+
+def _of_json(value: Any) -> Any:
+    if isinstance(value, str) and value.strip()[:1] in ("{", "["):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
+def _put(mapping: Mapping[str, Any], steps: Sequence[str], value: Any) -> dict[str, Any]:
+    step, rest = steps[0], steps[1:]
+    if not rest and step.endswith("+"):
+        old = mapping.get(step[:-1])
+        return {**mapping, step[:-1]: [*(old if isinstance(old, list) else []), value]}
+    inner = mapping.get(step)
+    return {**mapping, step: _put(inner if isinstance(inner, dict) else {}, rest, value) if rest else value}
+
+
+def words_of(name: str, value: Any, kind: Any) -> Iterator[str]:
+    """The words by which a command line says a flag; none where a flag without negation is false."""
+    if value is None:
+        return
+    if value is True:
+        yield f"--{name}"
+    elif value is False:
+        if kind == "switch":
+            yield f"--no-{name}"
+    elif isinstance(value, list) and (isinstance(kind, dict) or kind is None):
+        yield f"--{name}"
+        yield from map(_word, value)
+    elif isinstance(value, (dict, list)):
+        yield f"--{name}={json.dumps(value, separators=(',', ':'), sort_keys=True, ensure_ascii=False)}"
+    else:
+        yield f"--{name}={value}"
+
+
+def _word(value: Any) -> str:
+    compact = isinstance(value, (dict, list))
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False) if compact else str(value)
+
+
+class Command(NamedTuple):
+    """A command line that runs `vllm serve`: the model, the flags in order, and what is no flag."""
+
+    model: str
+    flags: Mapping[str, Any]
+    rest: tuple[str, ...]
+
+
+def read_command(words: Sequence[str], facts: EngineFacts) -> Command:
+    """What the words after `vllm serve` say, values as texts; the last of two equal flags holds, as in argparse."""
+    model, index = "", 0
+    rest: list[str] = []
+    flags: dict[str, Any] = {}
+    while index < len(words):
+        word = words[index]
+        index += 1
+        if not word.startswith("-") or word == "-":
+            if not model and not flags:
+                model = word
+            else:
+                rest.append(word)
+            continue
+        key, equals, text = word.partition("=")
+        values = [text] if equals else []
+        kind = facts.flags.get(flag_name(key, facts), "text")
+        takes = 0 if equals or kind in ("switch", "once") or key.startswith("--no-") else _arity(kind)
+        while len(values) < takes and index < len(words) and not _is_flag(words[index]):
+            values.append(words[index])
+            index += 1
+        _add(flags, key, values, kind, facts)
+    model = model or str(flags.pop("model", ""))
+    return Command(model, flags, tuple(rest))
+
+
+def _arity(kind: Any) -> int:
+    return 1_000_000 if isinstance(kind, dict) else 1
+
+
+def _is_flag(word: str) -> bool:
+    return word.startswith("--") or (word.startswith("-") and word[1:2].isalpha())
+
+
+def _add(flags: dict[str, Any], key: str, values: list[str], kind: Any, facts: EngineFacts) -> None:
+    many = isinstance(kind, dict) and len(values) != 1
+    said: Any = values if many else values[0] if values else True
+    for name, flag in read_flags({key.lstrip("-"): said}, (), facts).items():
+        old = flags.get(name)
+        dotted = "." in key and isinstance(flag.value, dict)
+        flags[name] = deep_merge(old, flag.value) if dotted and isinstance(old, dict) else flag.value

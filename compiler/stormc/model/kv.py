@@ -1,0 +1,73 @@
+"""How KV cache moves from prefill to decode: the connector, its ports, and a config that the user has pasted.
+
+A kv-transfer-config says the connector, the role, a port and the sizes of both roles. In a MultiConnector they stand
+in the one of its inner connectors that carries KV cache between the roles.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
+
+from stormc.finding import Path
+from stormc.load.engines import EngineFacts
+
+CONFIG = "kv-transfer-config"
+EXTRA = "kv_connector_extra_config"
+MULTI = "MultiConnector"
+CARRYING = ("prefill-first", "decode-first")
+"""The protocols of connectors that carry KV cache from prefill to decode; others keep it in a pool."""
+TOP_KEYS = frozenset(
+    {
+        "kv_buffer_device", "kv_buffer_size", "kv_load_failure_policy", "kv_rank", "kv_parallel_size", "kv_ip",
+        "kv_connector_module_path", "enable_permute_local_kv", "engine_id",
+    }
+)  # fmt: skip
+"""Fields of vllm/config/kv_transfer.py, KVTransferConfig, besides those that follow from the roles."""
+
+
+class Inner(NamedTuple):
+    """One connector of a config, and where its part of the config stands."""
+
+    name: str
+    config: Mapping[str, Any]
+    path: Path
+
+
+def inner_connectors(config: Mapping[str, Any]) -> Iterator[Inner]:
+    """The connectors of a config: itself, or those inside of a MultiConnector, at any depth."""
+    name = str(config.get("kv_connector", ""))
+    extra = config.get(EXTRA)
+    inside = extra.get("connectors") if isinstance(extra, Mapping) else None
+    if name != MULTI or not isinstance(inside, list):
+        yield Inner(name, config, ())
+        return
+    for index, part in enumerate(inside):
+        if isinstance(part, Mapping):
+            for inner in inner_connectors(part):
+                yield inner._replace(path=(EXTRA, "connectors", index, *inner.path))
+
+
+def carrying(config: Mapping[str, Any], facts: EngineFacts) -> Inner | None:
+    """The connector of a config that carries KV cache between the roles; one of no known kind where none is known."""
+    inner = list(inner_connectors(config))
+    known = [part for part in inner if facts.connectors.get(part.name) in CARRYING]
+    if known:
+        return known[0]
+    unknown = [part for part in inner if not facts.connectors.get(part.name)]
+    return unknown[0] if unknown else None
+
+
+def pasted_port(config: Any, facts: EngineFacts) -> int | None:
+    """The first KV port that a pasted config names."""
+    if not isinstance(config, Mapping):
+        return None
+    part = carrying(config, facts)
+    text = str(part.config.get("kv_port", "")) if part else ""
+    return int(text) if text.isascii() and text.isdigit() else None
+
+
+def pasted_connector(config: Any, facts: EngineFacts) -> str | None:
+    """The connector that a pasted config names for the transfer between the roles."""
+    part = carrying(config, facts) if isinstance(config, Mapping) else None
+    return part.name or None if part else None

@@ -1,0 +1,37 @@
+"""Volumes of the user's own in the pods of every role that names them, and the node's network where a role is on it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from stormc.model.app import ROUTER, ROUTING, App, Pods
+from stormc.model.profile import Platform
+from stormc.passes.edit import Edit, container_path, pod_path, storm
+
+
+def apply(app: App, platform: Platform) -> Iterator[Edit]:
+    """The volumes with their mounts, and hostNetwork with the DNS policy that keeps cluster names resolvable."""
+    for role in (*app.serving_roles, app.routing):
+        yield from _volumes(app, role)
+    for role in app.serving_roles:
+        if role.host_network:
+            yield Edit(storm(app), pod_path(role.name, "hostNetwork"), True, "hostNetwork")
+            yield Edit(storm(app), pod_path(role.name, "dnsPolicy"), "ClusterFirstWithHostNet", "hostNetwork")
+
+
+def _volumes(app: App, role: Pods) -> Iterator[Edit]:
+    container = ROUTER if role.name == ROUTING else role.name
+    written: set[str] = set()
+    for volume in role.volumes:
+        if volume.name not in written:
+            source = {"name": volume.name, **volume.source}
+            yield Edit(storm(app), pod_path(role.name, "volumes", (volume.name,)), source, "volumes")
+        written.add(volume.name)
+        mount: dict[str, Any] = {"name": volume.name, "mountPath": volume.mount_path}
+        if volume.read_only:
+            mount["readOnly"] = True
+        if volume.sub_path:
+            mount["subPath"] = volume.sub_path
+        path = container_path(role.name, container, "volumeMounts", (volume.mount_path,))
+        yield Edit(storm(app), path, mount, "volumes")
