@@ -140,6 +140,7 @@ def facts_of(line: str, sources: Path, written: dict[str, Any]) -> dict[str, Any
         "vllmAscend": release.ascend,
         "vllm": release.vllm,
         "recommended": written["recommended"][line],
+        "directPorts": written["directPorts"][line],
         "connectors": {name: written["protocols"].get(name, "") for name in connectors(vllm, ascend)},
         **places,
         "short": short,

@@ -24,6 +24,8 @@ class EngineFacts(NamedTuple):
     vllm_ascend: str
     vllm: str
     recommended: str
+    direct_ports: int
+    """Ports per NPU that Mooncake's AscendDirect takes from 20000 on."""
     connectors: Mapping[str, str]
     refuses: Mapping[str, str]
     does: Mapping[str, str]
@@ -79,8 +81,8 @@ def _order(release: str) -> tuple[int, ...]:
 
 def _facts(data: Mapping[str, Any]) -> EngineFacts:
     return EngineFacts(
-        data["release"], data["vllmAscend"], data["vllm"], data["recommended"], data["connectors"], data["refuses"],
-        data["does"], data["short"], data["flags"], frozenset(data["env"]), data["removedFlags"], data["removedEnv"],
+        data["release"], data["vllmAscend"], data["vllm"], data["recommended"], data["directPorts"],
+        data["connectors"], data["refuses"], data["does"], data["short"], data["flags"], frozenset(data["env"]), data["removedFlags"], data["removedEnv"],
         data["renamedEnv"],
     )  # fmt: skip
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.model.app import App
-from stormc.model.profile import Platform, release
+from stormc.model.profile import Platform
 from stormc.rules.rule import Example, Rule, Violation
 
 ASCEND_DIRECT_FIRST = 20000
@@ -17,8 +17,7 @@ ASCEND_DIRECT_FIRST = 20000
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in app.serving_roles:
-        per_npu = 100 if release(role.facts.release) >= release("0.20") else 1000
-        above = ASCEND_DIRECT_FIRST + per_npu * app.profile.npus
+        above = ASCEND_DIRECT_FIRST + role.facts.direct_ports * app.profile.npus
         if ASCEND_DIRECT_FIRST <= role.kv_port < above:
             yield Violation(role.kv_port_path, f"KV port {role.kv_port} of {role.name} lies in {ASCEND_DIRECT_FIRST}…"
                             f"{above - 1}, AscendDirect's own ports", f"use {app.profile.kv_port}")  # fmt: skip
