@@ -81,9 +81,10 @@ def _order(release: str) -> tuple[int, ...]:
 
 def _facts(data: Mapping[str, Any]) -> EngineFacts:
     return EngineFacts(
-        data["release"], data["vllmAscend"], data["vllm"], data["recommended"], data["directPorts"],
-        data["connectors"], data["refuses"], data["does"], data["short"], data["flags"], frozenset(data["env"]), data["removedFlags"], data["removedEnv"],
-        data["renamedEnv"],
+        release=data["release"], vllm_ascend=data["vllmAscend"], vllm=data["vllm"], recommended=data["recommended"],
+        direct_ports=data["directPorts"], connectors=data["connectors"], refuses=data["refuses"], does=data["does"],
+        short=data["short"], flags=data["flags"], env=frozenset(data["env"]), removed_flags=data["removedFlags"],
+        removed_env=data["removedEnv"], renamed_env=data["renamedEnv"],
     )  # fmt: skip
 
 
