@@ -121,8 +121,8 @@ def test_findings_of_remembered_apps_are_told_again(root: Path, capsys: pytest.C
     assert main(["render"]) == 0
     first = capsys.readouterr().err
     assert main(["render"]) == 0
-    assert capsys.readouterr().err == first
-    assert "W036" in first
+    again = capsys.readouterr().err
+    assert "W036" in again and first.startswith(again)  # what follows there is the effect of the first one
 
 
 SETTLED = 0.03

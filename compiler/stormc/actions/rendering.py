@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from stormc.actions.collector import without_collector
 from stormc.actions.committed import committed_memory
+from stormc.actions.effects import Effects, effects_of
 from stormc.compile.compilation import Compilation
 from stormc.digest import digest
 from stormc.failure import Failure
@@ -36,13 +37,15 @@ STORM_SERVICE_FILE = "stormservice-"
 class Rendered(NamedTuple):
     """The result of a render: findings, and what changed or would change; no plan where errors forbid one.
 
-    `departures` are lines for people about services that leave the rendered tree.
+    `departures` are lines for people about services that leave the rendered tree, `effects` what becomes of the pods
+    of services that were rendered before.
     """
 
     apps: int
     findings: list[Finding]
     plan: Plan | None
     departures: tuple[str, ...] = ()
+    effects: Effects = Effects()
 
 
 def render(
@@ -128,14 +131,14 @@ def _render(given: _Given, staging: Path | None) -> Rendered:
     findings = in_order([*findings, *plan.findings])
     if has_errors(findings):
         return Rendered(len(chosen), findings, None)
-    departures = _departures(repository, out, plan)
+    departures, effects = _departures(repository, out, plan), effects_of(repository, out, plan)
     if staging is not None:
         moved = carry_out(out, plan, staging)
         fresh = _memories(repository, apps.compiled, out, plan, start, moved)
         left = {**(memories if partly else {}), **known.unchanged, **fresh}
         if left != memories:
             remember(memory_place, left)
-    return Rendered(len(chosen), findings, plan, departures)
+    return Rendered(len(chosen), findings, plan, departures, effects)
 
 
 def _compile(given: _Given, repository: Repository, known: Split) -> _Apps:

@@ -6,7 +6,12 @@ import argparse
 import os
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stormc.actions.effects import Effects
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,6 +24,30 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--check", action="store_true", help="write nothing; list what would change and exit 1")
     add_format(parser)
     parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes to use")
+
+
+def _effects(effects: Effects) -> Iterator[str]:
+    """What becomes of running pods, told at the end, where people look."""
+    from stormc.review.words import app_lines, counted
+
+    for service in effects.services:
+        first, *rest = app_lines(service.label, service.effect)
+        yield f"{first} (moved from {service.moved_from})" if service.moved_from else first
+        yield from rest
+    if effects.more:
+        yield f"{counted(effects.more, 'service')} more; see: stormc diff"
+
+
+def _annotate(effects: Effects) -> None:
+    """One annotation per service: a warning where NPU pods restart."""
+    from stormc.report.escape import raw
+    from stormc.report.github import PER_LEVEL, annotation
+    from stormc.review.words import app_lines
+
+    for service in effects.services[:PER_LEVEL]:
+        level = "warning" if service.effect.restarts_npus else "notice"
+        lines = "\n".join(app_lines(service.label, service.effect))
+        print(annotation(level, f"effect on {service.label}", lines), file=raw(sys.stdout))
 
 
 def run(options: argparse.Namespace) -> int:
@@ -49,6 +78,10 @@ def run(options: argparse.Namespace) -> int:
         for path in plan.removals:
             print(f"remove {one_line(str(options.out / path))}", file=told)
     for line in result.departures:
+        print(one_line(line), file=told if options.check else sys.stderr)
+    if options.format == "github":
+        _annotate(result.effects)
+    for line in _effects(result.effects):
         print(one_line(line), file=told if options.check else sys.stderr)
     seconds = time.perf_counter() - start
     verb = ("to write", "to remove") if options.check else ("written", "removed")

@@ -26,6 +26,11 @@ def lines(report: Report) -> Iterator[str]:
         yield f"::notice title=stormc::{rest} more findings; run stormc validate to see them all"
 
 
+def annotation(level: str, title: str, text: str) -> str:
+    """A workflow command of a level (error, warning, notice) that shows a text, wherever it comes from."""
+    return f"::{level} title={_property(one_line(title))}::{_data(escaped(text))}"
+
+
 def _command(finding: Finding) -> str:
     mark = finding.mark
     fields: dict[str, str | int] = {"file": finding.file, "line": mark.line, "endLine": mark.end_line}

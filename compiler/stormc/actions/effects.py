@@ -1,0 +1,89 @@
+"""What a render does to pods that run: the services whose files it replaces or removes, before and after."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stormc.load.document import load_document
+from stormc.load.releases import version
+from stormc.repository.repository import Repository
+from stormc.review.effect import AppEffect, What, effect
+from stormc.tree.layout import Identity, identity
+from stormc.tree.plan import Plan
+from stormc.tree.read import on_disk
+
+STORM_SERVICE, PROXY_CONFIG = "/stormservice-", "-proxy-config.yaml"
+MOST = 50
+"""Services whose effects are worked out in one render; a new stormc may change thousands."""
+
+
+class ServiceEffect(NamedTuple):
+    """A service that runs already, perhaps, and what becomes of its pods; `moved_from` is its directory before."""
+
+    label: str
+    effect: AppEffect
+    moved_from: str = ""
+
+
+class Effects(NamedTuple):
+    """The effects of a render, the gravest first, and how many services more it changes."""
+
+    services: tuple[ServiceEffect, ...] = ()
+    more: int = 0
+
+
+def effects_of(repository: Repository, out: Path, plan: Plan) -> Effects:
+    """The effect on every service that was rendered before; nothing is read where none of their files changes."""
+    old = dict(_services(plan, out))
+    if not old:
+        return Effects()
+    new = {found: path for path, text in plan.writes.items() if STORM_SERVICE in path and (found := _who(text))}
+    seen = [_effect(repository, out, plan, old[who], new.get(who)) for who in sorted(old)[:MOST]]
+    told = [one for one in seen if one.effect.worst is not What.NOTHING or one.moved_from]
+    told.sort(key=lambda one: (-one.effect.disturbed_npus, one.label))
+    return Effects(tuple(told), max(len(old) - MOST, 0))
+
+
+def _who(text: bytes) -> tuple[str, str] | None:
+    found: Identity | None = identity(text)
+    return (found.namespace, found.name) if found is not None else None
+
+
+def _services(plan: Plan, out: Path) -> Iterator[tuple[tuple[str, str], str]]:
+    """The services on disk whose StormService or proxy configuration is replaced or removed, with their directory."""
+    changed = {p.rpartition("/")[0] for p in (*plan.writes, *plan.removals) if STORM_SERVICE in p or PROXY_CONFIG in p}
+    for directory in changed:
+        for name in _names(out, directory):
+            text = on_disk(out, f"{directory}/{name}")
+            if text is not None and (who := _who(text)):
+                yield who, f"{directory}/{name}"
+
+
+def _names(out: Path, directory: str) -> list[str]:
+    try:
+        return sorted(p.name for p in (out / directory).iterdir() if f"/{p.name}".startswith(STORM_SERVICE))
+    except OSError:
+        return []
+
+
+def _effect(repository: Repository, out: Path, plan: Plan, before: str, after: str | None) -> ServiceEffect:
+    path = after or (before if before not in plan.removals else None)
+    directory = before.rpartition("/")[0]
+    old, new = _manifests(before, lambda at: on_disk(out, at)), None
+    if path is not None:
+        new = _manifests(path, lambda at: plan.writes.get(at) or on_disk(out, at))
+    release = version(repository.platforms.platform(directory.rpartition("/")[0]).aibrix.release)
+    who = old[0]["metadata"]
+    moved = directory if path and path.rpartition("/")[0] != directory else ""
+    return ServiceEffect(f"{who['namespace']}/{who['name']}", effect(old, new, (release, release)), moved)
+
+
+def _manifests(storm_service: str, read: Callable[[str], bytes | None]) -> Sequence[Mapping[str, Any]]:
+    """The StormService of a file and the configuration of its proxy, beside it."""
+    directory, _, name = storm_service.removesuffix(".yaml").rpartition(STORM_SERVICE)
+    paths = (storm_service, f"{directory}/configmap-{name}{PROXY_CONFIG}")
+    texts = [(path, text) for path in paths if (text := read(path)) is not None]
+    documents = [load_document(path, text)[0] for path, text in texts]
+    return [document.data for document in documents if document is not None]
