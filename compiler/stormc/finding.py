@@ -38,6 +38,8 @@ class Finding(NamedTuple):
     message: str
     hint: str = ""
     path: Path = ()
+    meant: str | None = None
+    """The known word that an unknown one at the end of the path is probably meant to be."""
 
     @property
     def severity(self) -> Severity:
@@ -82,13 +84,18 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
-    """A hint that names the closest known word, or all of them when none is close and they are few."""
+def closest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that a misspelt one was probably meant to be."""
     from difflib import get_close_matches
 
-    words = sorted(known)
-    by_lower = {w.lower(): w for w in words}
+    by_lower = {w.lower(): w for w in sorted(known)}
     close = get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.7)
-    if close:
-        return f"did you mean {by_lower[close[0]]}?"
+    return by_lower[close[0]] if close else None
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A hint that names the closest known word, or all of them when none is close and they are few."""
+    words = sorted(known)
+    if meant := closest(word, words):
+        return f"did you mean {meant}?"
     return f"known: {', '.join(words)}" if len(words) <= 14 else ""

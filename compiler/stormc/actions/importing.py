@@ -389,13 +389,16 @@ class _Work:
         before = self._errors()
         for path, part in everything:
             self.patches.append((path, part))
-            worse = self._errors() - before
+            errors = self._errors()
+            worse = {errors[place] for place in errors.keys() - before.keys()}
             if worse:
                 self.patches.pop()
-                self.refused[path] = "; ".join(sorted(f"{rule}: {message}" for rule, message in worse))
+                self.refused[path] = "; ".join(sorted(worse))
 
-    def _errors(self) -> set[tuple[str, str]]:
-        return {(f.rule, f.message) for f in self._outcome(self._whole()).findings if f.rule[0] == "E"}
+    def _errors(self) -> dict[tuple[str, Path], str]:
+        """The errors of the spec as it is by now: rule and place, and as people read them."""
+        findings = self._outcome(self._whole()).findings
+        return {(f.rule, f.path): f"{f.rule}: {f.message}" for f in findings if f.rule[0] == "E"}
 
     def _differences(self) -> Iterator[Difference]:
         ours, made = self._ours()

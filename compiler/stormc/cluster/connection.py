@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -125,30 +125,42 @@ def problem(status: int, answer: Mapping[str, Any], verb: str, kind: Kind, names
     message = _line(answer.get("message") or f"HTTP {status}")
     if status == 401:
         return "the credentials are not accepted; the token may have expired: log in again, or name another --context"
-    if status == 403 and answer.get("reason", "Forbidden") == "Forbidden" and "cannot" in message:
+    details = answer.get("details") or {}
+    if status == 403:  # a missing Role, a full quota or an admission policy: only the message tells which
         where = f" in namespace {namespace}" if kind.namespaced and namespace else ""
-        return f"not allowed to {verb} {kind.resource}{where}; docs/cluster.md has the Role that grants it"
-    if (status == 404 and "details" not in answer) or "could not find the requested resource" in message:
+        return f"not allowed to {verb} {kind.resource}{where}; docs/cluster.md has the Role that grants it ({message})"
+    if status == 404 and not details.get("kind"):
         return f"the cluster has no {kind.resource}; stormc preflight says what is missing"
-    if status == 404 and answer.get("details", {}).get("kind") == "namespaces":
+    if status == 404 and details["kind"] == "namespaces":
         return f"{message}; create it, or deploy with --create-namespace"
-    if status == 409 and "conflict" in message.lower():
+    if status == 409 and answer.get("reason") == "Conflict":
         return f"{message}; --force takes the fields over"
     return message
 
 
 def _unreachable(error: Exception) -> str:
-    text = str(error)
-    for part, meaning in (
-        ("timed out", "no answer in time"),
-        ("refused", "connection refused"),
-        ("CERTIFICATE_VERIFY_FAILED", "its certificate is not signed by the kubeconfig's authority"),
-        ("resolve", "the name does not resolve"),
-        ("Name or service not known", "the name does not resolve"),
-    ):
-        if part in text:
-            return meaning
-    return _line(error)
+    import socket
+    import ssl
+
+    from urllib3 import exceptions
+
+    meanings: dict[type[BaseException], str] = {
+        exceptions.NameResolutionError: "the name does not resolve",
+        socket.gaierror: "the name does not resolve",
+        ConnectionRefusedError: "connection refused",
+        ssl.SSLCertVerificationError: "its certificate is not signed by the kubeconfig's authority",
+        exceptions.TimeoutError: "no answer in time",  # to urllib3, any failed connection is one
+    }
+    causes = list(_causes(error))
+    return next((text for kind, text in meanings.items() for c in causes if isinstance(c, kind)), _line(error))
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """An error and all that it was raised for; urllib3 keeps some as an argument."""
+    while error is not None:
+        yield error
+        inner = (argument for argument in error.args if isinstance(argument, BaseException))
+        error = error.__cause__ or error.__context__ or next(inner, None)
 
 
 def _object(raw: bytes) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
 from stormc.facts import kinds
-from stormc.finding import Path, did_you_mean, dotted, shown
+from stormc.finding import Path, closest, dotted, shown
 
 Schema = Mapping[str, Any]
 
@@ -399,8 +399,8 @@ def _problems(error: Any) -> Iterator[SchemaProblem]:
         known = error.schema.get("properties", {})
         for key in value:
             if key not in known:
-                hint = did_you_mean(key, known)
-                guess = f", {hint}" if hint.startswith("did you mean") else ""
+                meant = closest(key, known)
+                guess = f", did you mean {meant}?" if meant else ""
                 yield SchemaProblem((*path, key), f"{_named((*path, key))} is not a known field{guess}")
     elif keyword == "required":
         for key in demand:

@@ -65,29 +65,40 @@ def warnings(left: Sequence[Departure], requests: Sequence[Request]) -> Iterator
         yield f"prune {service.label}: StormService and {others} more objects ({service.spec_file}{then})"
         request = nearest(requests, departure.directory)
         engines = list(_engines(departure, request)) if request else []
-        yield from (f"    {line}" for line in engines or [_UNGUARDED])
-        if any("keeps" in line for line in engines):
+        yield from (f"    {engine.text}" for engine in engines or [_UNGUARDED])
+        if any(engine.keeps for engine in engines):
             yield f"    delete what is kept: {_command(departure)}"
 
 
-_UNGUARDED = "no guard: no platform.gitops here; an engine that prunes deletes them and the NPU pods with their models"
+class _Engine(NamedTuple):
+    """What an engine does, and whether it keeps anything that people then have to delete."""
+
+    keeps: bool
+    text: str
 
 
-def _engines(departure: Departure, request: Request) -> Iterator[str]:
+_UNGUARDED = _Engine(
+    False, "no guard: no platform.gitops here; an engine that prunes deletes them and the NPU pods with their models"
+)
+
+
+def _engines(departure: Departure, request: Request) -> Iterator[_Engine]:
     name = unit_name(departure.directory)
     argocd, flux = request.gitops
     if argocd and departure.gone:
-        yield f"Argo CD removes Application {name} and keeps its objects: preserveResourcesOnDeletion"
+        yield _Engine(True, f"Argo CD removes Application {name} and keeps its objects: preserveResourcesOnDeletion")
     elif argocd and CONFIRMS in departure.guards:
-        yield "Argo CD deletes the StormService when somebody confirms it: Prune=confirm; the others at once"
+        yield _Engine(
+            False, "Argo CD deletes the StormService when somebody confirms it: Prune=confirm; the others at once"
+        )
     elif argocd:
-        yield f"Argo CD deletes them at once: the StormService has no {CONFIRMS.decode()} yet"
+        yield _Engine(False, f"Argo CD deletes them at once: the StormService has no {CONFIRMS.decode()} yet")
     if flux and departure.gone:
-        yield f"Flux removes Kustomization {name} and keeps its objects: deletionPolicy Orphan"
+        yield _Engine(True, f"Flux removes Kustomization {name} and keeps its objects: deletionPolicy Orphan")
     elif flux and NEVER in departure.guards:
-        yield "Flux keeps the StormService: prune disabled; it deletes the others at once"
+        yield _Engine(True, "Flux keeps the StormService: prune disabled; it deletes the others at once")
     elif flux:
-        yield f"Flux deletes them at once: the StormService has no {NEVER.decode()} yet"
+        yield _Engine(False, f"Flux deletes them at once: the StormService has no {NEVER.decode()} yet")
 
 
 def _command(departure: Departure) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from stormc.facts.keys import VOLCANO, Annotation, Directory, Env, Label, Resource
 from stormc.facts.kinds import API_VERSIONS
-from stormc.finding import Path, did_you_mean, dotted, shown
+from stormc.finding import Path, closest, dotted, shown
 from stormc.migrate.note import ASSUMED, LACKING, LEFT_OUT, MISSPELT, Note
 from stormc.model.quantity import whole_number
 from stormc.model.schema import ROLE
@@ -85,9 +85,9 @@ def _shape(config: Mapping[str, Any]) -> Iterator[Note]:
             yield Note(LACKING, path, f"{dotted(path)} must be a mapping, got {shown(node)}")
             continue
         for key in (key for key in node if key not in fields):
-            hint = did_you_mean(key, fields)
+            meant = closest(key, fields)
             message = f"the k8s-deploy-tool does not read {dotted((*path, key))}; not copied"
-            yield Note(MISSPELT, (*path, key), message, hint if hint.startswith("did") else "", at_key=True)
+            yield Note(MISSPELT, (*path, key), message, f"did you mean {meant}?" if meant else "", at_key=True)
         for table in _TABLES:
             if not isinstance(node.get(table) or {}, dict):
                 yield Note(LACKING, (*path, table), f"{dotted((*path, table))} must be a mapping")

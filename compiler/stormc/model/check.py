@@ -11,7 +11,7 @@ from types import ModuleType
 from typing import Any, ClassVar
 
 from stormc.facts import limits
-from stormc.finding import Finding, Path, did_you_mean, dotted, shown
+from stormc.finding import Finding, Path, closest, did_you_mean, dotted, shown
 from stormc.model import field as forms
 from stormc.model import quantity, schema
 from stormc.model.layers import Layered
@@ -37,8 +37,6 @@ _TYPE_HINTS = {
     "integer": "write a whole number", "string": "write a text", "boolean": "write true or false",
     "dict": "write its fields below it, indented", "list": "write one '- item' per line", "float": "write a number",
 }  # fmt: skip
-MEANT = re.compile(r"did you mean (\S+)\?")
-"""The hint of a misspelt key."""
 _YAML_11_BOOLEANS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 
@@ -147,9 +145,7 @@ def check_app(layered: Layered) -> tuple[dict[str, Any] | None, list[Finding]]:
 
 def _without_follow_ups(findings: list[Finding]) -> list[Finding]:
     """Drops 'x is missing' where a misspelt key beside it was meant to be x."""
-    meant = {
-        (f.file, *f.path[:-1], match[1]) for f in findings if f.rule == "E201" and (match := MEANT.fullmatch(f.hint))
-    }
+    meant = {(f.file, *f.path[:-1], f.meant) for f in findings if f.rule == "E201" and f.meant}
     return [f for f in findings if f.rule != "E202" or (f.file, *f.path) not in meant]
 
 
@@ -226,8 +222,10 @@ def _finding(layered: Layered, table: forms.Schema, prefix: Path, error: Any) ->
     rules = _rules(table, error.document_path)
     if error.code == errors.UNKNOWN_FIELD.code:
         known = _rules(table, error.document_path[:-1])
-        hint = did_you_mean(str(path[-1]).split("：")[0], known) or "docs/spec.md has all fields"
-        return _at(layered, "E201", path, f"unknown key {name}", hint, key=True)
+        word = str(path[-1]).split("：")[0]
+        hint = did_you_mean(word, known) or "docs/spec.md has all fields"
+        unknown = _at(layered, "E201", path, f"unknown key {name}", hint, key=True)
+        return unknown._replace(meant=closest(word, known))
     if error.code == errors.REQUIRED_FIELD.code:
         meaning: str = rules.get("meta", {}).get("description", "")
         return _at(layered, "E202", path, f"{name} is missing", meaning.rstrip("."))

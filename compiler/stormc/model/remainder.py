@@ -10,7 +10,6 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from stormc.finding import Finding, Path
-from stormc.model.check import MEANT
 from stormc.model.layers import Layered
 
 MAPS = ("annotations", "engineArgs", "env", "labels", "nodeSelector")
@@ -30,9 +29,9 @@ def remainder(layered: Layered, findings: Sequence[Finding]) -> tuple[Layered, f
     taken: set[Path] = set()
     for finding in findings:
         path, unknown = finding.path, finding.rule == "E201"
-        if unknown and (meant := MEANT.fullmatch(finding.hint)):
+        if unknown and finding.meant:
             taken.add(path)
-            path, unknown = (*path[:-1], meant[1]), False
+            path, unknown = (*path[:-1], finding.meant), False
         field = _field(path)
         if field is None or (unknown and path[0] not in SECTIONS):
             return None

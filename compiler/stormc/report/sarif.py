@@ -46,7 +46,7 @@ def _rule(id_: str) -> dict[str, Any]:
 
 def _result(finding: Finding, index: int, seen: Counter[str]) -> dict[str, Any]:
     mark, location = finding.mark, _location(finding.file)
-    same = f"{finding.rule}\0{location['uri']}\0{dotted(finding.path) or finding.message}"
+    same = f"{finding.rule}\0{location['uri']}\0{dotted(finding.path)}"
     seen[same] += 1
     region = {
         "startLine": mark.line, "startColumn": mark.column, "endLine": mark.end_line, "endColumn": mark.end_column,
