@@ -138,11 +138,11 @@ class Launcher:
         self.output = self.process.stdout
 
     def wait_for(self, *words: str) -> list[str]:
-        """The lines up to the one that completes the words, in any order."""
+        """The lines up to the one that completes the words, in any order; a word begins a line of a rank's own."""
         missing, lines = set(words), []
         for line in self.output:
             lines.append(line.rstrip())
-            missing -= {word for word in missing if word in line and not line.startswith("launch:")}
+            missing -= {word for word in missing if line.startswith(word)}
             if not missing:
                 return lines
         raise AssertionError(f"{missing} not in {lines}")
@@ -170,17 +170,27 @@ def launchers() -> Iterator[list[Launcher]]:
         launcher.process.communicate()
 
 
-RANK = "import sys, signal, os; rank = int([a for a in sys.argv if 'parallel-rank' in a][0].split('=')[1]); "
-# A line is one write: without a buffer, print() would write its pieces between those of the other rank.
-SLEEP = "os.write(1, f'up-{rank} {os.environ[\"ASCEND_RT_VISIBLE_DEVICES\"]}\\n'.encode()); signal.pause()"
+# The script of a rank is made of these lines. Between a look at the flag of a signal and signal.pause() a signal would
+# be missed, so that a rank sleeps for short times instead. A line of output is one write: without a buffer, print()
+# would write its pieces between those of the other rank.
+RANK = """\
+import sys, signal, os, time
+rank = int([a for a in sys.argv if 'parallel-rank' in a][0].split('=')[1])
+def sleep():
+    while True: time.sleep(0.05)
+"""
+UP_AND_SLEEP = """\
+os.write(1, f'up-{rank} {os.environ["ASCEND_RT_VISIBLE_DEVICES"]}\\n'.encode())
+sleep()
+"""
 
 
 @pytest.mark.parametrize(("end", "expected"), [("0", 0), ("3 * rank", 3)], ids=["well", "with a fault"])
 def test_a_signal_reaches_every_process_and_the_pod_ends_as_they_do(
     launchers: list[Launcher], end: str, expected: int
 ) -> None:
-    stop = f"signal.signal(signal.SIGTERM, lambda *_: (print(f'down-{{rank}}', flush=True), sys.exit({end}))); "
-    launchers.append(launcher := Launcher(RANK + stop + SLEEP, "--external-dp"))
+    stop = f"signal.signal(signal.SIGTERM, lambda *_: (print(f'down-{{rank}}', flush=True), sys.exit({end})))\n"
+    launchers.append(launcher := Launcher(RANK + stop + UP_AND_SLEEP, "--external-dp"))
     assert {"up-0 0", "up-1 1"} <= set(launcher.wait_for("up-0", "up-1"))
     launcher.process.send_signal(signal.SIGTERM)
     code, rest = launcher.end()
@@ -206,12 +216,16 @@ def test_a_signal_ends_the_wait_for_the_first_pod() -> None:
 
 def test_a_signal_after_a_fault_does_not_hide_it(launchers: list[Launcher], tmp_path: Path) -> None:
     os.mkfifo(started := tmp_path / "started")
-    last = (
-        "stop = lambda *_: (signal.signal(signal.SIGTERM, sys.exit), print('stopping', flush=True), signal.pause()); "
-        "signal.signal(signal.SIGTERM, stop); "
-        f"rank == 1 and (open({str(started)!r}).read(), sys.exit(7)); open({str(started)!r}, 'w').close(); "
-    )
-    launchers.append(launcher := Launcher(RANK + last + SLEEP, "--external-dp"))
+    last = f"""\
+def stop(*_):
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit())
+    print('stopping', flush=True)
+    sleep()
+signal.signal(signal.SIGTERM, stop)
+rank == 1 and (open({str(started)!r}).read(), sys.exit(7))
+open({str(started)!r}, 'w').close()
+"""
+    launchers.append(launcher := Launcher(RANK + last + UP_AND_SLEEP, "--external-dp"))
     launcher.wait_for("stopping")
     launcher.process.send_signal(signal.SIGTERM)
     assert launcher.end()[0] == 7
@@ -223,8 +237,8 @@ def test_a_signal_after_a_fault_does_not_hide_it(launchers: list[Launcher], tmp_
 def test_the_first_process_that_ends_ends_the_pod_with_its_code(
     launchers: list[Launcher], death: str, expected: int
 ) -> None:
-    die = f"rank == 1 and {death}; "
-    launchers.append(launcher := Launcher(RANK + die + SLEEP, "--external-dp"))
+    die = f"rank == 1 and {death}\n"
+    launchers.append(launcher := Launcher(RANK + die + UP_AND_SLEEP, "--external-dp"))
     code, rest = launcher.end()
     assert code == expected
     assert "rank 0 ended with 143" in rest
@@ -238,11 +252,12 @@ def test_a_process_that_does_not_stop_is_killed(
     monkeypatch.setattr(launch, "__file__", str(impatient))
     ready = tmp_path / "ready"
     os.mkfifo(ready)
-    stubborn = (
-        "signal.signal(signal.SIGTERM, signal.SIG_IGN); "
-        f"rank == 1 and (open({str(ready)!r}).read(), sys.exit(5)); open({str(ready)!r}, 'w').close(); "
-    )
-    launchers.append(launcher := Launcher(RANK + stubborn + SLEEP, "--external-dp"))
+    stubborn = f"""\
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+rank == 1 and (open({str(ready)!r}).read(), sys.exit(5))
+open({str(ready)!r}, 'w').close()
+"""
+    launchers.append(launcher := Launcher(RANK + stubborn + UP_AND_SLEEP, "--external-dp"))
     code, rest = launcher.end()
     assert code == 5
     assert "rank 0 ended with 137" in rest
