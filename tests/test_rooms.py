@@ -137,3 +137,13 @@ def test_commands_import_heavy_things_only_when_they_run(module: str) -> None:
 def test_no_module_has_a_name_that_explains_nothing() -> None:
     empty = {"utils", "util", "helpers", "helper", "common", "manager", "base", "misc"}
     assert not {module for module in MODULES if module.rpartition(".")[2] in empty}
+
+
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+
+
+@pytest.mark.parametrize("path", TESTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_tests_share_is_no_test_module(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    modules = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    assert not {module for module in modules if re.match(r"tests\.(.*\.)?test_", module)} - {"tests.proxy.test_clients"}

@@ -16,17 +16,16 @@ from typing import Any
 import pytest
 
 from stormc.__main__ import main
-from stormc.cluster.connection import APPLY, Cluster
+from stormc.cluster.connection import Cluster
 from stormc.cluster.kinds import CONFIG_MAP, CRD, NAMESPACE, POD, ROLE_SET, STORM_SERVICE, Kind, kind_of
 from stormc.cluster.owner import of_deploy_tool, owned
 from stormc.load.document import load_document, load_documents
 from stormc.migrate import deploy_tool
 from tests.e2e.conftest import OPERATOR, VIEWER, Server, free_ports, install, served
+from tests.e2e.controllers import FOREGROUND, NS, collect, write
 from tests.migrate import CASES, VERSION
 
 RENDERED = Path(__file__).parents[2] / "rendered"
-NS = "default"
-FOREGROUND = "foregroundDeletion"
 TOOL_APP = "llm-service"
 
 
@@ -57,23 +56,6 @@ def stormc(server: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pyte
             collect(cluster, kind, found["metadata"]["name"])
     for kind, found in owned(cluster, NS, "my-test"):
         collect(cluster, kind, found["metadata"]["name"])
-
-
-def collect(cluster: Cluster, kind: Kind, name: str) -> None:
-    """What the garbage collector does: the object goes once nothing depends on it."""
-    cluster.delete(kind, NS, name)
-    live = cluster.get(kind, NS, name)
-    if live and FOREGROUND in live["metadata"].get("finalizers", ()):
-        write(cluster, kind, name, {"metadata": {"finalizers": None}}, content="application/merge-patch+json")
-
-
-def write(cluster: Cluster, kind: Kind, name: str, body: dict[str, Any], part: str = "", content: str = APPLY) -> None:
-    """Writes as a controller does, a subresource too."""
-    if content == APPLY:
-        body = {"apiVersion": kind.version, "kind": kind.name, "metadata": {"name": name}, **body}
-    query = {"fieldManager": "controller", "force": "true"} if content == APPLY else {}
-    status, answer = cluster._request("PATCH", kind.path(NS, name) + part, query, body, content)
-    assert status < 300 or status == 404, answer
 
 
 def reconcile(cluster: Cluster, prefill: int = 1, failure: str = "") -> None:

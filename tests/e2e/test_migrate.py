@@ -15,8 +15,8 @@ from stormc.cluster.owner import of_deploy_tool, owned
 from stormc.load.document import load_documents
 from stormc.migrate import deploy_tool
 from tests.e2e.conftest import Server
-from tests.e2e.test_api_server import NS, collect, write
-from tests.migrate.test_docs import CONFIG, STEPS, commands, edit, repository, run
+from tests.e2e.controllers import NS, collect, write
+from tests.migrate.steps import CONFIG, STEPS, commands, edit, repository, run
 
 APP = "llm-service"
 ROLE_SET_NAME = f"{APP}-roleset-abcde"

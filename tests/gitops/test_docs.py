@@ -15,9 +15,8 @@ import yaml
 from stormc.load.document import load_document
 from stormc.model.check import check_platform
 from stormc.model.layers import Layer, Layered
-from tests.gitops.test_drift import MUTATIONS
-from tests.gitops.test_health import RECORDED
-from tests.gitops.test_promote import PROD, STAGING
+from tests.gitops.mutations import MUTATIONS
+from tests.gitops.samples import PROD, RECORDED, STAGING
 from tests.samples import spec_text
 
 ROOT = Path(__file__).parent.parent.parent

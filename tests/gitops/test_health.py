@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import celpy
 import pytest
-import yaml
 from celpy.adapter import json_to_cel
 from celpy.evaluation import CELEvalError
 from hypothesis import given
@@ -15,8 +13,8 @@ from hypothesis import strategies as st
 from lupa import lua51
 
 from stormc.gitops.health import ROLE_SET, STORM_SERVICE, Health, cel, lua
+from tests.gitops.samples import RECORDED
 
-RECORDED: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "statuses.yaml").read_text(encoding="utf-8"))
 KINDS = {health.kind: health for health in (STORM_SERVICE, ROLE_SET)}
 NO_LIBRARY = ("string", "math", "io", "os", "debug", "coroutine", "package", "require", "dofile", "loadfile")
 

@@ -13,44 +13,9 @@ from stormc.__main__ import main
 from stormc.gitops.promotion import ABSENT, TUNABLE, Change, rewritten
 from stormc.load.document import load_document
 from stormc.model import schema
+from tests.gitops.samples import PROD, STAGING
 from tests.samples import spec_text
 
-PROD = """\
-# Production. Ask the search team before a change.
-apiVersion: stormc.dev/v1
-kind: App
-name: chat
-namespace: prod
-model: {name: chat, path: /mnt/models/Chat}
-image: vllm-ascend:v0.12.0rc1   # see the release notes
-
-# eight nodes per role
-hardware: atlas-900-a3-superpod
-prefill:
-  replicas: 4          # the morning peak
-  dataParallel: 2
-  tensorParallel: 8
-  engineArgs:
-    max-model-len: 32768
-    # found by the bench of May
-    max-num-seqs: 64
-
-decode:
-  podGroupSize: 2
-  dataParallel: 32
-# the end
-"""
-STAGING = """
-name: chat
-namespace: staging
-image: vllm-ascend:v0.13.0
-model: {name: chat, path: /staging/models/Chat}
-prefill:
-  replicas: 1
-  engineArgs: {max-num-seqs: 96, additional-config: {graph: true}}
-decode: {env: {HCCL_BUFFSIZE: "2048"}}
-proxy: {maxRetries: 5, port: 9999}
-"""
 DIFF = """\
 -image: vllm-ascend:v0.12.0rc1   # see the release notes
 +image: vllm-ascend:v0.13.0      # see the release notes

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stormc.__main__ import main
-from tests.gitops.test_wiring import URL
+from tests.gitops.samples import URL
 from tests.samples import spec_text
 
 PLATFORM = "apiVersion: stormc.dev/v1\nkind: Platform\n"

@@ -22,10 +22,10 @@ from stormc.gitops.schemas import check_output
 from stormc.gitops.wiring import Request, Wiring, check_wirings, unit_name, wirings
 from stormc.model.profile import ArgoCD, Flux, Gitops, Platform
 from stormc.model.summary import Summary
+from tests.gitops.samples import URL
 from tests.samples import compiled, findings, spec_text
 
 ROOT = Path(__file__).parent.parent.parent
-URL = "https://git.example.com/platform/inference.git"
 REQUEST = f"""
 gitops:
   argocd: {{repoURL: "{URL}", project: inference}}

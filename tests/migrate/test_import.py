@@ -24,7 +24,7 @@ from stormc.migrate.storm_service import Chosen
 from stormc.repository.repository import open_repository
 from tests.migrate import CASES, names, run_case
 from tests.samples import compile_in, container, pod, repository, role
-from tests.test_properties import specs
+from tests.strategies import specs
 
 NOBODY = "no override can say it"
 

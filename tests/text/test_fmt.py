@@ -14,7 +14,7 @@ from stormc.__main__ import main
 from stormc.load.document import load_document
 from stormc.text.format import formatted, spec_text
 from tests.samples import BASE
-from tests.test_properties import specs
+from tests.strategies import specs
 
 ROOT = Path(__file__).parents[2]
 HEAD = "apiVersion: stormc.dev/v1\nkind: App\nname: a\n"
