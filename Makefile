@@ -23,6 +23,9 @@ check: $(VENV)/.runtime ## validate specs/ and their form, and fail if rendered/
 test: $(VENV)/.development ## run all tests
 	@$(BIN)/pytest -n 2 --dist worksteal
 
+quick: $(VENV)/.development ## run the tests of the compiler's core: load, model, passes, rules
+	@$(BIN)/pytest -q -n 2 tests/load tests/model tests/passes tests/rules
+
 e2e: $(VENV)/.development ## test the cluster commands against a real API server
 	@export PATH="$$KUBEBUILDER_ASSETS:$(E2E):$$PATH"; command -v etcd >/dev/null && command -v kube-apiserver >/dev/null || \
 	  { echo "no etcd or kube-apiserver; run: make e2e-tools, or set KUBEBUILDER_ASSETS"; exit 1; }
@@ -79,4 +82,4 @@ $(VENV)/.development: .ci/requirements-dev.txt $(VENV)/.runtime
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r .ci/requirements-dev.txt
 	@touch $@
 
-.PHONY: help render demo check test e2e e2e-tools lint bench bench-proxy bench-routing golden lock clean
+.PHONY: help render demo check test quick e2e e2e-tools lint bench bench-proxy bench-routing golden lock clean

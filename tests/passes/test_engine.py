@@ -305,7 +305,7 @@ class Health(BaseHTTPRequestHandler):
 @pytest.fixture
 def health_port() -> Iterator[int]:
     with ThreadingHTTPServer(("127.0.0.1", 0), Health) as server:
-        Thread(target=server.serve_forever).start()
+        Thread(target=server.serve_forever, args=(0.01,)).start()
         yield server.server_port
         server.shutdown()
 
