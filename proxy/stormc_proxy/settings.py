@@ -62,6 +62,8 @@ class Settings:
     connect_timeout_seconds: float = 3.0
     response_timeout_seconds: float = 0.0
     stream_idle_timeout_seconds: float = 0.0
+    prefix_weight: float = 5.0
+    prefix_keys: int = 100_000
     max_recomputes: int = 8
     chat_resume: str = "continue"
     metaserver_ack: str = "early"
@@ -106,6 +108,8 @@ _CONFIG_KEYS = {
     "connectTimeoutSeconds": "connect_timeout_seconds",
     "responseTimeoutSeconds": "response_timeout_seconds",
     "streamIdleTimeoutSeconds": "stream_idle_timeout_seconds",
+    "prefixWeight": "prefix_weight",
+    "prefixKeys": "prefix_keys",
     "maxRecomputes": "max_recomputes",
     "chatResume": "chat_resume",
     "metaserverAck": "metaserver_ack",
@@ -114,7 +118,16 @@ _CONFIG_KEYS = {
     "drainSeconds": "drain_seconds",
     "accessLog": "access_log",
 }
-FIXED_AT_START = ("mode", "host", "port", "advertise_host", "metaserver_port", "max_body_bytes", "workers")
+FIXED_AT_START = (
+    "mode",
+    "host",
+    "port",
+    "advertise_host",
+    "metaserver_port",
+    "max_body_bytes",
+    "prefix_keys",
+    "workers",
+)
 """Settings that a reload of the config file cannot change; a change is logged and waits for the next start."""
 
 
@@ -262,6 +275,21 @@ def parser() -> argparse.ArgumentParser:
         help="time between two reads of a body (default off)",
     )
     p.add_argument(
+        "--prefix-weight",
+        type=float,
+        default=base.prefix_weight,
+        metavar="N",
+        help="how much a prompt's own work at a prefill instance, its cached prefix left out, counts beside the load "
+        "there; 0 chooses by load alone (default %(default)s)",
+    )
+    p.add_argument(
+        "--prefix-keys",
+        type=int,
+        default=base.prefix_keys,
+        metavar="N",
+        help="prefixes of prompts that are remembered, one for 2 KiB (default %(default)s)",
+    )
+    p.add_argument(
         "--max-recomputes",
         type=int,
         default=base.max_recomputes,
@@ -391,6 +419,8 @@ def checked(settings: Settings) -> Settings:
         raise SettingsError(f"metaserverAck {settings.metaserver_ack!r} is neither early nor late")
     if settings.chat_resume not in RESUMES:
         raise SettingsError(f"chatResume {settings.chat_resume!r} is neither continue nor first-message")
+    if settings.prefix_weight < 0 or settings.prefix_keys < 1:
+        raise SettingsError("prefixWeight must not be negative, prefixKeys at least 1")
     if settings.workers < 1:
         raise SettingsError(f"{settings.workers} workers serve nothing")
     return settings

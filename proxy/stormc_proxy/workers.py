@@ -111,6 +111,8 @@ def summed_status(own: dict[str, Any], others: Iterable[bytes]) -> dict[str, Any
         other = json.loads(text)
         for key in ("active", "requests", "tokens", "retries", "recomputes", "awaitedCallbacks"):
             whole[key] += other[key]
+        for key in ("promptTokens", "estimatedTokens", "reportedTokens"):
+            whole["prefix"][key] += other["prefix"][key]
         for end, count in other["ends"].items():
             whole["ends"][end] = whole["ends"].get(end, 0) + count
         for role in ("prefill", "decode"):

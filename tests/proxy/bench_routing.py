@@ -36,6 +36,8 @@ PROMPTS = 20_000
 P50, P99, P99_MEAN, WORK, COST = 1.05, 1.8, 1.15, 1.0, 35.0
 """Targets: waits and work relative to the oracle's, and microseconds for a prompt of 48 KB."""
 
+HEADERS = b"Authorization: Bearer 0123456789abcdef\r\nContent-Type: application/json\r\nAccept: */*\r\n"
+
 Maker = Callable[[list[Engine]], Rule]
 RULES: dict[str, Maker] = {
     "oracle": Oracle,
@@ -152,7 +154,7 @@ def chat(start: str, size: int) -> Body:
 def cost(size: int) -> float:
     """Microseconds that the choice adds to a request of `size` bytes, half of it known to 16 instances."""
     pool = Pool("prefill", [Address(f"prefill-{number}", 8000) for number in range(16)], Policy(), time.monotonic)
-    affinity, instances = Affinity(KEYS), list(pool)
+    affinity, instances = Affinity(KEYS, 5.0), list(pool)
     starts = [os.urandom(12_000).hex() for _ in range(16)]
     number = 0
     while len(affinity.index) < KEYS:
@@ -162,17 +164,14 @@ def cost(size: int) -> float:
     body = chat(starts[0], size)
     for instance in instances:
         affinity.chosen(prompt_of(chat(starts[0], 25_000)), instance)
-    work = partial(prefill_load, mode="layerwise")
 
     def choose() -> None:
-        prompt = prompt_of(body)
-        lease = pool.pick(work(prompt.size), (), affinity.offers(prompt, work), 5.0)
+        lease = affinity.pick(pool, affinity.prompt(body, HEADERS), "layerwise")
         assert lease is not None
-        affinity.chosen(prompt, lease.instance)
         lease.release()
 
     def plain() -> None:
-        lease = pool.pick(work(size))
+        lease = pool.pick(prefill_load(size, "layerwise"))
         assert lease is not None
         lease.release()
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stormc_proxy.fleet.affinity import LOST_TOKENS, MOST_OFFERS, Affinity
+from stormc_proxy.fleet.affinity import LOST_TOKENS, MOST_OFFERS, Affinity, CachedTokens
 from stormc_proxy.fleet.board import Board, shared_pool
 from stormc_proxy.fleet.pool import Instance, Lease, Policy, Pool, prefill_load
 from stormc_proxy.fleet.prefill_choice import cheapest
@@ -76,14 +76,13 @@ class Scene:
     """A prefill pool with its memory, as `Generation.prefill` uses them."""
 
     def __init__(self, number: int, weight: float = 5.0, kind: type[Pool] = Pool) -> None:
-        self.affinity, self.weight = Affinity(10_000), weight
+        self.affinity = Affinity(10_000, weight)
         addresses = [Address(f"p{index}", 8000) for index in range(number)]
         self.pool = kind("prefill", addresses, Policy(), lambda: 0.0, self.affinity.heard)
 
     def send(self, prompt: Prompt, avoid: Iterable[Address] = ()) -> Lease:
-        lease = self.pool.pick(WORK(prompt.size), avoid, self.affinity.offers(prompt, WORK), self.weight)
+        lease = self.affinity.pick(self.pool, prompt, "layerwise", avoid)
         assert lease is not None
-        self.affinity.chosen(prompt, lease.instance)
         return lease
 
     def turns(self, name: str, number: int, session: str = "") -> list[str]:
@@ -220,18 +219,32 @@ def test_what_all_of_a_large_fleet_have_costs_no_more() -> None:
 # -- what engines report -----------------------------------------------------------------------------------------------
 
 
-def answer(scene: Scene, cached: int | None, size: int = 40) -> None:
-    prompt = chat("Ada", size)
+def answer(scene: Scene, cached: int | None) -> CachedTokens:
+    """One of Ada's prompts is answered; `cached` is what the engine says of its cache."""
+    prompt = chat("Ada", 40)
     lease = scene.send(prompt)
     lease.release()
-    scene.affinity.answered(prompt, lease.instance, lease.matched, prompt.size // 4, cached)
+    usage: dict[str, object] = {"prompt_tokens": prompt.size // 4, "completion_tokens": 1}
+    if cached is not None:
+        usage["prompt_tokens_details"] = {"cached_tokens": cached}
+    return scene.affinity.answered(prompt, lease, json.dumps({"usage": usage}).encode())
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"usage":1}', b'{"usage":{"prompt_tokens_details":null}}'])
+def test_an_answer_without_usage_is_not_counted(content: bytes) -> None:
+    scene = Scene(1)
+    scene.turns("Ada", 41)
+    prompt = chat("Ada", 40)
+    cached = scene.affinity.answered(prompt, scene.send(prompt), content)
+    assert cached.reported is None and prompt.size // 4 - 512 <= cached.estimated <= prompt.size // 4
+    assert scene.affinity.prompt_tokens == 0
 
 
 def test_estimated_and_reported_tokens_are_counted_side_by_side() -> None:
     scene = Scene(2)
     answer(scene, 0)
     tokens = chat("Ada", 40).size // 4
-    answer(scene, tokens - 16)
+    assert answer(scene, tokens - 16).reported == tokens - 16
     affinity = scene.affinity
     assert (affinity.prompt_tokens, affinity.reported_tokens) == (2 * tokens, tokens - 16)
     assert tokens - 512 <= affinity.estimated_tokens <= tokens

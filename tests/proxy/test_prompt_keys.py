@@ -18,6 +18,7 @@ from stormc_proxy.fleet.prompt_keys import (
     end_of,
     pieces,
     prompt_of,
+    session_of,
 )
 from stormc_proxy.flow.body import Body
 
@@ -140,3 +141,18 @@ def test_sessions_differ_by_name_model_and_salt(chain: Chain) -> None:
     names = {prompt_of(each, name, chain).session for each in (plain, salted) for name in ("a", "b")}
     assert len(names) == 4
     assert prompt_of(plain, "", chain).session == 0
+
+
+@pytest.mark.parametrize(
+    ("headers", "session"),
+    [
+        (b"Host: h\r\nX-Session-ID: abc\r\nAccept: */*\r\n", "abc"),
+        (b"x-aibrix-session-key:k 1\r\n", "k 1"),
+        (b"X-Session-Id:\r\nAccept: */*\r\n", ""),
+        (b"X-Request-Id: r\r\n", ""),
+        (b"X-Session-ID: \xe4\r\n", "\xe4"),
+        (b"", ""),
+    ],
+)
+def test_headers_that_name_a_session(headers: bytes, session: str) -> None:
+    assert session_of(headers) == session

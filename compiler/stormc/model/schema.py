@@ -190,6 +190,11 @@ PROXY: Schema = {
     "panic": field("boolean", "When all instances of a role are isolated, try them anyway instead of 503."),
     "retryBudgetPercent": whole("Retries within ten seconds as a share of the requests.", 0, 10000),
     "responseTimeoutSeconds": whole("Seconds until an instance starts to answer; 0 is no limit.", 0, 86400),
+    "prefixWeight": whole(
+        "How much a prompt's own work at a prefill instance, its cached prefix left out, counts beside the load there; "
+        "0 chooses by load alone.", 0, 100,
+    ),
+    "prefixKeys": whole("Prefixes of prompts that are remembered, one for 2 KiB.", 1024, 10_000_000),
     "maxRecomputes": whole("Times that an instance may give an answer up for recomputation.", 0, 1000),
     "chatResume": field(
         "string", "Where a recomputed chat answer goes on: a message of its own, or the first, as in the reference.",

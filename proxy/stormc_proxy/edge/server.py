@@ -270,6 +270,7 @@ class Server:
         query = request.rel_url.raw_query_string
         path = "/reset_prefix_cache" + (f"?{query}" if query else "")
         instances = self._instances()
+        self.router.affinity.clear()
         answers = await asyncio.gather(*(self._ask(i, "POST", path, RESET_SECONDS) for i in instances))
         failed = [
             f"http://{instance.address}" for instance, answer in zip(instances, answers, strict=True)

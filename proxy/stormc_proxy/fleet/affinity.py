@@ -6,14 +6,18 @@ that has nothing of what it should have is believed.
 
 from __future__ import annotations
 
+import json
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from itertools import islice
+from typing import Any, NamedTuple
 
-from stormc_proxy.fleet.pool import Instance
+from stormc_proxy.fleet.pool import Instance, Lease, Pool, prefill_load
 from stormc_proxy.fleet.prefill_choice import Offer
 from stormc_proxy.fleet.prefix_index import PrefixIndex
-from stormc_proxy.fleet.prompt_keys import Prompt
+from stormc_proxy.fleet.prompt_keys import Members, Prompt, prompt_of, session_of
+from stormc_proxy.settings import Address
 
 SESSIONS_PER_KEY = 8
 """One conversation named by a header is remembered for so many prefix keys."""
@@ -24,19 +28,43 @@ LOST_TOKENS = 1024
 MOST_OFFERS = 64
 """Instances that take part in a choice beside the least loaded one, so that a large fleet costs no more."""
 
+BYTES_PER_TOKEN = 4
+"""Where the engine does not say how many tokens a prompt has; vllm-ascend's examples count so too."""
+
 GONE = ("isolated", "readmitted", "removed")
 """Events after which an instance's cache is taken for empty."""
+
+
+class CachedTokens(NamedTuple):
+    """How much of a prompt the prefill instance had."""
+
+    estimated: int
+    reported: int | None
+    """None when the engine does not tell (vLLM: --enable-prompt-tokens-details)."""
 
 
 class Affinity:
     """The memory of one prefill pool, and how well it did."""
 
-    def __init__(self, limit: int) -> None:
-        """`limit` prefix keys are remembered."""
+    def __init__(self, limit: int, weight: float) -> None:
+        """`limit` prefix keys are remembered; `weight` as in `prefill_choice`, 0 is load alone."""
         self.index: PrefixIndex[Instance] = PrefixIndex(limit)
+        self.weight = weight
         self._sessions: OrderedDict[int, tuple[Instance, int]] = OrderedDict()
         self._doubted: set[Instance] = set()
         self.prompt_tokens = self.estimated_tokens = self.reported_tokens = 0
+
+    def prompt(self, body: Members, headers: bytes) -> Prompt:
+        """What the choice needs to know of a request; `headers` are the client's, as lines."""
+        return prompt_of(body, session_of(headers)) if self.weight else Prompt([], 0, 1, body.length)
+
+    def pick(self, pool: Pool, prompt: Prompt, mode: str, avoid: Iterable[Address] = ()) -> Lease | None:
+        """A lease on the instance that the rule chooses, which will have the prompt in its cache."""
+        work = partial(prefill_load, mode=mode)
+        lease = pool.pick(work(prompt.size), avoid, self.offers(prompt, work), self.weight)
+        if lease is not None:
+            self.chosen(prompt, lease.instance)
+        return lease
 
     def offers(self, prompt: Prompt, work: Callable[[int], int]) -> Iterator[Offer[Instance]]:
         """Instances that have part of a prompt, those with the most first; `work` is that of so many bytes."""
@@ -64,17 +92,18 @@ class Affinity:
             if len(self._sessions) * SESSIONS_PER_KEY > self.index.limit:
                 self._sessions.popitem(last=False)
 
-    def answered(self, prompt: Prompt, instance: Instance, expected: int, tokens: int, cached: int | None) -> None:
-        """Prefill had `tokens` in the prompt, `cached` of them in its cache; None when the engine does not tell.
+    def answered(self, prompt: Prompt, lease: Lease, answer: bytes) -> CachedTokens:
+        """Compare what the choice was made with and what prefill's answer says."""
+        tokens, cached = _usage(answer)
+        estimated = (tokens or prompt.size // BYTES_PER_TOKEN) * lease.matched // max(prompt.size, 1)
+        if cached is not None:
+            self.prompt_tokens += tokens
+            self.estimated_tokens += estimated
+            self.reported_tokens += cached
+            self._believe(prompt, lease.instance, estimated, cached)
+        return CachedTokens(estimated, cached)
 
-        `expected` is the match in bytes that the choice was made with.
-        """
-        if cached is None:
-            return
-        estimated = tokens * expected // prompt.size
-        self.prompt_tokens += tokens
-        self.estimated_tokens += estimated
-        self.reported_tokens += cached
+    def _believe(self, prompt: Prompt, instance: Instance, estimated: int, cached: int) -> None:
         if cached:
             self._doubted.discard(instance)
         elif estimated >= LOST_TOKENS and instance not in self._doubted:
@@ -95,7 +124,29 @@ class Affinity:
         for session in [key for key, (holder, _) in self._sessions.items() if holder is instance]:
             del self._sessions[session]
 
+    def status(self) -> dict[str, float]:
+        """For the status page: the memory, and estimate and truth of the answers so far."""
+        return {
+            "weight": self.weight, "keys": len(self.index), "limit": self.index.limit, "bytes": self.index.size_bytes,
+            "promptTokens": self.prompt_tokens, "estimatedTokens": self.estimated_tokens,
+            "reportedTokens": self.reported_tokens,
+        }  # fmt: skip
+
     def clear(self) -> None:
         """All caches are empty."""
         self.index.clear()
         self._sessions.clear()
+
+
+def _usage(answer: bytes) -> tuple[int, int | None]:
+    """Tokens of the prompt, and how many of them were cached as far as the engine tells."""
+    try:
+        value: Any = json.loads(answer)
+    except ValueError:
+        return 0, None
+    usage = value.get("usage") if isinstance(value, dict) else None
+    if not isinstance(usage, dict):
+        return 0, None
+    tokens, details = usage.get("prompt_tokens"), usage.get("prompt_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else None
+    return tokens if isinstance(tokens, int) else 0, cached if isinstance(cached, int) else None

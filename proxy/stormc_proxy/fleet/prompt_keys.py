@@ -8,6 +8,7 @@ instance.
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from itertools import accumulate
@@ -27,6 +28,9 @@ TEXT = ("documents", "tools", "system", "instructions", "messages", "prompt", "p
 
 IDENTITY = ("model", "cache_salt", "chat_template", "chat_template_kwargs", "mm_processor_kwargs")
 """Members that decide whether a cached block may be used at all; a LoRA adapter is named as the model."""
+
+SESSION = re.compile(rb"(?:^|\n)(?:x-session-id|x-aibrix-session-key):[ \t]*([^\r\n]+)", re.IGNORECASE)
+"""Headers by which clients name a conversation; the second is AIBrix's."""
 
 Chain = Callable[[int, str], int]
 """The key of what was there before, and the text since then, to the next key."""
@@ -74,6 +78,12 @@ def prompt_of(body: Members, session: str = "", chain: Chain = chained_here) -> 
     text = texts[0] if len(texts) == 1 else "".join(texts)
     keys = chain_of(identity, pieces(text), chain)
     return Prompt(keys, chain(identity, session) if session else 0, len(text), body.length)
+
+
+def session_of(headers: bytes) -> str:
+    """The conversation that a request's header lines name; empty when they name none."""
+    found = SESSION.search(headers)
+    return found.group(1).decode("latin-1") if found else ""
 
 
 def chain_of(identity: int, texts: Iterable[str], chain: Chain = chained_here) -> list[int]:

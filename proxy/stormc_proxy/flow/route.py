@@ -16,7 +16,8 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any, NamedTuple
 
-from stormc_proxy.fleet.pool import Instance, Lease, Policy, Pool, decode_load, prefill_load
+from stormc_proxy.fleet.affinity import Affinity
+from stormc_proxy.fleet.pool import Instance, Lease, Policy, Pool, decode_load
 from stormc_proxy.flow.body import Body, dumped
 from stormc_proxy.flow.resume import Said, continued, gave_up, joined, limit, resumable, with_cached_tokens
 from stormc_proxy.flow.stream import Output, Stream
@@ -214,7 +215,9 @@ class Router:
         """Nothing runs yet. `pool` and `callback_path` are those of one worker among several."""
         self.settings, self.loop = settings, loop
         policy = policy_of(settings)
-        self.pools = {role: pool(role, settings.addresses(role), policy, loop.time, tell) for role in ROLES}
+        self.affinity = Affinity(settings.prefix_keys, settings.prefix_weight)
+        self._tell = tell
+        self.pools = {role: pool(role, settings.addresses(role), policy, loop.time, self._heard) for role in ROLES}
         self.prefill, self.decode = self.pools["prefill"], self.pools["decode"]
         self.upstream = Upstream(loop, settings.connect_timeout_seconds)
         self.rendezvous: dict[str, Attempt] = {}
@@ -223,9 +226,15 @@ class Router:
         self.metaserver_url = f"{settings.metaserver_url}{callback_path}/" if settings.mode == "layerwise" else ""
         self._tasks: set[asyncio.Task[Any]] = set()
 
+    def _heard(self, event: str, instance: Instance) -> None:
+        if instance.role == "prefill":
+            self.affinity.heard(event, instance)
+        self._tell(event, instance)
+
     def apply(self, settings: Settings) -> None:
         """Take over reloaded settings; running requests go on."""
         self.settings = settings
+        self.affinity.weight = settings.prefix_weight
         self.budget.percent = settings.retry_budget_percent
         for role, pool in self.pools.items():
             pool.policy = policy_of(settings)
@@ -654,7 +663,7 @@ class Generation:
         if "max_completion_tokens" in body.values:
             changes["max_completion_tokens"] = "1"
         raw = body.rewritten(changes)
-        load = prefill_load(body.length, settings.mode)
+        prompt = router.affinity.prompt(body, self._fields)
         tried: set[Address] = set()
         refusal: Refusal | None = None
         for number in range(max(1, settings.max_retries)):
@@ -665,7 +674,7 @@ class Generation:
                     break
                 router.retries += 1
                 await asyncio.sleep(settings.retry_delay * 2 ** (number - 1))
-            lease = router.prefill.pick(load, tried)
+            lease = router.affinity.pick(router.prefill, prompt, settings.mode, tried)
             if lease is None:
                 break
             instance = lease.instance
@@ -677,6 +686,7 @@ class Generation:
                 if answer.head.status == 200:
                     router.prefill.succeeded(instance)
                     self._record.prefill_seconds = time.perf_counter() - began
+                    self._record.cached = router.affinity.answered(prompt, lease, answer.body)
                     done = True
                     return lease, answer.body
                 refusal = Refusal.of(answer.head, answer.body, f"prefill {answer.head.status}")

@@ -28,7 +28,7 @@ class Record:
     """One client request, filled in on its way."""
 
     __slots__ = (
-        "attempts", "began", "client", "decode", "end", "first_seconds", "key", "model", "path", "prefill",
+        "attempts", "began", "cached", "client", "decode", "end", "first_seconds", "key", "model", "path", "prefill",
         "prefill_seconds", "recomputes", "status", "stream", "tokens",
     )  # fmt: skip
 
@@ -40,6 +40,8 @@ class Record:
         self.attempts = self.recomputes = self.status = self.tokens = 0
         self.prefill_seconds = self.first_seconds = 0.0
         self.stream = False
+        self.cached: tuple[int, int | None] = (0, None)
+        """Prompt tokens in prefill's cache, estimated and reported."""
 
     def line(self, seconds: float) -> str:
         """The log line; `seconds` is the whole time of the request."""
@@ -50,6 +52,7 @@ class Record:
             "decode": self.decode, "attempts": self.attempts, "recomputes": self.recomputes,
             "prefill_ms": round(self.prefill_seconds * 1000, 1), "first_byte_ms": round(self.first_seconds * 1000, 1),
             "total_ms": round(seconds * 1000, 1), "tokens": self.tokens,
+            "cached_tokens_estimated": self.cached[0], "cached_tokens": self.cached[1],
         }  # fmt: skip
         return json.dumps(fields, separators=(",", ":"))
 

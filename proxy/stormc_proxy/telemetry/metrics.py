@@ -100,10 +100,27 @@ class Metrics:
             yield f"# HELP stormc_proxy_{name} {text}"
             yield f"# TYPE stormc_proxy_{name} {kind}"
             yield f"stormc_proxy_{name} {value}"
+        yield from self._prefix_lines()
         yield from self.prefill.lines("stormc_proxy_prefill_seconds", "Time of the prefill that succeeded.")
         yield from self.first_byte.lines("stormc_proxy_first_byte_seconds", "Time to the answer's first byte.")
         yield from self.total.lines("stormc_proxy_request_seconds", "Time of the whole request.")
         yield from self._instance_lines()
+
+    def _prefix_lines(self) -> Iterable[str]:
+        affinity = self._router.affinity
+        for name, kind, text, value in (
+            ("prompt_tokens_total", "counter", "Prompt tokens of prefills that report their cache.",
+             affinity.prompt_tokens),
+            ("cached_tokens_estimated_total", "counter", "Of these, tokens that should have been in the cache.",
+             affinity.estimated_tokens),
+            ("cached_tokens_reported_total", "counter", "Of these, tokens that were in the cache.",
+             affinity.reported_tokens),
+            ("prefix_keys", "gauge", "Prefixes that are remembered.", len(affinity.index)),
+            ("prefix_bytes", "gauge", "Memory of the remembered prefixes.", affinity.index.size_bytes),
+        ):  # fmt: skip
+            yield f"# HELP stormc_proxy_{name} {text}"
+            yield f"# TYPE stormc_proxy_{name} {kind}"
+            yield f"stormc_proxy_{name} {value}"
 
     def _instance_lines(self) -> Iterable[str]:
         instances = [instance for pool in self._router.pools.values() for instance in pool]
@@ -131,7 +148,7 @@ class Metrics:
             "active": self.active, "requests": self.finished, "tokens": self._router.tokens,
             "retries": self._router.retries, "recomputes": self._router.recomputes,
             "awaitedCallbacks": len(self._router.rendezvous),
-            "ends": dict(self._ends()),
+            "ends": dict(self._ends()), "prefix": self._router.affinity.status(),
             **{role: [shown(instance) for instance in pool] for role, pool in self._router.pools.items()},
             "history": [list(point) for point in self.history],
         }  # fmt: skip

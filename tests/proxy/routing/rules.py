@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Sequence
-from functools import partial
 
 from stormc_proxy.fleet.affinity import Affinity
 from stormc_proxy.fleet.pool import Lease, Policy, Pool, prefill_load
@@ -93,22 +92,18 @@ class Proxy:
         addresses = [Address(f"prefill-{number}", 8000) for number in range(len(engines))]
         self.pool = Pool("prefill", addresses, Policy(), lambda: self._now)
         self._numbers = {instance: number for number, instance in enumerate(self.pool)}
-        self.affinity, self._weight = Affinity(keys), weight
+        self.affinity = Affinity(keys, weight)
         self._ends: list[tuple[float, int, Lease]] = []
         self._sent = 0
         self._lease: Lease | None = None
 
     def choose(self, prompt: Arrival) -> int:
-        """Release what has ended, then pick as Generation.prefill does."""
+        """Release what has ended, then pick as every request does."""
         self._now = prompt.moment
         while self._ends and self._ends[0][0] <= self._now:
             heapq.heappop(self._ends)[2].release()
-        asked = prompt_of_blocks(prompt, self._block)
-        work = partial(prefill_load, mode="layerwise")
-        offers = self.affinity.offers(asked, work) if self._weight else []
-        self._lease = self.pool.pick(work(asked.size), (), offers, self._weight)
+        self._lease = self.affinity.pick(self.pool, prompt_of_blocks(prompt, self._block), "layerwise")
         assert self._lease is not None
-        self.affinity.chosen(asked, self._lease.instance)
         return self._numbers[self._lease.instance]
 
     def sent(self, prompt: Arrival, engine: int, first_token: float) -> None:
