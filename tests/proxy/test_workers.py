@@ -120,10 +120,12 @@ def test_metrics_and_status_add_up() -> None:
     assert summed_metrics([own, other]) == whole, "all lines of a metric in one group, as the format has it"
     status = {
         "active": 1, "requests": 2, "tokens": 3, "retries": 0, "recomputes": 0, "awaitedCallbacks": 0,
+        "prefix": {"keys": 5, "promptTokens": 9, "estimatedTokens": 6, "reportedTokens": 7},
         "ends": {"complete": 2}, "prefill": [], "history": [[1, 2, 0, 1]],
         "decode": [{"address": "a:1", "score": 1.5, "active": 1, "requests": 2, "failedRequests": 0}],
     }  # fmt: skip
     summed = summed_status(status, [str(status).replace("'", '"').encode()])
+    assert summed["prefix"] == {"keys": 5, "promptTokens": 18, "estimatedTokens": 12, "reportedTokens": 14}
     assert (summed["requests"], summed["ends"], summed["history"]) == (4, {"complete": 4}, [[2, 4, 0, 2]])
     assert (summed["decode"][0]["requests"], summed["decode"][0]["score"]) == (4, 3.0)
 
