@@ -23,9 +23,9 @@ from stormc.load.sources import Sources
 from stormc.migrate.judge import Refusal
 from stormc.migrate.note import Note
 from stormc.migrate.storm_service import Chosen
+from stormc.reference.pages import fields
 from stormc.repository.repository import open_repository
 from stormc.rules import all_rules
-from stormc.rules.reference import fields
 from stormc.rules.rule import Violation
 from tests.golden import CASES, names
 from tests.migrate import CASES as IMPORTS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from stormc.rules.reference import document
+from stormc.reference.pages import document
 
 DOCUMENT = Path("docs/rules.md")
 

@@ -17,6 +17,14 @@ class Severity(StrEnum):
     INFO = "info"
 
 
+class Check(NamedTuple):
+    """What a room other than the rules can report: an id, what it demands, and why."""
+
+    id: str
+    title: str
+    why: str
+
+
 class Mark(NamedTuple):
     """A stretch of a file; lines and columns count from 1, the end is exclusive."""
 

@@ -12,9 +12,9 @@ import yaml
 from stormc import rules
 from stormc.compile import judge as judging
 from stormc.finding import Finding, in_order
+from stormc.reference.pages import fields
 from stormc.repository.judge import check_repository
 from stormc.repository.namesakes import check_namesakes
-from stormc.rules.reference import fields
 from stormc.rules.rule import Example, Rule, Sees
 from tests.samples import compile_in, repository, spec_text
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from pathlib import Path
 
 import pytest
 
 from stormc.__main__ import main
+from stormc.reference.ids import CHECKS, ids
+from stormc.reference.pages import document
 from stormc.rules import all_rules
-from stormc.rules.checks import CHECKS
-from stormc.rules.reference import document, ids
 from tools.rule_reference import DOCUMENT
 
 ROOT = Path(__file__).parent.parent.parent
@@ -43,12 +44,35 @@ def test_every_fact_has_a_rule_or_a_reason() -> None:
     assert numbers == list(range(1, 46))
 
 
-def test_every_id_in_the_sources_is_explained() -> None:
-    printed = set()
+def test_every_id_is_declared_once() -> None:
+    assert len(ids()) == len(set(ids())) == len(CHECKS) + len(all_rules())
+    for check in CHECKS:
+        assert re.fullmatch(r"[EWI]\d{3}", check.id) and check.title.endswith(".") and check.why.endswith("."), check.id
+
+
+def test_every_declared_check_is_collected() -> None:
+    declared = {
+        node.args[0].value
+        for path in sorted((ROOT / "compiler").rglob("*.py"))
+        for node in calls_of("Check", path)
+        if isinstance(node.args[0], ast.Constant) and is_id(node.args[0])
+    }
+    assert declared == {check.id for check in CHECKS}
+
+
+def test_no_finding_has_an_id_that_is_not_declared() -> None:
     for path in sorted((ROOT / "compiler").rglob("*.py")):
-        printed |= set(re.findall(r"[\"']([EWI]\d{3})[\"']", path.read_text(encoding="utf-8")))
-    assert printed == set(ids())
-    assert not CHECKS.keys() & {rule.id for rule in all_rules()}
+        for name in ("Finding", "_at", "Note", "Refusal"):
+            assert not [n.lineno for n in calls_of(name, path) if any(is_id(argument) for argument in n.args)], path
+
+
+def calls_of(name: str, path: Path) -> list[ast.Call]:
+    calls = [node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Call)]
+    return [call for call in calls if isinstance(call.func, ast.Name) and call.func.id == name]
+
+
+def is_id(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and isinstance(node.value, str) and bool(re.fullmatch(ID, node.value))
 
 
 @pytest.mark.parametrize("id_", ids())

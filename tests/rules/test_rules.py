@@ -11,8 +11,8 @@ import yaml
 from stormc import rules
 from stormc.finding import dotted
 from stormc.passes.runner import SecondWriter
+from stormc.reference.pages import fields, place
 from stormc.rules import all_rules, load
-from stormc.rules.reference import fields, place
 from stormc.rules.rule import Example, Rule, Sees
 from tests.rules.judged import changed_rules, judge_example, without
 

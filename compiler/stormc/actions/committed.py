@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from stormc.finding import START, Finding
+from stormc.tree.checks import COMMITTED_MEMORY
 
 OLD_MEMORY = ".stormc_cache"
 
@@ -14,7 +15,7 @@ def committed_memory(*directories: Path) -> list[Finding]:
     """E402 where Git tracks `.stormc_cache` in one of the directories. One that is only left over is no matter."""
     places = sorted({directory / OLD_MEMORY for directory in directories})
     return [
-        Finding("E402", str(place), START, "the memory of a render is committed",
+        Finding(COMMITTED_MEMORY, str(place), START, "the memory of a render is committed",
                 f"git rm -r --cached {OLD_MEMORY}, and delete it")
         for place in places if os.path.lexists(place) and _is_tracked(place)
     ]  # fmt: skip

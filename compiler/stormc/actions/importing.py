@@ -17,6 +17,7 @@ from stormc.facts.known_keys import TABLES, Use
 from stormc.facts.limits import SERVING_ROLES
 from stormc.failure import Failure
 from stormc.finding import START, Finding, Mark, Path, did_you_mean, has_errors
+from stormc.load.checks import REPEATED_KEY
 from stormc.load.document import Document, load_documents
 from stormc.load.sources import Source, Sources, read_sources
 from stormc.migrate import deploy_tool
@@ -81,9 +82,9 @@ def target(specs: File, out: File | None) -> Target:
 def import_file(file: str, raw: bytes, where: Target, chosen: Chosen, owner: str) -> list[Imported]:
     """The apps of one file; one without a name where there is none in it. Raises Failure for an unknown profile."""
     documents, findings = load_documents(file, raw)
-    repeated = [f._replace(rule=REPEATED, hint="the last one counts") for f in findings if f.rule == "E108"]
+    repeated = [f._replace(rule=REPEATED, hint="the last one counts") for f in findings if f.rule == REPEATED_KEY]
     if len(repeated) < len(findings):
-        return [Imported("", None, tuple(f for f in findings if f.rule != "E108"), ())]
+        return [Imported("", None, tuple(f for f in findings if f.rule != REPEATED_KEY), ())]
     found, others = _read(file, documents)
     if not found:
         text = "the file holds no StormService and no config of the k8s-deploy-tool"

@@ -80,7 +80,7 @@ def _words(verb: str) -> list[str] | None:
 
         return list(read_engines().releases)
     if verb == "rule":
-        from stormc.rules.reference import ids
+        from stormc.reference.ids import ids
 
         return ids()
     return None

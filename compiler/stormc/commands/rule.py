@@ -15,7 +15,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints the explanation. Raises Failure for an id that is none."""
     from stormc.finding import did_you_mean
-    from stormc.rules.reference import explanation, ids
+    from stormc.reference.ids import ids
+    from stormc.reference.pages import explanation
 
     wanted = options.id.upper()
     if wanted not in ids():

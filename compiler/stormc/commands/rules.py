@@ -11,7 +11,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints a line per id."""
-    from stormc.rules.reference import table
+    from stormc.reference.pages import table
 
     for line in table():
         print(line)

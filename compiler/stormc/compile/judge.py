@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from stormc.emit.checks import REFUSED, REFUSED_BY_CRD
 from stormc.finding import Finding
 from stormc.model.app import App
 from stormc.model.layers import Layered
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from stormc.emit.schema_check import SchemaProblem
 
 Manifest = Mapping[str, Any]
-REFUSED, REFUSED_BY_CRD = "E501", "E502"
 
 
 def apply_rules(sees: Sees, layered: Layered, app: App, *shown: Any) -> Iterator[Finding]:

@@ -7,11 +7,13 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from stormc.compile.compilation import Compilation, Setting, Spec, Stage
-from stormc.compile.judge import REFUSED, apply_rules, crd_refusals, refusals
+from stormc.compile.judge import apply_rules, crd_refusals, refusals
+from stormc.emit.checks import REFUSED
 from stormc.finding import Finding, Path, did_you_mean, has_errors
 from stormc.model.app import App
 from stormc.model.build import build_app
 from stormc.model.check import check_app
+from stormc.model.checks import UNKNOWN_PROFILE
 from stormc.model.layers import Layered
 from stormc.model.profile import Platform
 from stormc.model.remainder import follows, remainder
@@ -90,7 +92,9 @@ def _unknown_profile(layered: Layered, setting: Setting) -> Iterator[Finding]:
     if setting.profile is None and isinstance(hardware, str) and hardware not in setting.profile_names:
         file, mark = layered.locate(("hardware",))
         message = f"hardware {hardware!r} is no known profile"
-        yield Finding("E207", file, mark, message, did_you_mean(hardware, setting.profile_names), ("hardware",))
+        yield Finding(
+            UNKNOWN_PROFILE, file, mark, message, did_you_mean(hardware, setting.profile_names), ("hardware",)
+        )
 
 
 def storm_service(compiled: Compiled) -> Mapping[str, Any]:

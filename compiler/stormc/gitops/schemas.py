@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from stormc.emit.checks import REFUSED
 from stormc.emit.schema_check import check_manifest
 from stormc.finding import Finding
 from stormc.gitops.files import wiring_directories
@@ -18,4 +19,4 @@ def check_output(made: Sequence[Wiring]) -> Iterator[Finding]:
             for manifest in manifests:
                 for problem in check_manifest(manifest):
                     where = f"{manifest['kind']} {manifest['metadata']['name']}"
-                    yield Finding("E501", request.file, request.mark, f"{where}: {problem.message}", path=("gitops",))
+                    yield Finding(REFUSED, request.file, request.mark, f"{where}: {problem.message}", path=("gitops",))

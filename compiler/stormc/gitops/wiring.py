@@ -12,9 +12,28 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from stormc.facts.limits import LABEL_BYTES
-from stormc.finding import Finding, Mark, Path
+from stormc.finding import Check, Finding, Mark, Path
 from stormc.model.profile import Gitops
 from stormc.model.summary import Summary
+
+CHECKS = (
+    Check(
+        "E304",
+        "No app renders into the directory of the wiring.",
+        "`_gitops` holds what Argo CD and Flux read; an app there would be taken for wiring.",
+    ),
+    Check(
+        "E305",
+        "An Argo CD project belongs to one platform file.",
+        "Two that write the same AppProject overwrite each other's permissions at every sync.",
+    ),
+    Check(
+        "E306",
+        "Names of GitOps objects are unique and short enough.",
+        "They are made of directories and app; Argo CD and Flux refuse or overwrite what collides or is too long.",
+    ),
+)
+IN_THE_WIRING, SHARED_PROJECT, NAME_TAKEN = (check.id for check in CHECKS)
 
 DIRECTORY = "_gitops"
 
@@ -108,7 +127,7 @@ def check_wirings(made: Sequence[Wiring], summaries: Iterable[Summary]) -> Itera
     for summary in summaries:
         if DIRECTORY in summary.directory.split("/"):
             message = f"renders into {summary.directory}/, but {DIRECTORY} is where the wiring of engines goes"
-            yield Finding("E304", summary.file, summary.mark, message, "choose another directory")
+            yield Finding(IN_THE_WIRING, summary.file, summary.mark, message, "choose another directory")
     yield from _check_projects([wiring.request for wiring in made])
     yield from _check_units(made)
 
@@ -122,7 +141,7 @@ def _check_projects(requests: Sequence[Request]) -> Iterator[Finding]:
             path: Path = ("gitops", "argocd", "project")
             message = f"project {argocd.project} of Argo CD is also that of {first.file}"
             hint = "an AppProject has one owner: name another"
-            yield Finding("E305", request.file, request.mark, message, hint, path)
+            yield Finding(SHARED_PROJECT, request.file, request.mark, message, hint, path)
 
 
 def _check_units(made: Sequence[Wiring]) -> Iterator[Finding]:
@@ -132,7 +151,7 @@ def _check_units(made: Sequence[Wiring]) -> Iterator[Finding]:
     for app, name in names.items():
         if taken[name] > 1:
             message = f"the engines know another unit of the name {name}, which this app's directory becomes"
-            yield Finding("E306", app.file, app.mark, message, "rename the app or one of its directories")
+            yield Finding(NAME_TAKEN, app.file, app.mark, message, "rename the app or one of its directories")
         if len(name) > LABEL_BYTES:
             message = f"unit {name} of the engines has {len(name)} characters, the limit is {LABEL_BYTES}"
-            yield Finding("E306", app.file, app.mark, message, "shorten the name of the app or of its directories")
+            yield Finding(NAME_TAKEN, app.file, app.mark, message, "shorten the name of the app or of its directories")

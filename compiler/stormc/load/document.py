@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from stormc.finding import START, Finding, Mark, Path
+from stormc.load.checks import NO_MAPPING, NOT_PLAIN, NOT_UTF_8, REPEATED_KEY, SEVERAL_DOCUMENTS, TOO_DEEP, TOO_LARGE
 
 T = TypeVar("T")
 
@@ -115,7 +116,7 @@ def _parsed(file: str, text: str, read: Callable[[_Builder], T]) -> tuple[_Build
 
 def _decoded(file: str, raw: bytes) -> str:
     if len(raw) > MAX_BYTES:
-        raise _Stop(Finding("E102", file, START, f"file has {len(raw)} bytes, the limit is {MAX_BYTES}",
+        raise _Stop(Finding(TOO_LARGE, file, START, f"file has {len(raw)} bytes, the limit is {MAX_BYTES}",
                             "keep only the spec in it"))  # fmt: skip
     try:
         text = raw.decode("utf-8-sig")
@@ -124,7 +125,7 @@ def _decoded(file: str, raw: bytes) -> str:
         line, column = head.count(b"\n") + 1, error.start - (head.rfind(b"\n") + 1) + 1
         mark = Mark(line, column, line, column + 1)
         hint = "save the file as UTF-8"
-        raise _Stop(Finding("E103", file, mark, f"not UTF-8: byte 0x{raw[error.start]:02x}", hint)) from None
+        raise _Stop(Finding(NOT_UTF_8, file, mark, f"not UTF-8: byte 0x{raw[error.start]:02x}", hint)) from None
     return text
 
 
@@ -135,7 +136,7 @@ def _tab(file: str, text: str) -> Finding | None:
         if match and line.strip():
             column = match.start("tab") + 1
             mark = Mark(number, column, number, column + 1)
-            return Finding("E104", file, mark, "a tab indents this line", "YAML indents with spaces only")
+            return Finding(NOT_PLAIN, file, mark, "a tab indents this line", "YAML indents with spaces only")
     return None
 
 
@@ -146,7 +147,7 @@ def _full_width_colon(file: str, text: str) -> Finding | None:
         if match:
             column = match.start("colon") + 1
             return Finding(
-                "E104", file, Mark(number, column, number, column + 1),
+                NOT_PLAIN, file, Mark(number, column, number, column + 1),
                 f"full-width colon '：' (U+FF1A) after {match['key']}",
                 f"write '{match['key']}: ' with an ASCII colon and a space",
             )  # fmt: skip
@@ -195,7 +196,7 @@ class _Builder:
         except YAMLError as error:
             problem = str(error).split("\n")[0]
             mark = _unprintable(self.text)
-            raise _Stop(Finding("E104", self.file, mark, f"not YAML: {problem}", "remove the character")) from None
+            raise _Stop(Finding(NOT_PLAIN, self.file, mark, f"not YAML: {problem}", "remove the character")) from None
 
     def _syntax(self, error: Any) -> Finding:
         found = _full_width_colon(self.file, self.text) or _tab(self.file, self.text)
@@ -205,10 +206,10 @@ class _Builder:
         mark = Mark(at.line + 1, at.column + 1, at.line + 1, at.column + 2) if at else START
         context = f" {error.context}" if error.context else ""
         message = f"not YAML:{context} {error.problem}".replace(":  ", ": ")
-        return Finding("E104", self.file, mark, message, "look at quotes, brackets and indentation up to here")
+        return Finding(NOT_PLAIN, self.file, mark, message, "look at quotes, brackets and indentation up to here")
 
     def _stop(self, rule: str, event: Any, message: str, hint: str = "") -> _Stop:
-        found = _full_width_colon(self.file, self.text) if rule == "E106" else None
+        found = _full_width_colon(self.file, self.text) if rule == NO_MAPPING else None
         return _Stop(found or Finding(rule, self.file, _mark(event), message, hint))
 
     def _document(self) -> dict[str, Any]:
@@ -216,18 +217,20 @@ class _Builder:
         events.get_event()
         first = events.get_event()
         if type(first).__name__ == "StreamEndEvent":
-            raise self._stop("E106", first, "the file is empty", "write a spec, or remove the file")
+            raise self._stop(NO_MAPPING, first, "the file is empty", "write a spec, or remove the file")
         root = events.get_event()
         if type(root).__name__ != "MappingStartEvent":
             kind = "a list" if type(root).__name__ == "SequenceStartEvent" else "a single value"
             if kind == "a single value" and not getattr(root, "value", ""):
-                raise self._stop("E106", root, "the file is empty", "write a spec, or remove the file")
-            raise self._stop("E106", root, f"the file holds {kind}, not a mapping", "start with apiVersion: and kind:")
+                raise self._stop(NO_MAPPING, root, "the file is empty", "write a spec, or remove the file")
+            raise self._stop(
+                NO_MAPPING, root, f"the file holds {kind}, not a mapping", "start with apiVersion: and kind:"
+            )
         data = self._collection(root, ())
         events.get_event()
         extra = events.get_event()
         if type(extra).__name__ != "StreamEndEvent":
-            raise self._stop("E105", extra, "a second YAML document starts here", "one spec per file")
+            raise self._stop(SEVERAL_DOCUMENTS, extra, "a second YAML document starts here", "one spec per file")
         assert isinstance(data, dict)
         return data
 
@@ -242,7 +245,7 @@ class _Builder:
                 data = self._collection(root, ())
                 made.append(Document(self.file, data, self.keys, self.values, self.text))
             elif type(root).__name__ == "SequenceStartEvent" or root.value:
-                raise self._stop("E106", root, "a document of the file is no mapping", "remove it")
+                raise self._stop(NO_MAPPING, root, "a document of the file is no mapping", "remove it")
             self._parser.get_event()
         return made
 
@@ -269,7 +272,7 @@ class _Builder:
             child = (*where, key)
             if kind in ("MappingStartEvent", "SequenceStartEvent"):
                 if len(stack) >= MAX_DEPTH:
-                    raise self._stop("E107", event, f"nested deeper than {MAX_DEPTH} levels", "flatten it")
+                    raise self._stop(TOO_DEEP, event, f"nested deeper than {MAX_DEPTH} levels", "flatten it")
                 self._counted(event, 1)
                 value = self._new(event)
                 self._opened(event.anchor)
@@ -285,15 +288,17 @@ class _Builder:
 
     def _key(self, event: Any, kind: str, node: dict[str, Any], where: Path) -> tuple[str, Any, str]:
         if kind != "ScalarEvent":
-            raise self._stop("E104", event, "a key must be a plain string", "write one key: value pair per line")
+            raise self._stop(NOT_PLAIN, event, "a key must be a plain string", "write one key: value pair per line")
         key: str = event.value
         if key == "<<" and event.implicit[0]:
-            raise self._stop("E104", event, "merge keys (<<) are not supported", "put shared values into platform.yaml")
+            raise self._stop(
+                NOT_PLAIN, event, "merge keys (<<) are not supported", "put shared values into platform.yaml"
+            )
         path: Path = (*where, key)
         if key in node:
             first = self.keys[path]
             self.findings.append(
-                Finding("E108", self.file, _mark(event), f"duplicate key {key}, first set on line {first.line}",
+                Finding(REPEATED_KEY, self.file, _mark(event), f"duplicate key {key}, first set on line {first.line}",
                         "keep one of the two", path)
             )  # fmt: skip
         else:
@@ -303,7 +308,7 @@ class _Builder:
 
     def _new(self, event: Any) -> Any:
         if event.tag is not None and event.tag not in ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq", "!"):
-            raise self._stop("E104", event, f"tag {event.tag} is not supported", "remove the tag")
+            raise self._stop(NOT_PLAIN, event, f"tag {event.tag} is not supported", "remove the tag")
         return {} if type(event).__name__ == "MappingStartEvent" else []
 
     def _opened(self, anchor: str | None) -> None:
@@ -319,14 +324,16 @@ class _Builder:
     def _counted(self, event: Any, size: int) -> None:
         self._count += size
         if self._count > MAX_VALUES:
-            raise self._stop("E107", event, f"the file expands to more than {MAX_VALUES} values", "remove the aliases")
+            raise self._stop(
+                TOO_DEEP, event, f"the file expands to more than {MAX_VALUES} values", "remove the aliases"
+            )
 
     def _scalar_or_alias(self, event: Any, kind: str) -> Any:
         if kind == "AliasEvent":
             if event.anchor in self._open:
-                raise self._stop("E107", event, f"alias *{event.anchor} contains itself", "remove the alias")
+                raise self._stop(TOO_DEEP, event, f"alias *{event.anchor} contains itself", "remove the alias")
             if event.anchor not in self._anchors:
-                raise self._stop("E104", event, f"alias *{event.anchor} has no anchor before it", "write the value")
+                raise self._stop(NOT_PLAIN, event, f"alias *{event.anchor} has no anchor before it", "write the value")
             value, size = self._anchors[event.anchor]
             self._counted(event, size)
             return value
@@ -342,7 +349,7 @@ class _Builder:
         if tag is not None:
             if tag in ("tag:yaml.org,2002:str", "!"):
                 return text
-            raise self._stop("E104", event, f"tag {tag} is not supported", "remove the tag")
+            raise self._stop(NOT_PLAIN, event, f"tag {tag} is not supported", "remove the tag")
         if not event.implicit[0]:
             return text
         if text in _WORDS:

@@ -4,10 +4,44 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from stormc.finding import Path
+from stormc.finding import Check, Path
 
-FOREIGN, LACKING = "E601", "E602"
-MISSPELT, REPEATED, LEFT_OUT, ASSUMED, ALONE = "W603", "W604", "W605", "I606", "I607"
+CHECKS = (
+    Check(
+        "E601",
+        "An imported file holds a StormService or a config of the k8s-deploy-tool.",
+        "Nothing else describes an app; other objects stay where they are.",
+    ),
+    Check(
+        "E602",
+        "An import finds what every spec needs.",
+        "Without roles, hardware and the model's directory there is no app; --hardware and --model-path say the two.",
+    ),
+    Check(
+        "W603",
+        "An imported key is one that somebody reads.",
+        "Controllers and the k8s-deploy-tool ignore what they do not know, so a misspelt key never had an effect.",
+    ),
+    Check(
+        "W604",
+        "In an imported file every key stands once.",
+        "The k8s-deploy-tool takes the last of two; the spec gets what ran.",
+    ),
+    Check(
+        "W605",
+        "Everything in an imported file can be taken over.",
+        "What a controller writes, what has no effect where it stands, and what stormc replaces is left out, and said.",
+    ),
+    Check(
+        "I606",
+        "An import says what it assumed.",
+        "The file does not name hardware or sizes outright; check what was inferred.",
+    ),
+    Check(
+        "I607", "An import says what it leaves alone.", "Other objects of the file are no part of an app; keep them."
+    ),
+)
+FOREIGN, LACKING, MISSPELT, REPEATED, LEFT_OUT, ASSUMED, ALONE = (check.id for check in CHECKS)
 
 
 class Note(NamedTuple):

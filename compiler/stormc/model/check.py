@@ -14,6 +14,16 @@ from stormc.facts import limits
 from stormc.finding import Finding, Path, closest, did_you_mean, dotted, shown
 from stormc.model import field as forms
 from stormc.model import quantity, schema
+from stormc.model.checks import (
+    BROKEN_CONSTRAINT,
+    CONTRADICTION,
+    MISSING,
+    NOT_ALLOWED,
+    OUT_OF_RANGE,
+    UNKNOWN_KEY,
+    WRONG_FORM,
+    WRONG_TYPE,
+)
 from stormc.model.layers import Layered
 
 # Cerberus asks importlib.metadata for its own version, nothing else; loading that, with the email parser behind it,
@@ -138,15 +148,15 @@ def check_app(layered: Layered) -> tuple[dict[str, Any] | None, list[Finding]]:
         if isinstance(override, dict):
             findings += _findings(layered, "override", at, _check_section("override", override)[1])
         else:
-            findings.append(_at(layered, "E203", at, f"{dotted(at)} must be a mapping, got {shown(override)}",
+            findings.append(_at(layered, WRONG_TYPE, at, f"{dotted(at)} must be a mapping, got {shown(override)}",
                                 _type_hint(["dict"], override)))  # fmt: skip
     return (None if findings else result), _without_follow_ups(findings)
 
 
 def _without_follow_ups(findings: list[Finding]) -> list[Finding]:
     """Drops 'x is missing' where a misspelt key beside it was meant to be x."""
-    meant = {(f.file, *f.path[:-1], f.meant) for f in findings if f.rule == "E201" and f.meant}
-    return [f for f in findings if f.rule != "E202" or (f.file, *f.path) not in meant]
+    meant = {(f.file, *f.path[:-1], f.meant) for f in findings if f.rule == UNKNOWN_KEY and f.meant}
+    return [f for f in findings if f.rule != MISSING or (f.file, *f.path) not in meant]
 
 
 def check_platform(layered: Layered) -> tuple[dict[str, Any] | None, list[Finding]]:
@@ -163,7 +173,7 @@ def _check_defaults(layered: Layered, defaults: Mapping[str, Any]) -> Iterator[F
     for field in schema.NOT_IN_DEFAULTS:
         if field in defaults:
             at: Path = ("defaults", field)
-            yield _at(layered, "E201", at, f"{dotted(at)} belongs into each app", "move it there", key=True)
+            yield _at(layered, UNKNOWN_KEY, at, f"{dotted(at)} belongs into each app", "move it there", key=True)
     fields = {
         key: value
         for key, value in defaults.items()
@@ -193,14 +203,14 @@ def _profile_contradictions(layered: Layered, profile: Mapping[str, Any]) -> Ite
     policy: str = profile["schedulePolicy"]
     if profile["superPod"] != policy.endswith("-sp"):
         hint = f"set superPod: {str(policy.endswith('-sp')).lower()}, or choose another policy"
-        yield _at(layered, "E208", ("superPod",), f"superPod contradicts schedulePolicy {policy}", hint)
+        yield _at(layered, CONTRADICTION, ("superPod",), f"superPod contradicts schedulePolicy {policy}", hint)
     node = re.match(r"chip\d+-node(\d+)", policy)
     if node and int(node[1]) != profile["npus"]:
         message = f"npus {profile['npus']} is not the node of schedulePolicy {policy}"
-        yield _at(layered, "E208", ("npus",), message, f"set {node[1]}, or choose another policy")
+        yield _at(layered, CONTRADICTION, ("npus",), message, f"set {node[1]}, or choose another policy")
     elif max(profile["podNpus"]) > profile["npus"]:
         message = f"podNpus go up to {max(profile['podNpus'])}, a node has {profile['npus']}"
-        yield _at(layered, "E208", ("podNpus",), message, f"at most {profile['npus']}")
+        yield _at(layered, CONTRADICTION, ("podNpus",), message, f"at most {profile['npus']}")
 
 
 def _at(layered: Layered, rule: str, path: Path, message: str, hint: str = "", key: bool = False) -> Finding:
@@ -224,26 +234,26 @@ def _finding(layered: Layered, table: forms.Schema, prefix: Path, error: Any) ->
         known = _rules(table, error.document_path[:-1])
         word = str(path[-1]).split("：")[0]
         hint = did_you_mean(word, known) or "docs/spec.md has all fields"
-        unknown = _at(layered, "E201", path, f"unknown key {name}", hint, key=True)
+        unknown = _at(layered, UNKNOWN_KEY, path, f"unknown key {name}", hint, key=True)
         return unknown._replace(meant=closest(word, known))
     if error.code == errors.REQUIRED_FIELD.code:
         meaning: str = rules.get("meta", {}).get("description", "")
-        return _at(layered, "E202", path, f"{name} is missing", meaning.rstrip("."))
+        return _at(layered, MISSING, path, f"{name} is missing", meaning.rstrip("."))
     if error.code in (errors.BAD_TYPE.code, errors.NOT_NULLABLE.code):
         types = [constraint] if isinstance(constraint, str) else constraint if isinstance(constraint, list) else []
         wanted = " or ".join(_NOUNS.get(t, t) for t in types) or "set"
-        return _at(layered, "E203", path, f"{name} must be {wanted}, got {shown(value)}", _type_hint(types, value))
+        return _at(layered, WRONG_TYPE, path, f"{name} must be {wanted}, got {shown(value)}", _type_hint(types, value))
     if error.code in (errors.MIN_VALUE.code, errors.MAX_VALUE.code):
         low, high = rules.get("min", constraint), rules.get("max")
         hint = f"at least {low}" if error.code == errors.MIN_VALUE.code else f"at most {high}"
         wrong = f"below {low}" if high is None else f"outside {low}…{high}"
-        return _at(layered, "E204", path, f"{name} {shown(value)} is {wrong}", hint)
+        return _at(layered, OUT_OF_RANGE, path, f"{name} {shown(value)} is {wrong}", hint)
     if error.code in (errors.UNALLOWED_VALUE.code, errors.UNALLOWED_VALUES.code):
         allowed = [str(a) for a in constraint]
         hint = did_you_mean(str(value), allowed)
-        return _at(layered, "E205", path, f"{name} {shown(value)} is not one of {', '.join(allowed)}", hint)
+        return _at(layered, NOT_ALLOWED, path, f"{name} {shown(value)} is not one of {', '.join(allowed)}", hint)
     if error.code == errors.CUSTOM.code:
-        return _at(layered, "E205", path, f"{name} {error.info[0]}", "keep one of them")
+        return _at(layered, NOT_ALLOWED, path, f"{name} {error.info[0]}", "keep one of them")
     return _text_finding(layered, path, error)
 
 
@@ -252,16 +262,16 @@ def _text_finding(layered: Layered, path: Path, error: Any) -> Finding:
     on_key = "keysrules" in error.schema_path
     if error.code == errors.REGEX_MISMATCH.code:
         what = f"key {shown(value)} of {dotted(path[:-1])}" if on_key else f"{name} {shown(value)}"
-        return _at(layered, "E206", path, f"{what} has the wrong form", _form(constraint), key=on_key)
+        return _at(layered, WRONG_FORM, path, f"{what} has the wrong form", _form(constraint), key=on_key)
     if error.code == errors.MAX_LENGTH.code:
-        return _at(layered, "E206", path, f"{name} has {len(value)} characters, the limit is {constraint}",
+        return _at(layered, WRONG_FORM, path, f"{name} has {len(value)} characters, the limit is {constraint}",
                    "shorten it")  # fmt: skip
     if error.code == errors.MIN_LENGTH.code:
-        return _at(layered, "E206", path, f"{name} is empty", "give it a value")
+        return _at(layered, WRONG_FORM, path, f"{name} is empty", "give it a value")
     if error.code == errors.EXCLUDES_FIELD.code:
-        return _at(layered, "E205", path, f"{name} excludes {constraint}", "keep one of the two")
-    return _at(layered, "E200", path, f"{name}: {error.rule} {shown(constraint)} does not hold for {shown(value)}",
-               "see docs/spec.md")  # fmt: skip
+        return _at(layered, NOT_ALLOWED, path, f"{name} excludes {constraint}", "keep one of the two")
+    message = f"{name}: {error.rule} {shown(constraint)} does not hold for {shown(value)}"
+    return _at(layered, BROKEN_CONSTRAINT, path, message, "see docs/spec.md")
 
 
 _FORMS = {

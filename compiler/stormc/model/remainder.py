@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from stormc.finding import Finding, Path
+from stormc.model.checks import UNKNOWN_KEY
 from stormc.model.layers import Layered
 
 MAPS = ("annotations", "engineArgs", "env", "labels", "nodeSelector")
@@ -28,7 +29,7 @@ def remainder(layered: Layered, findings: Sequence[Finding]) -> tuple[Layered, f
     """
     taken: set[Path] = set()
     for finding in findings:
-        path, unknown = finding.path, finding.rule == "E201"
+        path, unknown = finding.path, finding.rule == UNKNOWN_KEY
         if unknown and finding.meant:
             taken.add(path)
             path, unknown = (*path[:-1], finding.meant), False

@@ -32,14 +32,14 @@ def lines(report: Report) -> Iterator[str]:
 
 
 def _rule(id_: str) -> dict[str, Any]:
-    from stormc.rules.reference import explained
+    from stormc.reference.ids import explained
 
-    title, why = explained(id_)
+    explanation = explained(id_)
     return {
         "id": id_,
-        "shortDescription": {"text": title},
-        "fullDescription": {"text": why},
-        "help": {"text": why},
+        "shortDescription": {"text": explanation.title},
+        "fullDescription": {"text": explanation.why},
+        "help": {"text": explanation.why},
         "defaultConfiguration": {"level": _LEVELS[severity_of(id_)]},
     }
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from stormc.finding import Finding
 from stormc.load.sources import Source
 from stormc.model.summary import Summary
+from stormc.repository.checks import NAMESAKE, SAME_DIRECTORY
 from stormc.repository.repository import Repository
 
 
@@ -54,11 +55,11 @@ def check_namesakes(summaries: Sequence[Summary]) -> list[Finding]:
         if first is not summary:
             message = f"app {summary.namespace}/{summary.name} is also defined in {first.file}:{first.mark.line}"
             hint = "a StormService has one owner: rename one of the two or change its namespace"
-            findings.append(Finding("E301", summary.file, summary.mark, message, hint, ("name",)))
+            findings.append(Finding(NAMESAKE, summary.file, summary.mark, message, hint, ("name",)))
             continue
         first = directories.setdefault(summary.directory, summary)
         if first is not summary:
             message = f"renders into {summary.directory}/, as {first.file} does"
             hint = "rename one of the two or move it to another directory"
-            findings.append(Finding("E303", summary.file, summary.mark, message, hint, ("name",)))
+            findings.append(Finding(SAME_DIRECTORY, summary.file, summary.mark, message, hint, ("name",)))
     return findings

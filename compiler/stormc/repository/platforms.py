@@ -10,6 +10,7 @@ from stormc.load.document import Document, load_document
 from stormc.load.sources import Source
 from stormc.model.layers import Layer, Layered, merge_layers
 from stormc.model.profile import Platform, build_platform
+from stormc.repository.checks import DEFINED_TWICE
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ def read_platforms(files: Iterable[Source]) -> Platforms:
         document, problems = _load(source)
         if source.directory in sources:
             message = f"{sources[source.directory].file} is the platform file of this directory already"
-            findings.append(Finding("E302", source.file, START, message, "keep one of the two"))
+            findings.append(Finding(DEFINED_TWICE, source.file, START, message, "keep one of the two"))
         sources[source.directory] = source
         if document is not None:
             documents[source.directory] = document

@@ -12,6 +12,7 @@ from stormc.load.document import load_document
 from stormc.load.sources import Source
 from stormc.model.layers import Layer, Layered
 from stormc.model.profile import Profile, build_profile
+from stormc.repository.checks import DEFINED_TWICE
 
 BUILTIN = Path(__file__).parent.parent / "facts" / "hardware"
 
@@ -49,7 +50,7 @@ def own_profiles(files: Iterable[Source]) -> Profiles:
             continue
         if profile.name in own or (BUILTIN / f"{profile.name}.yaml").exists():
             message = f"a profile named {profile.name} exists already"
-            findings.append(Finding("E302", source.file, START, message, "choose another name"))
+            findings.append(Finding(DEFINED_TWICE, source.file, START, message, "choose another name"))
         own[profile.name] = profile
     return Profiles(own, frozenset(broken), tuple(findings))
 

@@ -16,8 +16,7 @@ from stormc.finding import START, Finding, Mark, Path
 from stormc.load.document import Document, load_document
 from stormc.model import schema
 from stormc.model.field import Schema
-
-LOST, STALE = "E115", "E116"
+from stormc.text.checks import LOST, STALE
 
 TABLES: dict[str, Schema] = {"App": schema.APP, "Platform": schema.PLATFORM, "Profile": schema.PROFILE}
 _APP = {

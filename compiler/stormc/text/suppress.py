@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from stormc.finding import Finding, Mark, did_you_mean
 from stormc.load.document import Document, load_document
 from stormc.load.sources import Source
+from stormc.text.checks import NO_ID, NO_REASON, NO_SUPPRESSION, SUPPRESSED_ERROR, UNUSED
 
 _WORD = re.compile(rb"#[ \t]*stormc:")
 _HASH = re.compile(r"(?:^|(?<=[ \t]))#")
@@ -70,7 +71,7 @@ def suppressed(
 def _unused(suppression: Suppression, known: Collection[str]) -> Finding:
     id_ = suppression.rule
     hint = "remove the comment" if id_ in known else did_you_mean(id_, known) or "stormc knows no such finding"
-    return Finding("W114", suppression.file, suppression.mark, f"no {id_} here to ignore", hint)
+    return Finding(UNUSED, suppression.file, suppression.mark, f"no {id_} here to ignore", hint)
 
 
 def read_suppressions(document: Document) -> tuple[list[Suppression], list[Finding]]:
@@ -85,18 +86,20 @@ def read_suppressions(document: Document) -> tuple[list[Suppression], list[Findi
         mark = Mark(number, column, number, column + len(comment))
         ignore = _IGNORE.fullmatch(match["rest"])
         if ignore is None:
-            problems.append(Finding("E110", document.file, mark, "this comment to stormc has the wrong form", _FORM))
+            problems.append(
+                Finding(NO_SUPPRESSION, document.file, mark, "this comment to stormc has the wrong form", _FORM)
+            )
             continue
         if not ignore["reason"]:
-            problems.append(Finding("E111", document.file, mark, "ignore needs a reason", _FORM))
+            problems.append(Finding(NO_REASON, document.file, mark, "ignore needs a reason", _FORM))
             continue
         about = _lines(lines, number, alone=not lines[number - 1][: column - 1].strip())
         for id_ in dict.fromkeys(part.strip() for part in ignore["ids"].split(",")):
             if not _ID.fullmatch(id_):
-                problems.append(Finding("E112", document.file, mark, f"{id_!r} is no id of a finding", _FORM))
+                problems.append(Finding(NO_ID, document.file, mark, f"{id_!r} is no id of a finding", _FORM))
             elif id_[0] == "E":
                 message = f"{id_} is an error, and errors cannot be ignored"
-                problems.append(Finding("E113", document.file, mark, message, "correct what it reports"))
+                problems.append(Finding(SUPPRESSED_ERROR, document.file, mark, message, "correct what it reports"))
             else:
                 made.append(Suppression(document.file, mark, id_, about))
     return made, problems

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stormc.finding import START, Finding
+from stormc.tree.checks import FOREIGN_FILE
 from stormc.tree.files import Files
 from stormc.tree.read import is_ours, listing, on_disk
 
@@ -42,7 +43,7 @@ def make_plan(out: Path, wanted: Files, same: Collection[str], scope: Collection
             removals.append(path)
         else:
             findings.append(
-                Finding("E401", f"{out}/{path}", START, "no spec produces this file and stormc did not write it",
+                Finding(FOREIGN_FILE, f"{out}/{path}", START, "no spec produces this file and stormc did not write it",
                         "move it out of the rendered directory")
             )  # fmt: skip
     for path in writes:
@@ -64,13 +65,13 @@ def _obstacles(out: Path, path: str) -> Iterator[Finding]:
     """A foreign thing where a file must go: a link or directory of that name, or a file that is not ours."""
     target = out / path
     if target.is_symlink() or target.is_dir():
-        yield Finding("E401", str(target), START, "stormc writes a file here, but this is a link or a directory",
+        yield Finding(FOREIGN_FILE, str(target), START, "stormc writes a file here, but this is a link or a directory",
                       "remove it")  # fmt: skip
     elif target.exists() and not is_ours(out, path):
-        yield Finding("E401", str(target), START, "stormc writes this file, but another one without its header is here",
-                      "move it away")  # fmt: skip
+        message = "stormc writes this file, but another one without its header is here"
+        yield Finding(FOREIGN_FILE, str(target), START, message, "move it away")
     for parent in target.parents:
         if parent == out:
             break
         if parent.is_symlink() or (parent.exists() and not parent.is_dir()):
-            yield Finding("E401", str(parent), START, "stormc needs a directory here", "remove it")
+            yield Finding(FOREIGN_FILE, str(parent), START, "stormc needs a directory here", "remove it")

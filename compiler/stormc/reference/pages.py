@@ -6,8 +6,7 @@ import textwrap
 from collections.abc import Iterator
 
 from stormc.finding import severity_of
-from stormc.rules import all_rules
-from stormc.rules.checks import CHECKS, Explained
+from stormc.reference.ids import explained, ids
 from stormc.rules.rule import Example, Rule
 
 _HEAD = """\
@@ -37,17 +36,6 @@ overrides:
 IN_ROLE = "overrides[0].patch.spec.template.spec.roles[0]."
 
 
-def ids() -> list[str]:
-    """Every id that stormc can print, by number."""
-    return sorted([*CHECKS, *(rule.id for rule in all_rules())], key=lambda id_: (id_[1:], id_[0]))
-
-
-def explained(id_: str) -> Explained:
-    """Title and reason of one id. Raises KeyError for one that is none."""
-    rule = _rule(id_)
-    return Explained(rule.title, rule.why) if rule else CHECKS[id_]
-
-
 def table() -> Iterator[str]:
     """A line per id: id, severity, title."""
     for id_ in ids():
@@ -70,11 +58,11 @@ def place(example: Example) -> str:
 
 def explanation(id_: str) -> Iterator[str]:
     """Title, severity, reason, examples and source of one id. Raises KeyError for one that is none."""
-    rule, (title, why) = _rule(id_), explained(id_)
-    yield f"{id_} ({severity_of(id_)}): {title}"
+    rule = explained(id_)
+    yield f"{id_} ({severity_of(id_)}): {rule.title}"
     yield ""
-    yield from textwrap.wrap(why, 100)
-    if rule is None:
+    yield from textwrap.wrap(rule.why, 100)
+    if not isinstance(rule, Rule):
         return
     for head, examples in _groups(rule):
         for example in examples:
@@ -92,9 +80,9 @@ def document() -> str:
     lines = [_HEAD, "| Id | Severity | Title |", "|---|---|---|"]
     lines += [f"| [{id_}](#{id_.lower()}) | {severity_of(id_)} | {explained(id_).title} |" for id_ in ids()]
     for id_ in ids():
-        rule, (title, why) = _rule(id_), explained(id_)
-        lines += ["", f"## {id_}", "", f"**{title}** {why}"]
-        if rule is not None:
+        rule = explained(id_)
+        lines += ["", f"## {id_}", "", f"**{rule.title}** {rule.why}"]
+        if isinstance(rule, Rule):
             for head, examples in _groups(rule):
                 for example in examples:
                     words = head.format(place=f"`{place(example)}`")
@@ -107,10 +95,6 @@ def _groups(rule: Rule) -> tuple[tuple[str, tuple[Example, ...]], ...]:
     """The examples that tell most, under their headings; the file of the rule has all."""
     good = () if rule.instead else rule.good[:1]
     return ("Not this, found at {place}", rule.bad[:2]), ("Use instead", rule.instead), ("This is fine", good)
-
-
-def _rule(id_: str) -> Rule | None:
-    return next((rule for rule in all_rules() if rule.id == id_), None)
 
 
 def _plain(text: str) -> str:

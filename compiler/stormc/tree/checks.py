@@ -1,0 +1,21 @@
+"""What the rendered tree on disk can report."""
+
+from __future__ import annotations
+
+from stormc.finding import Check
+
+CHECKS = (
+    Check(
+        "E401",
+        "Below rendered/ stands only what stormc wrote.",
+        "An engine would apply a foreign file too, and no spec explains it. stormc never removes it.",
+    ),
+    Check(
+        "E402",
+        "No memory of a render is committed.",
+        "`.stormc_cache` is what stormc up to 0.1 remembered of a render; a branch that brings one tried "
+        "to make CI believe that other manifests are right. Today the memory lies in the user's cache "
+        "directory.",
+    ),
+)
+FOREIGN_FILE, COMMITTED_MEMORY = (check.id for check in CHECKS)
