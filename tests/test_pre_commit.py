@@ -107,6 +107,37 @@ def test_manifests_that_are_not_staged_do_not_count(repository: Repository) -> N
     assert "run: make render, or stormc render" in done.stderr
 
 
+def test_a_rendered_file_that_git_does_not_know_blocks_the_commit(repository: Repository) -> None:
+    repository.write("specs/a.yaml", spec_text("name: a\ndecode: {replicas: 2}"))
+    repository.render()
+    done = repository.run("git", "commit", "-qam", "scale up")  # -a stages no new file
+    assert (done.returncode, repository.commits()) == (1, 1)
+    assert "rendered/a/service-a-decode-1-0.yaml:1:1: E403 not in Git, and 1 more here" in done.stderr
+    assert "git add -A rendered/a" in done.stderr
+    repository.run("git", "add", "-A", "rendered/a")
+    done = repository.run("git", "commit", "-qam", "scale up")
+    assert (done.returncode, repository.commits()) == (0, 2), done.stdout + done.stderr
+
+
+def test_an_app_whose_manifests_were_forgotten_blocks_the_commit(repository: Repository) -> None:
+    repository.write("specs/c.yaml", spec_text("name: c\nmodel: {name: c}"))
+    repository.render()
+    repository.run("git", "add", "specs")
+    done = repository.run("git", "commit", "-qm", "new app")
+    assert (done.returncode, repository.commits()) == (1, 1)
+    assert "E403 not in Git" in done.stderr and "git add -A rendered/c" in done.stderr
+
+
+def test_a_file_that_is_no_longer_rendered_is_staged_as_removed(repository: Repository) -> None:
+    repository.write("specs/a.yaml", spec_text("name: a\nprefill: {replicas: 1}"))
+    repository.render()
+    repository.run("git", "add", "specs", "rendered/a/stormservice-a.yaml", "rendered/a/kustomization.yaml",
+                   "rendered/a/configmap-a-proxy-config.yaml")  # fmt: skip
+    (repository.root / "rendered/a/service-a-prefill-1.yaml").unlink(missing_ok=True)
+    done = repository.run("stormc", "render", "--check", "--staged", "specs/a.yaml")
+    assert done.returncode == 1 and "E403 staged, and no longer rendered" in done.stderr
+
+
 def test_a_platform_file_stands_for_its_apps(repository: Repository) -> None:
     repository.write("specs/platform.yaml", PLATFORM + "defaults: {port: 9100}\n")
     done = repository.commit()

@@ -150,7 +150,7 @@ def test_stdout_holds_only_the_document(
     assert main(["validate", "--format", chosen]) == 1
     out, err = capsys.readouterr()
     assert err.startswith("1 app: ")
-    if chosen in ("json", "sarif"):
+    if chosen in ("json", "sarif", "gitlab"):
         assert json.loads(out)
     elif chosen == "github":
         assert all(line.startswith("::") for line in out.splitlines())
@@ -160,3 +160,14 @@ def test_stdout_holds_only_the_document(
     rendered = capsys.readouterr()
     assert (rendered.err if chosen == "text" else rendered.out).startswith(out)
     assert "nothing was written" in rendered.err
+
+
+def test_gitlab_has_what_code_quality_asks_for() -> None:
+    twice = [finding(), finding(), finding("W022", file="specs/../specs/b.yaml"), finding("I027")]
+    entries = json.loads(printed("gitlab", twice))
+    assert [entry["severity"] for entry in entries] == ["critical", "critical", "minor", "info"]
+    assert [entry["check_name"] for entry in entries] == ["E036", "E036", "W022", "I027"]
+    assert len({entry["fingerprint"] for entry in entries}) == 4
+    assert entries[2]["location"] == {"path": "specs/b.yaml", "lines": {"begin": HERE.line, "end": HERE.end_line}}
+    moved = json.loads(printed("gitlab", [finding(mark=Mark(9, 1, 9, 2))]))
+    assert moved[0]["fingerprint"] == entries[0]["fingerprint"]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from stormc.actions.effects import Effects, effects_of
 from stormc.compile.compilation import Compilation
 from stormc.digest import digest
 from stormc.failure import Failure
-from stormc.finding import Finding, has_errors, in_order
+from stormc.finding import START, Finding, has_errors, in_order
 from stormc.load.sources import read_sources
 from stormc.model.summary import Summary
 from stormc.payload.read import Payload, read_payload
@@ -54,12 +54,15 @@ def render(
     selected: Sequence[Path] = (),
     *,
     check: bool = False,
+    staged: bool = False,
     jobs: int = 1,
     progress: Progress = lambda done, total: None,
     payload: Payload | None = None,
     today: str | None = None,
 ) -> Rendered:
     """Compiles specs and brings the output directory up to date; with `check` nothing is written.
+
+    `staged` asks besides whether the next commit of Git holds what is rendered; what it lacks is E403.
 
     With errors in any spec nothing is written at all. `selected` limits the work to some files or directories of
     specs, `jobs` is the number of processes, `progress` is called with the numbers of compiled and of all apps,
@@ -69,7 +72,8 @@ def render(
     """
     _refuse_overlap(specs, out)
     refuse_link(out)
-    given = _Given(specs, out, selected, jobs, progress, payload or read_payload(), today or date.today().isoformat())
+    today = today or date.today().isoformat()
+    given = _Given(specs, out, selected, staged, jobs, progress, payload or read_payload(), today)
     with without_collector():
         if check:
             return _render(given, None)
@@ -81,6 +85,7 @@ class _Given(NamedTuple):
     specs: Path
     out: Path
     selected: Sequence[Path]
+    staged: bool
     jobs: int
     progress: Progress
     payload: Payload
@@ -128,7 +133,7 @@ def _render(given: _Given, staging: Path | None) -> Rendered:
     wanted = joined([*(made.files for made in apps.compiled if made.files is not None), files])
     scope = [summary.directory for summary in apps.summaries] if partly else None
     plan = make_plan(out, wanted, known.files, scope)
-    findings = in_order([*findings, *plan.findings])
+    findings = in_order([*findings, *plan.findings, *_unstaged(given, plan, {*wanted, *known.files}, scope)])
     if has_errors(findings):
         return Rendered(len(chosen), findings, None)
     departures, effects = _departures(repository, out, plan), effects_of(repository, out, plan)
@@ -139,6 +144,25 @@ def _render(given: _Given, staging: Path | None) -> Rendered:
         if left != memories:
             remember(memory_place, left)
     return Rendered(len(chosen), findings, plan, departures, effects)
+
+
+def _unstaged(given: _Given, plan: Plan, files: Collection[str], scope: Collection[str] | None) -> Iterator[Finding]:
+    """What the next commit lacks of the rendered files, one finding per directory, once they are rendered."""
+    if not given.staged or not plan.is_empty:
+        return
+    from stormc.history.staged import unstaged
+
+    found = unstaged(given.out, files, scope)
+    for why, paths in (("not in Git", found.missing), ("not staged as it is", found.different),
+                       ("staged, and no longer rendered", found.left)):  # fmt: skip
+        by_directory: dict[str, list[str]] = {}
+        for path in paths:
+            by_directory.setdefault(path.rpartition("/")[0], []).append(path)
+        for directory, inside in by_directory.items():
+            more = f", and {len(inside) - 1} more here" if len(inside) > 1 else ""
+            yield Finding(
+                "E403", f"{given.out}/{inside[0]}", START, f"{why}{more}", f"git add -A {given.out}/{directory}"
+            )
 
 
 def _compile(given: _Given, repository: Repository, known: Split) -> _Apps:

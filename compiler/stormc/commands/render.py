@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stormc.failure import Failure
+
 if TYPE_CHECKING:
     from stormc.actions.effects import Effects
 
@@ -22,6 +24,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--specs", type=Path, default=Path("specs"), metavar="DIR", help="where the specs are (specs)")
     parser.add_argument("--out", type=Path, default=Path("rendered"), metavar="DIR", help="where to write (rendered)")
     parser.add_argument("--check", action="store_true", help="write nothing; list what would change and exit 1")
+    parser.add_argument(
+        "--staged", action="store_true", help="with --check: the next commit of Git must hold what is rendered, too"
+    )
     add_format(parser)
     parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes to use")
 
@@ -59,10 +64,18 @@ def run(options: argparse.Namespace) -> int:
     from stormc.report.escape import one_line
     from stormc.report.text import count
 
+    if options.staged and not options.check:
+        raise Failure("--staged goes with --check")
     start = time.perf_counter()
     with Progress("rendering") as progress:
         result = render(
-            options.specs, options.out, options.spec, check=options.check, jobs=max(1, options.jobs), progress=progress
+            options.specs,
+            options.out,
+            options.spec,
+            check=options.check,
+            staged=options.staged,
+            jobs=max(1, options.jobs),
+            progress=progress,
         )
     as_text = options.format == "text"
     print_findings(result.findings, result.apps, options.format, sys.stderr if as_text else sys.stdout)

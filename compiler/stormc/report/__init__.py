@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from stormc.finding import Finding, Severity
 
-FORMATS = ("text", "json", "github", "sarif")
+FORMATS = ("text", "json", "github", "gitlab", "sarif")
 
 
 class Report(NamedTuple):

@@ -17,5 +17,12 @@ CHECKS = (
         "to make CI believe that other manifests are right. Today the memory lies in the user's cache "
         "directory.",
     ),
+    Check(
+        "E403",
+        "The commit holds the manifests that its specs render to.",
+        "A file that is rendered and not staged is missing for everybody else: the kustomization names it, "
+        "and Argo CD and Flux cannot build the app. The pre-commit hook looks at this (`render --check "
+        "--staged`).",
+    ),
 )
-FOREIGN_FILE, COMMITTED_MEMORY = (check.id for check in CHECKS)
+FOREIGN_FILE, COMMITTED_MEMORY, UNSTAGED = (check.id for check in CHECKS)
