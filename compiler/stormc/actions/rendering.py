@@ -23,6 +23,7 @@ from stormc.repository.processes import Progress, compile_all
 from stormc.repository.repository import Repository, open_repository
 from stormc.repository.selection import select
 from stormc.repository.wiring import Wired, wire, wiring_requests
+from stormc.tree.checks import UNSTAGED
 from stormc.tree.files import joined
 from stormc.tree.memory import Memory, input_digest, memory_directory, recall, remember
 from stormc.tree.plan import Plan, make_plan
@@ -161,7 +162,7 @@ def _unstaged(given: _Given, plan: Plan, files: Collection[str], scope: Collecti
         for directory, inside in by_directory.items():
             more = f", and {len(inside) - 1} more here" if len(inside) > 1 else ""
             yield Finding(
-                "E403", f"{given.out}/{inside[0]}", START, f"{why}{more}", f"git add -A {given.out}/{directory}"
+                UNSTAGED, f"{given.out}/{inside[0]}", START, f"{why}{more}", f"git add -A {given.out}/{directory}"
             )
 
 
