@@ -19,7 +19,7 @@ import stormc.passes.workload
 from stormc.model.app import App
 from stormc.model.profile import Platform
 from stormc.passes import PIPELINE
-from stormc.passes.edit import Edit
+from stormc.passes.edit import Edit, env_entry
 from stormc.passes.runner import Pass
 
 Break = Callable[[pytest.MonkeyPatch], None]
@@ -51,8 +51,11 @@ def _edits(change: Callable[[Edit], Edit | None]) -> Break:
 
 
 def _env_with_empty_values(patch: pytest.MonkeyPatch) -> None:
+    def literal(name: str, value: Any) -> dict[str, Any]:
+        return {"name": name, "value": value} if isinstance(value, str) else env_entry(name, value)
+
     for module in (stormc.passes.engine.environment, stormc.passes.proxy.pods):
-        patch.setattr(module, "env_entry", lambda name, value: {"name": name, "value": value})
+        patch.setattr(module, "env_entry", literal)
 
 
 def _plain_words(patch: pytest.MonkeyPatch) -> None:
