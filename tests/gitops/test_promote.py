@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stormc.__main__ import main
-from stormc.gitops.promotion import ABSENT, TUNABLE, Change, rewritten
+from stormc.gitops.promotion import TUNABLE
 from stormc.load.document import load_document
 from stormc.model import schema
+from stormc.text.edit import ABSENT, Change, rewritten
 from tests.gitops.samples import PROD, STAGING
 from tests.samples import spec_text
 

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from stormc.__main__ import main
 from stormc.load.document import load_document
-from stormc.text.format import formatted, spec_text
+from stormc.text.format import formatted
+from stormc.text.write import spec_text
 from tests.samples import BASE
 from tests.strategies import specs
 

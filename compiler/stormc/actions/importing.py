@@ -34,7 +34,7 @@ from stormc.passes.runner import Compiled
 from stormc.payload.read import read_payload
 from stormc.repository.profiles import builtin_names
 from stormc.repository.repository import Repository, open_repository
-from stormc.text.format import spec_text
+from stormc.text.write import spec_text
 
 Spec = dict[str, Any]
 

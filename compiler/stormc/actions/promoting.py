@@ -12,12 +12,13 @@ from typing import Any, NamedTuple
 from stormc.compile.compilation import Stage
 from stormc.failure import Failure
 from stormc.finding import Finding, did_you_mean, dotted, has_errors, in_order
-from stormc.gitops.promotion import ABSENT, changes, rewritten
+from stormc.gitops.promotion import changes
 from stormc.load.document import load_document
 from stormc.load.sources import Source, Sources, read_sources
 from stormc.payload.read import Payload, read_payload
 from stormc.repository.namesakes import identity
 from stormc.repository.repository import Repository, open_repository
+from stormc.text.edit import ABSENT, rewritten
 from stormc.text.rewrite import rewrite
 
 

@@ -1,19 +1,13 @@
-"""What moves from one environment's app to another's, and how it is written into a spec that people maintain."""
+"""What moves from one environment's app to another's."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
-
-from ruamel.yaml import YAML
-from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import CommentMark
-from ruamel.yaml.tokens import CommentToken
-from ruamel.yaml.util import load_yaml_guess_indent
+from typing import Any
 
 from stormc.finding import Path
 from stormc.model.schema import PROXY
+from stormc.text.edit import ABSENT, Change
 
 TUNABLE: tuple[Path, ...] = (
     ("image",),
@@ -27,15 +21,6 @@ TUNABLE: tuple[Path, ...] = (
 )
 """The software and how it is set up: what one environment tries out for the next. Everything else belongs to where an
 app runs: its name, hardware, size and parallel layout, storage, scheduling, ports, and what it does about faults."""
-
-ABSENT = object()
-
-
-class Change(NamedTuple):
-    """A field to be set to a value, or taken out where the value is ABSENT."""
-
-    path: Path
-    value: object
 
 
 def changes(source: Mapping[str, Any], target: Mapping[str, Any]) -> list[Change]:
@@ -58,103 +43,3 @@ def _at(data: Any, path: Path) -> Any:
     for step in path:
         data = data.get(step) if isinstance(data, dict) else None
     return data
-
-
-def rewritten(text: str, wanted: list[Change]) -> str:
-    """The spec's text with the changes made; comments, order and quotes of everything else stay."""
-    _, indent, offset = load_yaml_guess_indent(text)
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 1 << 20
-    yaml.indent(mapping=2, sequence=indent or 4, offset=offset if offset is not None else 2)
-    document = yaml.load(text)
-    for path, value in wanted:
-        _change(document, path, value)
-    written = io.StringIO()
-    yaml.dump(document, written)
-    return written.getvalue()
-
-
-def _change(node: CommentedMap, path: Path, value: object) -> None:
-    key, rest = path[0], path[1:]
-    if value is ABSENT and (not rest or (len(rest) == 1 and list(node[key]) == [rest[0]])):
-        _remove(node, key)  # with its last field a mapping goes too: an empty one means the same
-    elif rest and isinstance(node.get(key), CommentedMap):
-        _change(node[key], rest, value)
-    else:
-        for step in reversed(rest):
-            value = {step: value}
-        _set(node, key, _node(value))
-
-
-def _node(value: object) -> object:
-    """A plain value as ruamel keeps it, so that comments find their place behind it."""
-    if isinstance(value, dict):
-        return CommentedMap({key: _node(item) for key, item in value.items()})
-    if isinstance(value, list):
-        return CommentedSeq(map(_node, value))
-    return value
-
-
-class _Slot(NamedTuple):
-    """Where ruamel keeps the comments that follow a value: with the last scalar in it."""
-
-    node: Any
-    key: Any
-    place: int
-
-    def token(self) -> CommentToken | None:
-        found: CommentToken | None = (self.node.ca.items.get(self.key) or [None] * 4)[self.place]
-        return found
-
-    def text(self) -> str:
-        token = self.token()
-        return token.value if token else ""
-
-    def put(self, text: str) -> None:
-        """Replaces the comments; what stands beside the value keeps its column."""
-        old = self.token()
-        mark = old.start_mark if old else CommentMark(0)
-        tokens = self.node.ca.items.setdefault(self.key, [None] * 4)
-        tokens[self.place] = CommentToken(text, mark, None) if text else None
-
-    def take_lines(self) -> str:
-        """Takes away the lines after that of the value; what stands behind the value on its own line stays."""
-        beside, _, lines = self.text().partition("\n")
-        if lines:
-            self.put(f"{beside}\n" if beside else "")
-        return lines
-
-    def add_lines(self, lines: str) -> None:
-        if lines:
-            self.put((self.text() or "\n") + lines)
-
-
-def _slot(node: Any, key: Any) -> _Slot:
-    value = node[key]
-    if isinstance(value, CommentedMap | CommentedSeq) and value and not value.fa.flow_style():
-        return _slot(value, list(value)[-1] if isinstance(value, CommentedMap) else len(value) - 1)
-    return _Slot(node, key, 2 if isinstance(node, CommentedMap) else 0)
-
-
-def _set(parent: CommentedMap, key: Any, value: object) -> None:
-    """Sets a key; a new one comes last, before the comments that lead to what follows the mapping."""
-    last = key if key in parent else next(reversed(parent), None)
-    lines = _slot(parent, last).take_lines() if last is not None else ""
-    parent[key] = value
-    _slot(parent, key).add_lines(lines)
-
-
-def _remove(parent: CommentedMap, key: Any) -> None:
-    """Takes a key out with the comment beside it; comment lines below it stay where they are."""
-    lines = _slot(parent, key).take_lines()
-    keys = list(parent)
-    at = keys.index(key)
-    del parent[key]
-    parent.ca.items.pop(key, None)
-    if at > 0:
-        _slot(parent, keys[at - 1]).add_lines(lines)
-    elif lines and len(keys) > 1:
-        mark = CommentMark(parent.lc.col)
-        above = [CommentToken(f"{line.lstrip()}\n", mark, None) for line in lines.splitlines()]
-        parent.ca.items.setdefault(keys[1], [None] * 4)[1] = above

@@ -1,0 +1,142 @@
+"""The keys of a spec in the order of docs/spec.md, moved as lines of text with the comments above them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from stormc.finding import Mark, Path
+from stormc.load.document import Document, load_document
+from stormc.model import schema
+from stormc.model.field import Schema
+
+TABLES: dict[str, Schema] = {"App": schema.APP, "Platform": schema.PLATFORM, "Profile": schema.PROFILE}
+
+
+_APP = {
+    **{name: {**schema.APP[name], "schema": table} for name, table in schema.SECTIONS.items()},
+    "overrides": {**schema.APP["overrides"], "schema": {"type": "dict", "schema": schema.OVERRIDE}},
+}
+
+
+_LINE_COMMENT = re.compile(r"^\s*#")
+
+
+_DASH = re.compile(r"^( *)- ")
+
+
+def ordered(document: Document) -> Document:
+    """The document with the keys of every block mapping in order, and its comments with them."""
+    done: set[Path] = set()
+    while True:
+        path = next((p for p in _mappings(document.data, ()) if p not in done and _out_of_order(document, p)), None)
+        if path is None:
+            return document
+        done.add(path)
+        text = _moved(document, path)
+        moved, _ = load_document(document.file, text.encode()) if text is not None else (None, [])
+        if moved is not None and moved.data == document.data:
+            document = moved
+
+
+def _mappings(node: Any, path: Path) -> list[Path]:
+    found: list[Path] = []
+    if isinstance(node, dict):
+        found.append(path)
+    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in items:
+        found += _mappings(value, (*path, key))
+    return found
+
+
+def _at(data: Any, path: Path) -> Any:
+    for step in path:
+        data = data[step]
+    return data
+
+
+def _fields(data: Mapping[str, Any], path: Path) -> list[str]:
+    """The fields of the mapping at a path, in their order; none where the user's own keys stand."""
+    kind = data.get("kind")
+    table: Any = TABLES.get(kind, {}) if isinstance(kind, str) else {}
+    fields: Any = {**table, **_APP} if kind == "App" else table
+    for step in path:
+        if isinstance(step, int):
+            continue
+        rules = fields.get(step, {}) if isinstance(fields, dict) else {}
+        if step == "defaults" and kind == "Platform":
+            fields = {**schema.APP, **_APP}
+            continue
+        fields = rules.get("schema") or rules.get("valuesrules") or {}
+        while isinstance(fields, dict) and isinstance(fields.get("type"), str):
+            fields = fields.get("schema") or {}
+    return list(fields)
+
+
+def sorted_keys(data: Mapping[str, Any], path: Path) -> list[str]:
+    order = {name: index for index, name in enumerate(_fields(data, path))}
+    keys = list(_at(data, path))
+    return sorted(keys, key=lambda key: order.get(key, len(order)))
+
+
+def _out_of_order(document: Document, path: Path) -> bool:
+    return sorted_keys(document.data, path) != list(_at(document.data, path))
+
+
+def _moved(document: Document, path: Path) -> str | None:
+    """The text with the lines of a block mapping's keys in order; None for a mapping in flow style."""
+    keys = list(_at(document.data, path))
+    marks = [document.keys[(*path, key)] for key in keys]
+    lines = document.text.split("\n")
+    if len({mark.line for mark in marks}) < len(marks) or len({mark.column for mark in marks}) > 1:
+        return None
+    first = marks[0].line
+    if path:  # comments above the first key of a nested mapping are about that key
+        while first > 1 and _LINE_COMMENT.match(lines[first - 2]) and _dash(lines, marks[0], path) is None:
+            first -= 1
+    chunks: dict[str, list[str]] = {}
+    start = first
+    for key, mark in zip(keys, marks, strict=True):
+        end = _last_line(document, (*path, key))
+        if not start <= mark.line <= end:
+            return None
+        while end < len(lines) and _is_below(lines[end], marks[0].column):
+            end += 1
+        chunks[key] = lines[start - 1 : end]
+        start = end + 1
+    dash = _dash(lines, marks[0], path)
+    wanted = sorted_keys(document.data, path)
+    if dash is not None:
+        chunks[keys[0]][0] = " " * (dash + 2) + chunks[keys[0]][0][dash + 2 :]
+        head = chunks[wanted[0]]
+        at = next(n for n, line in enumerate(head) if line.strip() and not _LINE_COMMENT.match(line))
+        head[at] = " " * dash + "- " + head[at][dash + 2 :]
+    moved = [line for key in wanted for line in chunks[key]]
+    return "\n".join([*lines[: first - 1], *moved, *lines[start - 1 :]])
+
+
+def _is_below(line: str, column: int) -> bool:
+    """Whether a line is a comment that is indented deeper than keys at a column: it ends what is above it."""
+    return bool(_LINE_COMMENT.match(line)) and len(line) - len(line.lstrip()) >= column
+
+
+def _dash(lines: list[str], mark: Mark, path: Path) -> int | None:
+    """The column, from 0, of the dash before the first key of a list's item; None in a mapping."""
+    if not path or not isinstance(path[-1], int):
+        return None
+    match = _DASH.match(lines[mark.line - 1])
+    return len(match[1]) if match and len(match[0]) == mark.column - 1 else None
+
+
+def _last_line(document: Document, path: Path) -> int:
+    """The last line of a key's value. A collection in block style ends with the last thing in it."""
+    last = document.keys[path].line if path in document.keys else 1
+    lines = document.text.split("\n")
+    for other, mark in document.values.items():
+        if other[: len(path)] != path:
+            continue
+        last = max(last, mark.line)
+        if not isinstance(_at(document.data, other), (dict, list)) or lines[mark.line - 1][mark.column - 1] in "[{":
+            last = max(last, mark.end_line - 1 if mark.end_column == 1 else mark.end_line)
+    return last
