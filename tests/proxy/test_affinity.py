@@ -114,6 +114,11 @@ def worker_pool() -> type[Pool]:
     return shared_pool(Board(2), 0)
 
 
+def workers(number: int, instances: int = 4) -> list[Scene]:
+    board = Board(number)
+    return [Scene(instances, kind=shared_pool(board, worker)) for worker in range(number)]
+
+
 @pytest.mark.parametrize("kind", [Pool, worker_pool()], ids=["one process", "workers"])
 def test_a_conversation_stays_where_it_is(kind: type[Pool]) -> None:
     scene = Scene(4, kind=kind)
@@ -177,6 +182,45 @@ def test_a_retry_goes_elsewhere_and_is_remembered_there() -> None:
         "p0",
         lease.instance.address.host,
     }
+
+
+# -- several workers ---------------------------------------------------------------------------------------------------
+
+
+def test_workers_agree_where_a_conversation_is() -> None:
+    scenes = workers(3)
+    hosts = []
+    for turn in range(9):
+        lease = scenes[turn % 3].send(chat("Ada", turn))
+        hosts.append(lease.instance.address.host)
+        lease.release()
+    assert len(set(hosts)) == 1
+
+
+def test_workers_agree_about_sessions() -> None:
+    first, second = workers(2)
+    assert first.turns("Ada", 1, "session") == second.turns("Bob", 1, "session")
+
+
+def test_a_reset_reaches_all_workers() -> None:
+    first, second = workers(2)
+    first.turns("Ada", 3)
+    second.affinity.listen(second.pool)
+    assert list(second.affinity.offers(chat("Ada", 3), WORK))
+    first.affinity.clear(first.pool)
+    second.affinity.listen(second.pool)
+    assert not list(second.affinity.offers(chat("Ada", 3), WORK))
+
+
+def test_what_is_told_of_an_unknown_instance_is_passed_over() -> None:
+    first, second = workers(2, instances=2)
+    second.pool.remove(Address("p0", 8000))
+    assert set(first.turns("Ada", 2)) == {"p0"}
+    assert set(second.turns("Ada", 3)) == {"p1"}
+    second.pool.add(Address("p0", 8000))
+    host = first.turns("Bob", 2)[-1]
+    second.affinity.listen(second.pool)
+    assert {offer[0].address.host for offer in second.affinity.offers(chat("Bob", 2), WORK)} == {host}
 
 
 # -- sessions that a header names --------------------------------------------------------------------------------------

@@ -100,6 +100,7 @@ class Server:
         while True:
             await asyncio.sleep(TICK_SECONDS)
             self.metrics.tick()
+            self.router.affinity.listen(self.router.prefill)
             for pool in self.router.pools.values():
                 pool.tick()
                 pool.sweep()
@@ -270,7 +271,7 @@ class Server:
         query = request.rel_url.raw_query_string
         path = "/reset_prefix_cache" + (f"?{query}" if query else "")
         instances = self._instances()
-        self.router.affinity.clear()
+        self.router.affinity.clear(self.router.prefill)
         answers = await asyncio.gather(*(self._ask(i, "POST", path, RESET_SECONDS) for i in instances))
         failed = [
             f"http://{instance.address}" for instance, answer in zip(instances, answers, strict=True)

@@ -60,11 +60,22 @@ class Affinity:
 
     def pick(self, pool: Pool, prompt: Prompt, mode: str, avoid: Iterable[Address] = ()) -> Lease | None:
         """A lease on the instance that the rule chooses, which will have the prompt in its cache."""
+        self.listen(pool)
         work = partial(prefill_load, mode=mode)
         lease = pool.pick(work(prompt.size), avoid, self.offers(prompt, work), self.weight)
         if lease is not None:
             self.chosen(prompt, lease.instance)
+            if prompt.keys or prompt.session:
+                pool.tell_choice(lease.instance, prompt)
         return lease
+
+    def listen(self, pool: Pool) -> None:
+        """Take over what other workers did."""
+        for instance, prompt in pool.heard_choices():
+            if prompt.keys or prompt.session:
+                self.chosen(prompt, instance)
+            else:
+                self.forget(instance)
 
     def offers(self, prompt: Prompt, work: Callable[[int], int]) -> Iterator[Offer[Instance]]:
         """Instances that have part of a prompt, those with the most first; `work` is that of so many bytes."""
@@ -132,10 +143,12 @@ class Affinity:
             "reportedTokens": self.reported_tokens,
         }  # fmt: skip
 
-    def clear(self) -> None:
-        """All caches are empty."""
+    def clear(self, pool: Pool) -> None:
+        """The caches of all instances are empty."""
         self.index.clear()
         self._sessions.clear()
+        for instance in pool:
+            pool.tell_choice(instance, Prompt([], 0, 0, 0))
 
 
 def _usage(answer: bytes) -> tuple[int, int | None]:

@@ -12,9 +12,11 @@ import math
 import mmap
 import os
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
+from stormc_proxy.fleet.choice_log import Choice, ChoiceLog, Colleagues
 from stormc_proxy.fleet.pool import FAULTY, HEALTHY, LEAVING, Instance, Pool
+from stormc_proxy.fleet.prompt_keys import Prompt
 from stormc_proxy.settings import Address
 
 ROWS = 4096
@@ -28,6 +30,7 @@ class Board:
         """All zero."""
         self.workers = workers
         self._width = _FIRST + 2 * workers
+        self.choices = ChoiceLog(workers)
         self._file = os.memfd_create("proxy-board")
         os.ftruncate(self._file, ROWS * self._width * 8)
         self._cells = memoryview(mmap.mmap(self._file, ROWS * self._width * 8)).cast("q")
@@ -103,6 +106,22 @@ class SharedPool(Pool):
 
     board: Board
     worker: int
+    colleagues: Colleagues
+    _by_row: dict[int, Instance]
+
+    def tell_choice(self, instance: Instance, prompt: Prompt) -> None:
+        """A row of the board names the instance."""
+        self.colleagues.tell(Choice(self._row(instance), prompt.session, prompt.size, prompt.keys))
+
+    def heard_choices(self) -> Iterator[tuple[Instance, Prompt]]:
+        """An instance that this worker does not know yet, or no longer, is passed over."""
+        for choice in self.colleagues.heard():
+            instance = self._by_row.get(choice.number)
+            if instance is None or self.instances.get(instance.address) is not instance:
+                self._by_row = {self._row(instance): instance for instance in self}
+                instance = self._by_row.get(choice.number)
+            if instance is not None:
+                yield instance, Prompt(choice.keys, choice.session, 0, choice.size)
 
     def moved(self, instance: Instance) -> None:
         """Tell the others."""
@@ -198,4 +217,5 @@ class SharedPool(Pool):
 
 def shared_pool(board: Board, worker: int) -> type[SharedPool]:
     """The pool of one worker."""
-    return type("WorkerPool", (SharedPool,), {"board": board, "worker": worker})
+    known = {"board": board, "worker": worker, "colleagues": Colleagues(board.choices, worker), "_by_row": {}}
+    return type("WorkerPool", (SharedPool,), known)

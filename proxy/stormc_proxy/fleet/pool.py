@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from stormc_proxy.fleet.prefill_choice import Offer, cheapest
+from stormc_proxy.fleet.prompt_keys import Prompt
 from stormc_proxy.settings import Address
 
 SCALE = 10_000_000
@@ -210,6 +211,13 @@ class Pool:
     def queue(self, instance: Instance) -> float:
         """The load that a request finds at an instance, and what a slow starter has more; infinite unless healthy."""
         return instance.load + instance.handicap if instance.state == HEALTHY else math.inf
+
+    def tell_choice(self, instance: Instance, prompt: Prompt) -> None:
+        """Other workers, if there are any, remember too who has a prompt; one without keys: the cache is empty."""
+
+    def heard_choices(self) -> Iterable[tuple[Instance, Prompt]]:
+        """What other workers told since the last call."""
+        return ()
 
     def moved(self, instance: Instance) -> None:
         """Put the instance where its load belongs; entries of before are recognised by their stamp and skipped."""

@@ -1,0 +1,101 @@
+"""What the workers of one proxy tell each other about prefixes: a ring in shared memory for each, with one writer.
+
+Nobody waits for anybody: a reader that falls behind by a whole ring misses what was overwritten, and one that reads
+while an entry is written may take wrong keys for right ones. Both only send a prompt to an instance that has less of it
+than another has.
+"""
+
+from __future__ import annotations
+
+import mmap
+from array import array
+from collections.abc import Iterator
+from typing import NamedTuple
+
+CELLS = 1 << 16
+"""Of 8 bytes, for each worker: some two thousand prompts of 48 KB."""
+
+_HEAD = 4
+"""Cells of an entry before its keys: position, number << 32 | how many keys, session, size."""
+
+_PADDING = -1
+"""Instead of the number: nothing more in this lap."""
+
+
+class Choice(NamedTuple):
+    """A prompt that went to an instance; without keys and session: the instance has nothing any more."""
+
+    number: int
+    """Of the instance, the same in all workers."""
+    session: int
+    size: int
+    keys: list[int]
+
+
+class ChoiceLog:
+    """The rings of all workers. Made before they are forked."""
+
+    def __init__(self, workers: int, cells: int = CELLS) -> None:
+        """Empty. The first cell of a worker counts all cells that it has ever written."""
+        self.workers, self.cells = workers, cells
+        memory = memoryview(mmap.mmap(-1, workers * (1 + cells) * 8)).cast("q")
+        self._counts = [memory[worker * (1 + cells) :][:1] for worker in range(workers)]
+        self._rings = [memory[worker * (1 + cells) + 1 :][:cells] for worker in range(workers)]
+
+    def written(self, worker: int) -> int:
+        """How many cells a worker has ever written."""
+        return self._counts[worker][0]
+
+    def write(self, worker: int, choice: Choice) -> None:
+        """Append an entry; keys that are longer than the ring are cut. Every lap begins with an entry."""
+        ring, position = self._rings[worker], self.written(worker)
+        keys = choice.keys[: self.cells - _HEAD]
+        length = _HEAD + len(keys)
+        left = self.cells - position % self.cells
+        if left < length:
+            if left >= _HEAD:
+                ring[-left : -left + _HEAD or None] = array("q", (position, _PADDING, 0, 0))
+            position, left = position + left, self.cells
+        start = self.cells - left
+        head = (position, choice.number << 32 | len(keys), choice.session, choice.size)
+        ring[start : start + length] = array("q", (*head, *keys))
+        self._counts[worker][0] = position + length
+
+    def read(self, worker: int, position: int) -> tuple[int, Choice | None]:
+        """The entry at `position`, if there is one, and where the next one is."""
+        ring, end = self._rings[worker], self.written(worker)
+        start = position % self.cells
+        left = self.cells - start
+        if end - position > self.cells:  # overwritten meanwhile: on with the current lap
+            return end - end % self.cells, None
+        if left < _HEAD or ring[start + 1] == _PADDING:
+            return position + left, None
+        number, length = ring[start + 1] >> 32, _HEAD + (ring[start + 1] & 0xFFFFFFFF)
+        if ring[start] != position or length > left:
+            return end, None
+        keys = ring[start + _HEAD : start + length].tolist()
+        return position + length, Choice(number, ring[start + 2], ring[start + 3], keys)
+
+
+class Colleagues:
+    """A worker's ear for the others."""
+
+    def __init__(self, log: ChoiceLog, worker: int) -> None:
+        """Begins with what is left of each one's current lap, so that a worker that replaces a dead one knows it."""
+        self._log, self._worker = log, worker
+        self._positions = {
+            other: log.written(other) // log.cells * log.cells for other in range(log.workers) if other != worker
+        }
+
+    def tell(self, choice: Choice) -> None:
+        """Let the others hear of it."""
+        self._log.write(self._worker, choice)
+
+    def heard(self) -> Iterator[Choice]:
+        """What the others told since the last call."""
+        for other, position in self._positions.items():
+            while position < self._log.written(other):
+                position, choice = self._log.read(other, position)
+                self._positions[other] = position
+                if choice is not None:
+                    yield choice
