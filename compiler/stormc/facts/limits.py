@@ -14,6 +14,9 @@ NAME_MAX_GROUP = 20
 
 POD_GROUP_SIZE_MAX = 100
 """StormService CRD v0.5.0, roles[].podGroupSize 1…100."""
+PODS_MAX = 4096
+RANKS_MAX = 65_536
+"""Engine pods and ranks of an app: as many nodes as clusters of NPUs have, and a rank on each of their NPUs."""
 RETRIES_MAX = 100
 """MindCluster guide, table of fault-retry-times: 0…100."""
 GRACE_SECONDS_MAX = 899

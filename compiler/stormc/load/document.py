@@ -12,7 +12,7 @@ import io
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from stormc.finding import START, Finding, Mark, Path
 from stormc.load.checks import NO_MAPPING, NOT_PLAIN, NOT_UTF_8, REPEATED_KEY, SEVERAL_DOCUMENTS, TOO_DEEP, TOO_LARGE
@@ -22,6 +22,13 @@ T = TypeVar("T")
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 40
 MAX_VALUES = 20_000
+"""Values of a file, those that aliases repeat included."""
+MAX_KEYS = 5_000
+"""Keys of a spec: a long one has a few hundred, and each is looked up in every vocabulary."""
+MAX_KEYS_OF_OTHERS = MAX_VALUES
+"""Keys of a document that other tools made."""
+MAX_ALIASED = 64 * 1024
+"""Characters that aliases repeat: they cost a line in the file and are held and written as often as they stand."""
 SLOW_LENGTH = 16 * 1024
 """Characters that the slow parser reads in well under a second."""
 
@@ -73,7 +80,7 @@ def load_document(file: str, raw: bytes) -> tuple[Document | None, list[Finding]
     """
     try:
         text = _decoded(file, raw)
-        builder, data = _parsed(file, text, _Builder.build)
+        builder, data = _parsed(file, text, _Builder.build, MAX_KEYS)
     except _Stop as stop:
         return None, [stop.finding]
     document = Document(file, data, builder.keys, builder.values, text)
@@ -87,18 +94,18 @@ def load_documents(file: str, raw: bytes) -> tuple[list[Document], list[Finding]
     After any other finding there are no documents.
     """
     try:
-        builder, documents = _parsed(file, _decoded(file, raw), _Builder.build_all)
+        builder, documents = _parsed(file, _decoded(file, raw), _Builder.build_all, MAX_KEYS_OF_OTHERS)
         return documents, builder.findings
     except _Stop as stop:
         return [], [stop.finding]
 
 
-def _parsed(file: str, text: str, read: Callable[[_Builder], T]) -> tuple[_Builder, T]:
+def _parsed(file: str, text: str, read: Callable[[_Builder], T], keys: int) -> tuple[_Builder, T]:
     """The builder that has read the text, and what it read."""
     from yaml._yaml import CParser
 
     try:
-        builder = _Builder(file, text, lambda: CParser(text.encode()))
+        builder = _Builder(file, text, lambda: CParser(text.encode()), keys)
         return builder, read(builder)
     except _NotYAML as refused:
         if len(text) > SLOW_LENGTH:
@@ -107,7 +114,7 @@ def _parsed(file: str, text: str, read: Callable[[_Builder], T]) -> tuple[_Build
         from ruamel.yaml.error import YAMLError
 
         slow = YAML(typ="safe", pure=True)
-        builder = _Builder(file, text, lambda: slow.get_constructor_parser(io.StringIO(text))[1])
+        builder = _Builder(file, text, lambda: slow.get_constructor_parser(io.StringIO(text))[1], keys)
         try:
             return builder, read(builder)
         except (_NotYAML, YAMLError):
@@ -164,18 +171,19 @@ def _unprintable(text: str) -> Mark:
 
 
 class _Builder:
-    """Builds data from parser events without recursion; bounded in depth and in the number of values."""
+    """Builds data from parser events without recursion; bounded in depth, in values, and in what aliases repeat."""
 
-    def __init__(self, file: str, text: str, parser: Callable[[], Any]) -> None:
+    def __init__(self, file: str, text: str, parser: Callable[[], Any], most_keys: int) -> None:
         self.file = file
         self.text = text
         self._new_parser = parser
         self.keys: dict[Path, Mark] = {}
         self.values: dict[Path, Mark] = {}
         self.findings: list[Finding] = []
-        self._anchors: dict[str, tuple[Any, int]] = {}
+        self._anchors: dict[str, tuple[Any, _Size]] = {}
         self._open: set[str] = set()
-        self._count = 0
+        self._most_keys = most_keys
+        self._count = self._repeated = 0
 
     def build(self) -> dict[str, Any]:
         """The only document of the text."""
@@ -303,6 +311,10 @@ class _Builder:
             )  # fmt: skip
         else:
             self.keys[path] = _mark(event)
+            if len(self.keys) > self._most_keys:
+                raise self._stop(
+                    "E107", event, f"the file has more than {self._most_keys} keys", "remove what is no spec"
+                )
         value = self._parser.get_event()
         return key, value, type(value).__name__
 
@@ -335,12 +347,16 @@ class _Builder:
             if event.anchor not in self._anchors:
                 raise self._stop(NOT_PLAIN, event, f"alias *{event.anchor} has no anchor before it", "write the value")
             value, size = self._anchors[event.anchor]
-            self._counted(event, size)
+            self._repeated += size.characters
+            if self._repeated > MAX_ALIASED:
+                message = f"aliases repeat more than {MAX_ALIASED} characters"
+                raise self._stop("E107", event, message, "remove the aliases")
+            self._counted(event, size.values)
             return value
         self._counted(event, 1)
         value = self._scalar(event)
         if event.anchor:
-            self._anchors[event.anchor] = (value, 1)
+            self._anchors[event.anchor] = (value, _Size(1, len(event.value)))
         return value
 
     def _scalar(self, event: Any) -> Any:
@@ -370,14 +386,24 @@ def _mark(event: Any) -> Mark:
     return Mark(begin.line + 1, begin.column + 1, end.line + 1, end.column + 1)
 
 
-def _size(value: Any) -> int:
-    """How many values an alias to this one adds; bounded because each alias was counted when it was built."""
-    total, rest = 0, [value]
-    while rest and total <= MAX_VALUES:
+class _Size(NamedTuple):
+    """What an alias adds: values, and characters of their texts and keys."""
+
+    values: int
+    characters: int
+
+
+def _size(value: Any) -> _Size:
+    """The size of a collection; bounded because each alias in it was counted when it was built."""
+    values, characters, rest = 0, 0, [value]
+    while rest and values <= MAX_VALUES:
         item = rest.pop()
-        total += 1
+        values += 1
         if isinstance(item, dict):
             rest.extend(item.values())
+            characters += sum(map(len, item))
         elif isinstance(item, list):
             rest.extend(item)
-    return total
+        elif isinstance(item, str):
+            characters += len(item)
+    return _Size(values, characters)

@@ -67,6 +67,13 @@ class SpecValidator(Validator):  # type: ignore[misc]
         "integer": TypeDefinition("integer", (int,), (bool,)),
     }
 
+    def _error(self, *args: Any) -> None:
+        """Cerberus sorts all errors, and those of two trees that nobody here reads, for each new one."""
+        if len(args) == 1:
+            self._errors.extend(args[0])
+        else:
+            super()._error(*args)
+
     def _validate_regex(self, pattern: str, field: str, value: object) -> None:
         """{'type': 'string'}"""
         if isinstance(value, str) and not _pattern(pattern).fullmatch(value):
@@ -219,23 +226,27 @@ def _at(layered: Layered, rule: str, path: Path, message: str, hint: str = "", k
 
 
 def _findings(layered: Layered, section: str, prefix: Path, problems: Iterable[Any]) -> Iterator[Finding]:
-    for error in problems:
+    for number, error in enumerate(problems):
         if error.is_group_error and error.child_errors:
             yield from _findings(layered, section, prefix, error.child_errors)
         else:
-            yield _finding(layered, _TABLES[section], prefix, error)
+            yield _finding(layered, _TABLES[section], prefix, error, guess=number < MOST_GUESSES)
 
 
-def _finding(layered: Layered, table: forms.Schema, prefix: Path, error: Any) -> Finding:
+MOST_GUESSES = 20
+"""Unknown keys of a mapping whose meaning is guessed; with more the file is something else, and each takes a while."""
+
+
+def _finding(layered: Layered, table: forms.Schema, prefix: Path, error: Any, guess: bool) -> Finding:
     path: Path = (*prefix, *error.document_path)
     name, value, constraint = dotted(path), error.value, error.constraint
     rules = _rules(table, error.document_path)
     if error.code == errors.UNKNOWN_FIELD.code:
         known = _rules(table, error.document_path[:-1])
         word = str(path[-1]).split("：")[0]
-        hint = did_you_mean(word, known) or "docs/spec.md has all fields"
-        unknown = _at(layered, UNKNOWN_KEY, path, f"unknown key {name}", hint, key=True)
-        return unknown._replace(meant=closest(word, known))
+        hint = did_you_mean(word, known) if guess else ""
+        unknown = _at(layered, UNKNOWN_KEY, path, f"unknown key {name}", hint or "docs/spec.md has all fields", key=True)
+        return unknown._replace(meant=closest(word, known) if guess else None)
     if error.code == errors.REQUIRED_FIELD.code:
         meaning: str = rules.get("meta", {}).get("description", "")
         return _at(layered, MISSING, path, f"{name} is missing", meaning.rstrip("."))

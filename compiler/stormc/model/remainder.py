@@ -22,11 +22,17 @@ STAND_IN: dict[Path, str] = {
 """For what an app cannot be without."""
 
 
+MOST = 50
+"""Findings up to which the rest of an app is judged; each takes a field out, and with more the file is no spec yet."""
+
+
 def remainder(layered: Layered, findings: Sequence[Finding]) -> tuple[Layered, frozenset[Path]] | None:
     """The app without the fields that the findings of its check are about, and these fields.
 
     None when one of them is such that nothing can be said of the others.
     """
+    if len(findings) > MOST:
+        return None
     taken: set[Path] = set()
     for finding in findings:
         path, unknown = finding.path, finding.rule == UNKNOWN_KEY

@@ -20,7 +20,7 @@ OF_APPS = (
     "super_pod.one_super_pod", "super_pod.whole_nodes", "keys.owned", "parallelism.distributed",
     "parallelism.idle_npus", "parallelism.ranks", "ports.driver_ports", "ports.kv_ports", "ports.rank_ports",
     "engine.directories", "engine.flags", "engine.kv_config", "engine.kv_peer", "engine.model_label",
-    "engine.start_script", "names.length",
+    "engine.start_script", "names.length", "workload.size",
 )  # fmt: skip
 OF_OVERRIDDEN_APPS = (
     "overrides.identity", "overrides.selector", "overrides.target",

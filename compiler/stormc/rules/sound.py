@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from stormc import rules
 from stormc.facts.known_keys import OWNED
-from stormc.model.app import App, Pods
+from stormc.model.app import App, Pods, Role
 from stormc.rules.finished import MAPS
 from stormc.rules.vocabulary import of_use
 
@@ -25,12 +25,18 @@ def sound(app: App, broken: Collection[str]) -> App:
         return app
     if rules.load("keys.owned").id in broken:
         app = replace(app, prefill=_free(app.prefill), decode=_free(app.decode), routing=_free(app.routing))
+    if rules.load("workload.size").id in broken:
+        app = replace(app, prefill=_small(app.prefill), decode=_small(app.decode))
     if rules.load("overrides.target").id in broken or rules.load("overrides.identity").id in broken:
         app = replace(app, overrides=())
     if rules.load("engine.directories").id in broken:
         model = replace(app.model, path="/mnt/models/model")
         app = replace(app, model=model, engine=app.engine._replace(script=None))
     return app
+
+
+def _small(role: Role) -> Role:
+    return replace(role, replicas=1, pod_group_size=1, data_parallel=1)
 
 
 def _free(role: SomePods) -> SomePods:

@@ -7,10 +7,11 @@ counts at once. A file without the word `stormc:` costs one search in its bytes.
 from __future__ import annotations
 
 import re
+from bisect import bisect
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from stormc.finding import Finding, Mark, did_you_mean
+from stormc.finding import Finding, Mark, Severity, did_you_mean
 from stormc.load.document import Document, load_document
 from stormc.load.sources import Source
 from stormc.text.checks import NO_ID, NO_REASON, NO_SUPPRESSION, SUPPRESSED_ERROR, UNUSED
@@ -20,25 +21,17 @@ _HASH = re.compile(r"(?:^|(?<=[ \t]))#")
 _COMMENT = re.compile(r"#\s*stormc:\s*(?P<rest>.*)")
 _IGNORE = re.compile(r"ignore\[(?P<ids>[^\]]*)\]\s*(?P<reason>.*)")
 _ID = re.compile(r"[EWI][0-9]{3}")
+MANY = 1 << 62
 _FORM = "write # stormc: ignore[W020] and the reason"
 
 
 class Suppression(NamedTuple):
-    """One id that a comment accepts, and the lines of the file for which it does."""
+    """One id that a comment accepts, and the lines of the file for which it does: its own, and the one below it."""
 
     file: str
     mark: Mark
     rule: str
-    lines: range
-
-    def covers(self, finding: Finding) -> bool:
-        """Whether the comment is about the finding; never about an error."""
-        return (
-            finding.rule == self.rule
-            and finding.file == self.file
-            and finding.mark.line in self.lines
-            and self.rule[0] != "E"
-        )
+    lines: tuple[int, ...]
 
 
 def commented(sources: Iterable[Source]) -> list[Source]:
@@ -60,17 +53,24 @@ def suppressed(
         if document is None:
             continue
         made, problems = read_suppressions(document)
-        used = {s for s in made for finding in kept if s.covers(finding)}
-        kept = [finding for finding in kept if not any(s.covers(finding) for s in used)]
+        about = {(f.rule, f.mark.line) for f in kept if f.file == source.file and f.severity != Severity.ERROR}
+        accepted = {(s.rule, line) for s in made for line in s.lines} & about
+        kept = [f for f in kept if f.file != source.file or (f.rule, f.mark.line) not in accepted]
         kept += problems
         if source.file in complete:
-            kept += [_unused(s, known) for s in made if s not in used]
+            unused = [s for s in made if not any((s.rule, line) in accepted for line in s.lines)]
+            kept += [_unused(s, known, guess=n < MOST_GUESSES) for n, s in enumerate(unused)]
     return kept
 
 
-def _unused(suppression: Suppression, known: Collection[str]) -> Finding:
+MOST_GUESSES = 20
+"""Misspelt ids of a file whose meaning is guessed: each takes a while."""
+
+
+def _unused(suppression: Suppression, known: Collection[str], guess: bool) -> Finding:
     id_ = suppression.rule
-    hint = "remove the comment" if id_ in known else did_you_mean(id_, known) or "stormc knows no such finding"
+    guessed = did_you_mean(id_, known) if guess and id_ not in known else ""
+    hint = "remove the comment" if id_ in known else guessed or "stormc knows no such finding"
     return Finding(UNUSED, suppression.file, suppression.mark, f"no {id_} here to ignore", hint)
 
 
@@ -79,6 +79,7 @@ def read_suppressions(document: Document) -> tuple[list[Suppression], list[Findi
     made: list[Suppression] = []
     problems: list[Finding] = []
     lines = document.text.split("\n")
+    below: list[int] | None = None
     for number, column, comment in _comments(document, lines):
         match = _COMMENT.fullmatch(comment)
         if match is None:
@@ -93,7 +94,9 @@ def read_suppressions(document: Document) -> tuple[list[Suppression], list[Findi
         if not ignore["reason"]:
             problems.append(Finding(NO_REASON, document.file, mark, "ignore needs a reason", _FORM))
             continue
-        about = _lines(lines, number, alone=not lines[number - 1][: column - 1].strip())
+        alone = not lines[number - 1][: column - 1].strip()
+        below = _below(lines) if below is None else below
+        about = (number, below[number - 1]) if alone else (number,)
         for id_ in dict.fromkeys(part.strip() for part in ignore["ids"].split(",")):
             if not _ID.fullmatch(id_):
                 problems.append(Finding(NO_ID, document.file, mark, f"{id_!r} is no id of a finding", _FORM))
@@ -105,14 +108,12 @@ def read_suppressions(document: Document) -> tuple[list[Suppression], list[Findi
     return made, problems
 
 
-def _lines(lines: Sequence[str], number: int, alone: bool) -> range:
-    """The line of a comment; of one that stands alone also the next line that is no comment."""
-    last = number
-    while alone and last < len(lines):
-        last += 1
-        if not lines[last - 1].lstrip().startswith("#"):
-            break
-    return range(number, last + 1)
+def _below(lines: Sequence[str]) -> list[int]:
+    """For each line, the number of the first one below it that is no comment; the last line where there is none."""
+    below = [len(lines)] * len(lines)
+    for at in range(len(lines) - 2, -1, -1):
+        below[at] = below[at + 1] if lines[at + 1].lstrip().startswith("#") else at + 2
+    return below
 
 
 def _comments(document: Document, lines: Sequence[str]) -> Iterator[tuple[int, int, str]]:
@@ -121,11 +122,12 @@ def _comments(document: Document, lines: Sequence[str]) -> Iterator[tuple[int, i
     for number, line in enumerate(lines, 1):
         if "stormc:" not in line:
             continue
-        scalars = _scalars(document) if scalars is None else scalars
+        scalars = sorted(_scalars(document)) if scalars is None else scalars
         for match in _HASH.finditer(line):
-            column = match.start() + 1
-            if not any((s.line, s.column) <= (number, column) < (s.end_line, s.end_column) for s in scalars):
-                yield number, column, line[match.start() :].rstrip()
+            here = (number, match.start() + 1)
+            before = bisect(scalars, Mark(*here, MANY, MANY)) - 1  # scalars do not overlap
+            if before < 0 or scalars[before][2:] <= here:
+                yield number, here[1], line[match.start() :].rstrip()
                 break
 
 

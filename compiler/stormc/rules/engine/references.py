@@ -23,16 +23,16 @@ def check(finished: Finished) -> Iterator[Violation]:
         return
     for template in finished.templates:
         entries = list(environment(template))
+        written = {(container, name) for container, name, _ in entries}
         for container, name, entry in entries:
-            known = {other for where, other, _ in entries if where == container}
-            for escapes, wanted in re.findall(_REFERENCE, str(entry.get("value", ""))):
+            for escapes, wanted in sorted(set(re.findall(_REFERENCE, str(entry.get("value", ""))))):
                 if len(escapes) % 2:
                     continue
                 builtin = wanted in ENV and ENV[wanted].use is Use.CONTROLLER and wanted != Env.POD_IP
                 grouped = wanted in (Env.PODSET_NAME, Env.POD_GROUP_INDEX, Env.POD_GROUP_SIZE)
                 if finished.platform.aibrix.sorts_environment:
                     builtin = builtin and not grouped and wanted < name
-                if not builtin and not (wanted in known and wanted < name):
+                if not builtin and not ((container, wanted) in written and wanted < name):
                     path = finished.wrote_env(template.role, container, name)
                     yield Violation(path, f"$({wanted}) in {name} stays literal",
                                     "expand it in a command, or use valueFrom in an override")  # fmt: skip

@@ -1,0 +1,47 @@
+"""An app has at most 4,096 pods and 65,536 ranks.
+
+Every engine pod gets a Service, every rank a port and a place in the proxy's topology; more of them than a cluster has
+nodes are a slip of a digit, and their manifests no API server stores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.facts.limits import PODS_MAX, RANKS_MAX
+from stormc.model.app import App
+from stormc.model.profile import Platform
+from stormc.rules.rule import Example, Rule, Violation
+
+
+def check(app: App, platform: Platform) -> Iterator[Violation]:
+    roles = app.serving_roles
+    largest = max(roles, key=lambda role: role.replicas * max(role.pod_group_size, role.data_parallel))
+    pods = sum(role.replicas * role.pod_group_size for role in roles)
+    ranks = sum(role.replicas * role.data_parallel for role in roles)
+    if pods > PODS_MAX:
+        yield Violation((largest.name, "replicas"), f"{app.name} has {pods} engine pods, the limit is {PODS_MAX}",
+                        "lower replicas or podGroupSize, or make several apps")  # fmt: skip
+    elif ranks > RANKS_MAX:
+        yield Violation((largest.name, "replicas"), f"{app.name} has {ranks} ranks, the limit is {RANKS_MAX}",
+                        "lower replicas or dataParallel, or make several apps")  # fmt: skip
+
+
+RULE = Rule(
+    "E080", __doc__, check,
+    source="StormService CRD v0.5.0; etcd keeps 1.5 MB per object, which the proxy's topology outgrows first",
+    bad=(
+        Example("""
+            prefill:
+              replicas: 1000
+              podGroupSize: 8
+              dataParallel: 8
+            """, at="prefill.replicas"),
+    ),
+    good=(
+        Example("""
+            prefill:
+              replicas: 20
+            """),
+    ),
+)  # fmt: skip
