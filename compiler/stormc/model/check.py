@@ -245,7 +245,9 @@ def _finding(layered: Layered, table: forms.Schema, prefix: Path, error: Any, gu
         known = _rules(table, error.document_path[:-1])
         word = str(path[-1]).split("：")[0]
         hint = did_you_mean(word, known) if guess else ""
-        unknown = _at(layered, UNKNOWN_KEY, path, f"unknown key {name}", hint or "docs/spec.md has all fields", key=True)
+        unknown = _at(
+            layered, UNKNOWN_KEY, path, f"unknown key {name}", hint or "docs/spec.md has all fields", key=True
+        )
         return unknown._replace(meant=closest(word, known) if guess else None)
     if error.code == errors.REQUIRED_FIELD.code:
         meaning: str = rules.get("meta", {}).get("description", "")
