@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +24,9 @@ def test_nothing_may_be_written_but_code_scanning_results() -> None:
     assert WORKFLOW["permissions"] == {}
     assert set(WORKFLOW["on"]) == {"pull_request", "push"}
     writes = {(name, what) for name, job in JOBS.items() for what, how in job["permissions"].items() if how == "write"}
-    assert writes == {("code-scanning", "security-events")}
-    assert not [step for step in JOBS["code-scanning"]["steps"] if "run" in step]
+    assert writes == {("code-scanning", "security-events"), ("comment", "pull-requests")}
+    for name, _ in writes:
+        assert not [step for step in JOBS[name]["steps"] if "run" in step]
 
 
 def test_actions_are_pinned() -> None:
@@ -31,7 +34,7 @@ def test_actions_are_pinned() -> None:
     assert used and all(re.fullmatch(r"[\w-]+/[\w/-]+@(v\d+|[0-9a-f]{40})", action) for action in used)
     checkouts = [step for step in STEPS if step.get("uses", "").startswith("actions/checkout@")]
     kept = [step["with"]["persist-credentials"] for step in checkouts]
-    assert kept == ["false"] * len(JOBS)
+    assert kept == ["false"] * (len(JOBS) - 1)  # the comment needs no file of the repository
 
 
 def test_the_stormc_commands_are_valid() -> None:
@@ -39,6 +42,7 @@ def test_the_stormc_commands_are_valid() -> None:
     options = [parser(words[1]).parse_args(words[1:]) for words in map(shlex.split, lines)]
     assert [(o.verb, getattr(o, "check", None), getattr(o, "format", None)) for o in options] == [
         ("validate", None, "github"), ("render", True, "text"), ("fmt", True, "text"), ("validate", None, "sarif"),
+        ("diff", None, "markdown"), ("diff", None, "json"),
     ]  # fmt: skip
 
 
@@ -46,3 +50,46 @@ def test_the_stormc_commands_are_valid() -> None:
 def test_the_make_targets_exist(target: str) -> None:
     makefile = (ROOT / "Makefile").read_text().replace("$(VENV)", ".venv")
     assert target == "make" or re.search(rf"^{re.escape(target)}:", makefile, re.M)
+
+
+SCRIPT = next(step["with"]["script"] for step in JOBS["comment"]["steps"] if "script" in step.get("with", {}))
+GITHUB = """
+const calls = [];
+const rest = name => args => { calls.push([name, args]); return {}; };
+const answers = {listComments: COMMENTS, listLabelsOnIssue: LABELS};
+const issues = {};
+for (const name of ['listComments', 'createComment', 'updateComment', 'listLabelsOnIssue', 'addLabels', 'removeLabel'])
+  issues[name] = Object.assign(rest(name), {verb: name});
+const github = {rest: {issues}, paginate: async verb => answers[verb.verb]};
+const context = {repo: {owner: 'o', repo: 'r'}, issue: {number: 7}};
+(async () => { SCRIPT })().then(() => console.log(JSON.stringify(calls)), e => { console.error(e); process.exit(1); });
+"""
+BOT = {"id": 5, "user": {"type": "Bot"}, "body": "<!-- stormc diff -->\nold"}
+PERSON = {"id": 4, "user": {"type": "User"}, "body": "<!-- stormc diff -->\nquoted"}
+LABEL = {"name": "restarts NPU pods"}
+
+
+@pytest.mark.parametrize(
+    ("comments", "labels", "restarting", "expected"),
+    [
+        ([], [], 0, ["createComment"]),
+        ([PERSON], [], 2, ["createComment", "addLabels"]),
+        ([PERSON, BOT], [LABEL], 1, ["updateComment"]),
+        ([BOT], [LABEL], 0, ["updateComment", "removeLabel"]),
+    ],
+)
+def test_the_comment_is_one_and_the_label_follows(
+    tmp_path: Path, comments: list[Any], labels: list[Any], restarting: int, expected: list[str]
+) -> None:
+    """The script of the workflow, run by the real Node with a stand-in for GitHub."""
+    (tmp_path / "comment.md").write_text("<!-- stormc diff -->\n### stormc: 1 app changed\n")
+    (tmp_path / "diff.json").write_text(json.dumps({"totals": {"restarting": restarting}}))
+    program = GITHUB.replace("COMMENTS", json.dumps(comments)).replace("LABELS", json.dumps(labels))
+    (tmp_path / "run.js").write_text(program.replace("SCRIPT", SCRIPT))
+    done = subprocess.run(["node", "run.js"], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    calls = json.loads(done.stdout)
+    assert [name for name, _ in calls] == expected
+    assert all(args["owner"] == "o" for _, args in calls)
+    if expected[0] == "updateComment":
+        assert calls[0][1]["comment_id"] == 5 and "issue_number" not in calls[0][1]

@@ -226,3 +226,15 @@ def test_text_of_a_branch_does_not_leave_its_block(root: Path) -> None:
     shown = report.markdown(diff(root / "specs", None, None, (), MAIN_LINES))
     fence = next(line for line in shown.splitlines() if line.startswith("````"))
     assert shown.count(f"\n{fence}") >= 2
+
+
+def test_the_example_of_the_page(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    chat = "name: chat\nmodel: {name: chat}\ndecode: {podGroupSize: 1, dataParallel: 16, replicas: %d}"
+    write(root, "specs/prod/chat.yaml", chat % 1)
+    commit(root)
+    write(root, "specs/prod/chat.yaml", chat % 3)
+    monkeypatch.chdir(root)
+    page = (Path(__file__).parents[2] / "docs/review.md").read_text(encoding="utf-8")
+    documented = page.partition("    $ stormc diff\n")[2].partition("\n\n")[0].splitlines()
+    seen = list(report.text(diff(Path("specs"), None, None, (), MAIN_LINES)))
+    assert [line.removeprefix("    ") for line in documented] == seen

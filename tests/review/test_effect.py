@@ -174,3 +174,9 @@ def test_leaves_are_told_by_what_they_are() -> None:
     )  # fmt: skip
     assert changes(pod(), pod(env=[{"name": "X", "value": "2"}])) == (Change(Field.ENV, "X", "1", "2"),)
     assert flags(["serve", "--x", "1", "2", "--y=3"]) == {"word 1": "serve", "--x": "1 2", "--y": "3"}
+
+
+def test_the_page_has_a_row_for_every_effect() -> None:
+    page = (Path(__file__).parents[2] / "docs/review.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([a-z][^|]*) \|", page, re.M)
+    assert rows == [what.value for what in What]
