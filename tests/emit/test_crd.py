@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from stormc.emit.schema_check import Checker, SchemaProblem, StrictValidator, check_against_crd, translate_crd
+from stormc.emit.crd import check_against_crd, translate_crd
+from stormc.emit.schema_check import SchemaProblem
+from stormc.emit.schema_words import StrictValidator, problems_of
 from stormc.load.crd import load_crd
 
 STRING = {"type": "string"}
@@ -92,8 +94,10 @@ def _thing(**spec: Any) -> dict[str, Any]:
 
 
 def _judged(manifest: dict[str, Any]) -> list[SchemaProblem]:
-    """What jsonschema says with nothing remembered."""
-    return Checker(translate_crd(CRD["spec"]["versions"][1]["schema"]["openAPIV3Schema"])).judge(manifest)
+    """What jsonschema says of the translation."""
+    return problems_of(
+        StrictValidator(translate_crd(CRD["spec"]["versions"][1]["schema"]["openAPIV3Schema"])), manifest
+    )
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ def refusals(manifests: Sequence[Manifest], layered: Layered, app: App) -> Itera
 
 def crd_refusals(crd: Manifest, manifests: Sequence[Manifest], layered: Layered, app: App) -> Iterator[Finding]:
     """What a CRD that the user brings would refuse or prune."""
-    from stormc.emit.schema_check import check_against_crd
+    from stormc.emit.crd import check_against_crd
 
     hint = "the cluster has another AIBrix release?"
     for manifest in manifests:
