@@ -12,7 +12,7 @@ from stormc.facts import limits
 from stormc.load.releases import FOLDER, AIBrix, aibrix, mindcluster, version
 from stormc.model.profile import Platform
 from stormc.rules import load
-from stormc.rules.finished import Finished
+from stormc.rules.storm_service import StormService
 from tests.samples import app, storm
 
 RELEASES = [
@@ -59,5 +59,5 @@ def test_an_imaginary_release_is_judged_by_its_facts(variable: str) -> None:
     newest = replace(Platform(), aibrix=aibrix("v0.7.0"))
     imaginary = replace(Platform(), aibrix=AIBrix("v0.10.0", sorts_environment=False))
     check = load("engine.references").check
-    violations = [list(check(Finished(app(spec, p), p, storm(spec, p)))) for p in (newest, imaginary)]
+    violations = [list(check(StormService(app(spec, p), p, storm(spec, p)))) for p in (newest, imaginary)]
     assert violations[0] == violations[1]

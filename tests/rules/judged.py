@@ -15,7 +15,7 @@ from stormc.finding import Finding, in_order
 from stormc.reference.pages import fields
 from stormc.repository.judge import check_repository
 from stormc.repository.namesakes import check_namesakes
-from stormc.rules.rule import Example, Rule, Sees
+from stormc.rules.rule import Example, Rule, Subject
 from tests.samples import compile_in, repository, spec_text
 
 TODAY = "2026-01-01"
@@ -64,8 +64,8 @@ def changed_rules(change: Callable[[tuple[Rule, ...]], tuple[Rule, ...]]) -> Ite
     """Every room applies what the change makes of the rules."""
     original = rules.rules_for
 
-    def rules_for(sees: Sees, overridden: bool = False) -> tuple[Rule, ...]:
-        return change(original(sees, overridden))
+    def rules_for(subject: Subject, overridden: bool = False) -> tuple[Rule, ...]:
+        return change(original(subject, overridden))
 
     with ExitStack() as stack:
         for room in (rules, judging):

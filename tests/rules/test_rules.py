@@ -13,7 +13,7 @@ from stormc.finding import dotted
 from stormc.passes.runner import SecondWriter
 from stormc.reference.pages import fields, place
 from stormc.rules import all_rules, load
-from stormc.rules.rule import Example, Rule, Sees
+from stormc.rules.rule import Example, Rule, Subject
 from tests.rules.judged import changed_rules, judge_example, without
 
 ROOM = Path(rules.__file__).parent
@@ -60,18 +60,18 @@ def test_every_file_of_an_area_is_a_rule_that_is_listed_once() -> None:
 
 
 LISTS = [
-    (rules.OF_APPS, Sees.APP, False), (rules.OF_OVERRIDDEN_APPS, Sees.APP, True),
-    (rules.OF_MANIFESTS, Sees.MANIFESTS, False), (rules.OF_OVERRIDDEN_MANIFESTS, Sees.MANIFESTS, True),
-    (rules.OF_REPOSITORIES, Sees.REPOSITORY, False),
+    (rules.OF_APPS, Subject.APP, False), (rules.OF_OVERRIDDEN_APPS, Subject.APP, True),
+    (rules.OF_MANIFESTS, Subject.MANIFESTS, False), (rules.OF_OVERRIDDEN_MANIFESTS, Subject.MANIFESTS, True),
+    (rules.OF_REPOSITORIES, Subject.REPOSITORY, False),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("names", "sees", "overridden"), LISTS)
+@pytest.mark.parametrize(("names", "subject", "overridden"), LISTS)
 def test_a_rule_is_listed_with_those_that_look_at_the_same(
-    names: tuple[str, ...], sees: Sees, overridden: bool
+    names: tuple[str, ...], subject: Subject, overridden: bool
 ) -> None:  # fmt: skip
     for rule in map(load, names):
-        assert (rule.sees, rule.only_when_overridden) == (sees, overridden), rule.id
+        assert (rule.subject, rule.only_when_overridden) == (subject, overridden), rule.id
 
 
 def test_what_is_only_found_in_overridden_apps_is_never_shown_without() -> None:
@@ -88,7 +88,7 @@ def test_what_needs_overrides_finds_nothing_without(rule: Rule, example: Example
     needing = {rule.id for rule in all_rules() if rule.only_when_overridden}
 
     def with_all(applied: tuple[Rule, ...]) -> tuple[Rule, ...]:
-        return tuple(rule for rule in all_rules() if rule.sees is applied[0].sees)
+        return tuple(rule for rule in all_rules() if rule.subject is applied[0].subject)
 
     with changed_rules(with_all):
         assert not {f.rule for f in judge_example(example)} & needing

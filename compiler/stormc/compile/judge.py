@@ -10,8 +10,8 @@ from stormc.finding import Finding
 from stormc.model.app import App
 from stormc.model.layers import Layered
 from stormc.rules import rules_for
-from stormc.rules.finished import patched_near
-from stormc.rules.rule import Sees, Violation
+from stormc.rules.rule import Subject, Violation
+from stormc.rules.storm_service import patched_near
 
 if TYPE_CHECKING:
     from stormc.emit.schema_check import SchemaProblem
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 Manifest = Mapping[str, Any]
 
 
-def apply_rules(sees: Sees, layered: Layered, app: App, *shown: Any) -> Iterator[Finding]:
+def apply_rules(subject: Subject, layered: Layered, app: App, *shown: Any) -> Iterator[Finding]:
     """The findings of every rule that sees one app, or its manifests."""
-    for rule in rules_for(sees, bool(app.overrides)):
+    for rule in rules_for(subject, bool(app.overrides)):
         for violation in rule.check(*shown):
             yield finding_of(rule.id, violation, layered)
 

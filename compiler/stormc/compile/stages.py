@@ -16,13 +16,13 @@ from stormc.model.check import check_app
 from stormc.model.checks import UNKNOWN_PROFILE
 from stormc.model.layers import Layered
 from stormc.model.profile import Platform
-from stormc.model.remainder import follows, remainder
 from stormc.model.summary import Summary
+from stormc.model.wrong_fields import follows, without_wrong_fields
 from stormc.passes import PIPELINE
 from stormc.passes.runner import Compiled, run_pipeline
-from stormc.rules.finished import Finished, host_ports
-from stormc.rules.rule import Sees
-from stormc.rules.sound import sound
+from stormc.rules.mistakes import without_mistakes
+from stormc.rules.rule import Subject
+from stormc.rules.storm_service import StormService, host_ports
 
 
 def compile_app(spec: Spec, setting: Setting, stop: Stage = Stage.FILES) -> Compilation:
@@ -36,10 +36,10 @@ def compile_app(spec: Spec, setting: Setting, stop: Stage = Stage.FILES) -> Comp
     if fields is None or setting.profile is None:
         return Compilation(spec.source, tuple(findings), layered)
     app = build_app(fields.data, spec.file, setting.profile, platform, setting.payload)
-    found = list(apply_rules(Sees.APP, layered, app, app, platform))
+    found = list(apply_rules(Subject.APP, layered, app, app, platform))
     summary, compiled = _summary(app, spec, setting), None
     if stop > Stage.APP:
-        possible = sound(app, {f.rule for f in found})
+        possible = without_mistakes(app, {f.rule for f in found})
         possible = replace(possible, overrides=()) if fields.taken_out else possible
         compiled = run_pipeline(PIPELINE, possible, platform)
         schemas = not fields.taken_out and (stop is Stage.FILES or bool(possible.overrides))
@@ -62,9 +62,9 @@ def _judged(
     findings = list(refusals(compiled.manifests, layered, app)) if schemas else []
     ports: tuple[tuple[int, int], ...] = ()
     if not (findings and app.overrides):
-        finished = Finished(app, platform, storm_service(compiled))
-        findings += apply_rules(Sees.MANIFESTS, layered, app, finished)
-        ports = host_ports(finished)
+        service = StormService(app, platform, storm_service(compiled))
+        findings += apply_rules(Subject.MANIFESTS, layered, app, service)
+        ports = host_ports(service)
     if crd is not None:
         findings += crd_refusals(crd, compiled.manifests, layered, app)
     return findings, ports
@@ -82,7 +82,7 @@ def _checked(layered: Layered, setting: Setting) -> tuple[_Fields | None, list[F
     findings += _unknown_profile(layered, setting)
     if data is not None or setting.profile is None:
         return (_Fields(data, frozenset()) if data is not None else None), findings
-    rest = remainder(layered, findings)
+    rest = without_wrong_fields(layered, findings)
     data = check_app(rest[0])[0] if rest is not None else None
     return (_Fields(data, rest[1]) if rest is not None and data is not None else None), findings
 

@@ -71,7 +71,7 @@ def explanation(id_: str) -> Iterator[str]:
             yield ""
             yield from textwrap.indent(_shown(example), "    ").splitlines()
     yield ""
-    yield f"Looks at {rule.sees.value}."
+    yield f"Looks at {rule.subject.value}."
     yield f"Source: {rule.source}."
 
 
@@ -87,7 +87,7 @@ def document() -> str:
                 for example in examples:
                     words = head.format(place=f"`{place(example)}`")
                     lines += ["", f"{words}:", "", "```yaml", _shown(example).rstrip(), "```"]
-            lines += ["", f"Looks at {rule.sees.value}. Source: {rule.source}."]
+            lines += ["", f"Looks at {rule.subject.value}. Source: {rule.source}."]
     return "\n".join(lines) + "\n"
 
 

@@ -12,7 +12,7 @@ from stormc.model.summary import Summary
 from stormc.repository.namesakes import check_namesakes, namesakes
 from stormc.repository.repository import Repository
 from stormc.rules.repository import Repository as Apps
-from stormc.rules.rule import Sees
+from stormc.rules.rule import Subject
 from stormc.text.suppress import commented, suppressed
 
 
@@ -35,7 +35,7 @@ def check_repository(repository: Repository, summaries: Iterable[Summary], today
     apps = sorted(summaries, key=lambda summary: (summary.file, summary.mark))
     shown = Apps(apps, repository.inventories, today)
     sources = {source.file: source for source in repository.apps}
-    for rule in rules.rules_for(Sees.REPOSITORY):
+    for rule in rules.rules_for(Subject.REPOSITORY):
         for violation in rule.check(shown):
             layered, _ = repository.layered(sources[apps[violation.app].file])
             if layered is not None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from functools import cache
 from importlib import import_module
 
-from stormc.rules.rule import Rule, Sees
+from stormc.rules.rule import Rule, Subject
 
 OF_APPS = (
     "scheduling.architecture", "scheduling.equal_npus", "faults.crash", "faults.unused_grace_period",
@@ -47,12 +47,12 @@ OF_REPOSITORIES = (
 RULES = (*OF_APPS, *OF_OVERRIDDEN_APPS, *OF_MANIFESTS, *OF_OVERRIDDEN_MANIFESTS, *OF_REPOSITORIES)
 """Area and file of every rule. A rule of an app with overrides is loaded only where there are some: most have none."""
 
-_SHOWN: dict[tuple[Sees, bool], tuple[str, ...]] = {
-    (Sees.APP, False): OF_APPS,
-    (Sees.APP, True): (*OF_APPS, *OF_OVERRIDDEN_APPS),
-    (Sees.MANIFESTS, False): OF_MANIFESTS,
-    (Sees.MANIFESTS, True): (*OF_MANIFESTS, *OF_OVERRIDDEN_MANIFESTS),
-    (Sees.REPOSITORY, False): OF_REPOSITORIES,
+_SHOWN: dict[tuple[Subject, bool], tuple[str, ...]] = {
+    (Subject.APP, False): OF_APPS,
+    (Subject.APP, True): (*OF_APPS, *OF_OVERRIDDEN_APPS),
+    (Subject.MANIFESTS, False): OF_MANIFESTS,
+    (Subject.MANIFESTS, True): (*OF_MANIFESTS, *OF_OVERRIDDEN_MANIFESTS),
+    (Subject.REPOSITORY, False): OF_REPOSITORIES,
 }
 
 
@@ -64,9 +64,9 @@ def load(name: str) -> Rule:
 
 
 @cache
-def rules_for(sees: Sees, overridden: bool = False) -> tuple[Rule, ...]:
+def rules_for(subject: Subject, overridden: bool = False) -> tuple[Rule, ...]:
     """The rules that see this, for an app with overrides or one without."""
-    return tuple(map(load, _SHOWN[sees, overridden]))
+    return tuple(map(load, _SHOWN[subject, overridden]))
 
 
 def all_rules() -> tuple[Rule, ...]:

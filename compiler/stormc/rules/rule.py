@@ -11,13 +11,13 @@ from stormc.finding import Path, Severity, severity_of
 Check = Callable[..., Iterator["Violation"]]
 
 
-class Sees(Enum):
+class Subject(Enum):
     """What a rule is shown, and with it the signature of its check."""
 
     APP = "the spec"
     """check(app, platform): the spec with every default filled in."""
     MANIFESTS = "the finished manifests, wherever a value came from"
-    """check(finished): the manifests after all passes."""
+    """check(service): the manifests after all passes."""
     REPOSITORY = "all apps of the repository"
     """check(repository): a summary of every app, the inventories of the platforms, and today's date."""
 
@@ -65,7 +65,7 @@ class Rule(NamedTuple):
     bad: tuple[Example, ...]
     good: tuple[Example, ...] = ()
     instead: tuple[Example, ...] = ()
-    sees: Sees = Sees.APP
+    subject: Subject = Subject.APP
     only_when_overridden: bool = False
 
     @property

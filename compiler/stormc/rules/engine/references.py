@@ -11,17 +11,17 @@ from collections.abc import Iterator
 
 from stormc.facts.keys import Env
 from stormc.facts.known_keys import ENV, Use
-from stormc.rules.finished import Finished, environment
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService, environment
 
 _REFERENCE = r"(\$*)\$\(([A-Za-z_][A-Za-z0-9_]*)\)"
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    app = finished.app
+def check(service: StormService) -> Iterator[Violation]:
+    app = service.app
     if not app.overrides and not any(r.env for r in (*app.serving_roles, app.routing)):
         return
-    for template in finished.templates:
+    for template in service.templates:
         entries = list(environment(template))
         written = {(container, name) for container, name, _ in entries}
         for container, name, entry in entries:
@@ -30,10 +30,10 @@ def check(finished: Finished) -> Iterator[Violation]:
                     continue
                 builtin = wanted in ENV and ENV[wanted].use is Use.CONTROLLER and wanted != Env.POD_IP
                 grouped = wanted in (Env.PODSET_NAME, Env.POD_GROUP_INDEX, Env.POD_GROUP_SIZE)
-                if finished.platform.aibrix.sorts_environment:
+                if service.platform.aibrix.sorts_environment:
                     builtin = builtin and not grouped and wanted < name
                 if not builtin and not ((container, wanted) in written and wanted < name):
-                    path = finished.wrote_env(template.role, container, name)
+                    path = service.wrote_env(template.role, container, name)
                     yield Violation(path, f"$({wanted}) in {name} stays literal",
                                     "expand it in a command, or use valueFrom in an override")  # fmt: skip
 
@@ -77,5 +77,5 @@ RULE = Rule(
                 AAA: $(ROLE_NAME)
             """, platform="aibrix: v0.7.0"),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
 )  # fmt: skip

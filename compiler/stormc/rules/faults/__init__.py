@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stormc.facts.keys import Label
-from stormc.rules.finished import Template
+from stormc.rules.storm_service import Template
 
 
 def asks_for_retries(template: Template) -> bool:

@@ -10,16 +10,16 @@ from collections.abc import Iterator
 
 from stormc.facts import limits
 from stormc.facts.keys import Label
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for role, template in finished.serving:
+def check(service: StormService) -> Iterator[Violation]:
+    for role, template in service.serving:
         seconds = template.pod.get("terminationGracePeriodSeconds", 30)
         graceful = template.labels.get(Label.FAULT_SCHEDULING) == "grace"
         if graceful and not 1 <= seconds <= limits.GRACE_SECONDS_MAX:
-            path = finished.wrote_pod(role.name, ("terminationGracePeriodSeconds",), ("faults", "gracePeriodSeconds"))
+            path = service.wrote_pod(role.name, ("terminationGracePeriodSeconds",), ("faults", "gracePeriodSeconds"))
             yield Violation(path, f"terminationGracePeriodSeconds {seconds} is outside 1…{limits.GRACE_SECONDS_MAX}",
                             "set faults.gracePeriodSeconds")  # fmt: skip
 
@@ -47,6 +47,6 @@ RULE = Rule(
               terminationGracePeriodSeconds: 900
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

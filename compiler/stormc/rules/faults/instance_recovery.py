@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Annotation, Label
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for role, template in finished.serving:
+def check(service: StormService) -> Iterator[Violation]:
+    for role, template in service.serving:
         if role.shares_pod_group:
             continue
         for table, keys, key in (
@@ -22,7 +22,7 @@ def check(finished: Finished) -> Iterator[Violation]:
             ("annotations", template.annotations, Annotation.RECOVER_POLICY_PATH),
         ):
             if key in keys:
-                path = finished.wrote_key(role.name, table, key)
+                path = service.wrote_key(role.name, table, key)
                 message = f"{role.name} has podGroupSize {role.pod_group_size} and {key}"
                 yield Violation(path, message, "remove it", at_key=True)
 
@@ -44,6 +44,6 @@ RULE = Rule(
                 pod-rescheduling: 'on'
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.rules.faults import asks_for_retries
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for role, template in finished.serving:
+def check(service: StormService) -> Iterator[Violation]:
+    for role, template in service.serving:
         policy = template.pod.get("restartPolicy", "Always")
         if asks_for_retries(template) and policy in ("Always", "OnFailure"):
-            path = finished.wrote_pod(role.name, ("restartPolicy",), ("faults", "retries"))
+            path = service.wrote_pod(role.name, ("restartPolicy",), ("faults", "retries"))
             yield Violation(path, f"{role.name} has restartPolicy {policy} and fault-retry-times above 0",
                             "leave Never, or set faults.retries: 0")  # fmt: skip
 
@@ -45,6 +45,6 @@ RULE = Rule(
               restartPolicy: OnFailure
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

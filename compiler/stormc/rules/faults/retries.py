@@ -9,15 +9,15 @@ from collections.abc import Iterator
 
 from stormc.facts import limits
 from stormc.facts.keys import Label
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for role, template in finished.serving:
+def check(service: StormService) -> Iterator[Violation]:
+    for role, template in service.serving:
         value = template.labels.get(Label.FAULT_RETRY_TIMES)
         if value is not None and not (value.isascii() and value.isdigit() and int(value) <= limits.RETRIES_MAX):
-            path = finished.wrote_key(role.name, "labels", Label.FAULT_RETRY_TIMES, ("faults", "retries"))
+            path = service.wrote_key(role.name, "labels", Label.FAULT_RETRY_TIMES, ("faults", "retries"))
             yield Violation(path, f"fault-retry-times {value} is no number from 0 to {limits.RETRIES_MAX}",
                             "use faults.retries")  # fmt: skip
 
@@ -47,6 +47,6 @@ RULE = Rule(
               retries: 0
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

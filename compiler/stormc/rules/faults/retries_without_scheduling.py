@@ -9,14 +9,14 @@ from collections.abc import Iterator
 
 from stormc.facts.keys import Label
 from stormc.rules.faults import asks_for_retries
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for role, template in finished.serving:
+def check(service: StormService) -> Iterator[Violation]:
+    for role, template in service.serving:
         if asks_for_retries(template) and template.labels.get(Label.FAULT_SCHEDULING, "off") == "off":
-            path = finished.wrote_key(role.name, "labels", Label.FAULT_RETRY_TIMES)
+            path = service.wrote_key(role.name, "labels", Label.FAULT_RETRY_TIMES)
             yield Violation(path, f"{role.name} has fault-retry-times and no fault-scheduling", "remove one of both")
 
 
@@ -42,6 +42,6 @@ RULE = Rule(
               retries: 3
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Label
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 SCHEDULING = ("grace", "force", "off")
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for role, template in finished.serving:
+def check(service: StormService) -> Iterator[Violation]:
+    for role, template in service.serving:
         value = template.labels.get(Label.FAULT_SCHEDULING, "off")
         if value not in SCHEDULING:
-            path = finished.wrote_key(role.name, "labels", Label.FAULT_SCHEDULING, ("faults", "scheduling"))
+            path = service.wrote_key(role.name, "labels", Label.FAULT_SCHEDULING, ("faults", "scheduling"))
             yield Violation(path, f"fault-scheduling {value} switches fault recovery off", "use grace, force or off")
 
 
@@ -43,6 +43,6 @@ RULE = Rule(
               scheduling: grace
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

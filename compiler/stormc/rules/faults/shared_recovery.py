@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Annotation, Label
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for role, template in finished.sharing:
+def check(service: StormService) -> Iterator[Violation]:
+    for role, template in service.sharing:
         pods = f"{role.name} has podGroupSize 1 and no"
         if template.labels.get(Label.POD_RESCHEDULING) != "on":
-            path = finished.wrote_key(role.name, "labels", Label.POD_RESCHEDULING)
+            path = service.wrote_key(role.name, "labels", Label.POD_RESCHEDULING)
             yield Violation(path, f"{pods} {Label.POD_RESCHEDULING}: on", "do not override it")
         if template.annotations.get(Annotation.RECOVER_POLICY_PATH) != "pod":
-            path = finished.wrote_key(role.name, "annotations", Annotation.RECOVER_POLICY_PATH)
+            path = service.wrote_key(role.name, "annotations", Annotation.RECOVER_POLICY_PATH)
             yield Violation(
                 path,
                 f"{pods} {Annotation.RECOVER_POLICY_PATH}: pod",
@@ -50,6 +50,6 @@ RULE = Rule(
                 pod-rescheduling: 'on'
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

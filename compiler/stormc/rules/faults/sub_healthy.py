@@ -9,17 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Label
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 SUB_HEALTHY = ("ignore", "graceExit", "forceExit")
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for role, template in finished.serving:
+def check(service: StormService) -> Iterator[Violation]:
+    for role, template in service.serving:
         value = template.labels.get(Label.SUB_HEALTHY_STRATEGY, "ignore")
         if value not in SUB_HEALTHY:
-            path = finished.wrote_key(role.name, "labels", Label.SUB_HEALTHY_STRATEGY, ("faults", "subHealthy"))
+            path = service.wrote_key(role.name, "labels", Label.SUB_HEALTHY_STRATEGY, ("faults", "subHealthy"))
             yield Violation(path, f"subHealthyStrategy {value} is taken for ignore", f"use {', '.join(SUB_HEALTHY)}")
 
 
@@ -39,6 +39,6 @@ RULE = Rule(
               subHealthy: graceExit
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Directory
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 DEVICE_MOUNTS = (Directory.HCCN_CONF, Directory.SHM)
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for role, template in finished.serving:
+def check(service: StormService) -> Iterator[Violation]:
+    for role, template in service.serving:
         for container in template.containers:
             mounts = {mount.get("mountPath") for mount in container.get("volumeMounts") or ()}
             for path in DEVICE_MOUNTS:
                 if container["name"] == role.name and path not in mounts:
-                    where = finished.wrote_pod(role.name, ("containers", (role.name,), "volumeMounts", (path,)),
+                    where = service.wrote_pod(role.name, ("containers", (role.name,), "volumeMounts", (path,)),
                                                ("overrides",))  # fmt: skip
                     yield Violation(where, f"{role.name} does not mount {path}", "keep stormc's mount")
 
@@ -48,6 +48,6 @@ RULE = Rule(
                   readOnly: true
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

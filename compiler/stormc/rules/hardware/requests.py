@@ -10,34 +10,34 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import HUAWEI_PREFIX
-from stormc.rules.finished import Finished, Step, Template
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import Step, StormService, Template
 
 NPU_RESOURCES = HUAWEI_PREFIX
 """Volcano takes any resource with this prefix for the NPUs that a pod asks for (plugin/job.go GetVCTaskReqNPUType…)."""
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for role, template in finished.serving:
-        wanted = {(role.name, kind, finished.app.profile.resource, str(role.npus)) for kind in ("limits", "requests")}
+def check(service: StormService) -> Iterator[Violation]:
+    for role, template in service.serving:
+        wanted = {(role.name, kind, service.app.profile.resource, str(role.npus)) for kind in ("limits", "requests")}
         wrong = min(set(_asked(template, "containers")) ^ wanted, default=None)
         if wrong:
             container, kind, resource, _ = wrong
             steps: tuple[Step, ...] = ("containers", (container,), "resources", kind, resource)
             yield Violation(
-                finished.wrote_pod(role.name, steps, (role.name, "npus")),
-                f"container {container} of {role.name} does not ask for {role.npus} × {finished.app.profile.resource} "
+                service.wrote_pod(role.name, steps, (role.name, "npus")),
+                f"container {container} of {role.name} does not ask for {role.npus} × {service.app.profile.resource} "
                 f"as {role.name}.npus says", "set npus instead",
             )  # fmt: skip
-    serving = {role.name for role, _ in finished.serving}
-    for template in finished.templates:
+    serving = {role.name for role, _ in service.serving}
+    for template in service.templates:
         for where in ("initContainers", "containers"):
             if where == "containers" and template.role in serving:
                 continue
             for container, kind, resource, _ in _asked(template, where):
                 steps = (where, (container,), "resources", kind, resource)
                 yield Violation(
-                    finished.wrote_pod(template.role, steps, ("overrides",)),
+                    service.wrote_pod(template.role, steps, ("overrides",)),
                     f"container {container} of {template.role} asks for {resource}, which only the engine of prefill "
                     "and decode may", "remove it",
                 )  # fmt: skip
@@ -112,6 +112,6 @@ RULE = Rule(
                     cpu: '8'
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Env
-from stormc.rules.finished import Finished, environment
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService, environment
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    wanted = f"metadata.annotations['{finished.app.profile.resource}']"
-    for role, template in finished.serving:
+def check(service: StormService) -> Iterator[Violation]:
+    wanted = f"metadata.annotations['{service.app.profile.resource}']"
+    for role, template in service.serving:
         for container, name, entry in environment(template):
             if name == Env.VISIBLE_DEVICES:
                 field = ((entry.get("valueFrom") or {}).get("fieldRef") or {}).get("fieldPath")
                 if field != wanted:
-                    path = finished.wrote_env(role.name, container, name)
+                    path = service.wrote_env(role.name, container, name)
                     yield Violation(path, f"ASCEND_VISIBLE_DEVICES does not read {wanted}", "do not override it")
 
 
@@ -48,6 +48,6 @@ RULE = Rule(
                   value: b
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

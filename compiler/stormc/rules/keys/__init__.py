@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Label
-from stormc.rules.finished import Finished, Template
+from stormc.rules.storm_service import StormService, Template
 
 
-def tor_affinities(finished: Finished) -> Iterator[tuple[Template, str]]:
-    for template in finished.templates:
+def tor_affinities(service: StormService) -> Iterator[tuple[Template, str]]:
+    for template in service.templates:
         if Label.TOR_AFFINITY in template.labels:
             yield template, template.labels[Label.TOR_AFFINITY]

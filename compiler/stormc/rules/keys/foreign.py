@@ -9,20 +9,20 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.known_keys import NOUNS, Use
-from stormc.rules.finished import Finished, environment
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService, environment
 from stormc.rules.vocabulary import of_use
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for template in finished.templates:
+def check(service: StormService) -> Iterator[Violation]:
+    for template in service.templates:
         for table, keys in (("labels", template.labels), ("annotations", template.annotations)):
             for key, known in of_use(table, keys, Use.FOREIGN):
-                path = finished.wrote_key(template.role, table, key)
+                path = service.wrote_key(template.role, table, key)
                 yield Violation(path, f"{NOUNS[table]} {key} is not for inference", known.text, at_key=True)
         for container, name, _ in environment(template):
             for _, known in of_use("env", (name,), Use.FOREIGN):
-                path = finished.wrote_env(template.role, container, name)
+                path = service.wrote_env(template.role, container, name)
                 yield Violation(path, f"environment variable {name} is not for inference", known.text, at_key=True)
 
 
@@ -63,5 +63,5 @@ RULE = Rule(
                 ring-controller.atlas: ascend-910b
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
 )  # fmt: skip

@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Label
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for template in finished.templates:
+def check(service: StormService) -> Iterator[Violation]:
+    for template in service.templates:
         app = template.labels.get("app", "")
         if "app" in template.labels and Label.JOB in template.labels:
-            path = finished.wrote_key(template.role, "labels", Label.JOB)
+            path = service.wrote_key(template.role, "labels", Label.JOB)
             yield Violation(path, "labels app and jobID together select MindIE's placement", "rename one", at_key=True)
         elif app.startswith("mindie-ms-"):
-            path = finished.wrote_key(template.role, "labels", "app")
+            path = service.wrote_key(template.role, "labels", "app")
             yield Violation(path, f"label app {app} selects MindIE's fault handling", "choose another value")
 
 
@@ -47,5 +47,5 @@ RULE = Rule(
                 app: qwen
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
 )  # fmt: skip

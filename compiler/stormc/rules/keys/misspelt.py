@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from stormc.facts.known_keys import NOUNS, TABLES
-from stormc.rules.finished import Finished, Template, environment
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService, Template, environment
 from stormc.rules.vocabulary import home, meant
 
 
@@ -20,19 +20,19 @@ def _tables(template: Template) -> tuple[tuple[str, Mapping[str, str]], ...]:
     )  # fmt: skip
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for template in finished.templates:
+def check(service: StormService) -> Iterator[Violation]:
+    for template in service.templates:
         for table, keys in _tables(template):
             for key in keys.keys() - TABLES[table].keys():
                 known = None if home(table, key) else meant(table, key)
                 if known:
-                    path = finished.wrote_key(template.role, table, key)
+                    path = service.wrote_key(template.role, table, key)
                     yield Violation(path, f"{NOUNS[table]} {key} is unknown", f"did you mean {known}?", at_key=True)
         known_env = TABLES["env"]
         for container, name, _ in environment(template):
             known = None if name in known_env else meant("env", name)
             if known:
-                path = finished.wrote_env(template.role, container, name)
+                path = service.wrote_env(template.role, container, name)
                 yield Violation(path, f"environment variable {name} is unknown", f"did you mean {known}?", at_key=True)
 
 
@@ -84,5 +84,5 @@ RULE = Rule(
                 beta.kubernetes.io/arch: arm64
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
 )  # fmt: skip

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from stormc.facts.known_keys import OWNED, Key, Use
 from stormc.model.app import App
 from stormc.model.profile import Platform
-from stormc.rules.finished import MAPS
 from stormc.rules.rule import Example, Rule, Violation
+from stormc.rules.storm_service import MAPS
 from stormc.rules.vocabulary import of_use
 
 

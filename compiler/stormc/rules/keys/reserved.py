@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.known_keys import NOUNS, RESERVED, TABLES
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 from stormc.rules.vocabulary import home, meant
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for template in finished.templates:
+def check(service: StormService) -> Iterator[Violation]:
+    for template in service.templates:
         for table, keys in (("labels", template.labels), ("annotations", template.annotations)):
             for key in keys.keys() - TABLES[table].keys():
                 if key.startswith(RESERVED) and not home(table, key) and not meant(table, key):
-                    path = finished.wrote_key(template.role, table, key)
+                    path = service.wrote_key(template.role, table, key)
                     yield Violation(path, f"no supported release reads {NOUNS[table]} {key}", "remove it", at_key=True)
 
 
@@ -39,5 +39,5 @@ RULE = Rule(
                 example.com/turbo: 'on'
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
 )  # fmt: skip

@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Label
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    if finished.app.profile.super_pod:
+def check(service: StormService) -> Iterator[Violation]:
+    if service.app.profile.super_pod:
         return
-    for template in finished.templates:
+    for template in service.templates:
         if Label.INFER_SERVICE in template.labels:
-            path = finished.wrote_key(template.role, "labels", Label.INFER_SERVICE)
-            yield Violation(path, f"inferserviceid has no effect on {finished.app.profile.name}", "remove it",
+            path = service.wrote_key(template.role, "labels", Label.INFER_SERVICE)
+            yield Violation(path, f"inferserviceid has no effect on {service.app.profile.name}", "remove it",
                             at_key=True)  # fmt: skip
 
 
@@ -41,5 +41,5 @@ RULE = Rule(
                 inferserviceid: a
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
 )  # fmt: skip

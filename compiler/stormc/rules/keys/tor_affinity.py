@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Label
-from stormc.rules.finished import Finished
 from stormc.rules.keys import tor_affinities
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 TOR_AFFINITY = ("large-model-schema", "normal-schema", "null")
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for template, value in tor_affinities(finished):
+def check(service: StormService) -> Iterator[Violation]:
+    for template, value in tor_affinities(service):
         if value not in TOR_AFFINITY:
-            path = finished.wrote_key(template.role, "labels", Label.TOR_AFFINITY)
+            path = service.wrote_key(template.role, "labels", Label.TOR_AFFINITY)
             yield Violation(path, f"tor-affinity {value} is not one of {', '.join(TOR_AFFINITY)}", "remove it")
 
 
@@ -39,5 +39,5 @@ RULE = Rule(
                 tor-affinity: 'null'
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
 )  # fmt: skip

@@ -8,15 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Label
-from stormc.rules.finished import Finished
 from stormc.rules.keys import tor_affinities
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for template, value in tor_affinities(finished):
+def check(service: StormService) -> Iterator[Violation]:
+    for template, value in tor_affinities(service):
         if value in ("large-model-schema", "normal-schema"):
-            path = finished.wrote_key(template.role, "labels", Label.TOR_AFFINITY)
+            path = service.wrote_key(template.role, "labels", Label.TOR_AFFINITY)
             yield Violation(path, "tor-affinity is for training jobs", "remove it", at_key=True)
 
 
@@ -37,5 +37,5 @@ RULE = Rule(
                 tor-affinity: 'null'
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
 )  # fmt: skip

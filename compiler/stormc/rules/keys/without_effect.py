@@ -9,21 +9,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.known_keys import NOUNS, Use
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 from stormc.rules.vocabulary import home, of_use
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for template in finished.templates:
+def check(service: StormService) -> Iterator[Violation]:
+    for template in service.templates:
         for table, keys in (("labels", template.labels), ("annotations", template.annotations)):
             for key, known in of_use(table, keys, Use.ELSEWHERE):
-                path = finished.wrote_key(template.role, table, key)
+                path = service.wrote_key(template.role, table, key)
                 yield Violation(path, f"{NOUNS[table]} {key} has no effect on a pod", known.text, at_key=True)
             for key in keys:
                 other = home(table, key)
                 if other:
-                    path = finished.wrote_key(template.role, table, key)
+                    path = service.wrote_key(template.role, table, key)
                     yield Violation(path, f"{key} has no effect as {_an(table)}", f"it is read as {_an(other)}",
                                     at_key=True)  # fmt: skip
 
@@ -74,5 +74,5 @@ RULE = Rule(
                 huawei.com/skip-ascend-plugin: enabled
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
 )  # fmt: skip

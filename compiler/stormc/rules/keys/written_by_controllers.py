@@ -10,21 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.known_keys import NOUNS, Use
-from stormc.rules.finished import Finished, environment
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService, environment
 from stormc.rules.vocabulary import of_use
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for template in finished.templates:
+def check(service: StormService) -> Iterator[Violation]:
+    for template in service.templates:
         for table, keys in (("labels", template.labels), ("annotations", template.annotations)):
             for key, known in of_use(table, keys, Use.CONTROLLER):
-                path = finished.wrote_key(template.role, table, key)
+                path = service.wrote_key(template.role, table, key)
                 if path[0] == "overrides":
                     yield Violation(path, f"{NOUNS[table]} {key} is written by {known.text}", "remove it", at_key=True)
         for container, name, _ in environment(template):
             for key, known in of_use("env", [name], Use.CONTROLLER):
-                path = finished.wrote_env(template.role, container, key)
+                path = service.wrote_env(template.role, container, key)
                 if path[0] == "overrides":
                     yield Violation(path, f"{NOUNS['env']} {key} is written by {known.text}", "remove it")
 
@@ -54,6 +54,6 @@ RULE = Rule(
                 team: search
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

@@ -6,16 +6,16 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stormc.finding import Path
-from stormc.rules.finished import Finished, Template
+from stormc.rules.storm_service import StormService, Template
 
 
-def containers(finished: Finished) -> Iterator[tuple[Template, str, Mapping[str, Any]]]:
+def containers(service: StormService) -> Iterator[tuple[Template, str, Mapping[str, Any]]]:
     """Template, list and container of every container."""
-    for template in finished.templates:
+    for template in service.templates:
         for kind in ("initContainers", "containers"):
             for container in template.pod.get(kind) or ():
                 yield template, kind, container
 
 
-def wrote(finished: Finished, template: Template, kind: str, container: str, *steps: str | tuple[str]) -> Path:
-    return finished.wrote_pod(template.role, (kind, (container,), *steps), ("overrides",))
+def wrote(service: StormService, template: Template, kind: str, container: str, *steps: str | tuple[str]) -> Path:
+    return service.wrote_pod(template.role, (kind, (container,), *steps), ("overrides",))

@@ -9,20 +9,20 @@ from collections.abc import Iterator
 
 from stormc.facts.keys import HUAWEI_PREFIX
 from stormc.model.quantity import exceeds
-from stormc.rules.finished import Finished
 from stormc.rules.pods import containers, wrote
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for template, kind, container in containers(finished):
+def check(service: StormService) -> Iterator[Violation]:
+    for template, kind, container in containers(service):
         resources = container.get("resources") or {}
         limits = resources.get("limits") or {}
         for resource, amount in (resources.get("requests") or {}).items():
             if resource in limits and not resource.startswith(HUAWEI_PREFIX) and exceeds(amount, limits[resource]):
-                path = wrote(finished, template, kind, container["name"], "resources", "requests", resource)
+                path = wrote(service, template, kind, container["name"], "resources", "requests", resource)
                 if path == ("overrides",):
-                    path = wrote(finished, template, kind, container["name"], "resources", "limits", resource)
+                    path = wrote(service, template, kind, container["name"], "resources", "limits", resource)
                 yield Violation(path, f"container {container['name']} of {template.role} requests {amount} {resource}, "
                                 f"its limit is {limits[resource]}", "patch requests and limits")  # fmt: skip
 
@@ -66,6 +66,6 @@ RULE = Rule(
                     cpu: 8
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

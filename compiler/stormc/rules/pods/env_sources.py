@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.rules.finished import Finished
 from stormc.rules.pods import containers, wrote
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for template, kind, container in containers(finished):
+def check(service: StormService) -> Iterator[Violation]:
+    for template, kind, container in containers(service):
         for entry in container.get("env") or ():
             sources = [key for key in ("value", *(entry.get("valueFrom") or ())) if key in entry or key != "value"]
             if len(sources) > 1:
-                path = wrote(finished, template, kind, container["name"], "env", (entry["name"],))
+                path = wrote(service, template, kind, container["name"], "env", (entry["name"],))
                 yield Violation(path, f"{entry['name']} of {template.role} has {' and '.join(sources)}",
                                 "set the one that is not meant to null")  # fmt: skip
 
@@ -46,6 +46,6 @@ RULE = Rule(
                   valueFrom: null
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

@@ -10,18 +10,18 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from stormc.finding import Path
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
+def check(service: StormService) -> Iterator[Violation]:
     places: dict[str, list[Path]] = defaultdict(list)
-    for template in finished.templates:
+    for template in service.templates:
         for container in template.containers:
             image = container.get("image", "")
             if "@" not in image and image.rpartition("/")[2].partition(":")[2] in ("", "latest"):
                 steps = ("containers", (container["name"],), "image")
-                places[image].append(finished.wrote_pod(template.role, steps, (template.role, "image")))
+                places[image].append(service.wrote_pod(template.role, steps, (template.role, "image")))
     for image, (path, *others) in places.items():
         shared = others and path[0] != "overrides"
         yield Violation(("image",) if shared else path, f"image {image} is not pinned", "name a release or a digest")
@@ -58,5 +58,5 @@ RULE = Rule(
             image: vllm-ascend@sha256:4355a46b19d348dc2f57c046f8ef63d4538ebb936000f3c9ee954a27460dd865
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
 )  # fmt: skip

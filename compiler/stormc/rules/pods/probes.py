@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from stormc.rules.finished import Finished
 from stormc.rules.pods import containers, wrote
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 
@@ -18,12 +18,12 @@ PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 HANDLERS = ("exec", "grpc", "httpGet", "tcpSocket")
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for template, kind, container in containers(finished):
+def check(service: StormService) -> Iterator[Violation]:
+    for template, kind, container in containers(service):
         for name in PROBES:
             wrong = _probe_problem(name, container.get(name))
             if wrong:
-                path = wrote(finished, template, kind, container["name"], name)
+                path = wrote(service, template, kind, container["name"], name)
                 message = f"{name} of container {container['name']} in {template.role} {wrong[0]}"
                 yield Violation(path, message, wrong[1])
 
@@ -81,6 +81,6 @@ RULE = Rule(
                     - a
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

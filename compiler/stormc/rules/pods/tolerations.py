@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for template in finished.templates:
+def check(service: StormService) -> Iterator[Violation]:
+    for template in service.templates:
         for index, toleration in enumerate(template.pod.get("tolerations") or ()):
             problem = _toleration_problem(toleration)
             if problem:
-                path = finished.wrote_pod(template.role, ("tolerations",), (template.role, "tolerations"))
+                path = service.wrote_pod(template.role, ("tolerations",), (template.role, "tolerations"))
                 yield Violation((*path, index), f"a toleration of {template.role} {problem[0]}", problem[1])
 
 
@@ -77,5 +77,5 @@ RULE = Rule(
                 tolerationSeconds: 60
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
 )  # fmt: skip

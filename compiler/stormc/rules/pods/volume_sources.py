@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for template in finished.templates:
+def check(service: StormService) -> Iterator[Violation]:
+    for template in service.templates:
         for volume in template.pod.get("volumes") or ():
             sources = sorted(volume.keys() - {"name"})
             if len(sources) > 1:
-                path = finished.wrote_pod(template.role, ("volumes", (volume["name"],)), ("overrides",))
+                path = service.wrote_pod(template.role, ("volumes", (volume["name"],)), ("overrides",))
                 yield Violation(path, f"volume {volume['name']} of {template.role} has {' and '.join(sources)}",
                                 "set the one that is not meant to null")  # fmt: skip
 
@@ -45,6 +45,6 @@ RULE = Rule(
                 hostPath: null
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.rules.finished import Finished
 from stormc.rules.pods import containers, wrote
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for template, kind, container in containers(finished):
+def check(service: StormService) -> Iterator[Violation]:
+    for template, kind, container in containers(service):
         volumes = {volume["name"] for volume in template.pod.get("volumes") or ()}
         for mount in container.get("volumeMounts") or ():
             if mount["name"] not in volumes:
-                path = wrote(finished, template, kind, container["name"], "volumeMounts", (mount["mountPath"],))
+                path = wrote(service, template, kind, container["name"], "volumeMounts", (mount["mountPath"],))
                 yield Violation(path, f"{template.role} mounts volume {mount['name']}, which it does not declare",
                                 "add it to volumes")  # fmt: skip
 
@@ -57,6 +57,6 @@ RULE = Rule(
                   mountPath: /cache
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

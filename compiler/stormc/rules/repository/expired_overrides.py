@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.rules.repository import Repository
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
 
 
 def check(repository: Repository) -> Iterator[Violation]:
@@ -46,5 +46,5 @@ RULE = Rule(
                   type: NodePort
             """),
     ),
-    sees=Sees.REPOSITORY,
+    subject=Subject.REPOSITORY,
 )  # fmt: skip

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 from stormc.model.summary import Summary
 from stormc.rules.repository import Repository
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
 
 
 def check(repository: Repository) -> Iterator[Violation]:
@@ -114,5 +114,5 @@ RULE = Rule(
                             hostNetwork: true
             """,)),
     ),
-    sees=Sees.REPOSITORY,
+    subject=Subject.REPOSITORY,
 )  # fmt: skip

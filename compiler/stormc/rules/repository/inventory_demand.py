@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from stormc.rules.repository import Repository
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
 
 
 def check(repository: Repository) -> Iterator[Violation]:
@@ -57,5 +57,5 @@ RULE = Rule(
             gateway: 'off'
             """,)),
     ),
-    sees=Sees.REPOSITORY,
+    subject=Subject.REPOSITORY,
 )  # fmt: skip

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.rules.repository import Repository
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
 
 
 def check(repository: Repository) -> Iterator[Violation]:
@@ -37,5 +37,5 @@ RULE = Rule(
                 nodes: 8
             """),
     ),
-    sees=Sees.REPOSITORY,
+    subject=Subject.REPOSITORY,
 )  # fmt: skip

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator
 
 from stormc.rules.repository import Repository
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
 
 _SERVICE = r"(.+)-(?:router|(?:prefill|decode)-\d+(?:-\d+)?)"
 
@@ -43,5 +43,5 @@ RULE = Rule(
             gateway: 'off'
             """,)),
     ),
-    sees=Sees.REPOSITORY,
+    subject=Subject.REPOSITORY,
 )  # fmt: skip

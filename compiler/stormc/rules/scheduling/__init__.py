@@ -5,7 +5,7 @@ from __future__ import annotations
 from stormc.facts.keys import Annotation, NodeLabel
 from stormc.finding import Path
 from stormc.model.app import Role
-from stormc.rules.finished import Finished, Template
+from stormc.rules.storm_service import StormService, Template
 
 
 def gang_of(role: Role, template: Template) -> int | None:
@@ -14,8 +14,8 @@ def gang_of(role: Role, template: Template) -> int | None:
     return int(text) if text.isascii() and text.isdigit() and int(text) > 0 else None
 
 
-def gang_place(finished: Finished, role: Role) -> Path:
-    return finished.wrote_key(role.name, "annotations", Annotation.SCHEDULE_MIN_AVAILABLE, (role.name, "minAvailable"))
+def gang_place(service: StormService, role: Role) -> Path:
+    return service.wrote_key(role.name, "annotations", Annotation.SCHEDULE_MIN_AVAILABLE, (role.name, "minAvailable"))
 
 
 HANDLER_LABELS = (NodeLabel.ACCELERATOR_TYPE, NodeLabel.HOST_ARCH)

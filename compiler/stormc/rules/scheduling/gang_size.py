@@ -9,16 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Annotation
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.scheduling import gang_of, gang_place
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
+def check(service: StormService) -> Iterator[Violation]:
     first: tuple[str, int] | None = None
-    for role, template in finished.serving:
-        pods, gang = finished.app.gang(role), gang_of(role, template)
-        path = gang_place(finished, role)
+    for role, template in service.serving:
+        pods, gang = service.app.gang(role), gang_of(role, template)
+        path = gang_place(service, role)
         if gang is None:
             value = template.annotations.get(Annotation.SCHEDULE_MIN_AVAILABLE, "")
             yield Violation(
@@ -73,5 +73,5 @@ RULE = Rule(
               minAvailable: 1
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
 )  # fmt: skip

@@ -9,25 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Annotation, NodeLabel, Resource
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    profile, platform = finished.app.profile, finished.platform
-    for role, template in finished.serving:
+def check(service: StormService) -> Iterator[Violation]:
+    profile, platform = service.app.profile, service.platform
+    for role, template in service.serving:
         policy = template.annotations.get(Annotation.SCHEDULE_POLICY)
         kind = template.node_selector.get(NodeLabel.ACCELERATOR_TYPE)
         if policy is not None and policy != profile.schedule_policy:
-            path = finished.wrote_key(role.name, "annotations", Annotation.SCHEDULE_POLICY, ("hardware",))
+            path = service.wrote_key(role.name, "annotations", Annotation.SCHEDULE_POLICY, ("hardware",))
             yield Violation(path, f"schedule_policy {policy} is not that of {profile.name}", "choose another hardware")
         elif kind is not None and kind != profile.accelerator_type:
-            path = finished.wrote_key(role.name, "nodeSelector", NodeLabel.ACCELERATOR_TYPE, ("hardware",))
+            path = service.wrote_key(role.name, "nodeSelector", NodeLabel.ACCELERATOR_TYPE, ("hardware",))
             yield Violation(path, f"accelerator-type {kind} is not that of {profile.name}", "choose another hardware")
         elif policy is None and (kind is None or not platform.labels_nodes or profile.resource == Resource.NPU):
-            path = finished.wrote_key(role.name, "annotations", Annotation.SCHEDULE_POLICY, ("hardware",))
+            path = service.wrote_key(role.name, "annotations", Annotation.SCHEDULE_POLICY, ("hardware",))
             if path[0] != "overrides":
-                path = finished.wrote_key(role.name, "nodeSelector", NodeLabel.ACCELERATOR_TYPE, ("hardware",))
+                path = service.wrote_key(role.name, "nodeSelector", NodeLabel.ACCELERATOR_TYPE, ("hardware",))
             yield Violation(path, f"{role.name} names no scheduling handler", "leave what hardware sets")
 
 
@@ -58,6 +58,6 @@ RULE = Rule(
                 huawei.com/schedule_policy: chip2-node16-sp
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

@@ -8,25 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.scheduling import HANDLER_LABELS
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    if finished.platform.labels_nodes:
+def check(service: StormService) -> Iterator[Violation]:
+    if service.platform.labels_nodes:
         return
-    app = finished.app
+    app = service.app
     if app.host_arch != app.profile.host_arch:
-        yield Violation(("hostArch",), f"hostArch has no effect with MindCluster {finished.platform.mindcluster}",
+        yield Violation(("hostArch",), f"hostArch has no effect with MindCluster {service.platform.mindcluster}",
                         "use nodeSelector kubernetes.io/arch")  # fmt: skip
     if not app.overrides:
         return
-    for template in finished.templates:
+    for template in service.templates:
         for key in HANDLER_LABELS:
             if key in template.node_selector:
-                path = finished.wrote_key(template.role, "nodeSelector", key)
-                yield Violation(path, f"nodes carry no {key} with MindCluster {finished.platform.mindcluster}",
+                path = service.wrote_key(template.role, "nodeSelector", key)
+                yield Violation(path, f"nodes carry no {key} with MindCluster {service.platform.mindcluster}",
                                 "use kubernetes.io/arch or what the device plugin labels", at_key=True)  # fmt: skip
 
 
@@ -49,5 +49,5 @@ RULE = Rule(
             hostArch: arm
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
 )  # fmt: skip

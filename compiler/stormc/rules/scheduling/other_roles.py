@@ -9,15 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import VOLCANO
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    serving = {role.name for role, _ in finished.serving}
-    for template in finished.templates:
+def check(service: StormService) -> Iterator[Violation]:
+    serving = {role.name for role, _ in service.serving}
+    for template in service.templates:
         if template.role not in serving and template.pod.get("schedulerName") == VOLCANO:
-            path = finished.wrote_pod(template.role, ("schedulerName",), (template.role,))
+            path = service.wrote_pod(template.role, ("schedulerName",), (template.role,))
             yield Violation(path, f"{template.role} is scheduled by Volcano, which is for prefill and decode",
                             "remove schedulerName")  # fmt: skip
 
@@ -37,6 +37,6 @@ RULE = Rule(
               schedulerName: default-scheduler
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import VOLCANO
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for role, template in finished.serving:
+def check(service: StormService) -> Iterator[Violation]:
+    for role, template in service.serving:
         if template.pod.get("schedulerName") != VOLCANO:
-            path = finished.wrote_pod(role.name, ("schedulerName",), (role.name,))
+            path = service.wrote_pod(role.name, ("schedulerName",), (role.name,))
             yield Violation(path, f"{role.name} asks for NPUs and is not scheduled by Volcano", "remove the override")
 
 
@@ -32,6 +32,6 @@ RULE = Rule(
     good=(
         Example(),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

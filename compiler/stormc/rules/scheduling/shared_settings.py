@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from stormc.facts.keys import Annotation, Label
 from stormc.finding import Path
 from stormc.model.app import Role
-from stormc.rules.finished import Finished, Template
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.scheduling import HANDLER_LABELS
+from stormc.rules.storm_service import StormService, Template
 
 SHARED_LABELS = (
     Label.FAULT_SCHEDULING, Label.FAULT_RETRY_TIMES, Label.SUB_HEALTHY_STRATEGY, Label.POD_RESCHEDULING,
@@ -27,36 +27,36 @@ SHARED_ANNOTATIONS = {
 }  # fmt: skip
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    if len(finished.sharing) < 2:
+def check(service: StormService) -> Iterator[Violation]:
+    if len(service.sharing) < 2:
         return
-    (one, first), (other, second) = finished.sharing[:2]
-    for name, left, right, path in _shared(finished, other, first, second):
+    (one, first), (other, second) = service.sharing[:2]
+    for name, left, right, path in _shared(service, other, first, second):
         if left != right:
             yield Violation(path, f"{one.name} and {other.name} share a PodGroup and differ in {name}: "
                             f"{left or 'none'} and {right or 'none'}", "set the same in both roles")  # fmt: skip
 
 
 def _shared(
-    finished: Finished, other: Role, first: Template, second: Template
+    service: StormService, other: Role, first: Template, second: Template
 ) -> Iterator[tuple[str, str | None, str | None, Path]]:
     """Name, both values and the second one's place of every setting that a shared PodGroup has once."""
     for key in SHARED_LABELS:
         if first.labels.get(key) != second.labels.get(key):
-            yield key, first.labels.get(key), second.labels.get(key), finished.wrote_key(other.name, "labels", key)
+            yield key, first.labels.get(key), second.labels.get(key), service.wrote_key(other.name, "labels", key)
     for key, field in SHARED_ANNOTATIONS.items():
         left, right = first.annotations.get(key), second.annotations.get(key)
         if left != right:
             place: Path = (other.name, field) if field else (other.name,)
-            yield field or key, left, right, finished.wrote_key(other.name, "annotations", key, place)
+            yield field or key, left, right, service.wrote_key(other.name, "annotations", key, place)
     for key in HANDLER_LABELS:
         if first.node_selector.get(key) != second.node_selector.get(key):
-            path = finished.wrote_key(other.name, "nodeSelector", key)
+            path = service.wrote_key(other.name, "nodeSelector", key)
             yield key, first.node_selector.get(key), second.node_selector.get(key), path
     left, right = first.pod.get("priorityClassName"), second.pod.get("priorityClassName")
     if left != right:
         place = (other.name, "priorityClassName")
-        yield "priorityClassName", left, right, finished.wrote_pod(other.name, ("priorityClassName",), place)
+        yield "priorityClassName", left, right, service.wrote_pod(other.name, ("priorityClassName",), place)
 
 
 RULE = Rule(
@@ -123,5 +123,5 @@ RULE = Rule(
               queue: a
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
 )  # fmt: skip

@@ -9,18 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    spec = finished.storm["spec"]["template"].get("spec", {})
+def check(service: StormService) -> Iterator[Violation]:
+    spec = service.manifest["spec"]["template"].get("spec", {})
     if "schedulingStrategy" in spec:
-        path = finished.wrote(("spec", "template", "spec", "schedulingStrategy"), ())
+        path = service.wrote(("spec", "template", "spec", "schedulingStrategy"), ())
         yield Violation(path, "schedulingStrategy replaces the PodGroups that MindCluster reads", "remove it", True)
-    for template in finished.templates:
+    for template in service.templates:
         if "schedulingStrategy" in template.entry:
-            path = finished.wrote_role(template.role, ("schedulingStrategy",), ())
+            path = service.wrote_role(template.role, ("schedulingStrategy",), ())
             yield Violation(path, "schedulingStrategy replaces the PodGroups that MindCluster reads", "remove it", True)
 
 
@@ -64,6 +64,6 @@ RULE = Rule(
                 a: b
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

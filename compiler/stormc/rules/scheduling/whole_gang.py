@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.scheduling import gang_of, gang_place
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for role, template in finished.serving:
-        pods, gang = finished.app.gang(role), gang_of(role, template)
+def check(service: StormService) -> Iterator[Violation]:
+    for role, template in service.serving:
+        pods, gang = service.app.gang(role), gang_of(role, template)
         if gang is not None and gang < pods:
-            path = gang_place(finished, role)
+            path = gang_place(service, role)
             yield Violation(path, f"{role.name}.minAvailable {gang} is below the {pods} pods of its PodGroup",
                             "remove minAvailable")  # fmt: skip
 
@@ -37,5 +37,5 @@ RULE = Rule(
               minAvailable: 2
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
 )  # fmt: skip

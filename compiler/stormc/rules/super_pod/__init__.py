@@ -7,15 +7,15 @@ from collections.abc import Iterator
 from stormc.facts.keys import Annotation
 from stormc.finding import Path
 from stormc.model.app import App, Role
-from stormc.rules.finished import Finished
+from stormc.rules.storm_service import StormService
 
 
-def blocks(finished: Finished) -> Iterator[tuple[Role, str, Path]]:
+def blocks(service: StormService) -> Iterator[tuple[Role, str, Path]]:
     """Role, value and place of every sp-block."""
-    for role, template in finished.serving:
+    for role, template in service.serving:
         value = template.annotations.get(Annotation.SP_BLOCK)
         if value is not None:
-            yield role, value, finished.wrote_key(role.name, "annotations", Annotation.SP_BLOCK, (role.name, "spBlock"))
+            yield role, value, service.wrote_key(role.name, "annotations", Annotation.SP_BLOCK, (role.name, "spBlock"))
 
 
 def without_block(app: App) -> list[Role]:

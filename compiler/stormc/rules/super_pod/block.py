@@ -9,23 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.model.app import Role
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 from stormc.rules.super_pod import blocks
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    if not finished.app.profile.super_pod:
+def check(service: StormService) -> Iterator[Violation]:
+    if not service.app.profile.super_pod:
         return
-    for role, value, path in blocks(finished):
+    for role, value, path in blocks(service):
         block = int(value) if value.isascii() and value.isdigit() else 0
-        problem = _block_problem(finished, role, block)
+        problem = _block_problem(service, role, block)
         if problem:
             yield Violation(path, f"{role.name}.spBlock {value} {problem[0]}", problem[1])
 
 
-def _block_problem(finished: Finished, role: Role, block: int) -> tuple[str, str] | None:
-    app, platform = finished.app, finished.platform
+def _block_problem(service: StormService, role: Role, block: int) -> tuple[str, str] | None:
+    app, platform = service.app, service.platform
     node, total = app.profile.npus, role.npus * app.gang(role)
     if block < 1:
         return "is no number above 0", f"set a multiple of {node}"
@@ -96,5 +96,5 @@ RULE = Rule(
               spBlock: 32
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
 )  # fmt: skip

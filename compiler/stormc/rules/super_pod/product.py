@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 from stormc.rules.super_pod import blocks
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    if finished.app.profile.super_pod:
+def check(service: StormService) -> Iterator[Violation]:
+    if service.app.profile.super_pod:
         return
-    for role, _, path in blocks(finished):
+    for role, _, path in blocks(service):
         yield Violation(
-            path, f"{role.name}.spBlock is set, but {finished.app.profile.name} is no super pod", "remove spBlock"
+            path, f"{role.name}.spBlock is set, but {service.app.profile.name} is no super pod", "remove spBlock"
         )
 
 
@@ -45,5 +45,5 @@ RULE = Rule(
               spBlock: 32
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
 )  # fmt: skip

@@ -9,26 +9,26 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Annotation
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 RACK_POLICY = "chip8-node8-ra64-sp"
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    profile = finished.app.profile
-    for role, template in finished.serving:
+def check(service: StormService) -> Iterator[Violation]:
+    profile = service.app.profile
+    for role, template in service.serving:
         value = template.annotations.get(Annotation.RA_BLOCK)
         if value is None:
             continue
-        path = finished.wrote_key(role.name, "annotations", Annotation.RA_BLOCK)
+        path = service.wrote_key(role.name, "annotations", Annotation.RA_BLOCK)
         number = int(value) if value.isascii() and value.isdigit() else 0
         if profile.schedule_policy != RACK_POLICY:
             yield Violation(path, f"{profile.name} has no racks for ra-block", "remove it", at_key=True)
         elif number not in (1, 2, 4, 8, 16, 32, 64):
             yield Violation(path, f"ra-block {value} is no power of two from 1 to 64", "the default is 8")
         else:
-            block = role.sp_block or finished.app.gang(role) * role.npus
+            block = role.sp_block or service.app.gang(role) * role.npus
             if -(-block // profile.npus) % -(-number // profile.npus):
                 yield Violation(path, f"ra-block {value} does not divide the {block} NPUs of a logical super pod",
                                 "choose a divisor of spBlock, or raise spBlock")  # fmt: skip
@@ -104,5 +104,5 @@ RULE = Rule(
                 ra-block: '16'
             """, platform="mindcluster: '26.0'"),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
 )  # fmt: skip

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for template in finished.templates:
+def check(service: StormService) -> Iterator[Violation]:
+    for template in service.templates:
         for field in ("hostname", "subdomain"):
             if field in template.pod:
-                path = finished.wrote_pod(template.role, (field,), ())
+                path = service.wrote_pod(template.role, (field,), ())
                 yield Violation(path, f"{field} of {template.role} is overwritten by AIBrix", "remove it", at_key=True)
 
 
@@ -34,6 +34,6 @@ RULE = Rule(
               dnsPolicy: Default
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for role, template in finished.serving:
+def check(service: StormService) -> Iterator[Violation]:
+    for role, template in service.serving:
         for field, wanted in (("replicas", role.replicas), ("podGroupSize", role.pod_group_size)):
             if template.entry.get(field, 1) != wanted:
-                path = finished.wrote_role(role.name, (field,), ("overrides",))
+                path = service.wrote_role(role.name, (field,), ("overrides",))
                 yield Violation(path, f"{role.name} has {field} {template.entry.get(field, 1)}, its Services and gang "
                                 f"are made for {wanted}", f"set {role.name}.{field} instead")  # fmt: skip
 
@@ -67,6 +67,6 @@ RULE = Rule(
                         replicas: 3
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

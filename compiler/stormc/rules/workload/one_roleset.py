@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    if finished.storm["spec"].get("replicas") != 1:
-        path = finished.wrote(("spec", "replicas"), ())
+def check(service: StormService) -> Iterator[Violation]:
+    if service.manifest["spec"].get("replicas") != 1:
+        path = service.wrote(("spec", "replicas"), ())
         yield Violation(path, "spec.replicas of the StormService is not 1", "set replicas of a role instead")
-    for role, template in finished.serving:
+    for role, template in service.serving:
         if not template.entry.get("stateful"):
-            path = finished.wrote_role(role.name, ("stateful",), ())
+            path = service.wrote_role(role.name, ("stateful",), ())
             yield Violation(path, f"role {role.name} is not stateful", "leave stateful: true")
 
 
@@ -60,6 +60,6 @@ RULE = Rule(
                   revisionHistoryLimit: 3
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

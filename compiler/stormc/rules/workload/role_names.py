@@ -7,18 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 LONGEST = len("prefill")
 """The longest role name for which the limits of app names leave room in the names of pods."""
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for template in finished.templates:
+def check(service: StormService) -> Iterator[Violation]:
+    for template in service.templates:
         name = template.role
         if len(name) > LONGEST:
-            path = finished.wrote_role(name, (), ("overrides",))
+            path = service.wrote_role(name, (), ("overrides",))
             yield Violation(path, f"role {name} has {len(name)} characters, the limit is {LONGEST}", "shorten it")
 
 
@@ -65,6 +65,6 @@ RULE = Rule(
                               image: c:1
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

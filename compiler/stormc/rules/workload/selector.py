@@ -9,19 +9,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Label
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    spec = finished.storm["spec"]
-    wanted = {Label.STORMC_APP: finished.app.identity}
+def check(service: StormService) -> Iterator[Violation]:
+    spec = service.manifest["spec"]
+    wanted = {Label.STORMC_APP: service.app.identity}
     if spec.get("selector") != {"matchLabels": wanted}:
-        path = finished.wrote(("spec", "selector", "matchLabels", Label.STORMC_APP), ("overrides",))
+        path = service.wrote(("spec", "selector", "matchLabels", Label.STORMC_APP), ("overrides",))
         yield Violation(path, "the selector is not the app's own", "leave the selector as it is")
     labels = (spec["template"].get("metadata") or {}).get("labels") or {}
     if not wanted.items() <= labels.items():
-        path = finished.wrote(("spec", "template", "metadata", "labels", Label.STORMC_APP), ("overrides",))
+        path = service.wrote(("spec", "template", "metadata", "labels", Label.STORMC_APP), ("overrides",))
         yield Violation(path, "the template lacks the label that the selector asks for", "leave it as it is")
 
 
@@ -67,6 +67,6 @@ RULE = Rule(
                         a: b
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for template in finished.templates:
-        if finished.pods(template.role) and template.pod.get("enableServiceLinks", True):
-            path = finished.wrote_pod(template.role, ("enableServiceLinks",), ("overrides",))
+def check(service: StormService) -> Iterator[Violation]:
+    for template in service.templates:
+        if service.pods(template.role) and template.pod.get("enableServiceLinks", True):
+            path = service.wrote_pod(template.role, ("enableServiceLinks",), ("overrides",))
             yield Violation(path, f"{template.role} gets environment from Services", "leave enableServiceLinks: false")
 
 
@@ -34,6 +34,6 @@ RULE = Rule(
               dnsPolicy: Default
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

@@ -9,14 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Annotation
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
+def check(service: StormService) -> Iterator[Violation]:
     key = Annotation.SIDECAR_INJECTION
-    if key in (finished.storm["metadata"].get("annotations") or {}):
-        path = finished.wrote(("metadata", "annotations", key), ())
+    if key in (service.manifest["metadata"].get("annotations") or {}):
+        path = service.wrote(("metadata", "annotations", key), ())
         yield Violation(path, f"{key} changes every pod template in the cluster", "patch in a container aibrix-runtime",
                         at_key=True)  # fmt: skip
 
@@ -48,6 +48,6 @@ RULE = Rule(
                     team: search
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    for role, template in finished.serving:
+def check(service: StormService) -> Iterator[Violation]:
+    for role, template in service.serving:
         strategy = template.entry.get("updateStrategy") or {}
         for field, wrong in (("maxSurge", bool(strategy.get("maxSurge"))),
                              ("maxUnavailable", strategy.get("maxUnavailable", 1) in (0, "0", "0%"))):  # fmt: skip
             if wrong:
-                path = finished.wrote_role(role.name, ("updateStrategy", field), ())
+                path = service.wrote_role(role.name, ("updateStrategy", field), ())
                 yield Violation(path, f"{role.name}.updateStrategy.{field} {strategy[field]} needs spare NPUs",
                                 "leave maxUnavailable: 1")  # fmt: skip
 
@@ -72,6 +72,6 @@ RULE = Rule(
                           maxUnavailable: 2
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.rules.finished import Finished
-from stormc.rules.rule import Example, Rule, Sees, Violation
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 
-def check(finished: Finished) -> Iterator[Violation]:
-    if (finished.storm["spec"].get("updateStrategy") or {}).get("type") != "InPlaceUpdate":
-        path = finished.wrote(("spec", "updateStrategy", "type"), ("overrides",))
+def check(service: StormService) -> Iterator[Violation]:
+    if (service.manifest["spec"].get("updateStrategy") or {}).get("type") != "InPlaceUpdate":
+        path = service.wrote(("spec", "updateStrategy", "type"), ("overrides",))
         yield Violation(path, "updateStrategy replaces all pods for any change", "leave type: InPlaceUpdate")
 
 
@@ -45,6 +45,6 @@ RULE = Rule(
                     maxUnavailable: 1
             """),
     ),
-    sees=Sees.MANIFESTS,
+    subject=Subject.MANIFESTS,
     only_when_overridden=True,
 )  # fmt: skip

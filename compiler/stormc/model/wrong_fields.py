@@ -26,7 +26,7 @@ MOST = 50
 """Findings up to which the rest of an app is judged; each takes a field out, and with more the file is no spec yet."""
 
 
-def remainder(layered: Layered, findings: Sequence[Finding]) -> tuple[Layered, frozenset[Path]] | None:
+def without_wrong_fields(layered: Layered, findings: Sequence[Finding]) -> tuple[Layered, frozenset[Path]] | None:
     """The app without the fields that the findings of its check are about, and these fields.
 
     None when one of them is such that nothing can be said of the others.

@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
+from stormc.facts.kinds import merge_key
 from stormc.finding import Path
 from stormc.model.app import ROUTING, App, Override, Pods, Role
 from stormc.model.profile import Platform
 
-Step = str | tuple[str]
-"""A key, or an item of a list by its name or mount path."""
+Step = str | tuple[str | int, ...]
+"""A key, or an item of a list by its merge key; an empty one where the list has none."""
 
 MAPS = {"labels": "labels", "annotations": "annotations", "nodeSelector": "node_selector", "env": "env"}
 """Fields of a role that are the user's own maps, and their names in the model."""
@@ -38,16 +39,16 @@ class Template(NamedTuple):
         return self.pod.get("containers") or []
 
 
-class Finished:
+class StormService:
     """An app with its finished StormService, whose shape the API server accepts."""
 
-    def __init__(self, app: App, platform: Platform, storm: Mapping[str, Any]) -> None:
-        self.app, self.platform, self.storm = app, platform, storm
+    def __init__(self, app: App, platform: Platform, manifest: Mapping[str, Any]) -> None:
+        self.app, self.platform, self.manifest = app, platform, manifest
 
     @cached_property
     def templates(self) -> tuple[Template, ...]:
         """Every role in order, the user's own additions included."""
-        return tuple(map(_template, self.storm["spec"]["template"].get("spec", {}).get("roles", ())))
+        return tuple(map(_template, self.manifest["spec"]["template"].get("spec", {}).get("roles", ())))
 
     @cached_property
     def serving(self) -> tuple[tuple[Role, Template], ...]:
@@ -65,7 +66,7 @@ class Finished:
 
     def wrote(self, steps: tuple[Step, ...], otherwise: Path) -> Path:
         """The spec path that wrote a field of the StormService: the last override that names it, or `otherwise`."""
-        return patched_at(self.app.overrides, self.storm, steps) or otherwise
+        return patched_at(self.app.overrides, self.manifest, steps) or otherwise
 
     def wrote_role(self, role: str, steps: tuple[Step, ...], otherwise: Path) -> Path:
         """As `wrote`, for a field of a role."""
@@ -117,8 +118,7 @@ def patched_near(overrides: Sequence[Override], manifest: Mapping[str, Any], pat
     node: Any = manifest
     for step in path:
         node = node[step] if isinstance(step, int) else (node or {}).get(step)
-        name = (node.get("name") or node.get("mountPath")) if isinstance(node, dict) else None
-        steps.append(step if isinstance(step, str) else (str(name),))
+        steps.append(step if isinstance(step, str) else _identity(manifest.get("kind"), steps, node))
     for length in range(len(steps), 0, -1):
         found = patched_at(overrides, manifest, tuple(steps[:length]))
         if found:
@@ -132,9 +132,9 @@ def _inside(override: Override, steps: tuple[Step, ...]) -> Path | None:
     path: list[str | int] = []
     for step in steps:
         if isinstance(step, tuple):
-            if not isinstance(node, list):
-                break
-            index = next((i for i, item in enumerate(node) if _is_named(item, step[0])), None)
+            if not step or not isinstance(node, list):
+                break  # a list without a merge key is replaced as a whole
+            index = next((i for i, item in enumerate(node) if _identity(override.kind, path, item) == step), None)
             if index is None:
                 return None
             path.append(index)
@@ -149,8 +149,10 @@ def _inside(override: Override, steps: tuple[Step, ...]) -> Path | None:
     return tuple(path)
 
 
-def _is_named(item: Any, name: str) -> bool:
-    return isinstance(item, Mapping) and name in (item.get("name"), item.get("mountPath"))
+def _identity(kind: object, path: Sequence[Step | int], item: Any) -> tuple[str | int, ...]:
+    """The merge key of an item of the list that the path ends with."""
+    keys = merge_key(str(kind), str(path[-1]) if path else "") or ()
+    return tuple(item.get(key, "") for key in keys) if isinstance(item, Mapping) else ()
 
 
 def environment(template: Template) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
@@ -165,13 +167,13 @@ def is_routing(template: Template) -> bool:
     return template.role == ROUTING
 
 
-def host_ports(finished: Finished) -> tuple[tuple[int, int], ...]:
+def host_ports(service: StormService) -> tuple[tuple[int, int], ...]:
     """The port ranges of engines that have their node's network and may share the node with another of them."""
-    app = finished.app
+    app = service.app
     if not app.overrides:
         return ()
     ranges: list[tuple[int, int]] = []
-    for role, template in finished.serving:
+    for role, template in service.serving:
         if template.pod.get("hostNetwork") and 2 * role.npus <= app.profile.npus:
             ranks = (role.ports[0], role.ports[-1])
             transfer = (role.kv_ports[0], role.kv_ports[-1])

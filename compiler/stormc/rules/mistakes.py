@@ -13,13 +13,13 @@ from typing import Any, TypeVar
 from stormc import rules
 from stormc.facts.known_keys import OWNED
 from stormc.model.app import App, Pods, Role
-from stormc.rules.finished import MAPS
+from stormc.rules.storm_service import MAPS
 from stormc.rules.vocabulary import of_use
 
 SomePods = TypeVar("SomePods", bound=Pods)
 
 
-def sound(app: App, broken: Collection[str]) -> App:
+def without_mistakes(app: App, broken: Collection[str]) -> App:
     """The app without the keys, overrides and directories that rules of these ids have found fault with."""
     if not broken:
         return app
