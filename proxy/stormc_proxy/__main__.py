@@ -10,55 +10,36 @@ import signal
 import sys
 from pathlib import Path
 
-from aiohttp import web
-
+from stormc_proxy.edge.listen import raise_descriptors
 from stormc_proxy.edge.server import Server
 from stormc_proxy.settings import Settings, SettingsError, from_arguments
 from stormc_proxy.workers import Crew, run
 
-BACKLOG = 4096
-KEEP_ALIVE_SECONDS = 75.0
 YOUNG_OBJECTS = 50_000
 
 
-async def serve(settings: Settings, config: Path | None, crew: Crew | None = None) -> int:
+async def serve(settings: Settings, config: Path | None, descriptors: int, crew: Crew | None = None) -> int:
     """Serve until SIGTERM or SIGINT, then drain. 0 when everything was answered."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     server = Server(settings, config, loop, crew)
+    server.check_descriptors(descriptors)
     await server.start()
-    own_port = bool(settings.metaserver_port) and settings.mode == "layerwise"
-    applications = [(settings.port, server.application(metaserver=not own_port))]
-    if own_port:
-        applications.append((settings.metaserver_port, server.application(metaserver=True, rest=False)))
-    if crew is not None:
-        applications.append((0, server.application(metaserver=True)))
-    runners = []
-    for port, application in applications:
-        runner = web.AppRunner(
-            application, handler_cancellation=True, access_log=None, keepalive_timeout=KEEP_ALIVE_SECONDS,
-            shutdown_timeout=1.0,
-        )  # fmt: skip
-        await runner.setup()
-        runners.append(runner)
-        if port or crew is None:
-            shared = True if crew is not None else None
-            await web.TCPSite(runner, settings.host, port, backlog=BACKLOG, reuse_port=shared).start()
-        else:
-            await web.SockSite(runner, crew.listening(), backlog=BACKLOG).start()
+    await server.listen()
     server.journal.event(
-        "serving", mode=settings.mode, host=settings.host, port=settings.port, prefill=len(settings.prefill),
-        decode=len(settings.decode),
+        "serving", mode=settings.mode, host=settings.host, port=server.port, callback_port=server.callback_port,
+        prefill=len(settings.prefill), decode=len(settings.decode), descriptors=descriptors,
+        loop=type(loop).__module__.partition(".")[0], keys=server.keys.needed,
     )  # fmt: skip
+    if type(loop).__module__.startswith("asyncio"):
+        server.journal.event("no_uvloop", why="not installed; it saves a tenth to a fifth of the CPU per request")
     gc.collect()
     gc.freeze()
     gc.set_threshold(YOUNG_OBJECTS)
     await stop.wait()
     drained = await server.drain()
-    for runner in runners:
-        await runner.cleanup()
     await server.stop()
     return 0 if drained else 1
 
@@ -70,12 +51,13 @@ def main() -> int:
     except SettingsError as error:
         print(f"proxy: {error}", file=sys.stderr)
         return 2
-    with contextlib.suppress(ImportError):
+    descriptors = raise_descriptors()
+    with contextlib.suppress(ImportError):  # its absence is told at the start
         importlib.import_module("uvloop").install()
     try:
         if settings.workers > 1:
-            return run(settings.workers, lambda crew: asyncio.run(serve(settings, config, crew)))
-        return asyncio.run(serve(settings, config))
+            return run(settings.workers, lambda crew: asyncio.run(serve(settings, config, descriptors, crew)))
+        return asyncio.run(serve(settings, config, descriptors))
     except OSError as error:
         print(f"proxy: cannot listen on {settings.host}:{settings.port}: {error.strerror or error}", file=sys.stderr)
         return 2

@@ -16,9 +16,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
-MODES = ("layerwise", "standard")
+from stormc_proxy.options import CONFIG_KEYS, TABLE, Option
+
 ROLES = ("prefill", "decode")
-RESUMES = ("continue", "first-message")
 _WILDCARDS = ("0.0.0.0", "::", "0:0:0:0:0:0:0:0")
 
 
@@ -39,15 +39,14 @@ class Address(NamedTuple):
 
 @dataclass(frozen=True)
 class Settings:
-    """Everything that can be set. Seconds are seconds, bytes are bytes; 0 switches a limit off where said."""
+    """Everything that can be set, as options.py describes it. Seconds are seconds, bytes are bytes."""
 
     mode: str = "layerwise"
     host: str = "localhost"
     port: int = 8000
     advertise_host: str = ""
     metaserver_port: int = 0
-    prefill: tuple[Address, ...] = (Address("localhost", 8001),)
-    decode: tuple[Address, ...] = (Address("localhost", 8002),)
+    check_remote_host: bool = True
     max_failures: int = 3
     cumulative_failures: bool = False
     probe_interval_seconds: float = 5.0
@@ -56,300 +55,83 @@ class Settings:
     max_backoff_seconds: float = 0.0
     max_isolated_percent: int = 100
     panic: bool = False
+    fallback: bool = True
     max_retries: int = 3
     retry_delay: float = 0.001
     retry_budget_percent: int = 100
     connect_timeout_seconds: float = 3.0
-    response_timeout_seconds: float = 0.0
-    stream_idle_timeout_seconds: float = 0.0
+    response_timeout_seconds: float = 1800.0
+    first_event_timeout_seconds: float = 60.0
+    stream_idle_timeout_seconds: float = 600.0
     prefix_weight: float = 5.0
     prefix_keys: int = 100_000
     max_recomputes: int = 8
     chat_resume: str = "continue"
+    resume_streams: bool = True
     metaserver_ack: str = "early"
-    max_body_bytes: int = 64 * 1024 * 1024
+    max_body_bytes: int = 67108864
+    max_inflight_bytes: int = 134217728
     max_requests: int = 4096
+    body_timeout_seconds: float = 60.0
+    keep_alive_seconds: float = 75.0
+    heartbeat_seconds: float = 0.0
+    cors_origin: str = "*"
+    inbound_keys_file: str = ""
     drain_seconds: float = 30.0
+    access_log: bool = True
+    workers: int = 1
     max_waiting_retries: int = 3
     waiting_retry_interval: float = 10.0
-    workers: int = 1
-    access_log: bool = True
+    prefill: tuple[Address, ...] = (Address("localhost", 8001),)
+    decode: tuple[Address, ...] = (Address("localhost", 8002),)
     api_key: str = field(default="", repr=False)
     admin_token: str = field(default="", repr=False)
+    inbound_keys: str = field(default="", repr=False)
     flags: Settings | None = field(default=None, repr=False, compare=False)
     """The settings without the config file's; None where there is none."""
 
     @property
-    def metaserver_url(self) -> str:
-        """What decode instances call back; layerwise mode only."""
-        return f"http://{Address(self.advertise_host or self.host, self.metaserver_port or self.port)}/v1/metaserver"
+    def advertised(self) -> str:
+        """The address that decode instances call back."""
+        return (self.advertise_host or self.host).strip("[]")
 
     def addresses(self, role: str) -> tuple[Address, ...]:
         """The instances of `prefill` or `decode`."""
         return self.prefill if role == "prefill" else self.decode
 
 
-_CONFIG_KEYS = {
-    "mode": "mode",
-    "host": "host",
-    "port": "port",
-    "advertiseHost": "advertise_host",
-    "metaserverPort": "metaserver_port",
-    "maxFailures": "max_failures",
-    "cumulativeFailures": "cumulative_failures",
-    "probeIntervalSeconds": "probe_interval_seconds",
-    "probeTimeoutSeconds": "probe_timeout_seconds",
-    "slowStartSeconds": "slow_start_seconds",
-    "maxBackoffSeconds": "max_backoff_seconds",
-    "maxIsolatedPercent": "max_isolated_percent",
-    "panic": "panic",
-    "maxRetries": "max_retries",
-    "retryBudgetPercent": "retry_budget_percent",
-    "connectTimeoutSeconds": "connect_timeout_seconds",
-    "responseTimeoutSeconds": "response_timeout_seconds",
-    "streamIdleTimeoutSeconds": "stream_idle_timeout_seconds",
-    "prefixWeight": "prefix_weight",
-    "prefixKeys": "prefix_keys",
-    "maxRecomputes": "max_recomputes",
-    "chatResume": "chat_resume",
-    "metaserverAck": "metaserver_ack",
-    "maxBodyBytes": "max_body_bytes",
-    "maxRequests": "max_requests",
-    "drainSeconds": "drain_seconds",
-    "accessLog": "access_log",
-}
-FIXED_AT_START = (
-    "mode",
-    "host",
-    "port",
-    "advertise_host",
-    "metaserver_port",
-    "max_body_bytes",
-    "prefix_keys",
-    "workers",
-)
-"""Settings that a reload of the config file cannot change; a change is logged and waits for the next start."""
-
-
 def parser() -> argparse.ArgumentParser:
     """The command line; prefixes of flags are accepted."""
-    base = Settings()
     p = argparse.ArgumentParser(
         prog="python -m stormc_proxy",
         description="Routes OpenAI requests to vLLM prefill and decode instances, isolates the faulty, lets them back.",
-        epilog="OPENAI_API_KEY: bearer token for the instances. PROXY_ADMIN_TOKEN: the one that opens /instances/*.",
-    )
-    p.add_argument(
-        "--mode",
-        choices=MODES,
-        default=base.mode,
-        help="layerwise: decode first, it calls /v1/metaserver; standard: prefill first (%(default)s)",
+        epilog="OPENAI_API_KEY: bearer token for the instances. PROXY_ADMIN_TOKEN: the one that opens /instances/* and "
+        "/reset_prefix_cache. PROXY_INBOUND_KEYS: API keys of clients, with commas between them.",
     )
     p.add_argument("--config", metavar="FILE", help="JSON config file; wins over flags; reloaded when it changes")
-    p.add_argument("--host", default=base.host, help="address to listen on (default %(default)s)")
-    p.add_argument("--port", type=int, default=base.port, help="port to listen on (default %(default)s)")
-    p.add_argument(
-        "--advertise-host",
-        default="",
-        metavar="HOST",
-        help="address that decode instances call back; default: --host, which then must not be a wildcard",
-    )
-    p.add_argument(
-        "--metaserver-port",
-        type=int,
-        default=0,
-        metavar="PORT",
-        help="serve /v1/metaserver on this port alone; default: on --port",
-    )
+    for option in TABLE:
+        _add(p, option)
     for role, flag, port in (("prefill", "prefiller", 8001), ("decode", "decoder", 8002)):
-        p.add_argument(
-            f"--{flag}-hosts",
-            nargs="+",
-            default=["localhost"],
-            metavar="HOST",
-            help=f"hosts of the {role} instances, one per port (default localhost)",
-        )
-        p.add_argument(
-            f"--{flag}-ports",
-            nargs="+",
-            type=int,
-            default=[port],
-            metavar="PORT",
-            help=f"ports of the {role} instances (default {port})",
-        )
-    p.add_argument(
-        "--max-retries",
-        type=int,
-        default=base.max_retries,
-        metavar="N",
-        help="attempts per request, the first one included (default %(default)s)",
-    )
-    p.add_argument(
-        "--retry-delay",
-        type=float,
-        default=base.retry_delay,
-        metavar="SECONDS",
-        help="pause before the second attempt, doubled for each further one (default %(default)s)",
-    )
-    p.add_argument(
-        "--retry-budget-percent",
-        type=int,
-        default=base.retry_budget_percent,
-        metavar="N",
-        help="retries within ten seconds as a share of the requests, beyond 64 (default %(default)s)",
-    )
-    p.add_argument(
-        "--max-failures",
-        type=int,
-        default=base.max_failures,
-        metavar="N",
-        help="failures after which one more isolates an instance (default %(default)s)",
-    )
-    p.add_argument(
-        "--cumulative-failures",
-        action="store_true",
-        help="a success does not reset the count of failures (the literal seed rule)",
-    )
-    p.add_argument(
-        "--probe-interval",
-        type=float,
-        default=base.probe_interval_seconds,
-        metavar="SECONDS",
-        dest="probe_interval_seconds",
-        help="time between GET /health of an instance (default %(default)s)",
-    )
-    p.add_argument(
-        "--probe-timeout",
-        type=float,
-        default=base.probe_timeout_seconds,
-        metavar="SECONDS",
-        dest="probe_timeout_seconds",
-        help="time that a probe waits (default %(default)s)",
-    )
-    p.add_argument(
-        "--slow-start",
-        type=float,
-        default=0.0,
-        metavar="SECONDS",
-        dest="slow_start_seconds",
-        help="an instance that comes back reaches its full share after this time (default off)",
-    )
-    p.add_argument(
-        "--max-backoff",
-        type=float,
-        default=0.0,
-        metavar="SECONDS",
-        dest="max_backoff_seconds",
-        help="an instance that keeps failing waits longer each time, up to this (default off)",
-    )
-    p.add_argument(
-        "--max-isolated-percent",
-        type=int,
-        default=100,
-        metavar="N",
-        help="never isolate more than this share of a role (default %(default)s)",
-    )
-    p.add_argument("--panic", action="store_true", help="when all instances are faulty, try them anyway, not 503")
-    p.add_argument(
-        "--connect-timeout",
-        type=float,
-        default=base.connect_timeout_seconds,
-        metavar="SECONDS",
-        dest="connect_timeout_seconds",
-        help="time to open a connection (default %(default)s)",
-    )
-    p.add_argument(
-        "--response-timeout",
-        type=float,
-        default=0.0,
-        metavar="SECONDS",
-        dest="response_timeout_seconds",
-        help="time until an instance sends its status; queues may be long (default off)",
-    )
-    p.add_argument(
-        "--stream-idle-timeout",
-        type=float,
-        default=0.0,
-        metavar="SECONDS",
-        dest="stream_idle_timeout_seconds",
-        help="time between two reads of a body (default off)",
-    )
-    p.add_argument(
-        "--prefix-weight",
-        type=float,
-        default=base.prefix_weight,
-        metavar="N",
-        help="how much a prompt's own work at a prefill instance, its cached prefix left out, counts beside the load "
-        "there; 0 chooses by load alone (default %(default)s)",
-    )
-    p.add_argument(
-        "--prefix-keys",
-        type=int,
-        default=base.prefix_keys,
-        metavar="N",
-        help="prefixes of prompts that are remembered, one for 2 KiB (default %(default)s)",
-    )
-    p.add_argument(
-        "--max-recomputes",
-        type=int,
-        default=base.max_recomputes,
-        metavar="N",
-        help="times that a decode instance may give an answer up for recomputation (default %(default)s)",
-    )
-    p.add_argument(
-        "--chat-resume",
-        choices=RESUMES,
-        default=base.chat_resume,
-        help="where a recomputed chat answer goes on: in an assistant message of its own, or, as in "
-        "the reference, in the first message (default %(default)s)",
-    )
-    p.add_argument(
-        "--metaserver-ack",
-        choices=("early", "late"),
-        default="early",
-        help="answer /v1/metaserver at once, or as the reference after the prefill (default %(default)s)",
-    )
-    p.add_argument(
-        "--max-body-bytes",
-        type=int,
-        default=base.max_body_bytes,
-        metavar="N",
-        help="larger requests get 413 (default %(default)s)",
-    )
-    p.add_argument(
-        "--max-requests",
-        type=int,
-        default=base.max_requests,
-        metavar="N",
-        help="more requests at a time get 429; 0 is no limit (default %(default)s)",
-    )
-    p.add_argument(
-        "--drain-seconds",
-        type=float,
-        default=base.drain_seconds,
-        metavar="SECONDS",
-        help="time for running requests after SIGTERM (default %(default)s)",
-    )
-    p.add_argument("--workers", type=int, default=1, metavar="N", help="processes that share the port (default 1)")
-    p.add_argument("--no-access-log", action="store_false", dest="access_log", help="no log line per request")
-    p.add_argument(
-        "--max-waiting-retries",
-        type=int,
-        default=base.max_waiting_retries,
-        metavar="N",
-        help="probes that an instance of /instances/add may miss after the first (default %(default)s)",
-    )
-    p.add_argument(
-        "--waiting-retry-interval",
-        type=float,
-        default=base.waiting_retry_interval,
-        metavar="SECONDS",
-        help="time between these probes (default %(default)s)",
-    )
-    p.add_argument(
-        "--log-level", default="INFO", metavar="LEVEL", help="accepted for compatibility; see --no-access-log"
-    )
+        p.add_argument(f"--{flag}-hosts", nargs="+", default=["localhost"], metavar="HOST",
+                       help=f"hosts of the {role} instances, one per port (localhost)")  # fmt: skip
+        p.add_argument(f"--{flag}-ports", nargs="+", type=int, default=[port], metavar="PORT",
+                       help=f"ports of the {role} instances ({port})")  # fmt: skip
+    p.add_argument("--log-level", default="INFO", metavar="LEVEL",
+                   help="accepted for compatibility; see --no-access-log")  # fmt: skip
     return p
+
+
+def _add(p: argparse.ArgumentParser, option: Option) -> None:
+    about = option.help.replace("%", "%%")
+    if isinstance(option.default, bool):
+        action = "store_false" if option.off else "store_true"
+        p.add_argument(option.flag, dest=option.name, action=action, help=f"{'not: ' if option.off else ''}{about}")
+    elif option.choices:
+        p.add_argument(option.flag, dest=option.name, default=option.default, choices=option.choices,
+                       help=f"{about} (%(default)s)")  # fmt: skip
+    else:
+        p.add_argument(option.flag, dest=option.name, default=option.default, type=type(option.default),
+                       metavar=option.unit, help=f"{about} (%(default)s)")  # fmt: skip
 
 
 def from_arguments(arguments: Sequence[str] | None = None) -> tuple[Settings, Path | None]:
@@ -367,6 +149,7 @@ def from_arguments(arguments: Sequence[str] | None = None) -> tuple[Settings, Pa
         decode=decode,
         api_key=os.environ.get("OPENAI_API_KEY", ""),
         admin_token=os.environ.get("PROXY_ADMIN_TOKEN", ""),
+        inbound_keys=os.environ.get("PROXY_INBOUND_KEYS", ""),
     )
     path = Path(options["config"]) if options["config"] else None
     return (checked(settings) if path is None else from_file(path, settings)), path
@@ -388,8 +171,8 @@ def from_file(path: Path, base: Settings) -> Settings:
     for key, value in document.items():
         if key in ROLES:
             changes[key] = tuple(_address(path, key, entry) for entry in _list(path, key, value))
-        elif key in _CONFIG_KEYS:
-            name = _CONFIG_KEYS[key]
+        elif key in CONFIG_KEYS:
+            name = CONFIG_KEYS[key]
             changes[name] = _typed(path, key, value, getattr(base, name))
         else:
             raise SettingsError(f"{path}: unknown setting {key!r}")
@@ -398,8 +181,12 @@ def from_file(path: Path, base: Settings) -> Settings:
 
 def checked(settings: Settings) -> Settings:
     """The same settings, or SettingsError for what would only fail later."""
-    if settings.mode not in MODES:
-        raise SettingsError(f"mode {settings.mode!r} is neither layerwise nor standard")
+    for option in TABLE:
+        value = getattr(settings, option.name)
+        if option.choices and value not in option.choices:
+            raise SettingsError(f"{option.key} {value!r} is neither {' nor '.join(option.choices)}")
+        if option.unit == "PORT":
+            _check_port(value)
     for role in ROLES:
         addresses = settings.addresses(role)
         if len(set(addresses)) != len(addresses):
@@ -407,18 +194,13 @@ def checked(settings: Settings) -> Settings:
         for address in addresses:
             _check_host(address.host)
             _check_port(address.port)
-    _check_port(settings.port)
     if settings.mode == "layerwise":
-        host = settings.advertise_host or settings.host
+        host = settings.advertised
         if host in _WILDCARDS:
             raise SettingsError(f"decode instances cannot call back {host}; name this pod's address: --advertise-host")
         _check_host(host)
     if settings.probe_interval_seconds <= 0 or settings.probe_timeout_seconds <= 0:
         raise SettingsError("probe interval and timeout must be above 0")
-    if settings.metaserver_ack not in ("early", "late"):
-        raise SettingsError(f"metaserverAck {settings.metaserver_ack!r} is neither early nor late")
-    if settings.chat_resume not in RESUMES:
-        raise SettingsError(f"chatResume {settings.chat_resume!r} is neither continue nor first-message")
     if settings.prefix_weight < 0 or settings.prefix_keys < 1:
         raise SettingsError("prefixWeight must not be negative, prefixKeys at least 1")
     if settings.workers < 1:

@@ -9,17 +9,17 @@ import signal
 import socket
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from stormc_proxy.fleet.board import Board
-from stormc_proxy.http.upstream import Connection, Endpoint, UpstreamError
-from stormc_proxy.settings import Address
+from stormc_proxy.http.connection import Connection, UpstreamError
+from stormc_proxy.outcomes import Outcome
 
 ASK_SECONDS = 2.0
 FORK_SECONDS = 1.0
-_OF_ALL = ("instance_up", "instance_score", "instance_failures")
+_OF_ALL = ("instance_up", "instance_state", "instance_score", "instance_failures")
 """Metrics of instances that every worker knows for all; the others are each worker's own and add up."""
 
 
@@ -31,11 +31,6 @@ class Crew:
     count: int
     board: Board
     parent: int
-
-    @property
-    def callback_path(self) -> str:
-        """What the metaserver's path ends with, so that a callback finds the worker that waits for it."""
-        return f"/{self.index}"
 
     def address(self, index: int) -> str:
         """Of a worker's socket, in Linux's abstract namespace: no file, no clean-up."""
@@ -56,48 +51,62 @@ class Crew:
         """The other workers."""
         return (index for index in range(self.count) if index != self.index)
 
-    async def ask(self, index: int, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
-        """Status and body of another worker's answer. Raises UpstreamError."""
+    async def ask(self, index: int, path: str) -> tuple[int, bytes]:
+        """Status and body of another worker's answer to a GET. Raises UpstreamError."""
         loop = asyncio.get_running_loop()
         peer = socket.socket(socket.AF_UNIX)
         peer.setblocking(False)
         try:
             peer.connect(self.address(index))
-            _, connection = await loop.create_unix_connection(lambda: Connection(_nowhere(loop)), sock=peer)
+            _, connection = await loop.create_unix_connection(lambda: Connection(_Nowhere(loop)), sock=peer)
         except OSError as error:
             peer.close()
-            raise UpstreamError(f"worker {index}: {error.strerror}", sent=False) from error
+            raise UpstreamError(Outcome.REFUSED, sent=False) from error
         try:
-            fields = f"Host: worker\r\nConnection: close\r\nContent-Length: {len(body)}"
-            request = f"{method} {path} HTTP/1.1\r\n{fields}\r\n\r\n".encode()
-            answer = await connection.send(request, body, None, 0.0)
+            request = f"GET {path} HTTP/1.1\r\nHost: worker\r\nConnection: close\r\n\r\n".encode()
+            answer = await connection.send(request, b"", None, 0.0)
             return answer.status, await connection.collect(0.0)
         finally:
             connection.close()
 
-    async def ask_all(self, path: str) -> list[bytes]:
-        """What the other workers answer to a GET; those that do not are left out."""
-        asked = [asyncio.wait_for(self.ask(index, "GET", path), ASK_SECONDS) for index in self.others()]
+    async def ask_all(self, path: str) -> dict[int, bytes]:
+        """What the other workers answer to a GET, by their number; those that do not are left out."""
+        others = list(self.others())
+        asked = [asyncio.wait_for(self.ask(index, path), ASK_SECONDS) for index in others]
         answers = await asyncio.gather(*asked, return_exceptions=True)
-        return [answer[1] for answer in answers if not isinstance(answer, BaseException) and answer[0] == 200]
+        return {
+            index: answer[1] for index, answer in zip(others, answers, strict=True)
+            if not isinstance(answer, BaseException) and answer[0] == 200
+        }  # fmt: skip
 
 
-def _nowhere(loop: asyncio.AbstractEventLoop) -> Endpoint:
-    return Endpoint(Address("worker", 0), loop, 0.0)
+class _Nowhere:
+    """Where a connection to another worker belongs: it is used once."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Keeps nothing."""
+        self.loop = loop
+
+    def put(self, connection: Connection) -> None:
+        """Not kept."""
+        connection.close()
+
+    def drop(self, connection: Connection) -> None:
+        """It was not kept."""
 
 
-def summed_metrics(texts: Iterable[str]) -> str:
-    """The workers' metrics as one, each family in one piece; the first text is the worker's own."""
+def summed_metrics(texts: Mapping[int, str], own: int) -> str:
+    """The workers' metrics as one, each family in one piece; series of one process have its number as a label."""
     values: dict[str, float] = defaultdict(float)
     families: dict[str, dict[str, None]] = {}
-    for number, text in enumerate(texts):
+    for number, text in sorted(texts.items()):
         family = ""
         for line in text.splitlines():
             series, _, value = line.rpartition(" ")
             if line.startswith("#"):
                 family = line.split(" ", 3)[2]
                 families.setdefault(family, {}).setdefault(line)
-            elif number == 0 or not any(name in series for name in _OF_ALL):
+            elif number == own or not any(name in series for name in _OF_ALL):
                 families.setdefault(family, {}).setdefault(series)
                 values[series] += float(value)
     lines = (line for family in families.values() for line in family)
@@ -109,7 +118,7 @@ def summed_status(own: dict[str, Any], others: Iterable[bytes]) -> dict[str, Any
     whole = json.loads(json.dumps(own))
     for text in others:
         other = json.loads(text)
-        for key in ("active", "requests", "tokens", "retries", "recomputes", "awaitedCallbacks"):
+        for key in ("active", "requests", "tokens", "retries", "recomputes", "resumes", "alone", "awaitedCallbacks"):
             whole[key] += other[key]
         for key in ("promptTokens", "estimatedTokens", "reportedTokens"):
             whole["prefix"][key] += other["prefix"][key]

@@ -9,6 +9,7 @@ import pytest
 
 from stormc.model import schema
 from stormc_proxy import settings
+from stormc_proxy.options import CONFIG_KEYS, FIXED_AT_START
 from tests.samples import app, compiled, container, manifest, pod, role, storm
 
 
@@ -79,7 +80,9 @@ proxy: {port: 9090, maxFailures: 4, probeIntervalSeconds: 6, probeTimeoutSeconds
   connectTimeoutSeconds: 4, streamIdleTimeoutSeconds: 7, drainSeconds: 31, cumulativeFailures: true,
   slowStartSeconds: 8, maxBackoffSeconds: 9, maxIsolatedPercent: 50, panic: true, retryBudgetPercent: 20,
   responseTimeoutSeconds: 10, maxRecomputes: 2, chatResume: first-message, metaserverAck: late,
-  maxBodyBytes: 2048, prefixWeight: 0, prefixKeys: 4096, maxRequests: 11, accessLog: false}
+  maxBodyBytes: 2048, prefixWeight: 0, prefixKeys: 4096, maxRequests: 11, accessLog: false, maxInflightBytes: 12, bodyTimeoutSeconds: 13,
+  keepAliveSeconds: 14, heartbeatSeconds: 15, corsOrigin: "https://chat.example", inboundKeysFile: /keys,
+  firstEventTimeoutSeconds: 16, fallback: false, resumeStreams: false, checkRemoteHost: false}
 """
 
 
@@ -101,8 +104,8 @@ def test_the_proxy_understands_every_setting_of_the_spec(tmp_path: Path) -> None
     written = config(EVERY_SETTING)
     assert set(schema.PROXY) - {"source"} <= written.keys()
     elsewhere = {"mode", "host", "advertiseHost"}
-    assert written.keys() == settings._CONFIG_KEYS.keys() - elsewhere | {"prefill", "decode"}
-    for key, name in settings._CONFIG_KEYS.items():
+    assert written.keys() == CONFIG_KEYS.keys() - elsewhere | {"prefill", "decode"}
+    for key, name in CONFIG_KEYS.items():
         if key not in elsewhere:
             assert getattr(read, name) == written[key] != getattr(plain, name), key
 
@@ -117,7 +120,7 @@ def test_defaults_of_the_spec_are_those_of_the_proxy(tmp_path: Path) -> None:
 )
 def test_what_the_proxy_fixes_at_its_start_restarts_it(overlay: str, tmp_path: Path) -> None:
     before, after = (read_by_the_proxy(text, tmp_path / "config.json")[1] for text in ("", overlay))
-    assert any(getattr(before, name) != getattr(after, name) for name in settings.FIXED_AT_START)
+    assert any(getattr(before, name) != getattr(after, name) for name in FIXED_AT_START)
     assert pod(storm(), "routing") != pod(storm(overlay), "routing")
 
 

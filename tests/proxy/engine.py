@@ -211,6 +211,7 @@ class Engine:
         self.port: int = self._socket.getsockname()[1]
         self.seen: list[Seen] = []
         self.farewells: list[Seen] = []
+        self.alone = 0
         self.others: list[Seen] = []
         """Requests other than for completions; /health is only counted."""
         self.probes = 0
@@ -522,10 +523,14 @@ class Wire(asyncio.Protocol):
         task, stream = Task.of(body, chat), bool(body.get("stream"))
         parameters = dict(body.get("kv_transfer_params") or {})
         url = str(parameters.get("metaserver", ""))
+        alone = not parameters
+        engine.alone += alone
         early = stream and manner.early_head and manner.framing != "length" and fault != "trickle"
         if early:
             await self.write(_stream_head(manner.framing, 0))
-        if engine.mode == "layerwise":
+        if alone:
+            await asyncio.sleep(0)  # it prefills by itself
+        elif engine.mode == "layerwise":
             if parameters != {"do_remote_decode": False, "do_remote_prefill": True, "metaserver": url}:
                 fabric.problems.append(f"decode got {parameters}")
             for style in manner.callbacks:

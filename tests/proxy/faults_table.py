@@ -1,6 +1,6 @@
 """The fault matrix: what a client gets when an engine fails, as rows that the tests run and docs/proxy.md shows.
 
-`python -m tests.proxy.faults_table` writes the table between its markers in docs/proxy.md.
+`python -m tests.proxy.faults_table` writes it, the settings and the drawings between their markers in docs/proxy.md.
 """
 
 from __future__ import annotations
@@ -11,8 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from stormc_proxy.options import TABLE
+from stormc_proxy.outcomes import Outcome
+from stormc_proxy.transitions import MACHINES, drawing
+
 DOCS = Path(__file__).parents[2] / "docs" / "proxy.md"
-BEGIN, END = "<!-- faults: begin -->", "<!-- faults: end -->"
 MODES = ("layerwise", "standard")
 ROLES = ("prefill", "decode")
 ANSWER, EVENT = "answer", "error event"
@@ -44,6 +47,8 @@ class Row:
     modes: tuple[str, ...] = MODES
     counts: bool = True
     """Whether it is the instance's fault."""
+    agreed: bool = False
+    """Whether it is nobody's fault when both say the same."""
 
     def outcome(self, stream: bool, both: bool) -> str:
         """What the client gets."""
@@ -78,12 +83,13 @@ _SHAPES: tuple[tuple[str, Mapping[str, Any]], ...] = (
 def _of_both_roles() -> Iterator[Row]:
     for role in ROLES:
         torn = EVENT if role == "decode" else ""
-        yield Row("connection refused", role, ANSWER, "502", manner={"fault": "refuse"})
+        unreached = "502" if role == "decode" else ANSWER
+        yield Row("connection refused", role, ANSWER, unreached, manner={"fault": "refuse"})
         yield Row("reset before the status", role, ANSWER, "502", manner={"fault": "reset_before"})
         yield Row("closed before the status", role, ANSWER, "502", manner={"fault": "close_before"})
         yield Row("reset after the headers", role, ANSWER, "502", manner={"fault": "reset_after"})
-        yield Row("body cut by a reset", role, ANSWER, "502", torn, torn, {"fault": "cut_reset"})
-        yield Row("body cut by a clean close", role, ANSWER, "502", torn, torn, {"fault": "cut_close"})
+        yield Row("body cut by a reset", role, ANSWER, "502", ANSWER, torn, {"fault": "cut_reset"})
+        yield Row("body cut by a clean close", role, ANSWER, "502", ANSWER, torn, {"fault": "cut_close"})
         yield Row("not HTTP", role, ANSWER, "502", manner={"fault": "garbage"})
         yield Row("black hole, no timeouts set: the probes find it", role, ANSWER, "502",
                   manner={"fault": "black_hole"}, settings=_PROBED)  # fmt: skip
@@ -95,14 +101,16 @@ def _of_both_roles() -> Iterator[Row]:
                   settings={"stream_idle_timeout_seconds": 0.3})  # fmt: skip
         yield Row("a byte at a time, to the end", role, ANSWER, ANSWER, manner={"fault": "trickle"}, counts=False)
         yield Row("400", role, "400!", "400!", manner={"fault": "400"}, counts=False)
-        yield Row("429", role, "429!", "429!", manner={"fault": "429"}, counts=False)
+        yield Row("422", role, "422!", "422!", manner={"fault": "422"}, counts=False)
         yield Row("500", role, ANSWER, "500!", manner={"fault": "500"})
         yield Row("503", role, ANSWER, "503!", manner={"fault": "503"})
-        yield Row("501", role, "501!", "501!", manner={"fault": "501"}, counts=False)
+        for status in (401, 403, 404, 405, 408, 413, 429, 501):
+            yield Row(f"{status}: another one is asked", role, ANSWER, f"{status}!", manner={"fault": str(status)},
+                      agreed=True)  # fmt: skip
         for title, shape in _SHAPES:
-            yield Row(f"{title}, refused", role, ANSWER, "502", manner={"fault": "refuse"}, request=shape)
+            yield Row(f"{title}, refused", role, ANSWER, unreached, manner={"fault": "refuse"}, request=shape)
             yield Row(f"{title}, 500", role, ANSWER, "500!", manner={"fault": "500"}, request=shape)
-            yield Row(f"{title}, body cut", role, ANSWER, "502", torn, torn, {"fault": "cut_reset"}, request=shape)
+            yield Row(f"{title}, body cut", role, ANSWER, "502", ANSWER, torn, {"fault": "cut_reset"}, request=shape)
 
 
 def _of_decode() -> Iterator[Row]:
@@ -167,13 +175,48 @@ def _shown(outcome: str) -> str:
     return f"{outcome[:-1]} …" if outcome.endswith("!") else outcome
 
 
+def settings_table() -> str:
+    """The config file's keys in Markdown."""
+    lines = ["| Key | Flag | Default | Meaning |", "|---|---|---|---|"]
+    lines.append(
+        '| `prefill`, `decode` | `--prefiller-hosts`, `--prefiller-ports`, … | | lists of `{"host", "port"}` |'
+    )
+    for option in TABLE:
+        shown = str(option.default).lower() if isinstance(option.default, bool) else option.default
+        value = f"{shown:g}" if isinstance(shown, float) else str(shown)
+        key = f"`{option.key}`" if option.key else ""
+        lines.append(f"| {key} | `{option.flag}` | {f'`{value}`' if value else ''} | {option.help.replace('|', '/')} |")
+    return "\n".join(lines) + "\n"
+
+
+def machines() -> str:
+    """The four state machines as drawings."""
+    parts = [f"**{machine.name}**: {machine.about}\n\n```mermaid\n{drawing(machine)}\n```\n" for machine in MACHINES]
+    return "\n".join(parts)
+
+
+def outcomes_table() -> str:
+    """What can happen, and what follows from it."""
+    lines = ["| What | Failure of the instance | Another one is tried | Status |", "|---|---|---|---|"]
+    for outcome in Outcome:
+        yes = ["yes" if flag else "no" for flag in (outcome.counts, outcome.elsewhere)]
+        lines.append(f"| {outcome.text} | {yes[0]} | {yes[1]} | {outcome.status or 'its own'} |")
+    return "\n".join(lines) + "\n"
+
+
+GENERATED = {"faults": table, "settings": settings_table, "machines": machines, "outcomes": outcomes_table}
+
+
 def written(text: str) -> str:
-    """A document with the table of now between the markers. Raises ValueError if it lacks them."""
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"no {BEGIN} … {END}")
-    return f"{before}{BEGIN}\n\n{table()}\n{END}{after}"
+    """A document with what is generated between the markers. Raises ValueError if it lacks one."""
+    for name, made in GENERATED.items():
+        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
+        before, found, rest = text.partition(begin)
+        _, ended, after = rest.partition(end)
+        if not found or not ended:
+            raise ValueError(f"no {begin} … {end}")
+        text = f"{before}{begin}\n\n{made()}\n{end}{after}"
+    return text
 
 
 def main() -> int:

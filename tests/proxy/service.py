@@ -13,8 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from aiohttp import web
-
 from stormc_proxy.edge.server import Server
 from stormc_proxy.fleet.pool import Instance
 from stormc_proxy.settings import Address, Settings, checked
@@ -77,6 +75,8 @@ class Service:
         found += [f"{len(router.rendezvous)} callbacks are awaited"] if router.rendezvous else []
         found += [f"{len(router._tasks)} tasks run"] if router._tasks else []
         found += [f"{self.server.metrics.active} requests are active"] if self.server.metrics.active else []
+        admission = self.server.admission
+        found += [f"{admission.requests} requests, {admission.bytes} bytes"] if admission.requests else []
         for engine in (*self.prefill, *self.decode):
             found += [f"{engine.role} still runs {len(engine.running)} requests"] if engine.running else []
         return found
@@ -106,33 +106,22 @@ async def service(
     engines = {role: [Engine(role, mode, fabric, family) for _ in range(count)]
                for role, count in (("prefill", prefill), ("decode", decode))}  # fmt: skip
     everyone = [*engines["prefill"], *engines["decode"]]
-    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # for asyncio to set TCP_NODELAY
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((everyone[0].host if everyone else "127.0.0.1", 0))
-    listener.listen(1024)
-    port = listener.getsockname()[1]
     for engine in everyone:
         await engine.start()
         if manner is not None:
             engine.manner = manner
     addresses = {role: tuple(Address(e.host, e.port) for e in found) for role, found in engines.items()}
     known: dict[str, Any] = {
-        "mode": mode, "host": listener.getsockname()[0], "port": port, "probe_interval_seconds": 60.0, **addresses,
-        **settings,
+        "mode": mode, "host": "::1" if family == socket.AF_INET6 else "127.0.0.1", "port": 0,
+        "probe_interval_seconds": 60.0, **addresses, **settings,
     }  # fmt: skip
-    server = Server(checked(Settings(**known)), config, loop)
     log = io.StringIO()
-    server.journal = Journal(loop, log)
+    server = Server(checked(Settings(**known)), config, loop, journal=Journal(loop, log))
     await server.start()
-    runner = web.AppRunner(
-        server.application(metaserver=True), handler_cancellation=True, access_log=None, shutdown_timeout=0.1
-    )
-    await runner.setup()
-    await web.SockSite(runner, listener).start()
+    await server.listen()
     try:
-        yield Service(server, port, engines["prefill"], engines["decode"], fabric, log)
+        yield Service(server, server.port, engines["prefill"], engines["decode"], fabric, log)
     finally:
-        await runner.cleanup()
         await server.stop()
         for engine in everyone:
             await engine.stop()

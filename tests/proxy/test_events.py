@@ -11,8 +11,11 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from stormc_proxy.http.answer import Head
+from stormc_proxy.http.connection import Collected, Connection, UpstreamError
+from stormc_proxy.http.endpoint import Endpoint
 from stormc_proxy.http.events import BLOCK_BYTES, DONE, Transcript, chunk, event, is_done, parsed, split, unframed
-from stormc_proxy.http.upstream import Collected, Connection, Endpoint, Head, UpstreamError
+from stormc_proxy.http.names import Names
 from stormc_proxy.settings import Address
 
 PAYLOAD = st.binary(min_size=1, max_size=40)
@@ -133,7 +136,8 @@ def receive(pieces: list[bytes], sink: Any, close: bool = False, early: int = 0)
     """Give an answer's bytes to a connection, `early` pieces of them before anybody wants the body."""
 
     async def exchange() -> tuple[Head, Connection]:
-        connection = Connection(Endpoint(Address("127.0.0.1", 1), asyncio.get_running_loop(), 0.0))
+        loop = asyncio.get_running_loop()
+        connection = Connection(Endpoint(Address("127.0.0.1", 1), loop, Names(loop), 0.0))
         connection.connection_made(Wire(connection))
         head = asyncio.ensure_future(connection.send(b"GET / HTTP/1.1\r\n\r\n", b"", None, 0.0))
         await asyncio.sleep(0)
@@ -190,7 +194,7 @@ def test_chunked_events_cut_anywhere(
         said = unframed(piece)
         assert said.endswith((b"\n\n", b"\r\n\r\n")), "a piece ends where an event does"
         assert not whole or all(part.endswith((b"\n\n", b"\r\n\r\n")) for part in _payloads(piece))
-    assert connection._keep
+    assert connection.reusable
 
 
 @pytest.mark.parametrize("ending", [b"\n\n", b"\r\n\r\n"])
@@ -235,7 +239,7 @@ def test_a_body_of_known_or_unknown_length_cut_anywhere(
     length = b"Content-Length: %d\r\n" % len(payload) if known else b""
     _, connection = receive(cut(HEAD % (TEXT, length) + payload, cuts), collected, close=True, early=early)
     assert collected.body() == payload
-    assert connection._keep == known
+    assert connection.reusable == known
 
 
 @pytest.mark.parametrize("raw", [
@@ -286,12 +290,13 @@ def test_heads(raw: bytes, body: bytes, keep: bool) -> None:
         collected = Collected()
         head, connection = receive(list(pieces), collected)
         assert head.status in (200, 204) and collected.body() == body
-        assert connection._keep == keep or len(pieces) > 1
+        assert connection.reusable == keep or len(pieces) > 1
 
 
 def test_what_comes_unasked_ends_the_connection() -> None:
     async def stray() -> None:
-        connection = Connection(Endpoint(Address("127.0.0.1", 1), asyncio.get_running_loop(), 0.0))
+        loop = asyncio.get_running_loop()
+        connection = Connection(Endpoint(Address("127.0.0.1", 1), loop, Names(loop), 0.0))
         wire = Wire(connection)
         connection.connection_made(wire)
         connection.data_received(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
@@ -316,7 +321,7 @@ def test_a_connection_for_a_caller_that_left_is_closed(turns: int) -> None:
             return made[0], connection
 
         loop.create_connection = connect  # type: ignore[method-assign, assignment]
-        caller = asyncio.ensure_future(Endpoint(Address("127.0.0.1", 1), loop, 5.0).connection())
+        caller = asyncio.ensure_future(Endpoint(Address("127.0.0.1", 1), loop, Names(loop), 5.0).connection())
         for _ in range(turns):
             await asyncio.sleep(0)
         left = caller.cancel()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from stormc_proxy.http.upstream import IDLE_CONNECTIONS
+from stormc_proxy.http.endpoint import IDLE_CONNECTIONS
 from tests.proxy.client import question
 from tests.proxy.engine import Manner
 from tests.proxy.service import Service, run, service, until
@@ -93,7 +93,7 @@ def test_nothing_is_left_of_requests_given_up(mode: str) -> None:
             assert (await s.ask(question(False, True))).done
             await s.settled()
 
-    run(test(), 60)
+    run(test(), 180)
 
 
 def _descriptors() -> int:

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stormc_proxy.fleet.pool import (
+    EXPECTED,
     FAULTY,
     HEALTHY,
     LEAVING,
@@ -22,6 +23,7 @@ from stormc_proxy.fleet.pool import (
     decode_load,
     prefill_load,
 )
+from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import Address
 
 A, B, C = (Address("10.0.0.1", 8000), Address("10.0.0.2", 8000), Address("10.0.0.3", 8000))
@@ -36,8 +38,8 @@ class Exchange:
     def stalled_since(self, moment: float) -> bool:
         return self.heard <= moment
 
-    def abort(self, reason: str) -> None:
-        self.ended = reason
+    def abort(self, outcome: Outcome) -> None:
+        self.ended = outcome.text
 
 
 class Scene:
@@ -82,7 +84,8 @@ STEPS: tuple[tuple[str, str, list[tuple[int, str]]], ...] = (
     ("failed probes count alike", "FFFF", [(3, "healthy"), (4, "faulty")]),
     ("both add up", "fFfF", [(3, "healthy"), (4, "faulty")]),
     ("an answered request resets the count", "fffsffff", [(4, "healthy"), (7, "healthy"), (8, "faulty")]),
-    ("an answered request takes failed probes back too", "FFFsFFFF", [(7, "healthy"), (8, "faulty")]),
+    ("an answered request does not take failed probes back", "FFFsF", [(4, "healthy"), (5, "faulty")]),
+    ("failing probes isolate an instance that still answers", "FsFsFsFs", [(6, "healthy"), (7, "faulty")]),
     ("a probe takes failed probes back", "FFFpFFFF", [(7, "healthy"), (8, "faulty")]),
     ("a probe does not take failed requests back", "fffpf", [(4, "healthy"), (5, "faulty")]),
     ("only a probe ends a fault", "ffffssss", [(4, "faulty"), (8, "faulty")]),
@@ -367,7 +370,9 @@ def test_a_new_instance_beside_working_ones_waits_for_its_probe() -> None:
     scene = Scene(A)
     scene.probe(A, True)
     scene.pool.replace([A, B])
-    assert scene[B].state == FAULTY and scene.picks(3) == "111"
+    assert scene[B].state == EXPECTED and scene.picks(3) == "111"
+    scene.probe(B, False, 9)
+    assert scene[B].state == EXPECTED, "one that loads its model is not faulty"
     scene.probe(B, True)
     assert scene[B].state == HEALTHY and scene.pick() == "2"
     scene.pool.replace([C])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
@@ -22,9 +23,9 @@ from stormc_proxy.flow.resume import (
     with_cached_tokens,
 )
 from stormc_proxy.flow.stream import Source, Stream
+from stormc_proxy.http.answer import Head
+from stormc_proxy.http.connection import Connection
 from stormc_proxy.http.events import chunk, event, split, unframed
-from stormc_proxy.http.upstream import Connection, Endpoint, Head
-from stormc_proxy.settings import Address
 
 
 def body_of(**values: Any) -> Body:
@@ -347,15 +348,31 @@ class Output:
         self.payload += unframed(framed)
 
 
+class Nowhere:
+    """Where a connection belongs that goes nowhere."""
+
+    def __init__(self) -> None:
+        self.loop = asyncio.new_event_loop()
+
+    def put(self, connection: Connection) -> None:
+        pass
+
+    def drop(self, connection: Connection) -> None:
+        pass
+
+
+NOWHERE = Nowhere()
+
+
 def _attempt(stream: Stream, events: list[bytes], pieces: list[int]) -> None:
-    connection = Connection(Endpoint(Address("127.0.0.1", 1), None, 0.0))  # type: ignore[arg-type]
-    stream.begin(connection, Head(200, b"OK", []), lambda: None)
+    connection = Connection(NOWHERE)
+    stream.begin(connection, Head(200, b"OK", [(b"content-type", b"text/event-stream")]), lambda: None)
     left = list(events)
     for size in [*pieces, len(events)]:
         part, left = left[:size], left[size:]
         if part:
             stream.chunks(b"".join(map(chunk, part)), len(part), True)
-    stream.close()
+    stream.flush()
 
 
 PIECES = st.lists(st.integers(1, 3), max_size=8)

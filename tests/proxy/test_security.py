@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stormc_proxy.flow.route import is_at
+from stormc_proxy.flow.attempt import is_at
 from stormc_proxy.telemetry.journal import new_id
 from tests.proxy.client import ask, question
 from tests.proxy.engine import Manner
@@ -19,7 +19,7 @@ THIEF = {"do_remote_decode": True, "remote_host": "10.66.6.6", "remote_port": 66
 def _callback(s: Service) -> tuple[str, dict[str, Any]]:
     """The path that decode was told, and what decode would post."""
     told = s.decode[0].seen[0]
-    return told.body["kv_transfer_params"]["metaserver"].partition(f":{s.port}")[2], {
+    return told.body["kv_transfer_params"]["metaserver"].partition(f":{s.server.callback_port}")[2], {
         **THIEF, "request_id": f"cmpl-{told.key}-0", "remote_host": "127.0.0.1",
     }  # fmt: skip
 
@@ -44,10 +44,10 @@ def test_a_callback_that_is_not_that_of_the_decode_instance_starts_no_prefill(
             client = await s.begin(question(False, False))
             await until(lambda: s.decode[0].seen)
             where, posted = _callback(s)
-            await ask(s.port, "POST", path or where, {**posted, **change})
+            await ask(s.server.callback_port, "POST", path or where, {**posted, **change})
             assert (await client.reply()).status == 200
             assert not s.prefill[0].seen and not s.prefill[1].seen
-            await ask(s.port, "POST", where, posted)
+            await ask(s.server.callback_port, "POST", where, posted)
             await asyncio.sleep(0.05)
             assert not s.prefill[0].seen and not s.prefill[1].seen, "a callback when all is over"
 
@@ -60,7 +60,7 @@ def test_a_callback_is_refused_once_decode_has_spoken(ack: str) -> None:
         async with service("layerwise", metaserver_ack=ack, manner=Manner(token_seconds=0.05, callbacks=())) as s:
             client = await s.begin(question(False, True))
             await client.reader.readuntil(b"\n\n")
-            reply = await ask(s.port, "POST", *_callback(s))
+            reply = await ask(s.server.callback_port, "POST", *_callback(s))
             assert reply.status == (200 if ack == "early" else 404)
             assert not s.prefill[0].seen
             client.reset()

@@ -117,11 +117,12 @@ def test_metrics_and_status_add_up() -> None:
     own = f'{requests}requests_total{{a="1"}} 2\n{up}proxy_instance_up{{i="a"}} 1\n'
     other = f'{requests}requests_total{{a="1"}} 3\nrequests_total{{a="2"}} 4\n{up}proxy_instance_up{{i="a"}} 1\n'
     whole = f'{requests}requests_total{{a="1"}} 5\nrequests_total{{a="2"}} 4\n{up}proxy_instance_up{{i="a"}} 1\n'
-    assert summed_metrics([own, other]) == whole, "all lines of a metric in one group, as the format has it"
+    assert summed_metrics({1: own, 0: other}, 1) == whole, "all lines of a metric in one group, as the format has it"
     status = {
         "active": 1, "requests": 2, "tokens": 3, "retries": 0, "recomputes": 0, "awaitedCallbacks": 0,
         "prefix": {"keys": 5, "promptTokens": 9, "estimatedTokens": 6, "reportedTokens": 7},
         "ends": {"complete": 2}, "prefill": [], "history": [[1, 2, 0, 1]],
+        "resumes": 0, "alone": 0, "ends": {"complete": 2}, "prefill": [], "history": [[1, 2, 0, 1]],
         "decode": [{"address": "a:1", "score": 1.5, "active": 1, "requests": 2, "failedRequests": 0}],
     }  # fmt: skip
     summed = summed_status(status, [str(status).replace("'", '"').encode()])

@@ -180,7 +180,7 @@ PROXY: Schema = {
     "probeTimeoutSeconds": whole("Seconds that a probe waits.", 1, 3600, default=2),
     "maxRetries": whole("Attempts per request.", 1, 100, default=3),
     "connectTimeoutSeconds": whole("Seconds to open a connection.", 1, 3600, default=3),
-    "streamIdleTimeoutSeconds": whole("Seconds between two chunks of a stream; 0 is no limit.", 0, 86400, default=0),
+    "streamIdleTimeoutSeconds": whole("Seconds between two events of a stream; 0 is no limit.", 0, 86400, default=600),
     "drainSeconds": whole("Seconds for running requests when a routing pod stops.", 0, 3600, default=30),
     # Without a default here the proxy's own holds (stormc_proxy/settings.py).
     "cumulativeFailures": field("boolean", "A success does not reset an instance's count of failures."),
@@ -206,6 +206,16 @@ PROXY: Schema = {
     ),
     "maxBodyBytes": whole("Larger requests get 413.", 1024, 2**31 - 1),
     "maxRequests": whole("More requests at a time get 429; 0 is no limit.", 0, 1_000_000),
+    "maxInflightBytes": whole("Bytes of requests held at a time; beyond 429; 0 is no limit.", 0, 2**40),
+    "bodyTimeoutSeconds": whole("Seconds between two reads of a request's body, then 408.", 0, 86400),
+    "keepAliveSeconds": whole("Seconds that an idle connection of a client is kept.", 1, 86400),
+    "heartbeatSeconds": whole("A stream that waits so long gets a comment; 0 sends none.", 0, 86400),
+    "corsOrigin": field("string", "Web pages that may use the API: an origin, * for all, empty for none."),
+    "inboundKeysFile": field("string", "File in the routing pods with the API keys of clients, one a line."),
+    "firstEventTimeoutSeconds": whole("Seconds from a prefill's end to the first event; 0 is no limit.", 0, 86400),
+    "fallback": field("boolean", "Without a usable prefill instance decode serves alone."),
+    "resumeStreams": field("boolean", "A stream whose decode instance dies goes on at another one."),
+    "checkRemoteHost": field("boolean", "Refuse a callback that sends a KV cache to another machine than decode's."),
     "accessLog": field("boolean", "A line in the log for every request."),
 }  # fmt: skip
 

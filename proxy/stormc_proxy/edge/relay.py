@@ -7,71 +7,36 @@ import re
 import time
 from collections.abc import Sequence
 
-from aiohttp import web
-from aiohttp.abc import AbstractStreamWriter
-
+from stormc_proxy.edge.connection import Request
+from stormc_proxy.flow.api import error_event
 from stormc_proxy.flow.stream import Source
-from stormc_proxy.http.events import chunk, event, unframed
-from stormc_proxy.http.upstream import Head
+from stormc_proxy.http.answer import Head
+from stormc_proxy.http.events import chunk, unframed
+from stormc_proxy.http.reply import head_bytes
+from stormc_proxy.http.request import RequestHead
 from stormc_proxy.telemetry.journal import Record
 
-HIGH_WATER = 256 * 1024
-LOW_WATER = 64 * 1024
-POLL_SECONDS = 0.01
 _ID = re.compile(r"[\x21-\x7e]{1,256}")
+_KEYS = (b"authorization", b"x-api-key")
 _NOT_FORWARDED = frozenset(
     (b"host", b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"te", b"trailer", b"upgrade",
      b"expect", b"accept-encoding", b"x-request-id", b"content-type", b"proxy-authorization", b"proxy-connection",
-     b"content-encoding")
+     b"content-encoding", b"origin")
 )  # fmt: skip
-_REASONS = {200: b"OK", 400: b"Bad Request", 401: b"Unauthorized", 404: b"Not Found", 413: b"Content Too Large",
-            429: b"Too Many Requests", 500: b"Internal Server Error", 502: b"Bad Gateway", 503: b"Service Unavailable",
-            504: b"Gateway Timeout"}  # fmt: skip
+HEARTBEAT = b": keep-alive\n\n"
+_EVENT_STREAM = Head(200, b"OK", [(b"Content-Type", b"text/event-stream; charset=utf-8")])
 
 
-class Relayed(web.StreamResponse):
-    """Tells aiohttp that the answer is on its way already."""
-
-    def __init__(self, keep_alive: bool) -> None:
-        """`keep_alive`: the connection takes another request."""
-        super().__init__()
-        self._kept = keep_alive
-
-    @property
-    def keep_alive(self) -> bool | None:
-        """Whether the connection takes another request."""
-        return self._kept
-
-    async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
-        """Nothing to do."""
-        return None
-
-    async def write_eof(self, data: bytes = b"") -> None:
-        """Nothing to do."""
-
-
-_KEPT, _LAST = Relayed(True), Relayed(False)
-
-
-def reply(request: web.BaseRequest, status: int, body: bytes) -> Relayed:
-    """A short JSON answer, for what is asked as often as the API itself."""
-    kept, transport = request.keep_alive and request.version >= (1, 1), request.transport
-    if transport is not None:
-        transport.write(
-            b"HTTP/1.1 %d %b\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%b\r\n%b"
-            % (status, _REASONS[status], len(body), b"" if kept else b"Connection: close\r\n", body)
-        )
-    return _KEPT if kept else _LAST
-
-
-def client_id(request: web.BaseRequest) -> str:
+def client_id(head: RequestHead) -> str:
     """The id that the client gave, if it can stand in a header and a log; else nothing."""
-    given = request.headers.get("X-Request-Id", "")
+    given = head.get(b"x-request-id")
     return given if _ID.fullmatch(given) else ""
 
 
-def forwarded(raw: Sequence[tuple[bytes, bytes]], api_key: str) -> bytes:
+def forwarded(raw: Sequence[tuple[bytes, bytes]], api_key: str, keep_keys: bool = True) -> bytes:
     """The client's end-to-end headers as lines for an engine, with the engines' own key if there is one.
+
+    A key that was for this proxy (`keep_keys` false) is no business of the engines.
 
     What the client's Connection header names ends here as that header does (RFC 9110, 7.6.1).
     """
@@ -79,10 +44,11 @@ def forwarded(raw: Sequence[tuple[bytes, bytes]], api_key: str) -> bytes:
     if api_key:
         lines.append(b"Authorization: Bearer %b\r\n" % api_key.encode())
     own = len(lines)
+    dropped = _KEYS if api_key or not keep_keys else ()
     named: set[bytes] = set()
     for name, value in raw:
         lower = name.lower()
-        if lower not in _NOT_FORWARDED and not (api_key and lower == b"authorization"):
+        if lower not in _NOT_FORWARDED and lower not in dropped:
             lines.append(b"%b: %b\r\n" % (name, value))
         elif lower == b"connection":
             named.update(option.strip() for option in value.lower().split(b","))
@@ -95,29 +61,33 @@ class Relay:
     """The answer to one client request. Implements `stream.Output`."""
 
     __slots__ = (
-        "_chunked", "_keep_alive", "_loop", "_pending", "_record", "_sources", "_timer", "_transport", "status"
+        "_beat", "_chunked", "_cors", "_dialect", "_heartbeat", "_keep_alive", "_loop", "_pending", "_record",
+        "_request", "_sources", "status",
     )  # fmt: skip
 
-    def __init__(
-        self, request: web.BaseRequest, record: Record, loop: asyncio.AbstractEventLoop, closing: bool
-    ) -> None:
-        """`closing`: the connection takes no further request."""
-        self._transport, self._record, self._loop = request.transport, record, loop
-        self._chunked = request.version >= (1, 1)
-        self._keep_alive = request.keep_alive and not closing and self._chunked
+    def __init__(self, request: Request, record: Record, closing: bool, dialect: str = "openai") -> None:
+        """`closing`: the connection takes no further request; `dialect` is how errors are written."""
+        head, site = request.head, request.connection.site
+        self._request, self._record, self._loop, self._dialect = request, record, site.loop, dialect
+        self._chunked = head.modern
+        self._keep_alive = head.keep_alive and not closing and self._chunked
+        self._cors = site.cors(head.get(b"origin"))
         self._pending = b""
         self._sources: dict[Source, None] = {}
-        self._timer: asyncio.TimerHandle | None = None
+        self._heartbeat = site.settings().heartbeat_seconds
+        self._beat: asyncio.TimerHandle | None = None
         self.status = 0
 
-    def answer(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, reason: bytes = b"") -> Relayed:
-        """A whole answer."""
-        self._send(b"%bContent-Length: %d\r\n\r\n" % (self._head(status, headers, reason), len(body)), body)
+    def answer(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, reason: bytes = b"") -> bool:
+        """A whole answer; whether the connection takes another request, as all that end one."""
+        head = b"%bContent-Length: %d\r\n\r\n" % (self._head(status, headers, reason), len(body))
+        self._send(head, b"" if self._request.head.method == "HEAD" else body)
         return self.done()
 
     def begin(self, head: Head, source: Source) -> None:
         """Before the first piece of each attempt; the client sees one head."""
         self._sources[source] = None
+        self._request.connection.on_slow = self._slow
         if self.status:
             return
         lines = self._head(head.status, head.headers, head.reason)
@@ -125,7 +95,7 @@ class Relay:
 
     def write(self, framed: bytes) -> None:
         """Whole chunks."""
-        transport = self._transport
+        transport = self._request.connection.transport
         if transport is None or transport.is_closing():
             return
         if self._pending:
@@ -133,12 +103,16 @@ class Relay:
         elif not self._chunked:
             framed = unframed(framed)
         transport.write(framed)
-        if transport.get_write_buffer_size() > HIGH_WATER:
-            for source in self._sources:
-                source.pause()
-            self._timer = self._timer or self._loop.call_later(POLL_SECONDS, self._drained)
+        if self._beat is not None:
+            self.beat()
 
-    def end(self) -> Relayed:
+    def beat(self) -> None:
+        """From now on a client that waits for events gets a comment now and then, if that is wished for."""
+        if self._beat is not None:
+            self._beat.cancel()
+        self._beat = self._loop.call_later(self._heartbeat, self._waits) if self._heartbeat else None
+
+    def end(self) -> bool:
         """The end of a streamed answer."""
         if self._pending:
             self._send(self._first(b""), b"")
@@ -147,17 +121,31 @@ class Relay:
             self._send(b"0\r\n\r\n", b"")
         return self.done()
 
-    def break_off(self, message: str) -> Relayed:
+    def break_off(self, status: int, message: str, kind: str = "upstream_error") -> bool:
         """The end of a streamed answer that cannot be completed: an error event, no [DONE], no further request."""
         self._keep_alive = False
-        self.write(chunk(event({"error": {"message": message, "type": "upstream_error", "param": None, "code": 502}})))
+        self.write(chunk(error_event(self._dialect, status, message, kind)))
         return self.end()
 
-    def done(self) -> Relayed:
-        """What the handler returns."""
-        if self._timer is not None:
-            self._timer.cancel()
-        return _KEPT if self._keep_alive else _LAST
+    def done(self) -> bool:
+        """Whether the connection takes another request."""
+        if self._beat is not None:
+            self._beat.cancel()
+            self._beat = None
+        self._request.connection.on_slow = None
+        return self._keep_alive
+
+    def _waits(self) -> None:
+        """Nothing came for a while: a comment keeps what lies between from taking the connection for dead."""
+        if not self.status:
+            lines = self._head(_EVENT_STREAM.status, _EVENT_STREAM.headers, _EVENT_STREAM.reason)
+            self._pending = lines + (b"Transfer-Encoding: chunked\r\n\r\n" if self._chunked else b"\r\n")
+        self.write(chunk(HEARTBEAT))
+
+    def _slow(self, slow: bool) -> None:
+        """The client does not keep up, so its engines have to wait; or it does again."""
+        for source in self._sources:
+            source.pause() if slow else source.resume()
 
     def _first(self, framed: bytes) -> bytes:
         self._record.first_seconds = time.perf_counter() - self._record.began
@@ -165,29 +153,20 @@ class Relay:
 
     def _head(self, status: int, headers: Sequence[tuple[bytes, bytes]], reason: bytes) -> bytes:
         self.status = self._record.status = status
-        version = b"1.1" if self._chunked else b"1.0"
-        lines = [b"HTTP/%b %d %b\r\n" % (version, status, reason or _REASONS.get(status, b"Status"))]
-        lines += [b"%b: %b\r\n" % item for item in headers if item[0].lower() != b"x-request-id"]
-        lines.append(b"X-Request-Id: %b\r\n" % self._record.client.encode())
+        hidden = (b"x-request-id", b"access-control-allow-origin") if self._cors else (b"x-request-id",)
+        fields = [field for field in headers if field[0].lower() not in hidden]
+        fields += [*self._cors, (b"X-Request-Id", self._record.client.encode())]
         if not self._keep_alive and self._chunked:
-            lines.append(b"Connection: close\r\n")
-        return b"".join(lines)
+            fields.append((b"Connection", b"close"))
+        return head_bytes(status, fields, self._chunked, reason)
 
     def _send(self, head: bytes, body: bytes) -> None:
         if not self._record.first_seconds:
             self._record.first_seconds = time.perf_counter() - self._record.began
-        transport = self._transport
+        transport = self._request.connection.transport
         if transport is not None and not transport.is_closing():
-            transport.write(head + body if len(body) < 65536 else head)
-            if len(body) >= 65536:
+            if len(body) < 65536:
+                transport.write(head + body)
+            else:
+                transport.write(head)
                 transport.write(body)
-
-    def _drained(self) -> None:
-        """Let the engine go on when the client has taken most of what waits for it."""
-        transport = self._transport
-        self._timer = None
-        if transport is None or transport.is_closing() or transport.get_write_buffer_size() < LOW_WATER:
-            for source in self._sources:
-                source.resume()
-        else:
-            self._timer = self._loop.call_later(POLL_SECONDS, self._drained)

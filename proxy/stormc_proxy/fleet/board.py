@@ -15,12 +15,13 @@ import zlib
 from collections.abc import Iterable, Iterator
 
 from stormc_proxy.fleet.choice_log import Choice, ChoiceLog, Colleagues
-from stormc_proxy.fleet.pool import FAULTY, HEALTHY, LEAVING, Instance, Pool
 from stormc_proxy.fleet.prompt_keys import Prompt
+from stormc_proxy.fleet.pool import EXPECTED, FAULTY, HEALTHY, LEAVING, Instance, Pool
+from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import Address
 
 ROWS = 4096
-_KEY, _FAULTY, _EPOCH, _SEEN, _FIRST = 0, 1, 2, 3, 4
+_KEY, _FAULTY, _EPOCH, _SEEN, _PROBES, _FIRST = 0, 1, 2, 3, 4, 5
 
 
 class Board:
@@ -69,9 +70,21 @@ class Board:
         self._cells[row + _FIRST + self.workers + worker] = failures
 
     def reset_failures(self, row: int) -> None:
-        """An instance did well: the failures of all workers are 0."""
+        """A request went well: the failed ones of all workers count from 0."""
         for cell in range(row + _FIRST + self.workers, row + self._width):
             self._cells[cell] = 0
+
+    def probe_failures(self, row: int) -> int:
+        """Failed probes in a row."""
+        return self._cells[row + _PROBES]
+
+    def set_probe_failures(self, row: int, failures: int) -> None:
+        """Written by the worker that probes."""
+        self._cells[row + _PROBES] = failures
+
+    def forget(self, row: int) -> None:
+        """An instance is gone; one that comes under its name is another."""
+        self._cells[row + _SEEN] = self._cells[row + _FAULTY] = self._cells[row + _PROBES] = 0
 
     def isolate(self, row: int) -> None:
         """An instance is faulty, for every worker."""
@@ -135,11 +148,11 @@ class SharedPool(Pool):
         self.board.note_seen(row)
         super().succeeded(instance)
 
-    def probed(self, instance: Instance, healthy: bool) -> None:
+    def probed(self, instance: Instance, healthy: bool, why: str = "health probe") -> None:
         """One worker probes for all."""
-        super().probed(instance, healthy)
+        super().probed(instance, healthy, why)
         row = self._row(instance)
-        self.board.set_failures(row, self.worker, instance.failures)
+        self.board.set_probe_failures(row, instance.probe_failures)
         if healthy:
             self.board.note_seen(row)
 
@@ -149,13 +162,17 @@ class SharedPool(Pool):
             row = self._row(instance)
             faulty, epoch = self.board.state(row)
             if not self.board.own_failures(row, self.worker):
-                instance.request_failures = instance.probe_failures = 0
+                instance.request_failures = 0
+            instance.probe_failures = self.board.probe_failures(row)
+            seen = self.board.seen(row)
             if faulty and instance.state == HEALTHY:
                 self._isolate(instance)
             elif instance.state == FAULTY and not faulty and epoch > instance.epoch:
                 self._readmit(instance, self._clock())
+            elif instance.state == EXPECTED and seen:
+                self._arrive(instance, "answers")
             instance.epoch = max(instance.epoch, epoch)
-            instance.seen = instance.seen or self.board.seen(row)
+            instance.seen = instance.seen or seen
 
     def tick(self) -> None:
         """Once a second or so. What waits for an instance that stays faulty over two probes waits in vain."""
@@ -164,7 +181,7 @@ class SharedPool(Pool):
         for instance in self:
             if instance.state == FAULTY and instance.changed_at < long_ago:
                 for exchange in [e for e in instance.exchanges if e.stalled_since(instance.changed_at)]:
-                    exchange.abort("its instance stays faulty")
+                    exchange.abort(Outcome.UNHEALTHY)
         super().tick()
 
     def _least(self, avoid: Iterable[Address]) -> Instance | None:
@@ -180,8 +197,10 @@ class SharedPool(Pool):
 
     def _failures(self, instance: Instance) -> int:
         row = self._row(instance)
-        self.board.set_failures(row, self.worker, instance.failures)
-        return self.board.failures(row)
+        self.board.set_failures(row, self.worker, instance.request_failures)
+        if instance.probe_failures > self.board.probe_failures(row):
+            self.board.set_probe_failures(row, instance.probe_failures)
+        return self.board.failures(row) + self.board.probe_failures(row)
 
     def _isolate(self, instance: Instance) -> None:
         super()._isolate(instance)
@@ -189,9 +208,7 @@ class SharedPool(Pool):
 
     def _expect(self, instance: Instance) -> None:
         super()._expect(instance)
-        row = self._row(instance)
-        self.board.isolate(row)
-        instance.epoch = self.board.state(row)[1]
+        instance.epoch = self.board.state(self._row(instance))[1]
 
     def _readmit(self, instance: Instance, now: float) -> None:
         super()._readmit(instance, now)
@@ -199,6 +216,7 @@ class SharedPool(Pool):
         faulty, epoch = self.board.state(row)
         if faulty:  # this worker probes: it found out first
             self.board.reset_failures(row)
+            self.board.set_probe_failures(row, 0)
             self.board.readmit(row, max(instance.epoch, epoch + 1))
         instance.epoch = self.board.state(row)[1]
 
@@ -212,6 +230,7 @@ class SharedPool(Pool):
         for instance in self:
             if instance.state == LEAVING and not instance.active:
                 self.board.set_load(self._row(instance), self.worker, 0)
+                self.board.forget(self._row(instance))
         super().sweep()
 
 

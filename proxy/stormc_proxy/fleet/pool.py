@@ -15,12 +15,14 @@ from typing import Protocol
 
 from stormc_proxy.fleet.prefill_choice import Offer, cheapest
 from stormc_proxy.fleet.prompt_keys import Prompt
+from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import Address
+from stormc_proxy.transitions import INSTANCE
 
 SCALE = 10_000_000
 """Units of load per point of the reference's score."""
 
-HEALTHY, FAULTY, LEAVING = "healthy", "faulty", "leaving"
+EXPECTED, HEALTHY, FAULTY, LEAVING, GONE = "expected", "healthy", "faulty", "leaving", "gone"
 
 
 def prefill_load(length: int, mode: str) -> int:
@@ -43,7 +45,7 @@ class Abortable(Protocol):
     def stalled_since(self, moment: float) -> bool:
         """Whether nothing has arrived from the instance since then."""
 
-    def abort(self, reason: str) -> None:
+    def abort(self, outcome: Outcome) -> None:
         """End the exchange as failed."""
 
 
@@ -63,18 +65,19 @@ class Policy:
 class Lease:
     """One request's share of an instance's load; released once, ignored after a reset of the score."""
 
-    __slots__ = ("_epoch", "_load", "_pool", "instance", "matched")
+    __slots__ = ("_epoch", "_held", "_load", "_pool", "instance", "matched")
 
     def __init__(self, pool: Pool, instance: Instance, load: int, matched: int = 0) -> None:
         """Taken by `Pool.pick` only; `matched` bytes of the request should be in the instance's cache."""
         self._pool, self.instance, self._load, self._epoch = pool, instance, load, instance.epoch
         self.matched = matched
+        self._held = True
 
     def release(self) -> None:
         """Give the load back. Safe to call again and after the instance was isolated or removed."""
-        load, self._load = self._load, 0
-        instance = self.instance
-        if load:
+        held, self._held = self._held, False
+        instance, load = self.instance, self._load
+        if held:
             instance.active -= 1
             if instance.epoch == self._epoch:
                 instance.load -= load
@@ -85,22 +88,27 @@ class Instance:
     """An engine endpoint with its load, its failures and what it did so far."""
 
     __slots__ = (
-        "active", "address", "changed_at", "epoch", "exchanges", "failed_requests", "failing_since", "faults",
-        "handicap", "load", "picked", "probe_failures", "readmit_at", "request_failures", "requests", "role", "row",
-        "seen", "stamp", "state",
+        "active", "address", "changed_at", "epoch", "exchanges", "failed_at", "failed_requests", "failing_since",
+        "faults", "handicap", "last_failure", "load", "picked", "probe_failures", "readmit_at", "request_failures",
+        "requests", "role", "row", "seen", "stamp", "state",
     )  # fmt: skip
 
     def __init__(self, role: str, address: Address, now: float) -> None:
-        """A healthy instance without load."""
-        self.role, self.address, self.state = role, address, HEALTHY
+        """One that nobody has asked yet, without load."""
+        self.role, self.address, self.state = role, address, INSTANCE.start
         self.load = self.epoch = self.active = self.handicap = 0
         self.picked = self.stamp = 0
         self.request_failures = self.probe_failures = self.faults = 0
         self.requests = self.failed_requests = 0
         self.changed_at, self.readmit_at, self.failing_since = now, 0.0, 0.0
         self.exchanges: set[Abortable] = set()
+        self.last_failure, self.failed_at = "", 0.0
         self.seen = False
         self.row = -1
+
+    def step(self, event: str) -> None:
+        """What happened, in the words of transitions.INSTANCE."""
+        self.state = INSTANCE.step(self.state, event)
 
     @property
     def failures(self) -> int:
@@ -108,9 +116,18 @@ class Instance:
         return self.request_failures + self.probe_failures
 
     @property
+    def failing(self) -> bool:
+        """Whether it failed lately."""
+        return self.failures > 0 or self.state == FAULTY
+
+    @property
     def score(self) -> float:
-        """The load in the reference's points; infinite while faulty."""
-        return math.inf if self.state == FAULTY else self.load / SCALE
+        """The load in the reference's points; infinite while it gets no requests."""
+        return math.inf if self.state in (FAULTY, EXPECTED) else self.load / SCALE
+
+    def note_failure(self, why: str, now: float) -> None:
+        """For the log and the status page."""
+        self.last_failure, self.failed_at = why, now
 
 
 class Pool:
@@ -124,7 +141,7 @@ class Pool:
         clock: Callable[[], float],
         tell: Callable[[str, Instance], None] = lambda event, instance: None,
     ) -> None:
-        """`tell(event, instance)` hears of: isolated, readmitted, added, leaving, removed."""
+        """`tell(event, instance)` hears of: isolated, readmitted, arrived, added, leaving, removed."""
         self.role, self.policy, self._clock, self._tell = role, policy, clock, tell
         self.instances: dict[Address, Instance] = {}
         self._heap: list[tuple[int, int, int, Instance]] = []
@@ -234,32 +251,47 @@ class Pool:
     # -- failing and coming back ---------------------------------------------------------------------------------------
 
     def succeeded(self, instance: Instance) -> None:
-        """A request was answered (4xx included). Failures start from 0, unless they are cumulative."""
-        instance.seen = True
-        if instance.failures and not self.policy.cumulative and instance.state != FAULTY:
-            instance.request_failures = instance.probe_failures = 0
+        """A request was answered (4xx included). Failed requests count from 0, unless they are cumulative.
 
-    def failed(self, instance: Instance) -> None:
+        Failed probes go on counting: an instance whose /health fails is on its way out, whatever it still answers.
+        """
+        instance.seen = True
+        if instance.request_failures and not self.policy.cumulative and instance.state != FAULTY:
+            instance.request_failures = 0
+
+    def failed(self, instance: Instance, why: str = "") -> None:
         """A request failed at the instance's fault: refused, reset, timed out, truncated, or 5xx."""
         instance.failed_requests += 1
         instance.request_failures += 1
+        instance.note_failure(why, self._clock())
         self._judge(instance)
 
-    def probed(self, instance: Instance, healthy: bool) -> None:
+    def probed(self, instance: Instance, healthy: bool, why: str = "health probe") -> None:
         """What a probe found. A success ends a fault; one on a healthy instance takes back failed probes only."""
-        now = self._clock()
-        if not healthy:
-            if not instance.probe_failures:
-                instance.failing_since = now
-            quiet_since = instance.changed_at if instance.state == FAULTY else instance.failing_since
-            instance.probe_failures += 1
-            self._judge(instance)
-            if instance.state == FAULTY:
-                for exchange in [e for e in instance.exchanges if e.stalled_since(quiet_since)]:
-                    exchange.abort("its instance fails the health probe")
+        if instance.state == LEAVING:
             return
-        instance.seen = True
+        if healthy:
+            self._found(instance)
+            return
+        now = self._clock()
+        if not instance.probe_failures:
+            instance.failing_since = now
+        quiet_since = instance.changed_at if instance.state == FAULTY else instance.failing_since
+        instance.probe_failures += 1
+        instance.note_failure(why, now)
+        self._judge(instance)
         if instance.state == FAULTY:
+            for exchange in [e for e in instance.exchanges if e.stalled_since(quiet_since)]:
+                exchange.abort(Outcome.UNHEALTHY)
+
+    def _found(self, instance: Instance) -> None:
+        now, first = self._clock(), not instance.seen
+        instance.seen = True
+        if instance.state == EXPECTED:
+            self._arrive(instance, "answers")
+            if first:
+                self._tell("arrived", instance)
+        elif instance.state == FAULTY:
             if now >= instance.readmit_at:
                 self._readmit(instance, now)
         elif not self.policy.cumulative:
@@ -270,7 +302,7 @@ class Pool:
         return instance.failures
 
     def _judge(self, instance: Instance) -> None:
-        if self._failures(instance) <= self.policy.max_failures or instance.state != HEALTHY:
+        if instance.state != HEALTHY or self._failures(instance) <= self.policy.max_failures:
             return
         isolated = sum(1 for i in self if i.state == FAULTY) + 1
         if isolated * 100 > self.policy.max_isolated_percent * len(self.instances):
@@ -284,15 +316,16 @@ class Pool:
         instance.faults += 1
         wait = min(self.policy.max_backoff, self.policy.probe_interval * 2 ** min(instance.faults - 1, 20))
         instance.readmit_at = now + wait if self.policy.max_backoff else now
-        instance.state, instance.changed_at, instance.stamp = FAULTY, now, 0
-        instance.handicap = 0
+        instance.step("fails too often")
+        instance.changed_at, instance.stamp, instance.handicap = now, 0, 0
         self._slow.discard(instance)
         self.usable -= 1
         self._tell("isolated", instance)
 
     def _readmit(self, instance: Instance, now: float) -> None:
         others = [i.load for i in self if i.state == HEALTHY]
-        instance.state, instance.changed_at = HEALTHY, now
+        instance.step("probe succeeds")
+        instance.changed_at = now
         instance.request_failures = instance.probe_failures = 0
         instance.epoch += 1
         instance.load = 0
@@ -330,14 +363,14 @@ class Pool:
             elif known is None:
                 self.add(address)
             elif known.state == LEAVING:
-                self._come_back(known)
+                self._arrive(known, "comes back")
         for instance in list(self):
             if instance.address not in wanted:
                 self.remove(instance.address)
         if not self.usable:  # nobody is left to wait beside
             for instance in self:
-                if instance.state == FAULTY and not instance.seen and not instance.failures:
-                    self._come_back(instance)
+                if instance.state == EXPECTED:
+                    self._arrive(instance, "is needed")
         self.sweep()
 
     def add(self, address: Address) -> None:
@@ -348,7 +381,7 @@ class Pool:
             self._insert(instance)
             self._tell("added", instance)
         elif known.state == LEAVING:
-            self._come_back(known)
+            self._arrive(known, "comes back")
 
     def remove(self, address: Address) -> None:
         """No new requests; gone when the last one is done."""
@@ -357,7 +390,8 @@ class Pool:
             return
         if instance.state == HEALTHY:
             self.usable -= 1
-        instance.state, instance.stamp, instance.changed_at = LEAVING, 0, self._clock()
+        instance.step("is taken out")
+        instance.stamp, instance.changed_at = 0, self._clock()
         self._slow.discard(instance)
         self._tell("leaving", instance)
         self.sweep()
@@ -366,20 +400,20 @@ class Pool:
         """Forget instances that have left."""
         for instance in [i for i in self if i.state == LEAVING and not i.active]:
             del self.instances[instance.address]
+            instance.step("is done")
             self._tell("removed", instance)
 
     def _expect(self, instance: Instance) -> None:
-        instance.state = FAULTY
         self.instances[instance.address] = instance
         self._tell("added", instance)
 
     def _insert(self, instance: Instance) -> None:
         self.instances[instance.address] = instance
-        self.usable += 1
-        self.moved(instance)
+        self._arrive(instance, "is needed")
 
-    def _come_back(self, instance: Instance) -> None:
-        instance.state, instance.changed_at = HEALTHY, self._clock()
+    def _arrive(self, instance: Instance, event: str) -> None:
+        instance.step(event)
+        instance.changed_at = self._clock()
         instance.request_failures = instance.probe_failures = 0
         self.usable += 1
         self.moved(instance)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 
 from stormc_proxy.fleet.pool import Instance, Pool
-from stormc_proxy.flow.route import Router
-from stormc_proxy.http.upstream import Endpoint, UpstreamError
+from stormc_proxy.flow.router import Router
+from stormc_proxy.http.connection import UpstreamError
+from stormc_proxy.http.deadline import Deadline
+from stormc_proxy.http.endpoint import Endpoint
+from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import Address
 
 SPREAD = 0.2
@@ -53,22 +55,43 @@ class Prober:
             await asyncio.wait(set(self._running))
 
     async def _probe(self, pool: Pool, instance: Instance) -> None:
-        healthy = False
-        with contextlib.suppress(UpstreamError, asyncio.TimeoutError):
-            await asyncio.wait_for(self.ask(instance.address), self._router.settings.probe_timeout_seconds)
-            healthy = True
-        pool.probed(instance, healthy)
+        why = await self._asked(instance.address)
+        if why is not Outcome.NO_ADDRESS:  # a resolver that is away says nothing about the instance
+            pool.probed(instance, why is None, why.text if why is not None else "")
 
-    async def ask(self, address: Address) -> None:
-        """Returns when /health answers 200. Raises UpstreamError."""
+    async def healthy(self, address: Address) -> bool:
+        """Whether /health answers 200 in time."""
+        return await self._asked(address) is None
+
+    async def _asked(self, address: Address) -> Outcome | None:
+        """Why /health does not answer 200 in time; None if it does."""
+        router = self._router
+        late = router.loop.create_future()
+        asking = router.loop.create_task(self._ask(address))
+        deadline = Deadline(router.loop, router.settings.probe_timeout_seconds, lambda: late.set_result(None))
+        try:
+            await asyncio.wait((asking, late), return_when=asyncio.FIRST_COMPLETED)
+            if not asking.done():
+                return Outcome.NO_ANSWER
+            return asking.result()
+        finally:
+            deadline.cancel()
+            late.cancel()
+            asking.cancel()
+
+    async def _ask(self, address: Address) -> Outcome | None:
         settings = self._router.settings
-        endpoint = Endpoint(address, self._router.loop, 0.0)
-        connection = await endpoint.connection(fresh=True)
+        endpoint = Endpoint(address, self._router.loop, self._router.names, 0.0)
+        try:
+            connection = await endpoint.connection(fresh=True)
+        except UpstreamError as error:
+            return error.outcome
         try:
             key = f"Authorization: Bearer {settings.api_key}\r\n" if settings.api_key else ""
             request = b"GET /health HTTP/1.1\r\n%b%bConnection: close\r\n\r\n" % (endpoint.host_line, key.encode())
             head = await connection.send(request, b"", None, 0.0)
+        except UpstreamError as error:
+            return error.outcome
         finally:
             connection.close()
-        if head.status != 200:
-            raise UpstreamError(f"health {head.status}")
+        return None if head.status == 200 else Outcome.SERVER_ERROR

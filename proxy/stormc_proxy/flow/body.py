@@ -12,6 +12,17 @@ from collections.abc import Mapping
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
+from stormc_proxy.flow.large import SMALL_BYTES, Unread, members_of
+
+LARGE_BYTES = 1024 * 1024
+"""Beyond, members are not read as values, unless they are small."""
+KEPT_BYTES = 32 * 1024
+"""Lists and objects beyond are read, which judges them, but their values are not kept."""
+COMPARED_BYTES = 4 * 1024 * 1024
+"""So much of a member's text is compared with other prompts."""
+Pieces = bytes | list[bytes | memoryview]
+"""A body to be sent: whole, or in parts that are never put together."""
+
 _BLANK = re.compile(r"[ \t\n\r]*")
 _KEY = re.compile(r'"([^"\\\x00-\x1f]*)"[ \t\n\r]*:[ \t\n\r]*').match
 _SCAN = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
@@ -24,20 +35,58 @@ class BodyError(ValueError):
 class Body:
     """A JSON object: its members as values, and where each of them stands in the text."""
 
-    __slots__ = ("_spans", "_text", "length", "values")
+    __slots__ = ("_changes", "_raw", "_spans", "_text", "length", "values")
 
     def __init__(self, raw: bytes) -> None:
         """Raises BodyError for anything but one JSON object in UTF-8."""
         self.length = len(raw)
         self.values: dict[str, Any] = {}
+        self._changes: dict[str, str | None] = {}
         self._spans: list[tuple[str, int, int]] = []
+        self._text, self._raw = "", b""
         try:
-            self._text = raw.decode()
-            self._read()
+            if len(raw) > LARGE_BYTES:
+                self._raw = raw
+                self._read_large()
+            else:
+                self._text = raw.decode()
+                self._read()
         except UnicodeDecodeError:
             raise BodyError("the body is not UTF-8") from None
         except (ValueError, StopIteration, RecursionError, IndexError):
             raise BodyError("the body is not a JSON object") from None
+
+    def _read_large(self) -> None:
+        for key, start, end, value in members_of(self._raw):
+            self.values[key] = value
+            self._spans.append((key, start, end))
+
+    def value(self, key: str) -> Any:
+        """A member's value, read now if it was not before; None if there is none. Raises BodyError."""
+        value = self.values.get(key)
+        if not isinstance(value, Unread):
+            return value
+        try:
+            return value.read()
+        except (ValueError, RecursionError):
+            raise BodyError(f"{key} is not JSON") from None
+
+    def is_list(self, key: str) -> bool:
+        """Whether a member is a list with something in it."""
+        value = self.values.get(key)
+        if isinstance(value, Unread):
+            return value.kind == "list" and value.first() != b""
+        return isinstance(value, list) and bool(value)
+
+    def elements(self, key: str) -> list[str | Unread]:
+        """The JSON of each element of a member that is a list. Raises BodyError."""
+        value = self.values[key]
+        if not isinstance(value, Unread):
+            return [dumped(each) for each in value]
+        try:
+            return list(value.elements())
+        except ValueError:
+            raise BodyError(f"{key} is not JSON") from None
 
     def _read(self) -> None:
         """Read the members one by one, with the decoder's own scanners, to know where each begins and ends."""
@@ -54,7 +103,11 @@ class Body:
                 key, at = plain.group(1), plain.end()
             else:
                 key, at = _escaped_key(text, at)
+            begin = at
             value, at = _SCAN(text, at)
+            if at - begin > KEPT_BYTES and not isinstance(value, str):
+                inner = text[begin:at].encode()
+                value = Unread(inner, 0, len(inner))
             values[key] = value
             spans.append((key, start, at))
             following = text[at]
@@ -73,36 +126,84 @@ class Body:
 
     def members(self) -> dict[str, str]:
         """The members' JSON text as the client wrote it, their keys included."""
-        text = self._text
-        return {key: text[start:end] for key, start, end in self._spans}
+        if self._text:
+            found = {key: self._text[start:end] for key, start, end in self._spans}
+        else:  # of a large one its beginning, which is as much as anybody looks at
+            spans = ((key, start, min(end, start + COMPARED_BYTES)) for key, start, end in self._spans)
+            found = {key: self._raw[start:end].decode("utf-8", "replace") for key, start, end in spans}
+        for key, text in self._changes.items():
+            found.pop(key, None)
+            if text is not None:
+                found[key] = f'"{key}":{text}'
+        return found
 
     def rewritten(self, changes: Mapping[str, str | None]) -> bytes:
         """The body with members replaced by JSON text, or taken out where that is None. Others keep their text."""
-        text = self._text
-        parts = ["{"]
-        kept_from, kept_to = -1, -1
+        pieces = self.pieces(changes)
+        return pieces if isinstance(pieces, bytes) else b"".join(pieces)
+
+    def pieces(self, changes: Mapping[str, str | None]) -> Pieces:
+        """`rewritten`, of a large body as parts of it and what is between them."""
+        changes = {**self._changes, **changes} if self._changes else changes
+        kept = self._kept(changes)
+        added = ",".join(f"{json.dumps(key)}:{value}" for key, value in changes.items() if value is not None)
+        if self._text:
+            parts = [self._text[start:end] for start, end in kept]
+            return ("{" + ",".join([*parts, added] if added else parts) + "}").encode()
+        view, pieces = memoryview(self._raw), list[bytes | memoryview]()
+        for start, end in kept:
+            pieces += (b"," if pieces else b"{", view[start:end])
+        pieces.append((("," if pieces else "{") + added + "}" if added else "}" if pieces else "{}").encode())
+        return pieces
+
+    def _kept(self, changes: Mapping[str, str | None]) -> list[tuple[int, int]]:
+        """Where the text stands that does not change: neighbours in one piece."""
+        kept: list[tuple[int, int]] = []
+        joined = False
         for key, start, end in self._spans:
             if key in changes:
-                if kept_from >= 0:
-                    parts.append(text[kept_from:kept_to])
-                    parts.append(",")
-                    kept_from = -1
+                joined = False
+            elif joined:
+                kept[-1] = (kept[-1][0], end)
             else:
-                if kept_from < 0:
-                    kept_from = start
-                kept_to = end
-        if kept_from >= 0:
-            parts.append(text[kept_from:kept_to])
-            parts.append(",")
-        for key, value in changes.items():
-            if value is not None:
-                parts.append(f"{json.dumps(key)}:{value},")
-        whole = "".join(parts)
-        return (whole[:-1] if len(whole) > 1 else whole).encode() + b"}"
+                kept.append((start, end))
+                joined = True
+        return kept
+
+    def varied(self, changes: Mapping[str, str | None]) -> Body:
+        """A body that says something else in some members, and shares all the others with this one."""
+        other = Body.__new__(Body)
+        other.length, other._spans, other._text, other._raw = self.length, self._spans, self._text, self._raw
+        other._changes, other.values = {**self._changes, **changes}, dict(self.values)
+        for key, text in changes.items():
+            if text is None:
+                other.values.pop(key, None)
+            elif len(text) <= SMALL_BYTES:
+                other.values[key] = json.loads(text)
+            else:
+                raw = text.encode()
+                other.values[key] = Unread(raw, 0, len(raw))
+        return other
 
     def replaced(self, changes: Mapping[str, str | None]) -> Body:
         """`rewritten`, as a body."""
         return Body(self.rewritten(changes))
+
+
+def read_body(raw: bytes) -> Body:
+    """A client's body, in any encoding that JSON has, with or without a byte order mark. Raises BodyError."""
+    encoding = json.detect_encoding(raw[:4])
+    if encoding != "utf-8":
+        try:
+            raw = raw.decode(encoding).encode()
+        except UnicodeDecodeError:
+            raise BodyError("the body is not UTF-8") from None
+    return Body(raw)
+
+
+def size_of(pieces: Pieces) -> int:
+    """Bytes that are sent."""
+    return len(pieces) if isinstance(pieces, bytes) else sum(map(len, pieces))
 
 
 def _past_blanks(text: str, at: int) -> int:

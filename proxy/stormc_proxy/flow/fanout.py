@@ -1,72 +1,128 @@
 """Requests for several answers, taken apart into requests for one and put together again.
 
 A batch of prompts or n > 1 makes decode call back once per child, under ids that only the SFA connector of vllm-ascend
-puts in order; one request per prompt and answer is safe with every connector.
+puts in order; one request per prompt and answer is safe with every connector. Children are made when their turn comes
+and share the client's text.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from stormc_proxy.edge.relay import Relay
-from stormc_proxy.flow.body import Body, dumped
-from stormc_proxy.flow.route import Answer, Broken, Generation, Refusal, Router
-from stormc_proxy.flow.stream import Source
+from stormc_proxy.flow.api import Api, flag
+from stormc_proxy.flow.body import Body, BodyError, dumped
+from stormc_proxy.flow.exchange import Answer
+from stormc_proxy.flow.generation import Generation
+from stormc_proxy.flow.large import Unread
+from stormc_proxy.flow.refusal import Broken, Refusal
+from stormc_proxy.flow.router import Router
+from stormc_proxy.flow.stream import Output, Source
+from stormc_proxy.http.answer import Head
 from stormc_proxy.http.events import DONE, chunk, event, is_done, parsed, split, unframed
-from stormc_proxy.http.upstream import Head
+from stormc_proxy.outcomes import Outcome
 from stormc_proxy.telemetry.journal import Record
 
 CONCURRENT = 64
 """Children of one request that run at a time."""
 MAX_CHILDREN = 16384
+MAX_BYTES = 2 * 1024**3
+"""What the children of one request may send to engines together."""
 
 
-class Child:
+class Child(NamedTuple):
     """One prompt and one of its answers."""
 
-    __slots__ = ("body", "index", "prompt")
+    body: Body
+    place: int
+    """The choice's place in the whole answer."""
+    prompt: int
+    """That of its prompt in the batch."""
 
-    def __init__(self, body: Body, index: int, prompt: int) -> None:
-        """`index` is the choice's place in the whole answer, `prompt` that of its prompt in the batch."""
-        self.body, self.index, self.prompt = body, index, prompt
+
+class Plan(NamedTuple):
+    """How a request is taken apart."""
+
+    body: Body
+    member: str
+    """What holds the prompts of a batch; empty when there is one prompt."""
+    prompts: Sequence[str | Unread]
+    answers: int
+    """For each prompt."""
+
+    @property
+    def size(self) -> int:
+        """Children."""
+        return len(self.prompts) * self.answers
+
+    def prompt_of(self, index: int) -> int:
+        """The number of a child's prompt."""
+        return index // self.answers
+
+    def children(self) -> Iterator[Child]:
+        """One after the other, made when it is asked for."""
+        seed = self.body.values.get("seed")
+        for number, prompt in enumerate(self.prompts):
+            for k in range(self.answers):
+                changes: dict[str, str | None] = {"n": None}
+                if self.member:
+                    changes[self.member] = prompt if isinstance(prompt, str) else prompt.text.decode()
+                if isinstance(seed, int) and k:
+                    changes["seed"] = str(seed + k)  # as vllm/v1/engine/parallel_sampling.py does
+                yield Child(self.body.varied(changes), number * self.answers + k, number)
 
 
-def prompts_of(body: Body, chat: bool) -> list[Any]:
-    """The prompts of a batch; one for everything else. A list of numbers is one prompt."""
-    prompt = None if chat else body.values.get("prompt")
-    if isinstance(prompt, list) and prompt and not isinstance(prompt[0], int):
-        return prompt
-    return [prompt]
+def plan_of(body: Body, api: Api) -> Plan | None:
+    """How the request is taken apart; None if it is for one answer. Raises Refusal for what no engine can do."""
+    try:
+        member, prompts = _prompts_of(body, api)
+        answers = answers_per_prompt(body)
+    except BodyError as error:
+        raise Refusal.own(Outcome.BAD_REQUEST, str(error)) from None
+    plan = Plan(body, member, prompts, answers)
+    if plan.size == 1:
+        return None
+    if answers > 1 and flag(body.values.get("use_beam_search")):
+        raise Refusal.own(Outcome.BAD_REQUEST, "several beams cannot be split between prefill and decode")
+    if plan.size > MAX_CHILDREN or answers * body.length > MAX_BYTES:
+        message = f"{len(prompts)} prompts with {answers} answers each are more than {MAX_CHILDREN}, or too long"
+        raise Refusal.own(Outcome.BAD_REQUEST, message)
+    return plan
+
+
+def _prompts_of(body: Body, api: Api) -> tuple[str, Sequence[str | Unread]]:
+    """The prompts of a batch and the member that holds them. A list of numbers is one prompt. Raises BodyError."""
+    if api.chat:
+        return "", ("",)
+    embeds = body.values.get("prompt_embeds")
+    if embeds is not None and body.values.get("prompt") is not None:
+        raise BodyError("prompt and prompt_embeds are two prompts; send one of them")
+    member = "prompt" if embeds is None else "prompt_embeds"
+    if not body.is_list(member) or _is_tokens(body.values[member]):
+        return "", ("",)
+    return member, body.elements(member)
+
+
+def _is_tokens(prompt: object) -> bool:
+    """Whether a list is one prompt in token ids."""
+    if isinstance(prompt, Unread):
+        return prompt.first() not in (b'"', b"[", b"{")
+    return isinstance(prompt, list) and isinstance(prompt[0], int)
 
 
 def answers_per_prompt(body: Body) -> int:
-    """The request's n; 1 for what is no such number, which the engine then judges."""
+    """The request's n as vLLM's model reads it: text and floats that are whole numbers too.
+
+    1 for what is no such number, which the engine then judges.
+    """
     n = body.values.get("n")
-    return n if type(n) is int and n > 0 else 1
-
-
-def children_of(body: Body, chat: bool) -> list[Child]:
-    """The requests for one answer each; empty if the request is one already. Raises Refusal when there are too many."""
-    prompts, n = prompts_of(body, chat), answers_per_prompt(body)
-    if len(prompts) * n == 1:
-        return []
-    if len(prompts) * n > MAX_CHILDREN:
-        message = f"{len(prompts)} prompts with {n} answers each are more than {MAX_CHILDREN}"
-        raise Refusal.error(400, message, "invalid_request_error")
-    seed = body.values.get("seed")
-    children = []
-    for number, prompt in enumerate(prompts):
-        for k in range(n):
-            changes: dict[str, str | None] = {"n": None}
-            if not chat:
-                changes["prompt"] = dumped(prompt)
-            if isinstance(seed, int) and k:
-                changes["seed"] = str(seed + k)  # as vllm/v1/engine/parallel_sampling.py does
-            children.append(Child(body.replaced(changes), number * n + k, number))
-    return children
+    if isinstance(n, str) and n.strip().isascii() and n.strip().isdigit() and len(n) < 20:
+        n = int(n)
+    if isinstance(n, float) and n.is_integer():
+        n = int(n)
+    return n if isinstance(n, int) and n > 0 else 1
 
 
 class Branch:
@@ -81,7 +137,7 @@ class Branch:
 
     def begin(self, head: Head, source: Source) -> None:
         """Before the first piece; the first branch opens the whole stream."""
-        self._merge.relay.begin(head, source)
+        self._merge.begin(head, source)
 
     def write(self, framed: bytes) -> None:
         """Events of the child, renumbered; its end is not that of the whole, its usage a part of it."""
@@ -103,12 +159,12 @@ class Branch:
 class Merge:
     """One answer out of the answers of children."""
 
-    def __init__(self, router: Router, path: str, body: Body, headers: bytes, record: Record, relay: Relay) -> None:
+    def __init__(self, router: Router, api: Api, plan: Plan, headers: bytes, record: Record, relay: Output) -> None:
         """`relay` receives the stream, if it is one."""
         self.relay, self.last = relay, dict[str, Any]()
-        self._router, self._path, self._body, self._headers, self._record = router, path, body, headers, record
+        self._router, self._api, self._plan, self._headers, self._record = router, api, plan, headers, record
         self._shared: dict[str, Any] = {}
-        self._free = asyncio.Semaphore(CONCURRENT)
+        self._begun = False
 
     def renumbered(self, value: Mapping[str, Any], index: int) -> dict[str, Any]:
         """A chunk of a child as one of the whole: its choice's index, everybody's id."""
@@ -117,39 +173,54 @@ class Merge:
         choices = [{**choice, "index": index} for choice in value.get("choices") or ()]
         return {**value, **self._shared, "choices": choices}
 
-    async def answer(self, children: Sequence[Child], stream: bool) -> Answer | None:
-        """The whole answer; None if it was streamed. Raises Refusal while nothing was sent, Broken afterwards.
+    async def answer(self, stream: bool, width: int) -> Answer | None:
+        """The whole answer; None if it was streamed. `width` children run at a time.
 
-        A child that fails ends the others: an answer with a hole is no answer.
+        A child that fails ends the others: an answer with a hole is no answer. Raises Refusal while nothing was sent,
+        Broken afterwards.
         """
-        branches = [Branch(self, child.index) for child in children] if stream else [None] * len(children)
-        tasks = [asyncio.ensure_future(self._run(child, out)) for child, out in zip(children, branches, strict=True)]
+        count = self._plan.size
+        answers: list[Answer | None] = [None] * count
+        usages: list[Mapping[str, Any] | None] = [None] * count
+        children = self._plan.children()
+        tasks = [asyncio.ensure_future(self._run(children, stream, answers, usages)) for _ in range(min(width, count))]
         try:
-            answers = await asyncio.gather(*tasks)
+            await asyncio.gather(*tasks)
         except Refusal as refusal:
-            if self.relay.status:
-                raise Broken(refusal.body.decode("utf-8", "replace")[:300]) from None
+            if self._begun:
+                raise Broken(refusal.text, refusal.outcome) from None
             raise
         finally:
             for task in tasks:
                 task.cancel()
         if stream:
-            self._end_stream(children, [branch.usage for branch in branches if branch])
+            self._end_stream(usages)
             return None
-        return self._joined(children, answers)
+        return self._joined(answers)
 
-    async def _run(self, child: Child, output: Branch | None) -> Answer | None:
-        async with self._free:
-            generation = Generation(self._router, self._path, child.body, self._headers, self._record, output)
-            return await generation.answer()
+    async def _run(
+        self, children: Iterator[Child], stream: bool, answers: list[Answer | None],
+        usages: list[Mapping[str, Any] | None],
+    ) -> None:  # fmt: skip
+        """One child after the other."""
+        for child in children:
+            branch = Branch(self, child.place) if stream else None
+            generation = Generation(self._router, self._api, child.body, self._headers, self._record, branch)
+            answers[child.place] = await generation.answer()
+            usages[child.place] = branch.usage if branch is not None else None
 
-    def _end_stream(self, children: Sequence[Child], usages: Sequence[Mapping[str, Any] | None]) -> None:
+    def begin(self, head: Head, source: Source) -> None:
+        """The first branch opens the whole stream."""
+        self._begun = True
+        self.relay.begin(head, source)
+
+    def _end_stream(self, usages: Sequence[Mapping[str, Any] | None]) -> None:
         if any(usages):
-            usage = summed(children, usages)
+            usage = summed(self._plan, usages)
             self.relay.write(chunk(event({**self.last, **self._shared, "choices": [], "usage": usage})))
         self.relay.write(chunk(DONE))
 
-    def _joined(self, children: Sequence[Child], answers: Sequence[Answer | None]) -> Answer:
+    def _joined(self, answers: Sequence[Answer | None]) -> Answer:
         values = []
         for answer in answers:
             assert answer is not None
@@ -158,41 +229,41 @@ class Merge:
             except ValueError:
                 value = None
             if not isinstance(value, dict):
-                raise Refusal.error(502, "decode instance: malformed answer", "upstream_error")
+                raise Refusal(Outcome.MALFORMED, 502, "decode instance: malformed answer")
             values.append(value)
         choices = [
-            {**choice, "index": child.index} for child, value in zip(children, values, strict=True)
+            {**choice, "index": index} for index, value in enumerate(values)
             for choice in value.get("choices") or ()
         ]  # fmt: skip
         whole = {**values[0], "choices": choices}
         usages = [value.get("usage") for value in values]
         if any(isinstance(usage, dict) for usage in usages):
-            whole["usage"] = summed(children, usages)
+            whole["usage"] = summed(self._plan, usages)
         assert answers[0] is not None
         return Answer(answers[0].head, dumped(whole).encode())
 
 
-def summed(children: Sequence[Child], usages: Sequence[Mapping[str, Any] | None]) -> dict[str, Any]:
-    """One usage: each prompt once, as vLLM counts it, and every answer."""
-    prompts: dict[int, int] = {}
-    completion = cached = 0
-    told: set[int] = set()
-    details = False
-    for child, usage in zip(children, usages, strict=True):
+def summed(plan: Plan, usages: Sequence[Mapping[str, Any] | None]) -> dict[str, Any]:
+    """One usage: each prompt once, as vLLM counts it, and every answer; details likewise."""
+    whole: dict[str, Any] = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
+    told = set[int]()
+    for index, usage in enumerate(usages):
         if not isinstance(usage, Mapping):
             continue
-        prompts.setdefault(child.prompt, usage.get("prompt_tokens") or 0)
-        completion += usage.get("completion_tokens") or 0
-        found = usage.get("prompt_tokens_details")
-        if isinstance(found, Mapping):
-            details = True
-            if child.prompt not in told:
-                told.add(child.prompt)
-                cached += found.get("cached_tokens") or 0
-    prompt = sum(prompts.values())
-    whole: dict[str, Any] = {
-        "prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion,
-    }  # fmt: skip
-    if details:
-        whole["prompt_tokens_details"] = {"cached_tokens": cached}
+        if plan.prompt_of(index) not in told:
+            told.add(plan.prompt_of(index))
+            whole["prompt_tokens"] += usage.get("prompt_tokens") or 0
+            _add_details(whole, "prompt_tokens_details", usage)
+        whole["completion_tokens"] += usage.get("completion_tokens") or 0
+        _add_details(whole, "completion_tokens_details", usage)
+    whole["total_tokens"] = whole["prompt_tokens"] + whole["completion_tokens"]
     return whole
+
+
+def _add_details(whole: dict[str, Any], key: str, usage: Mapping[str, Any]) -> None:
+    found = usage.get(key)
+    if isinstance(found, Mapping):
+        sums = whole.setdefault(key, {})
+        for name, count in found.items():
+            known = sums.get(name)
+            sums[name] = (known or 0) + count if isinstance(count, int) else known

@@ -37,6 +37,8 @@ class Said:
     logprobs: list[Mapping[str, Any]] = field(default_factory=list)
     opaque: bool = False
     """Said something that text cannot carry on: a tool call, reasoning."""
+    finished: bool = False
+    """Said why it ends."""
 
     def add(self, values: Iterable[Mapping[str, Any]], chat: bool) -> tuple[int | None, int]:
         """Take in the chunks, or the answer, of one attempt.
@@ -59,6 +61,7 @@ class Said:
                 spoken += bool(text)
                 if part.get("tool_calls") or part.get("reasoning_content") or part.get("reasoning"):
                     self.opaque = True
+                self.finished = self.finished or bool(choice.get("finish_reason") and choice.get("stop_reason") != MARK)
                 found = choice.get("token_ids")
                 if found:
                     self.token_ids += found
@@ -91,7 +94,7 @@ def resumable(body: Body, said: Said, chat: bool) -> bool:
         return False
     if any(_is_grammar(body.values.get(key)) for key in _GRAMMARS):
         return not said.text
-    prompt = None if chat else single(body.values.get("prompt"))
+    prompt = None if chat else single(body.value("prompt"))
     return isinstance(prompt, str) or chat or said.ids_complete
 
 
@@ -109,14 +112,15 @@ def continued(body: Body, said: Said, chat: bool, first_message: bool) -> Body:
     values = body.values
     changes: dict[str, str | None] = {}
     if chat:
+        messages = body.value("messages")
         if first_message:
-            changes["messages"] = dumped(_appended_to_first(values.get("messages"), said.text))
+            changes["messages"] = dumped(_appended_to_first(messages, said.text))
         elif said.text:
-            changes["messages"] = dumped(_with_answer(values, said.text))
+            changes["messages"] = dumped(_with_answer(values, messages, said.text))
             changes["continue_final_message"] = "true"
             changes["add_generation_prompt"] = "false"
     else:
-        prompt = single(values.get("prompt"))
+        prompt = single(body.value("prompt"))
         if values.get("echo"):
             changes["prompt"], changes["echo"] = dumped(said.text or prompt), "false"
         elif isinstance(prompt, list):
@@ -132,8 +136,7 @@ def continued(body: Body, said: Said, chat: bool, first_message: bool) -> Body:
     return body.replaced(changes)
 
 
-def _with_answer(values: Mapping[str, Any], text: str) -> list[Any]:
-    messages = list(values.get("messages") or ())
+def _with_answer(values: Mapping[str, Any], messages: list[Any], text: str) -> list[Any]:
     if values.get("continue_final_message") and messages and isinstance(messages[-1].get("content"), str):
         return [*messages[:-1], {**messages[-1], "content": messages[-1]["content"] + text}]
     return [*messages, {"role": "assistant", "content": text}]
@@ -205,3 +208,19 @@ def with_cached_tokens(usage: Mapping[str, Any], cached: int) -> dict[str, Any]:
     details = usage.get("prompt_tokens_details")
     known = details if isinstance(details, dict) else {}
     return {**usage, "prompt_tokens_details": {**known, "cached_tokens": cached}}
+
+
+def at_limit(
+    value: dict[str, Any], before: dict[str, Any] | None, said: Said, count: int, chat: bool
+) -> dict[str, Any]:
+    """The answer of an attempt that was given up exactly at the budget's end, as the engine ends one there."""
+    own = value["choices"][0]
+    text = own["message"].get("content") if chat else own.get("text")
+    earlier = Said(
+        said.text[: len(said.text) - len(text or "")], [], True, said.tokens - count, said.prompt_tokens,
+        said.logprobs[:-1] if isinstance(own.get("logprobs"), dict) else said.logprobs,
+    )  # fmt: skip
+    whole = joined(value, before or value, earlier, chat)
+    for choice in whole["choices"]:
+        choice.update(finish_reason="length", stop_reason=None)
+    return whole

@@ -1,16 +1,27 @@
-"""A streamed answer on its way from decode to the client: bytes as they come, events only where one has to change."""
+"""A streamed answer on its way from decode to the client: bytes as they come, events only where one has to change.
+
+What is an answer: the first event with data. Comments and blank lines before it (vLLM's --sse-keep-alive-interval sends
+them while a request waits) go to the client and say nothing about the request. An error in place of the first event is
+a refusal like its status.
+"""
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from stormc_proxy.flow.resume import Said, gave_up, summed_usage, total_usage, with_cached_tokens
-from stormc_proxy.http.events import DONE, Transcript, chunk, event, parsed, split, unframed
-from stormc_proxy.http.upstream import Connection, Head
+from stormc_proxy.http.answer import Head
+from stormc_proxy.http.connection import Connection
+from stormc_proxy.http.events import DONE, Transcript, chunk, event, has_data, parsed, split, unframed
+from stormc_proxy.outcomes import Outcome, of_error_code
 
 _MARK = b"recomputed"
 _USAGE = b'"usage"'
+_ERROR = b'"error"'
+_USED = re.compile(rb'"(?:completion|output)_tokens":\s*(\d+)')
 
 
 class Source(Protocol):
@@ -33,16 +44,24 @@ class Output(Protocol):
         """Whole chunks that hold whole events."""
 
 
+class Refused(NamedTuple):
+    """An error in place of the first event."""
+
+    status: int
+    body: bytes
+
+
 class Stream:
     """The sink of decode's event stream, over all attempts of one generation.
 
-    Chunks go on as they are. Only one that mentions `recomputed`, or usage where the number of cached tokens is known,
-    is parsed; after an answer was given up all are, because its continuation has to look like the same answer.
+    Chunks go on as they are. Only one that mentions `recomputed`, an error, or usage where the number of cached tokens
+    is known, is parsed; after an answer broke off all are, because its continuation has to look like the same answer.
     """
 
     __slots__ = (
-        "_first", "_head", "_output", "_partial", "_resumed", "_source", "cached", "chat", "events", "first_id",
-        "given_up", "said", "started", "terminal", "transcript",
+        "_adds_cached", "_first", "_head", "_is_events", "_last", "_output", "_partial", "_resumed", "_source",
+        "cached", "chat", "committed", "cut", "events", "failed", "first_id", "given_up", "refused", "said", "started",
+        "terminal", "transcript",
     )  # fmt: skip
 
     def __init__(self, output: Output, chat: bool, keep: bool) -> None:
@@ -50,31 +69,60 @@ class Stream:
         self._output, self.chat = output, chat
         self.transcript = Transcript() if keep else None
         self.said = Said()
-        self.started = self.given_up = self._resumed = False
+        self.committed = self.started = self.given_up = self.cut = self.failed = False
+        self._resumed = self._is_events = self._adds_cached = False
         self.events = 0
         self.cached: int | None = None
+        self.refused: Refused | None = None
         self.first_id: dict[str, Any] = {}
         self.terminal: dict[str, Any] = {}
-        self._partial = b""
+        self._partial = self._last = b""
         self._head: Head | None = None
         self._source: Connection | None = None
         self._first: Callable[[], None] | None = None
 
+    @property
+    def kept(self) -> bool:
+        """Whether it is known what was said."""
+        return self.transcript is not None
+
+    @property
+    def tokens(self) -> int:
+        """What usage told last, else the number of events."""
+        told = _USED.findall(self._last)
+        return self.said.tokens + int(told[-1]) if told else self.events
+
+    def tell_cached(self, cached: int | None, add: bool) -> None:
+        """Prompt tokens that prefill had in its cache, for usage; `add`: also where decode tells none."""
+        self.cached, self._adds_cached = cached, add
+
     def begin(self, connection: Connection, head: Head, first: Callable[[], None]) -> None:
-        """Before the body of an attempt; `first` is called with its first bytes."""
+        """Before the body of an attempt; `first` is called with its first event."""
         self._head, self._source, self._first = head, connection, first
-        self._partial = b""
-        self._resumed = self.given_up
-        self.given_up = False
+        self._is_events = head.get(b"content-type").lower().startswith(b"text/event-stream")
+        self._partial = self._last = b""
+        self.refused = None
+        self._resumed = self._resumed or self.given_up
+        self.given_up = self.cut = False
 
     def chunks(self, framed: bytes, count: int, whole: bool) -> None:
         """Part of decode's body."""
-        if self._first is not None:
-            self._open()
         if not whole:
             framed = chunk(unframed(framed))
+        if self._first is not None:
+            framed = self._before_first(framed)
+            if not framed:
+                return
+        elif framed[framed.find(b"\r\n") + 2] == 0x3A and not has_data(unframed(framed)):  # a comment
+            self._output.write(framed)
+            return
+        assert self._source is not None
+        self._source.idle_from_here(True)
         self.events += count
-        if self._resumed or self.given_up or _MARK in framed or (self.cached is not None and _USAGE in framed):
+        if _USAGE in framed:
+            self._last = framed
+        telling = self.cached is not None and _USAGE in framed
+        if self._resumed or self.given_up or telling or _MARK in framed or _ERROR in framed:
             self._by_event(unframed(framed))
             return
         if self.transcript is not None:
@@ -91,19 +139,53 @@ class Stream:
         self._partial = data[end:]
         self.chunks(chunk(data[:end]), data.count(b"data:", 0, end), True)
 
-    def close(self) -> None:
+    def flush(self) -> None:
         """At the end of an attempt's body: what no blank line ended goes out as it is."""
         if self._partial:
             rest, self._partial = self._partial, b""
             self.chunks(chunk(rest), 1, True)
-        if self._first is not None:
+        if self._first is not None and self.refused is None:
             self._open()
+
+    def _before_first(self, framed: bytes) -> bytes:
+        """What is left of chunks from the first event on; comments before it go out, an error stays here."""
+        payload = unframed(framed)
+        if not self._is_events or (payload.startswith(b"data:") and _ERROR not in payload):
+            self._open()
+            return framed
+        if self.refused is not None:
+            return b""
+        start = 0
+        for raw in split(payload):
+            if has_data(raw):
+                break
+            start += len(raw)
+        if start and not self._resumed:
+            self._commit()
+            self._output.write(chunk(payload[:start]))
+        rest = payload[start:]
+        if not rest:
+            return b""
+        value = parsed(split(rest)[0]) if _ERROR in rest else None
+        if value is not None and (error := error_of(value)) is not None:
+            self.refused = Refused(of_error_code(error.get("code")), _dumped(value))
+            assert self._source is not None
+            self._source.abort(Outcome.SERVER_ERROR)
+            return b""
+        self._open()
+        return chunk(rest)
+
+    def _commit(self) -> None:
+        assert self._head is not None
+        if not self.committed:
+            self.committed = True
+            self._output.begin(self._head, self)
 
     def _open(self) -> None:
         first, self._first = self._first, None
-        assert first is not None and self._head is not None and self._source is not None
+        assert first is not None and self._head is not None
         first()
-        self.started = True
+        self.started = self.committed = True
         self._output.begin(self._head, self)
 
     def pause(self) -> None:
@@ -134,8 +216,11 @@ class Stream:
             if value is not None and isinstance(value.get("usage"), dict):
                 self.terminal = {**self.terminal, "usage": value["usage"]}
             return b""
-        if gave_up(value):
+        if self.transcript is not None and gave_up(value):
             return self._give_up(value)
+        if error_of(value) is not None:
+            self.failed = True
+            return raw
         usage = value.get("usage")
         if self._resumed:
             if self._is_second_greeting(value):
@@ -143,7 +228,8 @@ class Stream:
             value = {**value, **self.first_id}
             if isinstance(usage, dict):
                 value["usage"] = usage = summed_usage(usage, self.said)
-        if self.cached is not None and isinstance(usage, dict) and not value.get("choices"):
+        tells = self._adds_cached or (isinstance(usage, dict) and isinstance(usage.get("prompt_tokens_details"), dict))
+        if self.cached is not None and isinstance(usage, dict) and not value.get("choices") and tells:
             value = {**value, "usage": with_cached_tokens(usage, self.cached)}
         elif not self._resumed:
             return raw
@@ -168,11 +254,23 @@ class Stream:
         delta = choices[0].get("delta")
         return self.chat and isinstance(delta, dict) and "role" in delta and not delta.get("content")
 
+    def interrupted(self) -> None:
+        """Its instance died in the middle: what it said goes on elsewhere."""
+        self.given_up = self.cut = True
+        self._partial = b""
+
     def take(self) -> tuple[int | None, int]:
         """Add what this attempt said to `said`, and say how much it was, as `Said.add` does."""
         assert self.transcript is not None
         values, self.transcript = self.transcript.objects(), Transcript()
+        if values and self.cut:
+            self.terminal = self.terminal or values[0]
+            self.first_id = self.first_id or {key: values[0][key] for key in ("id", "created") if key in values[0]}
         return self.said.add(values, self.chat)
+
+    def finish(self) -> None:
+        """End an answer that was complete when its instance died before it could say so."""
+        self._output.write(chunk(DONE))
 
     def finish_at_limit(self) -> None:
         """End an answer whose budget was used up when it was given up: as the engine does at max_tokens."""
@@ -184,3 +282,15 @@ class Stream:
         if isinstance(usage, dict):
             self._output.write(chunk(event({**value, "choices": [], "usage": total_usage(self.said)})))
         self._output.write(chunk(DONE))
+
+
+def error_of(value: dict[str, Any]) -> dict[str, Any] | None:
+    """The error that an event tells, in any API; None if it tells none."""
+    error = value.get("error")
+    if isinstance(error, dict):
+        return error
+    return value if value.get("object") == "error" or value.get("type") == "error" else None
+
+
+def _dumped(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

@@ -39,6 +39,11 @@ def split(payload: bytes) -> list[bytes]:
     return found
 
 
+def has_data(payload: bytes) -> bool:
+    """Whether events say something: comments, blank lines, ids and names alone do not."""
+    return payload.startswith((b"data:", b"\xef\xbb\xbfdata:")) or b"\ndata:" in payload or b"\rdata:" in payload
+
+
 def parsed(event: bytes) -> dict[str, Any] | None:
     """The JSON object of an event; None for [DONE], comments and anything else."""
     lines = [line[5:].strip() for line in event.splitlines() if line.startswith(b"data:")]

@@ -7,10 +7,12 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
 from typing import TextIO
 
+from stormc_proxy.outcomes import Outcome
+
 FLUSH_SECONDS = 0.1
+SELDOM_SECONDS = 1.0
 
 
 def new_id() -> str:
@@ -28,33 +30,63 @@ class Record:
     """One client request, filled in on its way."""
 
     __slots__ = (
-        "attempts", "began", "cached", "client", "decode", "end", "first_seconds", "key", "model", "path", "prefill",
-        "prefill_seconds", "recomputes", "status", "stream", "tokens",
+        "alone", "attempts", "began", "cached", "client", "decode", "end", "first_seconds", "key", "model", "outcome", "path",
+        "prefill", "prefill_seconds", "recomputes", "resumes", "status", "stream", "tokens",
     )  # fmt: skip
 
     def __init__(self, path: str, client: str) -> None:
         """`client` is the id that the client gave, or got."""
         self.path, self.client = path, client
         self.began = time.perf_counter()
-        self.key = self.prefill = self.decode = self.end = self.model = ""
-        self.attempts = self.recomputes = self.status = self.tokens = 0
+        self.key = self.prefill = self.decode = self.model = self.end = ""
+        self.outcome = Outcome.COMPLETE
+        self.attempts = self.recomputes = self.resumes = self.status = self.tokens = 0
         self.prefill_seconds = self.first_seconds = 0.0
-        self.stream = False
+        self.stream = self.alone = False
         self.cached: tuple[int, int | None] = (0, None)
         """Prompt tokens in prefill's cache, estimated and reported."""
 
+    def ended(self, outcome: Outcome, end: str = "") -> None:
+        """How it ended; `end` says more than the outcome's own words."""
+        self.outcome, self.end = outcome, end
+
+    @property
+    def how(self) -> str:
+        """How it ended, in a few words."""
+        return self.end or self.outcome.text
+
     def line(self, seconds: float) -> str:
         """The log line; `seconds` is the whole time of the request."""
-        fields: dict[str, object] = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + "Z",
-            "event": "request", "client_id": self.client, "id": self.key, "path": self.path, "model": self.model,
-            "stream": self.stream, "status": self.status, "end": self.end, "prefill": self.prefill,
-            "decode": self.decode, "attempts": self.attempts, "recomputes": self.recomputes,
-            "prefill_ms": round(self.prefill_seconds * 1000, 1), "first_byte_ms": round(self.first_seconds * 1000, 1),
-            "total_ms": round(seconds * 1000, 1), "tokens": self.tokens,
-            "cached_tokens_estimated": self.cached[0], "cached_tokens": self.cached[1],
-        }  # fmt: skip
-        return json.dumps(fields, separators=(",", ":"))
+        return (
+            f'{{"time":"{stamp()}","event":"request","client_id":{_text(self.client)},"id":"{self.key}",'
+            f'"path":{_text(self.path)},"model":{_text(self.model)},"stream":{"true" if self.stream else "false"},'
+            f'"status":{self.status},"end":{_text(self.how)},"prefill":"{self.prefill}","decode":"{self.decode}",'
+            f'"alone":{"true" if self.alone else "false"},"attempts":{self.attempts},"recomputes":{self.recomputes},'
+            f'"resumes":{self.resumes},"prefill_ms":{self.prefill_seconds * 1000:.1f},'
+            f'"first_byte_ms":{self.first_seconds * 1000:.1f},"total_ms":{seconds * 1000:.1f},"tokens":{self.tokens},'
+            f'"cached_tokens_estimated":{self.cached[0]},"cached_tokens":{"null" if self.cached[1] is None else self.cached[1]}}}'
+        )
+
+
+_text = json.encoder.encode_basestring_ascii
+
+
+class Clock:
+    """The time of day as text, made once a second."""
+
+    def __init__(self) -> None:
+        """Nothing is made yet."""
+        self._second, self._text = -1, ""
+
+    def __call__(self) -> str:
+        """In UTC, to the second."""
+        second = int(time.time())
+        if second != self._second:
+            self._second, self._text = second, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
+        return self._text
+
+
+stamp = Clock()
 
 
 class Journal:
@@ -65,6 +97,7 @@ class Journal:
         self._loop, self._out = loop, out or sys.stdout
         self._lines: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
+        self._told: dict[tuple[str, object], tuple[float, int]] = {}
 
     def write(self, line: str) -> None:
         """One line, soon."""
@@ -74,8 +107,17 @@ class Journal:
 
     def event(self, event: str, **fields: object) -> None:
         """Something that happened to the proxy itself."""
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime()) + "Z"
-        self.write(json.dumps({"time": stamp, "event": event, **fields}, separators=(",", ":")))
+        self.write(json.dumps({"time": stamp(), "event": event, **fields}, separators=(",", ":")))
+
+    def seldom(self, event: str, **fields: object) -> None:
+        """Something that may happen many times a second: told once a second, with how often it was."""
+        now, key = self._loop.time(), (event, fields.get("end"))
+        told, count = self._told.get(key, (-SELDOM_SECONDS, 0))
+        if now - told < SELDOM_SECONDS:
+            self._told[key] = (told, count + 1)
+        else:
+            self._told[key] = (now, 0)
+            self.event(event, **fields, **({"more_before": count} if count else {}))
 
     def flush(self) -> None:
         """Write what was collected. A reader that went away costs its lines, not the proxy."""
@@ -89,6 +131,3 @@ class Journal:
                 self._out.flush()
             except (OSError, ValueError):
                 pass
-
-
-Tell = Callable[..., None]

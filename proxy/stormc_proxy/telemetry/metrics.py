@@ -8,9 +8,11 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from stormc_proxy.fleet.pool import FAULTY, HEALTHY, Instance
-from stormc_proxy.flow.route import Router
+from stormc_proxy.fleet.pool import EXPECTED, FAULTY, HEALTHY, LEAVING, Instance
+from stormc_proxy.flow.router import Router
+from stormc_proxy.outcomes import Outcome
 from stormc_proxy.telemetry.journal import Record
+from stormc_proxy.telemetry.lag import LoopLag
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 HISTORY_SECONDS = 300
@@ -46,9 +48,10 @@ class Histogram:
 class Metrics:
     """Everything that is counted, apart from what the instances know of themselves."""
 
-    def __init__(self, router: Router) -> None:
-        """All zero."""
-        self._router = router
+    def __init__(self, router: Router, lag: LoopLag, worker: int | None = None) -> None:
+        """All zero; `worker` is the number of one process among several."""
+        self._router, self._lag, self._worker = router, lag, worker
+        self.internal_errors = 0
         self.active = self.finished = 0
         self.requests: Counter[tuple[str, str, int]] = Counter()
         self.events: Counter[tuple[str, str, str]] = Counter()
@@ -59,13 +62,18 @@ class Metrics:
     def finished_request(self, record: Record, seconds: float) -> None:
         """A request ended."""
         self.finished += 1
-        self.requests[record.path, record.end, record.status] += 1
+        self.requests[record.path, record.how, record.status] += 1
         self._router.tokens += record.tokens
         self.total.observe(seconds)
         if record.first_seconds:
             self.first_byte.observe(record.first_seconds)
         if record.prefill_seconds:
             self.prefill.observe(record.prefill_seconds)
+
+    def refused_request(self, outcome: Outcome) -> None:
+        """A request that no engine saw: not HTTP, no such path, too large, too slow."""
+        self.finished += 1
+        self.requests["other", outcome.text, outcome.status] += 1
 
     def instance_event(self, event: str, instance: Instance) -> None:
         """An instance was isolated, readmitted, added, is leaving, was removed."""
@@ -81,7 +89,14 @@ class Metrics:
 
     def text(self) -> str:
         """For /metrics; what prometheus_client knows of the process comes with it where that library is installed."""
-        return "\n".join([*self._lines(), ""]) + _process_metrics()
+        return "\n".join([*self._lines(), ""]) + self._process_metrics()
+
+    def _process_metrics(self) -> str:
+        """Those of prometheus_client; each worker's are its own."""
+        text = _process_metrics()
+        if self._worker is None:
+            return text
+        return _labelled(text, f'worker="{self._worker}"')
 
     def _lines(self) -> Iterable[str]:
         name = "stormc_proxy_requests_total"
@@ -95,6 +110,20 @@ class Metrics:
             ("tokens_total", "counter", "Chunks of streams, and completion tokens of whole answers.", router.tokens),
             ("retries_total", "counter", "Attempts after the first one.", router.retries),
             ("recomputes_total", "counter", "Answers that decode gave up and that were resumed.", router.recomputes),
+            ("resumes_total", "counter", "Streams that went on at another decode instance.", router.resumed),
+            ("alone_total", "counter", "Requests that decode served without prefill.", router.alone),
+            ("farewells_total", "counter", "KV caches of prefill that nobody needed any more.", router.farewells),
+            ("kept_kv_caches_expired_total", "counter", "Of those, the ones that no decode fetched.", router.expired),
+            ("unoffered_kv_caches_total", "counter", "Prefills that offered decode no KV cache.", router.unoffered),
+            ("resolver_failures_total", "counter", "Names that could not be resolved anew.", router.names.failures),
+            ("loop_stalls_total", "counter", "Times that this process stood still.", self._lag.stalls),
+            ("internal_errors_total", "counter", "Mistakes of the proxy itself.", self.internal_errors),
+            (
+                "loop_lag_seconds",
+                "gauge",
+                "How late this process was at worst since the last look.",
+                f"{self._lag.take_worst():.4f}",
+            ),
             ("awaited_callbacks", "gauge", "Requests at decode that may call the metaserver.", len(router.rendezvous)),
         ):
             yield f"# HELP stormc_proxy_{name} {text}"
@@ -126,7 +155,7 @@ class Metrics:
         instances = [instance for pool in self._router.pools.values() for instance in pool]
         for name, kind, text, value in (
             ("up", "gauge", "1 while healthy.", lambda i: int(i.state == HEALTHY)),
-            ("score", "gauge", "Load score; +Inf while faulty.", lambda i: "+Inf" if i.state == FAULTY else i.score),
+            ("score", "gauge", "Load score; +Inf while it gets no requests.", _score),
             ("active_requests", "gauge", "Requests that run on it.", lambda i: i.active),
             ("failures", "gauge", "Failures that count towards isolation.", lambda i: i.failures),
             ("requests_total", "counter", "Requests that it was given.", lambda i: i.requests),
@@ -136,6 +165,12 @@ class Metrics:
             yield f"# TYPE stormc_proxy_instance_{name} {kind}"
             for i in instances:
                 yield f'stormc_proxy_instance_{name}{{role="{i.role}",instance="{i.address}"}} {value(i)}'
+        name = "stormc_proxy_instance_state"
+        yield f"# HELP {name} 1 for the state that an instance is in."
+        yield f"# TYPE {name} gauge"
+        for i in instances:
+            for state in (EXPECTED, HEALTHY, FAULTY, LEAVING):
+                yield f'{name}{{role="{i.role}",instance="{i.address}",state="{state}"}} {int(i.state == state)}'
         name = "stormc_proxy_instance_events_total"
         yield f"# HELP {name} Isolations, readmissions and changes of topology."
         yield f"# TYPE {name} counter"
@@ -146,7 +181,8 @@ class Metrics:
         """For /status."""
         return {
             "active": self.active, "requests": self.finished, "tokens": self._router.tokens,
-            "retries": self._router.retries, "recomputes": self._router.recomputes,
+            "retries": self._router.retries, "recomputes": self._router.recomputes, "resumes": self._router.resumed,
+            "alone": self._router.alone,
             "awaitedCallbacks": len(self._router.rendezvous),
             "ends": dict(self._ends()), "prefix": self._router.affinity.status(),
             **{role: [shown(instance) for instance in pool] for role, pool in self._router.pools.items()},
@@ -160,13 +196,28 @@ class Metrics:
         return ends
 
 
+def _score(instance: Instance) -> object:
+    return "+Inf" if instance.state in (FAULTY, EXPECTED) else instance.score
+
+
+def _labelled(text: str, label: str) -> str:
+    """Metrics with one more label."""
+    lines = []
+    for line in text.splitlines():
+        if line and not line.startswith("#"):
+            series, _, value = line.rpartition(" ")
+            line = f"{series[:-1]},{label}}} {value}" if series.endswith("}") else f"{series}{{{label}}} {value}"
+        lines.append(line)
+    return "\n".join([*lines, ""])
+
+
 def shown(instance: Instance) -> dict[str, Any]:
     """An instance for the status page; an infinite score is null, JSON has no other word for it."""
     return {
         "address": str(instance.address), "state": instance.state, "seen": instance.seen,
-        "score": None if instance.state == FAULTY else round(instance.score, 4), "active": instance.active,
+        "score": None if instance.state in (FAULTY, EXPECTED) else round(instance.score, 4), "active": instance.active,
         "failures": instance.failures, "requests": instance.requests, "failedRequests": instance.failed_requests,
-        "epoch": instance.epoch,
+        "epoch": instance.epoch, "lastFailure": instance.last_failure,
     }  # fmt: skip
 
 

@@ -1,0 +1,280 @@
+"""One connection of a client: requests are read whole, one at a time, and answered in their order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from collections.abc import Callable
+from typing import cast
+
+from stormc_proxy.edge.admission import FREE_BYTES
+from stormc_proxy.edge.site import Site
+from stormc_proxy.http.reply import Reply, head_bytes
+from stormc_proxy.http.request import (
+    BadRequest,
+    BodyReader,
+    Field,
+    RequestHead,
+    body_reader,
+    end_of_head,
+    read_head,
+)
+from stormc_proxy.outcomes import Outcome
+
+LINGER_SECONDS = 2.0
+HEAD_SECONDS = 30.0
+HELD_BYTES = 64 * 1024
+"""Of requests that a client sends before the answer to the one before; then it is not read any more."""
+HIGH_WATER, LOW_WATER = 256 * 1024, 64 * 1024
+
+
+class Request:
+    """A whole request."""
+
+    __slots__ = ("body", "connection", "head")
+
+    def __init__(self, head: RequestHead, body: bytes, connection: ClientConnection) -> None:
+        """`body` is as it was sent, content codings included."""
+        self.head, self.body, self.connection = head, body, connection
+
+
+class ClientConnection(asyncio.Protocol):
+    """Reads requests and has them answered."""
+
+    __slots__ = (
+        "_buffer", "_discarding", "_head", "_held", "_parts", "_reader", "_reserved", "_size", "_task", "deadline",
+        "on_slow", "site", "transport",
+    )  # fmt: skip
+
+    def __init__(self, site: Site) -> None:
+        """Made by a listener."""
+        self.site = site
+        self.transport: asyncio.Transport | None = None
+        self.deadline = 0.0
+        """When it waited long enough for the client; 0 while the client waits for us."""
+        self.on_slow: Callable[[bool], None] | None = None
+        """Hears that the client does not keep up with what is written, and that it does again."""
+        self._buffer = b""
+        self._held: list[bytes] = []
+        self._head: RequestHead | None = None
+        self._reader: BodyReader | None = None
+        self._parts: list[bytes] = []
+        self._size = self._reserved = 0
+        self._task: asyncio.Task[Reply | bool] | None = None
+        self._discarding = False
+
+    # -- asyncio.Protocol ----------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Wait for a request."""
+        self.transport = cast(asyncio.Transport, transport)
+        self.transport.set_write_buffer_limits(HIGH_WATER, LOW_WATER)
+        self.site.connections.add(self)
+        self.deadline = self.site.loop.time() + self.site.settings().keep_alive_seconds
+
+    def data_received(self, data: bytes) -> None:
+        """Part of a request, or of one that comes before its turn."""
+        if self._discarding:
+            return
+        if self._task is not None:
+            self._held.append(data)
+            if sum(map(len, self._held)) > HELD_BYTES and self.transport is not None:
+                self.transport.pause_reading()
+            return
+        self._held.append(data)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Read what is held, request by request, until one has to be waited for."""
+        while self._held and self._task is None and not self._discarding and self.transport is not None:
+            data = self._held[0] if len(self._held) == 1 else b"".join(self._held)
+            self._held = []
+            try:
+                self._take(data)
+            except BadRequest as error:
+                self._refuse(Outcome.NOT_HTTP, error.status, error.text)
+
+    def eof_received(self) -> None:
+        """A client that says no more has left, as every router of engines takes it."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client left; what runs for it ends."""
+        self.transport = None
+        self.site.connections.discard(self)
+        self._forget_body()
+        if self._task is not None:
+            self._task.cancel()
+
+    def pause_writing(self) -> None:
+        """The client reads too slowly."""
+        if self.on_slow is not None:
+            self.on_slow(True)
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        if self.on_slow is not None:
+            self.on_slow(False)
+
+    # -- reading -------------------------------------------------------------------------------------------------------
+
+    def _take(self, data: bytes) -> None:
+        """Read on, up to the end of one request. Raises BadRequest."""
+        if self._reader is None:
+            self._buffer = self._buffer + data if self._buffer else data
+            while self._buffer.startswith(b"\r\n"):
+                self._buffer = self._buffer[2:]
+            end = end_of_head(self._buffer)
+            if not end:
+                if self._buffer and len(self._buffer) == len(data):
+                    self.deadline = self.site.loop.time() + HEAD_SECONDS
+                return
+            raw, data = self._buffer[:end], self._buffer[end:]
+            self._buffer = b""
+            self._head = head = read_head(raw)
+            if not self._admits(head):
+                return
+            self._reader = body_reader(head)
+            if head.expects_continue and not data and not self._reader.done and self.transport is not None:
+                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self._take_body(self._reader, data)
+
+    def _take_body(self, reader: BodyReader, data: bytes) -> None:
+        taken, rest = reader.feed(data) if not reader.done else (b"", data)
+        if taken:
+            self._parts.append(taken)
+            self._size += len(taken)
+            if self._size > self.site.settings().max_body_bytes:
+                self._too_large()
+                return
+            if self._size > max(self._reserved, FREE_BYTES) and not self._reserve(self._size):
+                return
+        if not reader.done:
+            self.deadline = self.site.loop.time() + (self.site.settings().body_timeout_seconds or 86400.0)
+            return
+        body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+        head = self._head
+        assert head is not None
+        self._parts, self._head, self._reader, self._size = [], None, None, 0
+        if rest:
+            self._held.append(rest)
+        self.deadline = 0.0
+        self._respond(Request(head, body, self))
+
+    def _admits(self, head: RequestHead) -> bool:
+        """Whether there is room for the body that a head announces."""
+        if head.length > self.site.settings().max_body_bytes:
+            self._too_large()
+            return False
+        return head.length <= FREE_BYTES or self._reserve(head.length)
+
+    def _reserve(self, size: int) -> bool:
+        """Room for a body of that size; refused if there is none."""
+        if self.holds(size):
+            return True
+        self._refuse(Outcome.TOO_MANY, 429, "too many bytes of requests at a time", retry_after=True)
+        return False
+
+    def holds(self, size: int) -> bool:
+        """Whether there is room for a body of that size, which is taken then."""
+        more = max(size - self._reserved, FREE_BYTES if self._reserved else 0)
+        if size <= max(FREE_BYTES, self._reserved):
+            return True
+        if not self.site.admission.take_bytes(more):
+            return False
+        self._reserved += more
+        return True
+
+    def _too_large(self) -> None:
+        most = self.site.settings().max_body_bytes
+        self._refuse(Outcome.TOO_LARGE, 413, f"the body is larger than {most} bytes")
+
+    def _forget_body(self) -> None:
+        self._parts, self._reader, self._head, self._size = [], None, None, 0
+        self.site.admission.give_bytes(self._reserved)
+        self._reserved = 0
+
+    # -- answering -----------------------------------------------------------------------------------------------------
+
+    def _respond(self, request: Request) -> None:
+        answer = self.site.respond(request)
+        if isinstance(answer, Reply):
+            self._answered(request, answer)
+            return
+        task = self.site.loop.create_task(answer)
+        self._task = task
+        task.add_done_callback(lambda done: self._done(request, done))
+
+    def _done(self, request: Request, task: asyncio.Task[Reply | bool]) -> None:
+        self._task = None
+        if task.cancelled() or self.transport is None:
+            self._forget_body()
+            self.abort()
+            return
+        error = task.exception()
+        if error is not None:
+            self.site.loop.call_exception_handler({"message": "a handler failed", "exception": error})
+            self.abort()
+            return
+        self._answered(request, task.result())
+        self._go_on()
+
+    def _answered(self, request: Request, answer: Reply | bool) -> None:
+        """Write an answer that is not written yet, and go on with the next request."""
+        keep = answer
+        if isinstance(answer, Reply):
+            keep = request.head.keep_alive and not self.site.draining
+            self.write(request.head, answer, keep)
+        self._forget_body()
+        self.on_slow = None
+        if not keep:
+            self._held = []
+            if self.transport is not None:
+                self.transport.close()
+            return
+        self.deadline = self.site.loop.time() + self.site.settings().keep_alive_seconds
+        if self.transport is not None and not self.transport.is_reading():
+            with contextlib.suppress(RuntimeError):
+                self.transport.resume_reading()
+
+    def write(self, head: RequestHead | None, reply: Reply, keep: bool) -> None:
+        """A whole answer."""
+        if self.transport is None or self.transport.is_closing():
+            return
+        modern = head is None or head.modern
+        fields: list[Field] = [(b"Content-Type", reply.content_type), *reply.fields]
+        fields += self.site.cors(head.get(b"origin")) if head is not None else ()
+        fields.append((b"Content-Length", b"%d" % len(reply.body)))
+        if not keep:
+            fields.append((b"Connection", b"close"))
+        body = b"" if head is not None and head.method == "HEAD" else reply.body
+        self.transport.write(head_bytes(reply.status, fields, modern) + b"\r\n" + body)
+
+    def _refuse(self, outcome: Outcome, status: int, text: str, retry_after: bool = False) -> None:
+        """Answer a request that is not read to its end; then the connection takes no more."""
+        self.site.ended(outcome)
+        head = self._head
+        self._forget_body()
+        kinds = {429: "rate_limit_error"}
+        value = {"error": {"message": text, "type": kinds.get(status, "invalid_request_error"), "param": None,
+                           "code": status}}  # fmt: skip
+        more: tuple[Field, ...] = ((b"Retry-After", b"1"),) if retry_after else ()
+        self.write(head, Reply(status, json.dumps(value).encode(), fields=more), keep=False)
+        self._discarding = True
+        self.deadline = self.site.loop.time() + LINGER_SECONDS
+        if self.transport is not None and self.transport.can_write_eof():
+            with contextlib.suppress(OSError, RuntimeError):
+                self.transport.write_eof()  # closed at once, a client that still sends would lose the answer
+
+    def timed_out(self) -> None:
+        """The client kept us waiting too long."""
+        if self._reader is not None:
+            self._refuse(Outcome.BODY_TIMEOUT, 408, "the body did not come in time")
+        else:
+            self.abort()
+
+    def abort(self) -> None:
+        """Cut it."""
+        self.deadline = 0.0
+        if self.transport is not None:
+            self.transport.abort()

@@ -1,0 +1,170 @@
+"""Requests that are answered by engines: generations through prefill and decode, everything else by any instance."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Coroutine
+from typing import Any
+
+from stormc_proxy.edge.admission import Admission
+from stormc_proxy.edge.connection import Request
+from stormc_proxy.edge.keys import InboundKeys
+from stormc_proxy.edge.relay import Relay, client_id, forwarded
+from stormc_proxy.flow.anywhere import anywhere
+from stormc_proxy.flow.api import Api, check, flag
+from stormc_proxy.flow.body import Body, BodyError, read_body
+from stormc_proxy.flow.exchange import Answer
+from stormc_proxy.flow.fanout import CONCURRENT, Merge, Plan, plan_of
+from stormc_proxy.flow.generation import Generation
+from stormc_proxy.flow.refusal import Broken, Refusal, unavailable
+from stormc_proxy.flow.router import Router
+from stormc_proxy.http.coding import CODINGS, NotDecoded, TooLong, decoded
+from stormc_proxy.outcomes import Outcome
+from stormc_proxy.telemetry.journal import Journal, Record, new_id
+from stormc_proxy.telemetry.metrics import Metrics
+
+_Running = Coroutine[Any, Any, bool]
+_Work = Coroutine[Any, Any, "Answer | None"]
+_USED = re.compile(rb'"(?:completion|output)_tokens":\s*(\d+)')
+
+
+class Engines:
+    """Admits requests, has them answered, and notes how they ended."""
+
+    def __init__(
+        self, router: Router, metrics: Metrics, journal: Journal, admission: Admission, keys: InboundKeys
+    ) -> None:
+        """`admission` is shared with the connections, which count the bytes of bodies."""
+        self._router, self._metrics, self._journal, self._keys = router, metrics, journal, keys
+        self.admission = admission
+        self.draining = False
+        self.idle = asyncio.Event()
+        self.idle.set()
+
+    def generate(self, request: Request, api: Api) -> _Running:
+        """A generation; the coroutine says whether the connection takes another request."""
+        record = Record(api.path, client_id(request.head) or new_id())
+        relay = Relay(request, record, self.draining, api.dialect)
+        return self._run(self._generated(request, api, record, relay), request, record, relay, api.dialect)
+
+    def forward(self, request: Request, path: str) -> _Running:
+        """Anything else that an engine answers."""
+        record = Record(path, client_id(request.head) or new_id())
+        relay = Relay(request, record, self.draining)
+        return self._run(self._forwarded(request, path, record), request, record, relay, "openai")
+
+    async def _run(self, work: _Work, request: Request, record: Record, relay: Relay, dialect: str) -> bool:
+        metrics, admitted = self._metrics, False
+        try:
+            if not self._keys.allows(request.head):
+                raise Refusal.own(Outcome.UNAUTHORIZED, "a valid API key is needed")
+            if self.draining:
+                raise Refusal.own(Outcome.DRAINING, "the proxy is stopping", 1)
+            admitted = self.admission.take()
+            if not admitted:
+                raise Refusal.own(Outcome.TOO_MANY, "too many requests at a time", 1)
+            metrics.active += 1
+            self.idle.clear()
+            answer = await work
+            if answer is None:
+                return relay.end()
+            used = _USED.search(answer.body, max(0, len(answer.body) - 2048))
+            record.tokens = int(used.group(1)) if used else 0
+            return relay.answer(answer.head.status, answer.head.headers, answer.body, answer.head.reason)
+        except Refusal as refusal:
+            record.ended(refusal.outcome, refusal.end)
+            status, headers, body = refusal.answer(dialect)
+            if relay.status:
+                return relay.break_off(status, refusal.text, refusal.kind)
+            return relay.answer(status, headers, body)
+        except Broken as broken:
+            record.ended(broken.outcome, "broken")
+            return relay.break_off(502, str(broken))
+        except asyncio.CancelledError:
+            record.ended(Outcome.CLIENT_GONE)
+            record.status = record.status or 499
+            raise
+        finally:
+            work.close()
+            self._finish(record, admitted)
+
+    def _finish(self, record: Record, admitted: bool) -> None:
+        metrics = self._metrics
+        if admitted:
+            self.admission.give()
+            metrics.active -= 1
+            if not metrics.active:
+                self.idle.set()
+        seconds = time.perf_counter() - record.began
+        metrics.finished_request(record, seconds)
+        if self._router.settings.access_log:
+            self._journal.write(record.line(seconds))
+
+    async def _generated(self, request: Request, api: Api, record: Record, relay: Relay) -> Answer | None:
+        settings = self._router.settings
+        body = _checked(plain(request, settings.max_body_bytes), api)
+        request.body = b""  # the text is the body's now
+        record.stream = flag(body.values.get("stream"))
+        model = body.values.get("model")
+        record.model = model[:128] if isinstance(model, str) else ""
+        if record.stream:
+            relay.beat()
+        headers = forwarded(request.head.fields, settings.api_key, not self._keys.needed)
+        plan = plan_of(body, api) if api.children else None
+        if plan is not None:
+            return await self._merged(plan, api, headers, record, relay)
+        output = relay if record.stream else None
+        return await Generation(self._router, api, body, headers, record, output).answer()
+
+    async def _merged(self, plan: Plan, api: Api, headers: bytes, record: Record, relay: Relay) -> Answer | None:
+        """Several answers. Those that run at a time count as requests, as far as there is room for them."""
+        for role, pool in self._router.pools.items():
+            if not pool.available() and (role == "decode" or not self._router.settings.fallback):
+                raise unavailable(role)
+        more = min(CONCURRENT, plan.size) - 1
+        while more and not self.admission.take(more):
+            more //= 2
+        try:
+            merge = Merge(self._router, api, plan, headers, record, relay)
+            return await merge.answer(record.stream, more + 1)
+        finally:
+            self.admission.give(more)
+
+    async def _forwarded(self, request: Request, path: str, record: Record) -> Answer:
+        head, settings = request.head, self._router.settings
+        target = f"{path}?{head.query}" if head.query else path
+        headers = forwarded(head.fields, settings.api_key, not self._keys.needed)
+        body = plain(request, settings.max_body_bytes)
+        return await anywhere(
+            self._router, "GET" if head.method == "HEAD" else head.method, target, headers, body, record
+        )
+
+
+def plain(request: Request, limit: int) -> bytes:
+    """A request's body without content coding. Raises Refusal."""
+    coding = request.head.get(b"content-encoding").lower()
+    if coding in ("", "identity"):
+        return request.body
+    if coding not in CODINGS:
+        raise Refusal(Outcome.BAD_REQUEST, 415, "the body's encoding is neither gzip nor deflate")
+    try:
+        body = decoded(request.body, coding, limit)
+        if not request.connection.holds(len(body)):
+            raise Refusal.own(Outcome.TOO_MANY, "too many bytes of requests at a time", 1)
+        return body
+    except TooLong:
+        raise Refusal.own(Outcome.TOO_LARGE, f"the body is larger than {limit} bytes") from None
+    except NotDecoded:
+        raise Refusal.own(Outcome.BAD_REQUEST, "the body is not encoded as its headers say") from None
+
+
+def _checked(raw: bytes, api: Api) -> Body:
+    """The body, if it can be routed. Raises Refusal."""
+    try:
+        body = read_body(raw)
+        check(api, body)
+    except BodyError as error:
+        raise Refusal.own(Outcome.BAD_REQUEST, str(error)) from None
+    return body

@@ -1,0 +1,79 @@
+"""Sockets that listen, and as many descriptors as the system gives."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import resource
+import socket
+from collections.abc import Callable
+
+BACKLOG = 4096
+ACCEPTS = 64
+"""Connections that are taken at once; asyncio tries as often when there are no descriptors, and says so each time."""
+PER_REQUEST = 3
+"""Descriptors of a running request: the client, prefill, decode."""
+EVERYWHERE = ("::", "0:0:0:0:0:0:0:0")
+
+
+def raise_descriptors() -> int:
+    """The number of descriptors, raised to what this process may have (containerd starts pods with 1,024)."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def bound(host: str, port: int, shared: bool) -> list[socket.socket]:
+    """Sockets for a host's addresses on one port; 0 lets the system choose. `::` is every address, of IPv4 too.
+
+    `shared` lets other workers listen on the same port. Raises OSError.
+    """
+    host = host.strip("[]")
+    if host in EVERYWHERE:
+        try:
+            return [_socket(socket.AF_INET6, ("::", port), shared, both=True)]
+        except OSError:
+            if socket.has_dualstack_ipv6():
+                raise
+            host = "0.0.0.0"
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    made: list[socket.socket] = []
+    try:
+        for family, address in dict.fromkeys((entry[0], entry[4][0]) for entry in found):
+            chosen = made[0].getsockname()[1] if made else port
+            with contextlib.suppress(OSError) if made else contextlib.nullcontext():
+                made.append(_socket(family, (str(address), chosen), shared))
+    except OSError:
+        for each in made:
+            each.close()
+        raise
+    return made
+
+
+def _socket(family: int, address: tuple[str, int], shared: bool, both: bool = False) -> socket.socket:
+    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio sets TCP_NODELAY for this protocol
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if shared:
+            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if both else 1)
+        made.bind(address)
+    except OSError:
+        made.close()
+        raise
+    made.setblocking(False)
+    return made
+
+
+async def listen(protocol: Callable[[], asyncio.Protocol], sockets: list[socket.socket]) -> list[asyncio.Server]:
+    """Take connections."""
+    loop = asyncio.get_running_loop()
+    servers = []
+    for sock in sockets:
+        servers.append(await loop.create_server(protocol, sock=sock, backlog=ACCEPTS))
+        with contextlib.suppress(OSError):
+            sock.listen(BACKLOG)
+    return servers

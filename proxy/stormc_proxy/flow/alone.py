@@ -1,0 +1,49 @@
+"""Decode alone: it can prefill by itself, and does so while no prefill instance is usable.
+
+Without parameters of a connector it computes the prompt as any vLLM does (vllm_ascend
+mooncake_layerwise_connector.py: no remote tokens then). That takes time from the answers that it streams to others, and
+is better than none.
+"""
+
+from __future__ import annotations
+
+from stormc_proxy.fleet.pool import Instance
+from stormc_proxy.flow import decode
+from stormc_proxy.flow.attempt import Attempt
+from stormc_proxy.flow.body import Body
+from stormc_proxy.flow.exchange import Answer
+from stormc_proxy.flow.request import ClientRequest
+from stormc_proxy.settings import Address
+from stormc_proxy.telemetry.journal import new_id
+
+
+class Alone:
+    """All attempts for one body."""
+
+    def __init__(self, request: ClientRequest, body: Body) -> None:
+        """Noted in the log and counted."""
+        self._request, self._body = request, body
+        request.record.alone = True
+        request.record.prefill = ""
+        request.router.alone += 1
+
+    async def ask(self, avoid: set[Address], tried: set[Address]) -> tuple[Answer | None, Instance]:
+        """One attempt. Raises Unanswered, Refusal, Broken."""
+        request = self._request
+        lease = decode.pick(request, self._body, avoid, tried)
+        attempt = Attempt(lease.instance, new_id())
+        request.record.key = attempt.key
+        answered, ended = False, "is left"
+        try:
+            answer = await decode.ask(request, attempt, self._body.pieces({"kv_transfer_params": None}), attempt.speaks)
+            answered, ended = True, "ends"
+            return answer, lease.instance
+        except Exception:
+            ended = "fails"
+            raise
+        finally:
+            lease.release()
+            attempt.close(answered, ended)
+
+    def close(self) -> None:
+        """Nothing waits anywhere."""

@@ -1,0 +1,82 @@
+"""Who is tried next, and when it is enough: the same for both protocols."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Protocol
+
+from stormc_proxy.fleet.pool import Instance
+from stormc_proxy.flow.alone import Alone
+from stormc_proxy.flow.body import Body
+from stormc_proxy.flow.exchange import Answer
+from stormc_proxy.flow.layerwise import Layerwise
+from stormc_proxy.flow.refusal import Refusal, Unanswered
+from stormc_proxy.flow.request import ClientRequest
+from stormc_proxy.flow.standard import Standard
+from stormc_proxy.outcomes import Outcome
+from stormc_proxy.settings import Address
+
+
+class Way(Protocol):
+    """A protocol between proxy, prefill and decode."""
+
+    async def ask(self, avoid: set[Address], tried: set[Address]) -> tuple[Answer | None, Instance]:
+        """One attempt at an instance not in `avoid`, which is added to `tried`. Raises Unanswered, Refusal, Broken."""
+
+    def close(self) -> None:
+        """No further attempt."""
+
+
+WAYS: dict[str, type[Layerwise] | type[Standard]] = {"layerwise": Layerwise, "standard": Standard}
+_NOBODY = (Outcome.NO_PREFILL, Outcome.NO_DECODE)
+
+
+async def attempts(request: ClientRequest, body: Body, avoid: set[Address]) -> tuple[Answer | None, Instance]:
+    """The first attempt's answer that is one, and who gave it; instances of `avoid` are asked when no others are left.
+
+    An instance that failed this request is not asked again. One that refused what another may take is the reason for
+    a second opinion, and to blame when that one answers. Raises Refusal, Broken.
+    """
+    router, settings = request.router, request.router.settings
+    tried, last, doubted = set[Address](), None, None
+    way: Way = WAYS[settings.mode](request, body)
+    number = 0
+    try:
+        while number < max(1, settings.max_retries):
+            if last is not None:
+                if not router.decode.other(tried) or not router.budget.allows(router.loop.time()):
+                    break
+                router.retries += 1
+                await asyncio.sleep(settings.retry_delay * 2 ** (number - 1))
+            prefer = tried | avoid
+            try:
+                found = await way.ask(prefer if router.decode.other(prefer) else tried, tried)
+            except Unanswered as error:
+                last, number = error, number + 1
+                if error.doubtful:
+                    if doubted is not None:
+                        break
+                    doubted = error
+            except Refusal as refusal:
+                if _prefill_is_gone(refusal) and settings.fallback and not isinstance(way, Alone):
+                    way.close()
+                    way = Alone(request, body)
+                    tried.clear()
+                elif last is not None and refusal.outcome in _NOBODY:
+                    break  # nobody is left to try: what the last one said tells more
+                else:
+                    raise
+            else:
+                if doubted is not None:
+                    router.decode.failed(doubted.instance, doubted.refusal.end)
+                return found
+        final = doubted or last
+        assert final is not None
+        raise final.refusal
+    finally:
+        way.close()
+
+
+def _prefill_is_gone(refusal: Refusal) -> bool:
+    """Whether no prefill instance can have seen the request: none is usable, or none could be reached."""
+    return refusal.outcome is Outcome.NO_PREFILL or (refusal.role == "prefill" and not refusal.sent)

@@ -1,0 +1,111 @@
+"""Decode's answer: streamed to the client, or whole; and what it means when it is none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from stormc_proxy.fleet.pool import Instance, Lease, decode_load
+from stormc_proxy.flow.attempt import Attempt
+from stormc_proxy.flow.body import Body, Pieces, size_of
+from stormc_proxy.flow.exchange import Answer, tail
+from stormc_proxy.flow.refusal import Broken, Refusal, Unanswered, unavailable
+from stormc_proxy.flow.request import ClientRequest
+from stormc_proxy.flow.stream import Stream
+from stormc_proxy.http.answer import Head
+from stormc_proxy.http.connection import Connection, UpstreamError
+from stormc_proxy.outcomes import Outcome, of_status
+from stormc_proxy.settings import Address
+
+First = Callable[[], None]
+"""Called when decode begins to answer."""
+
+
+def pick(request: ClientRequest, body: Body, avoid: set[Address], tried: set[Address]) -> Lease:
+    """A lease on a decode instance, noted as tried. Raises Refusal when there is none."""
+    lease = request.router.decode.pick(decode_load(body.length), avoid)
+    if lease is None:
+        raise unavailable("decode")
+    tried.add(lease.instance.address)
+    request.record.decode = str(lease.instance.address)
+    request.record.attempts += 1
+    return lease
+
+
+async def ask(request: ClientRequest, attempt: Attempt, raw: Pieces, first: First) -> Answer | None:
+    """Decode's answer; None if it went to the client's stream.
+
+    Raises Unanswered while another instance may be tried, Refusal for an answer that is the client's, Broken when part
+    of the answer was sent.
+    """
+    router, settings, instance = request.router, request.router.settings, attempt.instance
+    headers = request.fields + tail(attempt.key, size_of(raw))
+    try:
+        connection, head = await router.upstream.open(
+            instance, request.line, headers, raw, settings.response_timeout_seconds, attempt.taken
+        )
+        if request.stream is not None and head.status == 200:
+            await _streamed(request, request.stream, attempt, connection, head, first)
+            return None
+        if head.status == 200:
+            first()
+        content = await connection.collect(settings.stream_idle_timeout_seconds)
+        connection.finish()
+        attempt.connection = None
+    except UpstreamError as error:
+        raise _failed(request, attempt, error) from None
+    if head.status == 200:
+        router.decode.succeeded(instance)
+        return Answer(head, content)
+    raise _refused(request, instance, head, content)
+
+
+async def _streamed(
+    request: ClientRequest, stream: Stream, attempt: Attempt, connection: Connection, head: Head, first: First
+) -> None:
+    """Raises UpstreamError, or Unanswered and Refusal for an error in place of the first event."""
+    pool = request.router.decode
+    stream.begin(connection, head, first)
+    try:
+        await connection.pump(stream, request.router.settings.stream_idle_timeout_seconds)
+    except UpstreamError:
+        if stream.refused is None:
+            raise
+    else:
+        stream.flush()
+    if stream.refused is not None:
+        error_head = Head(stream.refused.status, b"", [(b"Content-Type", b"application/json")])
+        raise _refused(request, attempt.instance, error_head, stream.refused.body)
+    connection.finish()
+    attempt.connection = None
+    if stream.failed:
+        pool.failed(attempt.instance, Outcome.SERVER_ERROR.text)
+        request.record.outcome = Outcome.SERVER_ERROR
+    else:
+        pool.succeeded(attempt.instance)
+
+
+def _refused(request: ClientRequest, instance: Instance, head: Head, content: bytes) -> Exception:
+    """What follows from a status that is no answer."""
+    pool, outcome = request.router.decode, of_status(head.status)
+    if outcome is Outcome.COMPLETE:  # 201 and the like: nothing that was asked for
+        outcome = Outcome.REDIRECT
+    refusal = Refusal.of("decode", head, content, outcome)
+    if outcome.counts:
+        pool.failed(instance, refusal.end)
+    elif not outcome.elsewhere:
+        pool.succeeded(instance)
+    if request.started:
+        return Broken(refusal.text, outcome, instance)
+    return Unanswered(refusal, instance) if outcome.elsewhere else refusal
+
+
+def _failed(request: ClientRequest, attempt: Attempt, error: UpstreamError) -> Exception:
+    """What follows from an exchange that broke off."""
+    if attempt.refusal is not None:
+        refusal = attempt.refusal
+        return Broken(refusal.text, refusal.outcome) if request.started else refusal
+    if error.outcome.counts:
+        request.router.decode.failed(attempt.instance, error.outcome.text)
+    if request.started:
+        return Broken(f"decode instance: {error.outcome.text}", error.outcome, attempt.instance)
+    return Unanswered(Refusal.failed("decode", error), attempt.instance, error.sent)

@@ -1,0 +1,49 @@
+"""One request at one instance, whose answer is needed as a whole."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from stormc_proxy.fleet.pool import Instance
+from stormc_proxy.flow.body import Pieces, size_of
+from stormc_proxy.http.answer import Head
+from stormc_proxy.http.connection import Connection
+from stormc_proxy.http.endpoint import Upstream
+from stormc_proxy.settings import Settings
+
+
+class Answer(NamedTuple):
+    """A whole answer."""
+
+    head: Head
+    body: bytes
+
+
+def tail(key: str, size: int) -> bytes:
+    """The last header lines of a request."""
+    return b"X-Request-Id: %b\r\nContent-Length: %d\r\n\r\n" % (key.encode(), size)
+
+
+async def exchange(
+    upstream: Upstream, instance: Instance, line: bytes, fields: bytes, body: Pieces, key: str,
+    settings: Settings | None = None,
+) -> Answer:  # fmt: skip
+    """The answer. Its connection is closed when that fails or is cancelled. Without settings no time limit holds.
+
+    Raises UpstreamError.
+    """
+    taken: list[Connection] = []
+    response = settings.response_timeout_seconds if settings else 0.0
+    idle = settings.stream_idle_timeout_seconds if settings else 0.0
+    whole = False
+    try:
+        headers = fields + tail(key, size_of(body))
+        connection, head = await upstream.open(instance, line, headers, body, response, taken.append)
+        content = await connection.collect(idle)
+        connection.finish()
+        whole = True
+        return Answer(head, content)
+    finally:
+        if not whole:
+            for connection in taken:
+                connection.close()

@@ -1,0 +1,114 @@
+"""Layerwise (MooncakeLayerwiseConnector): decode first; when it has room it calls back, and prefill pushes to it.
+
+    client ──▶ decode: the request, with the metaserver's URL
+               decode ──▶ metaserver: where its blocks are
+                          prefill: the same request for one token, with what decode posted; it pushes layer by layer
+    client ◀── decode: the answer
+
+The wire protocol is that of vllm-ascend's load_balance_proxy_layerwise_server_example.py. What decode posts is passed
+on and never interpreted. A prefill that fails is replaced inside the callback: decode's parameters name only decode,
+and decode goes on waiting.
+"""
+
+from __future__ import annotations
+
+from stormc_proxy.fleet.pool import Instance
+from stormc_proxy.flow import decode
+from stormc_proxy.flow.api import named
+from stormc_proxy.flow.attempt import Attempt
+from stormc_proxy.flow.body import Body, dumped
+from stormc_proxy.flow.cached import with_cached
+from stormc_proxy.flow.exchange import Answer
+from stormc_proxy.flow.prefill import prefill, reported
+from stormc_proxy.flow.refusal import Refusal, unavailable
+from stormc_proxy.flow.request import ClientRequest
+from stormc_proxy.http.deadline import Deadline
+from stormc_proxy.outcomes import Outcome
+from stormc_proxy.settings import Address
+from stormc_proxy.telemetry.journal import new_id
+
+
+class Layerwise:
+    """All attempts for one body."""
+
+    def __init__(self, request: ClientRequest, body: Body) -> None:
+        """Nothing is sent yet."""
+        self._request, self._body = request, body
+        self._cached: int | None = None
+        self._waits: Deadline | None = None
+
+    async def ask(self, avoid: set[Address], tried: set[Address]) -> tuple[Answer | None, Instance]:
+        """One attempt. Raises Unanswered, Refusal, Broken."""
+        request, router = self._request, self._request.router
+        if not router.prefill.available():
+            raise unavailable("prefill")
+        lease = decode.pick(request, self._body, avoid, tried)
+        attempt = Attempt(lease.instance, new_id(), lambda parameters: self._prefill(attempt, parameters))
+        request.record.key = attempt.key
+        router.rendezvous[attempt.secret] = attempt
+        url = router.callback_url + attempt.secret
+        parameters = dumped({"do_remote_decode": False, "do_remote_prefill": True, "metaserver": url})
+        answered, ended = False, "is left"
+        try:
+            raw = self._body.pieces({"kv_transfer_params": parameters, **named(request.api, attempt.key)})
+            answer = await decode.ask(request, attempt, raw, lambda: self._first(attempt))
+            answered, ended = True, "ends"
+            return with_cached(answer, self._cached, add=False), lease.instance
+        except Exception:
+            ended = "fails"
+            raise
+        finally:
+            del router.rendezvous[attempt.secret]
+            lease.release()
+            self._stop_waiting()
+            attempt.close(answered, ended)
+
+    def close(self) -> None:
+        """Nothing waits anywhere."""
+
+    def _first(self, attempt: Attempt) -> None:
+        self._stop_waiting()
+        attempt.speaks()
+
+    async def _prefill(self, attempt: Attempt, parameters: str) -> bool:
+        """The prefill that decode waits for; whether the KV cache is on its way."""
+        request, connection = self._request, attempt.connection
+        lease = None
+        try:
+            lease, content = await prefill(request, self._body, attempt.key, parameters, attempt)
+        except Refusal as refusal:
+            attempt.refusal = refusal
+            attempt.step("prefill fails")
+            if connection is not None and not attempt.served:
+                connection.abort(Outcome.PREFILL_FAILED)
+            return False
+        finally:
+            if connection is not None:
+                connection.excuse(False)
+            if lease is not None:
+                lease.release()
+        attempt.step("prefilled")
+        self._note_cached(content)
+        self._wait(attempt)
+        return True
+
+    def _note_cached(self, content: bytes) -> None:
+        """Decode gets every block from prefill, so it takes all of them for cached; prefill knows better."""
+        try:
+            self._cached = reported(content).cached
+        except ValueError:
+            return
+        if self._request.stream is not None:
+            self._request.stream.tell_cached(self._cached, add=False)
+
+    def _wait(self, attempt: Attempt) -> None:
+        """Decode has its KV cache now. A push that got lost would leave its stream silent for ever."""
+        seconds, connection = self._request.router.settings.first_event_timeout_seconds, attempt.connection
+        if seconds and connection is not None and self._request.stream is not None and not attempt.served:
+            loop = self._request.router.loop
+            self._waits = Deadline(loop, seconds, lambda: connection.abort(Outcome.SILENT))
+
+    def _stop_waiting(self) -> None:
+        waits, self._waits = self._waits, None
+        if waits is not None:
+            waits.cancel()

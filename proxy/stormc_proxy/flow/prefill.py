@@ -1,0 +1,120 @@
+"""The prefill of one prompt: at the least loaded instance, and at another one when that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from typing import NamedTuple
+
+from stormc_proxy.fleet.pool import Instance, Lease
+from stormc_proxy.flow.api import prefill_changes
+from stormc_proxy.flow.attempt import Attempt
+from stormc_proxy.flow.body import Body, dumped
+from stormc_proxy.flow.exchange import Answer, exchange
+from stormc_proxy.flow.refusal import Refusal, Unanswered, unavailable
+from stormc_proxy.flow.request import ClientRequest
+from stormc_proxy.http.connection import UpstreamError
+from stormc_proxy.outcomes import Outcome, of_status
+from stormc_proxy.settings import Address
+
+
+class Prefill(NamedTuple):
+    """A prefill that succeeded; the caller releases the lease."""
+
+    lease: Lease
+    content: bytes
+
+
+class Reported(NamedTuple):
+    """What prefill's answer says."""
+
+    parameters: str
+    """The connector's, as JSON; empty if there are none."""
+    cached: int | None
+    """Prompt tokens that were in prefill's cache; None when it does not say."""
+
+
+async def prefill(request: ClientRequest, body: Body, key: str, parameters: str, attempt: Attempt | None) -> Prefill:
+    """Prefill's answer. Instances that fail are replaced until none is left or the attempts are used up.
+
+    The client notices nothing. None is replaced when `attempt` at decode is served: blocks that decode has given to
+    others would be written. Raises Refusal; its `sent` is false when no instance can have seen the request.
+    """
+    router, settings = request.router, request.router.settings
+    raw = body.pieces(prefill_changes(request.api, body, key, parameters))
+    prompt = router.affinity.prompt(body, request.fields)
+    tried, last, doubted = set[Address](), None, None
+    sent = False
+    for number in range(max(1, settings.max_retries)):
+        if last is not None:
+            if attempt is not None and attempt.served:
+                break
+            if not router.prefill.other(tried) or not router.budget.allows(router.loop.time()):
+                break
+            router.retries += 1
+            await asyncio.sleep(settings.retry_delay * 2 ** (number - 1))
+        lease = router.affinity.pick(router.prefill, prompt, settings.mode, tried)
+        if lease is None:
+            break
+        tried.add(lease.instance.address)
+        request.record.prefill = str(lease.instance.address)
+        try:
+            answer = await _one(request, lease, raw, key)
+            request.record.cached = router.affinity.answered(prompt, lease, answer.body)
+            if doubted is not None:
+                router.prefill.failed(doubted.instance, doubted.refusal.end)  # another one does what it refused
+            return Prefill(lease, answer.body)
+        except Unanswered as error:
+            last, sent = error, sent or error.sent
+            if error.doubtful:
+                if doubted is not None:
+                    break
+                doubted = error
+    final = doubted or last
+    if final is None:
+        raise unavailable("prefill")
+    final.refusal.sent = sent
+    raise final.refusal
+
+
+async def _one(request: ClientRequest, lease: Lease, raw: bytes | list[bytes | memoryview], key: str) -> Answer:
+    """Prefill at one instance; the lease is released unless it succeeds. Raises Unanswered, Refusal."""
+    pool, settings = request.router.prefill, request.router.settings
+    instance: Instance = lease.instance
+    began, done = time.perf_counter(), False
+    try:
+        answer = await exchange(request.router.upstream, instance, request.line, request.fields, raw, key, settings)
+        outcome = of_status(answer.head.status)
+        if outcome is Outcome.COMPLETE:
+            pool.succeeded(instance)
+            request.record.prefill_seconds = time.perf_counter() - began
+            done = True
+            return answer
+        refusal = Refusal.of("prefill", answer.head, answer.body, outcome)
+        if outcome.counts:
+            pool.failed(instance, refusal.end)
+        elif not outcome.elsewhere:
+            pool.succeeded(instance)
+            raise refusal
+        raise Unanswered(refusal, instance)
+    except UpstreamError as error:
+        if error.outcome.counts:
+            pool.failed(instance, error.outcome.text)
+        raise Unanswered(Refusal.failed("prefill", error), instance, error.sent) from None
+    finally:
+        if not done:
+            lease.release()
+
+
+def reported(content: bytes) -> Reported:
+    """What prefill's answer says. Raises ValueError for what is no JSON."""
+    value = json.loads(content)
+    if not isinstance(value, dict):
+        return Reported("", None)
+    parameters, usage = value.get("kv_transfer_params"), value.get("usage")
+    details = None
+    if isinstance(usage, dict):
+        details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
+    cached = details.get("cached_tokens") if isinstance(details, dict) else None
+    return Reported(dumped(parameters) if parameters else "", cached if isinstance(cached, int) else None)

@@ -1,0 +1,88 @@
+"""The state that all requests share: instances, connections, callbacks that are awaited."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any
+
+from stormc_proxy.fleet.affinity import Affinity
+from stormc_proxy.fleet.pool import Instance, Policy, Pool
+from stormc_proxy.flow.budget import RetryBudget
+from stormc_proxy.http.endpoint import Upstream
+from stormc_proxy.http.names import Names
+from stormc_proxy.settings import ROLES, Settings
+
+if TYPE_CHECKING:
+    from stormc_proxy.flow.attempt import Attempt
+
+
+class Router:
+    """What a request needs on its way."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        loop: asyncio.AbstractEventLoop,
+        tell: Callable[[str, Instance], None],
+        pool: type[Pool] = Pool,
+        unresolved: Callable[[str], None] = lambda name: None,
+    ) -> None:
+        """Nothing runs yet. `pool` is that of one worker among several; `unresolved(name)` hears of names."""
+        self.settings, self.loop = settings, loop
+        policy = policy_of(settings)
+        self.affinity = Affinity(settings.prefix_keys, settings.prefix_weight)
+        self._tell = tell
+        self.pools = {role: pool(role, settings.addresses(role), policy, loop.time, self._heard) for role in ROLES}
+        self.prefill, self.decode = self.pools["prefill"], self.pools["decode"]
+        self.names = Names(loop, unresolved)
+        self.upstream = Upstream(loop, self.names, settings.connect_timeout_seconds)
+        self.rendezvous: dict[str, Attempt] = {}
+        self.budget = RetryBudget(settings.retry_budget_percent)
+        self.retries = self.recomputes = self.resumed = self.alone = self.tokens = self.farewells = self.expired = (
+            self.unoffered
+        ) = 0
+        self.callback_url = ""
+        """Where decode calls back, up to the secret of an attempt; known when the port is."""
+        self._tasks: set[asyncio.Task[Any]] = set()
+
+    def _heard(self, event: str, instance: Instance) -> None:
+        if instance.role == "prefill":
+            self.affinity.heard(event, instance)
+        self._tell(event, instance)
+
+    def apply(self, settings: Settings) -> None:
+        """Take over reloaded settings; running requests go on."""
+        self.settings = settings
+        self.affinity.weight = settings.prefix_weight
+        self.budget.percent = settings.retry_budget_percent
+        for role, pool in self.pools.items():
+            pool.policy = policy_of(settings)
+            pool.replace(settings.addresses(role))
+        self.upstream.set_timeout(settings.connect_timeout_seconds)
+        self.forget()
+
+    def forget(self) -> None:
+        """Close idle connections to instances that are gone."""
+        self.upstream.forget(instance.address for pool in self.pools.values() for instance in pool)
+
+    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+        """A task that is kept until it is done."""
+        task = self.loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def close(self) -> None:
+        """End what is left."""
+        for task in list(self._tasks):
+            task.cancel()
+        self.upstream.close()
+
+
+def policy_of(settings: Settings) -> Policy:
+    """The pool's part of the settings."""
+    return Policy(
+        settings.max_failures, settings.cumulative_failures, settings.slow_start_seconds, settings.max_backoff_seconds,
+        settings.max_isolated_percent, settings.panic, settings.probe_interval_seconds,
+    )  # fmt: skip

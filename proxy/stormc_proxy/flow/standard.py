@@ -1,0 +1,156 @@
+"""Standard (MooncakeConnectorV1, NIXL): prefill first, keeping its KV cache; then decode, which fetches it.
+
+    client ──▶ prefill: the request for one token; it answers where its blocks are
+               decode: the request, with what prefill said; it fetches them, and prefill frees them
+    client ◀── decode: the answer
+
+The wire protocol is that of vllm-ascend's load_balance_proxy_server_example.py. What prefill answers is passed on and
+never interpreted. Only a decode instance can have prefill free its blocks; flow/kept.py sees to it that one does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+from stormc_proxy.fleet.pool import Instance, Lease
+from stormc_proxy.flow import decode
+from stormc_proxy.flow.attempt import Attempt
+from stormc_proxy.flow.body import Body
+from stormc_proxy.flow.cached import with_cached
+from stormc_proxy.flow.exchange import Answer
+from stormc_proxy.flow.kept import Kept
+from stormc_proxy.flow.prefill import prefill, reported
+from stormc_proxy.flow.refusal import Refusal, Unanswered, unavailable
+from stormc_proxy.flow.request import ClientRequest
+from stormc_proxy.outcomes import Outcome
+from stormc_proxy.settings import Address
+from stormc_proxy.telemetry.journal import new_id
+
+ABANDON_SECONDS = 0.25
+"""So long a client's leaving waits for an engine that is about to be done."""
+_OFFER = json.dumps(
+    {"do_remote_decode": True, "do_remote_prefill": False, "remote_engine_id": None, "remote_block_ids": None,
+     "remote_host": None, "remote_port": None}
+)  # fmt: skip
+
+
+class Standard:
+    """All attempts for one body. A KV cache that decode was not reached with is offered to the next."""
+
+    def __init__(self, request: ClientRequest, body: Body) -> None:
+        """Nothing is sent yet."""
+        self._request, self._body = request, body
+        self._kept: Kept | None = None
+
+    async def ask(self, avoid: set[Address], tried: set[Address]) -> tuple[Answer | None, Instance]:
+        """One attempt. Raises Unanswered, Refusal, Broken."""
+        request = self._request
+        if not request.router.decode.available():
+            raise unavailable("decode")
+        kept = self._kept = self._kept or await self._prefill_first()
+        cached = kept.cached
+        if request.stream is not None:
+            request.stream.tell_cached(cached, add=True)
+        lease = decode.pick(request, self._body, avoid, tried)
+        answer = await self._fetched(kept, lease, tried)
+        return with_cached(answer, cached, add=True), lease.instance
+
+    def close(self) -> None:
+        """Nobody needs a KV cache that is still kept."""
+        kept, self._kept = self._kept, None
+        if kept is not None:
+            kept.drop()
+
+    async def _fetched(self, kept: Kept, lease: Lease, tried: set[Address]) -> Answer | None:
+        """Decode's answer; what became of the KV cache is settled whatever happens."""
+        attempt = Attempt(lease.instance, kept.key)
+        kept.step("decode is asked")
+
+        def first() -> None:
+            attempt.speaks()
+            if self._request.stream is not None:  # a whole answer may still be cut
+                kept.fetched()
+
+        answered, lingers, ended = False, False, "fails"
+        try:
+            raw = self._body.pieces({"kv_transfer_params": kept.parameters or None})
+            answer = await decode.ask(self._request, attempt, raw, first)
+            kept.fetched()
+            answered, ended = True, "ends"
+            return answer
+        except asyncio.CancelledError:
+            ended, lingers = "is left", attempt.connection is not None and not attempt.served
+            if lingers:
+                self._kept = None
+                self._request.router.spawn(_linger(attempt, lease, kept, self._request))
+            elif attempt.served:
+                kept.settle("client leaves", tried)
+            else:
+                kept.step("decode was not reached")
+            raise
+        except Unanswered as error:
+            if error.sent:
+                kept.settle("decode fails", tried)
+            elif not attempt.served:
+                kept.step("decode was not reached")
+            raise
+        except Refusal:
+            kept.settle("decode refuses", tried)
+            raise
+        finally:
+            if kept.state != "held":
+                self._kept = None
+            if not lingers:
+                lease.release()
+                attempt.close(answered, ended)
+
+    async def _prefill_first(self) -> Kept:
+        """The KV cache at prefill. A client that leaves ends the prefill, unless it is about to be done."""
+        key = self._request.record.key = new_id()
+        task = self._request.router.spawn(self._fetchable(key))
+        try:
+            kept: Kept = await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self._request.router.spawn(_abandon(task))
+            raise
+        return kept
+
+    async def _fetchable(self, key: str) -> Kept:
+        request = self._request
+        lease, content = await prefill(request, self._body, key, _OFFER, None)
+        try:
+            said = reported(content)
+        except ValueError:
+            lease.release()
+            raise Refusal(Outcome.MALFORMED, 502, "prefill instance: malformed answer") from None
+        if not said.parameters:
+            request.router.unoffered += 1  # decode will compute the prompt once more
+        return Kept(request, self._body, lease, key, said)
+
+
+async def _linger(attempt: Attempt, lease: Lease, kept: Kept, request: ClientRequest) -> None:
+    """Close decode's connection when it has begun to answer, or after a moment; then another one says farewell.
+
+    Closed at once, the engine may never learn of the request, and prefill would keep the KV cache for minutes.
+    """
+    loop = request.router.loop
+    try:
+        end = loop.time() + ABANDON_SECONDS
+        while not attempt.served and loop.time() < end:
+            await asyncio.sleep(ABANDON_SECONDS / 10)
+    finally:
+        lease.release()
+        attempt.close(False, "is left")
+        if kept.state == "offered":
+            kept.settle("client leaves", {lease.instance.address})
+
+
+async def _abandon(task: asyncio.Task[Kept]) -> None:
+    """End a prefill in flight; one that ends in time holds a KV cache that decode has to fetch."""
+    await asyncio.wait({task}, timeout=ABANDON_SECONDS)
+    if not task.done():
+        task.cancel()
+        await asyncio.wait({task})
+    if not task.cancelled() and task.exception() is None:
+        task.result().drop()

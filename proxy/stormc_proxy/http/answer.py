@@ -1,0 +1,74 @@
+"""Answers of engines: the head as a pure function, from bytes to what the relay has to know."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+HEAD_BYTES = 64 * 1024
+UNTIL_CLOSE = -1
+_HOP_BY_HOP = frozenset(
+    (b"connection", b"keep-alive", b"transfer-encoding", b"content-length", b"te", b"trailer", b"upgrade",
+     b"proxy-authenticate", b"proxy-connection")
+)  # fmt: skip
+
+
+class Head(NamedTuple):
+    """Status line and end-to-end headers of an answer."""
+
+    status: int
+    reason: bytes
+    headers: list[tuple[bytes, bytes]]
+
+    def get(self, name: bytes) -> bytes:
+        """The first header of that lower-case name, or nothing."""
+        for key, value in self.headers:
+            if key.lower() == name:
+                return value
+        return b""
+
+
+class Framing(NamedTuple):
+    """How the body comes."""
+
+    length: int
+    """0 with chunks, UNTIL_CLOSE when only the end of the connection ends it."""
+    chunked: bool
+    keep: bool
+    """The connection may be used again."""
+    events: bool
+    """The body is server-sent events."""
+
+
+def read_head(raw: bytes) -> tuple[Head, Framing]:
+    """The head in `raw`, without its blank line. Raises ValueError for what is no HTTP/1 head."""
+    lines = raw.split(b"\r\n")
+    version, status_text, *reason = lines[0].split(b" ", 2)
+    if not version.startswith(b"HTTP/1.") or len(status_text) != 3:
+        raise ValueError("status line")
+    status = int(status_text)
+    fields = []
+    length: int | None = None
+    chunked, keep, events = False, version == b"HTTP/1.1", False
+    for line in lines[1:]:
+        name, colon, value = line.partition(b":")
+        if not colon:
+            raise ValueError("header without colon")
+        value = value.strip()
+        lower = name.lower()
+        if lower in _HOP_BY_HOP:
+            if lower == b"content-length":
+                if not value.isdigit():
+                    raise ValueError("content-length")
+                length = int(value)
+            elif lower == b"transfer-encoding":
+                chunked = value.lower() == b"chunked"
+            elif lower == b"connection":
+                keep = value.lower() != b"close" and (keep or value.lower() == b"keep-alive")
+        else:
+            fields.append((name, value))
+            if lower == b"content-type":
+                events = value.lower().startswith(b"text/event-stream")
+    if status in (204, 304):
+        length, chunked = 0, False
+    left = 0 if chunked else UNTIL_CLOSE if length is None else length
+    return Head(status, reason[0] if reason else b"", fields), Framing(left, chunked, keep and left >= 0, events)

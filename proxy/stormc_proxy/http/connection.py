@@ -1,0 +1,432 @@
+"""One connection to an engine: an own client, because its bytes go to the client's transport without a task in between.
+
+A peer that loses power is noticed by TCP itself. The body passes in whole chunks, of events in whole events.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Sequence
+from typing import Protocol, cast
+
+from stormc_proxy.fleet.pool import Instance
+from stormc_proxy.http.answer import HEAD_BYTES, Framing, Head, read_head
+from stormc_proxy.http.deadline import Deadline
+from stormc_proxy.http.events import unframed
+from stormc_proxy.http.framing import ChunkedFeed, FramingError, PlainFeed
+from stormc_proxy.outcomes import Outcome
+from stormc_proxy.transitions import EXCHANGE
+
+USER_TIMEOUT_MS = 30_000
+PIECE_BYTES = 256 * 1024
+"""So much of a request is written at a time."""
+
+Pieces = bytes | Sequence[bytes | memoryview]
+"""A request's body: whole, or in parts that are never put together."""
+
+
+class UpstreamError(Exception):
+    """An instance did not answer as it should; `sent` tells whether it may have seen the request."""
+
+    def __init__(self, outcome: Outcome, sent: bool = True) -> None:
+        """`outcome` says what happened."""
+        super().__init__(outcome.text)
+        self.outcome, self.sent = outcome, sent
+
+
+class Sink(Protocol):
+    """Where a body goes while it arrives."""
+
+    def chunks(self, framed: bytes, count: int, whole: bool) -> None:
+        """`count` whole chunks with their framing, ending where an event ends if the body is events.
+
+        `whole` tells that each of them does, so that no event is torn by framing.
+        """
+
+    def data(self, data: bytes) -> None:
+        """Bytes of a body that is not chunked."""
+
+
+class Home(Protocol):
+    """Where a connection belongs while it is idle."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def put(self, connection: Connection) -> None:
+        """Keep it for the next request."""
+
+    def drop(self, connection: Connection) -> None:
+        """It is closed."""
+
+
+class Connection(asyncio.Protocol):
+    """One connection to one instance; one exchange at a time."""
+
+    __slots__ = (
+        "_began", "_body_done", "_error", "_excused", "_feed", "_framing", "_gone", "_head", "_held", "_home",
+        "_instance", "_last", "_loop", "_paused", "_response", "_spoke", "_transport", "_writable", "idle_since",
+        "peer", "reused", "sink", "state",
+    )  # fmt: skip
+
+    def __init__(self, home: Home) -> None:
+        """Made by its endpoint."""
+        self._home, self._loop = home, home.loop
+        self._transport: asyncio.Transport | None = None
+        self.state, self.peer = EXCHANGE.start, ""
+        self._head = bytearray()
+        self._response: asyncio.Future[Head] | None = None
+        self._body_done: asyncio.Future[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
+        self._framing: Framing | None = None
+        self._feed: ChunkedFeed | PlainFeed | None = None
+        self.sink: Sink | None = None
+        self._instance: Instance | None = None
+        self._held: list[bytes] = []
+        self._paused = self._excused = self.reused = False
+        self._error: Outcome | None = None
+        self._gone = Outcome.CLOSED_EARLY
+        self._began = self._last = self._spoke = self.idle_since = 0.0
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The loop that it runs on."""
+        return self._loop
+
+    @property
+    def awaited_head(self) -> asyncio.Future[Head] | None:
+        """What `send` waits for."""
+        return self._response
+
+    # -- one exchange --------------------------------------------------------------------------------------------------
+
+    async def send(self, request: bytes, body: Pieces, instance: Instance | None, timeout: float) -> Head:
+        """Send a request and wait for the answer's head. Raises UpstreamError; the caller then calls `close`.
+
+        `instance` hears of the exchange, so that it can be cut when the instance is found to be gone.
+        """
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            raise UpstreamError(Outcome.CONNECTION_CLOSED, sent=False)
+        if instance is not None:
+            self._instance = instance
+            instance.exchanges.add(self)
+        self.state = EXCHANGE.step(self.state, "send")
+        self._response = self._loop.create_future()
+        self._began = self._last = self._spoke = self._loop.time()
+        if isinstance(body, bytes) and len(body) <= PIECE_BYTES:
+            transport.write(request + body)
+        else:
+            transport.write(request)
+            await self._write(transport, [body] if isinstance(body, bytes) else body)
+        if not timeout:
+            return await self._response
+        watch = Watch(self, self._response, timeout)
+        try:
+            return await self._response
+        finally:
+            watch.cancel()
+
+    async def _write(self, transport: asyncio.Transport, pieces: Sequence[bytes | memoryview]) -> None:
+        """Write as fast as the peer reads, so that a large body is not held twice; an early answer ends it."""
+        for piece in pieces:
+            view = memoryview(piece)
+            for at in range(0, len(view), PIECE_BYTES):
+                if self._response is None or self._response.done():
+                    return
+                transport.write(view[at : at + PIECE_BYTES])
+                if self._writable is not None:
+                    await asyncio.wait((self._writable, self._response), return_when=asyncio.FIRST_COMPLETED)
+
+    async def collect(self, idle: float) -> bytes:
+        """The whole body, without framing. Raises UpstreamError when it is cut."""
+        sink = Collected()
+        await self.pump(sink, idle)
+        return sink.body()
+
+    async def pump(self, sink: Sink, idle: float) -> None:
+        """Give the body to `sink` as it arrives. Raises UpstreamError when it is cut or idle for `idle` seconds."""
+        self.sink = sink
+        self._flush()
+        done = self._body_done
+        if done is None:
+            return
+        if done.done() or not idle:
+            await done
+            return
+        watch = Watch(self, done, idle)
+        try:
+            await done
+        finally:
+            watch.cancel()
+
+    def seconds_left(self, limit: float, head: bool) -> float:
+        """Of a time limit; all of it while the peer is not to blame for its silence."""
+        if self._paused or self._excused:
+            return limit
+        return (self._began if head else self._spoke) + limit - self._loop.time()
+
+    def idle_from_here(self, spoke: bool) -> None:
+        """Whether what arrived last was an answer; a comment keeps nobody waiting longer."""
+        if spoke:
+            self._spoke = self._last
+
+    def excuse(self, silent: bool) -> None:
+        """Whether the peer itself waits for another instance: its silence is not held against it then.
+
+        It works on the request, so its end is no keep-alive race either.
+        """
+        self._excused, self.reused = silent, False
+        self._began = self._last = self._spoke = self._loop.time()
+
+    @property
+    def reusable(self) -> bool:
+        """Whether the answer came whole, and the peer takes another request on this connection."""
+        done, framing, feed = self._body_done, self._framing, self._feed
+        whole = done is not None and done.done() and self._error is None
+        return whole and framing is not None and framing.keep and feed is not None and feed.clean
+
+    def finish(self) -> None:
+        """After a complete answer: back to the pool, or closed if the peer wants so."""
+        self._detach()
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if self.reusable:
+            self.state = EXCHANGE.step(self.state, "keep")
+            self._response = self._body_done = self.sink = self._framing = self._feed = None
+            self.idle_since = self._loop.time()
+            self._home.put(self)
+        else:
+            self.close()
+
+    def close(self) -> None:
+        """Leave the exchange at once; the engine sees its client go and aborts the request."""
+        self._detach()
+        self.state = EXCHANGE.step(self.state, "close")
+        if self._transport is not None:
+            self._transport.abort()
+
+    def abort(self, outcome: Outcome) -> None:
+        """End the exchange as failed."""
+        self._fail(outcome)
+        self.state = EXCHANGE.step(self.state, "close")
+        if self._transport is not None:
+            self._transport.abort()
+
+    def stalled_since(self, moment: float) -> bool:
+        """Whether nothing has arrived since then."""
+        return self._last <= moment and not self._paused
+
+    def pause(self) -> None:
+        """Read no more until `resume`; the client is slower than the engine."""
+        if self._transport is not None and not self._paused:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read on."""
+        if self._transport is not None and self._paused:
+            self._paused = False
+            self._last = self._spoke = self._loop.time()
+            with contextlib.suppress(RuntimeError):
+                self._transport.resume_reading()
+
+    def _detach(self) -> None:
+        self.resume()
+        self._excused = False
+        if self._instance is not None:
+            self._instance.exchanges.discard(self)
+            self._instance = None
+
+    # -- asyncio.Protocol ----------------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Let TCP watch the peer: a node that lost its power says nothing."""
+        self._transport = cast(asyncio.Transport, transport)
+        sock = transport.get_extra_info("socket")
+        if sock is None:
+            return
+        with contextlib.suppress(OSError, AttributeError):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+
+    def pause_writing(self) -> None:
+        """The peer reads more slowly than we write."""
+        self._writable = self._writable or self._loop.create_future()
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        writable, self._writable = self._writable, None
+        if writable is not None and not writable.done():
+            writable.set_result(None)
+
+    def data_received(self, data: bytes) -> None:
+        """Head, then body; anything outside an exchange ends the connection."""
+        self._last = self._loop.time()
+        done = self._body_done
+        if done is not None:
+            if done.done():
+                self.close()
+            elif self.sink is None:
+                self._held.append(data)
+            else:
+                self._body(data)
+        elif self._response is None:
+            self.close()
+        else:
+            self._read_head(data)
+
+    def _read_head(self, data: bytes) -> None:
+        """Read heads until one that is no interim one (1xx)."""
+        head = self._head
+        head += data
+        while self._body_done is None:
+            end = head.find(b"\r\n\r\n")
+            if end < 0:
+                if len(head) > HEAD_BYTES:
+                    self.abort(Outcome.TOO_LONG)
+                return
+            raw = bytes(head[:end])
+            del head[: end + 4]
+            try:
+                answer, framing = read_head(raw)
+            except ValueError:
+                self.abort(Outcome.MALFORMED)
+                return
+            if answer.status >= 200:
+                self._begin(answer, framing)
+        rest = bytes(head)
+        head.clear()
+        if rest and not self._body_done.done():
+            self._held.append(rest)
+            if self.sink is not None:
+                self._flush()
+
+    def _begin(self, answer: Head, framing: Framing) -> None:
+        self.state = EXCHANGE.step(self.state, "head")
+        self._spoke = self._last
+        self._framing = framing
+        self._feed = feed = ChunkedFeed(framing) if framing.chunked else PlainFeed(framing)
+        self._body_done = self._loop.create_future()
+        self._body_done.add_done_callback(_retrieved)
+        if feed.done:
+            self._ended()
+        if self._response is not None and not self._response.done():
+            self._response.set_result(answer)
+
+    def eof_received(self) -> None:
+        """A body without framing ends here; everything else was cut."""
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The peer went away, or we did. What it sent before still counts, also if nobody has asked for it yet."""
+        self._transport = None
+        self._gone = Outcome.RESET if exc is not None else Outcome.CLOSED_EARLY
+        self._home.drop(self)
+        self.resume_writing()
+        done = self._body_done
+        if done is None or (not done.done() and self.sink is not None):
+            self._lost()
+
+    def _lost(self) -> None:
+        done, feed = self._body_done, self._feed
+        ends = isinstance(feed, PlainFeed) and feed.ends_with_connection and self._gone is Outcome.CLOSED_EARLY
+        if done is not None and not done.done() and ends:
+            self._ended()
+        else:
+            self._fail(self._gone)
+
+    # -- the body ------------------------------------------------------------------------------------------------------
+
+    def _flush(self) -> None:
+        """Give the sink what came before it was there."""
+        held, self._held = self._held, []
+        if held:
+            self._body(held[0] if len(held) == 1 else b"".join(held))
+        done = self._body_done
+        if self._transport is None and done is not None and not done.done():
+            self._lost()
+
+    def _body(self, data: bytes) -> None:
+        sink, feed = self.sink, self._feed
+        assert sink is not None and feed is not None
+        if isinstance(feed, PlainFeed):
+            sink.data(feed.feed(data))
+        else:
+            try:
+                passed = feed.feed(data)
+            except FramingError as error:
+                self.abort(error.outcome)
+                return
+            if passed.framed:
+                sink.chunks(*passed)
+        if feed.done:
+            self._ended()
+
+    def _ended(self) -> None:
+        done = self._body_done
+        if done is not None and not done.done():
+            self.state = EXCHANGE.step(self.state, "end")
+            done.set_result(None)
+
+    def _fail(self, outcome: Outcome) -> None:
+        self._error = self._error or outcome
+        for future in (self._response, self._body_done):
+            if future is not None and not future.done():
+                future.set_exception(UpstreamError(self._error))
+                _retrieved(future)
+
+
+class Watch:
+    """Ends an exchange that keeps silent for too long, with patience for a loop that was late itself."""
+
+    __slots__ = ("_awaited", "_connection", "_deadline", "_head", "_limit")
+
+    def __init__(self, connection: Connection, awaited: asyncio.Future[Head] | asyncio.Future[None], limit: float):
+        """`awaited` is the answer's head, or the end of its body."""
+        self._connection, self._awaited, self._limit = connection, awaited, limit
+        self._head = awaited is connection.awaited_head
+        self._deadline = Deadline(connection.loop, limit, self._look)
+
+    def cancel(self) -> None:
+        """It came."""
+        self._deadline.cancel()
+
+    def _look(self) -> None:
+        if self._awaited.done():
+            return
+        left = self._connection.seconds_left(self._limit, self._head)
+        if left <= 0:
+            self._connection.abort(Outcome.NO_ANSWER if self._head else Outcome.IDLE)
+        else:
+            self._deadline = Deadline(self._connection.loop, left, self._look)
+
+
+def _retrieved(future: asyncio.Future[None] | asyncio.Future[Head]) -> None:
+    """A failure that nobody awaits any more is not worth a log line."""
+    if future.done() and not future.cancelled():
+        future.exception()
+
+
+class Collected:
+    """A sink that keeps the body."""
+
+    def __init__(self) -> None:
+        """Empty."""
+        self._parts: list[bytes] = []
+
+    def chunks(self, framed: bytes, count: int, whole: bool) -> None:
+        """Keep the chunks' payload."""
+        self._parts.append(unframed(framed))
+
+    def data(self, data: bytes) -> None:
+        """Keep the bytes."""
+        self._parts.append(data)
+
+    def body(self) -> bytes:
+        """Everything so far."""
+        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)

@@ -1,0 +1,167 @@
+"""Connections to the engines, by address: reused for less time than uvicorn keeps them (5 s), opened to any address."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+
+from stormc_proxy.fleet.pool import Instance
+from stormc_proxy.http.answer import Head
+from stormc_proxy.http.connection import Connection, Pieces, UpstreamError
+from stormc_proxy.http.deadline import Deadline
+from stormc_proxy.http.names import Names, NoAddress, connected
+from stormc_proxy.outcomes import Outcome
+from stormc_proxy.settings import Address
+
+KEEP_ALIVE_SECONDS = 4.0
+IDLE_CONNECTIONS = 256
+_RACE = (Outcome.RESET, Outcome.CLOSED_EARLY, Outcome.CONNECTION_CLOSED)
+
+
+class Endpoint:
+    """The connections to one address."""
+
+    def __init__(self, address: Address, loop: asyncio.AbstractEventLoop, names: Names, timeout: float) -> None:
+        """No connection is opened yet; `timeout` is for opening one, 0 is none."""
+        self.address, self.loop, self.timeout = address, loop, timeout
+        self.host_line = f"Host: {address}\r\n".encode()
+        self._names = names
+        self._idle: list[Connection] = []
+
+    async def connection(self, fresh: bool = False) -> Connection:
+        """An idle connection that is young enough, else a new one. Raises UpstreamError, with `sent` false."""
+        idle = self._idle
+        oldest = self.loop.time() - KEEP_ALIVE_SECONDS
+        while idle and not fresh:
+            connection = idle.pop()
+            if connection.idle_since > oldest:
+                connection.reused = True
+                return connection
+            for stale in (connection, *idle):
+                stale.close()
+            idle.clear()
+        opening = self.loop.create_task(self._open())
+        late = self.loop.create_future()
+        deadline = Deadline(self.loop, self.timeout, lambda: late.set_result(None)) if self.timeout else None
+        try:  # not wait_for: before Python 3.12 it drops a cancellation that comes together with the result
+            await asyncio.wait((opening, late), return_when=asyncio.FIRST_COMPLETED)
+            if not opening.done():
+                raise UpstreamError(Outcome.CONNECT_TIMEOUT, sent=False)
+            return opening.result()
+        except BaseException:
+            opening.cancel()
+            opening.add_done_callback(_unwanted)
+            raise
+        finally:
+            if deadline is not None:
+                deadline.cancel()
+            late.cancel()
+
+    async def _open(self) -> Connection:
+        host = self.address.host
+        try:
+            made, address = await self._connected(host)
+        except NoAddress as error:
+            raise UpstreamError(Outcome.NO_ADDRESS, sent=False) from error
+        except OSError as error:
+            refused = isinstance(error, ConnectionRefusedError)
+            raise UpstreamError(Outcome.REFUSED if refused else Outcome.UNREACHABLE, sent=False) from error
+        self._names.answered(host, address)
+        assert isinstance(made, Connection)
+        return made
+
+    async def _connected(self, host: str) -> tuple[asyncio.Protocol, str]:
+        """A connection to one of a name's addresses; a pod that moved may have others by now. Raises OSError."""
+        addresses = await self._names.addresses(host)
+        try:
+            return await connected(self.loop, lambda: Connection(self), addresses, self.address.port)
+        except OSError:
+            others = [a for a in await self._names.addresses(host, anew=True) if a not in addresses]
+            if not others:
+                raise
+            return await connected(self.loop, lambda: Connection(self), others, self.address.port)
+
+    def put(self, connection: Connection) -> None:
+        """Keep it for the next request."""
+        if len(self._idle) < IDLE_CONNECTIONS:
+            self._idle.append(connection)
+        else:
+            connection.close()
+
+    def drop(self, connection: Connection) -> None:
+        """It is closed."""
+        if connection.idle_since and connection in self._idle:
+            self._idle.remove(connection)
+
+    def close(self) -> None:
+        """Close what is idle."""
+        for connection in self._idle:
+            connection.close()
+        self._idle.clear()
+
+
+def _unwanted(opening: asyncio.Task[Connection]) -> None:
+    """Close a connection for which nobody waits any more."""
+    if not opening.cancelled() and opening.exception() is None:
+        opening.result().close()
+
+
+class Upstream:
+    """All endpoints, by address."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, names: Names, connect_timeout: float) -> None:
+        """Nothing is connected yet."""
+        self._loop, self.names, self._timeout = loop, names, connect_timeout
+        self._endpoints: dict[Address, Endpoint] = {}
+
+    def endpoint(self, address: Address) -> Endpoint:
+        """The connections to an address."""
+        found = self._endpoints.get(address)
+        if found is None:
+            found = self._endpoints[address] = Endpoint(address, self._loop, self.names, self._timeout)
+        return found
+
+    def set_timeout(self, seconds: float) -> None:
+        """Another time to open a connection, from now on."""
+        self._timeout = seconds
+        for endpoint in self._endpoints.values():
+            endpoint.timeout = seconds
+
+    async def open(
+        self, instance: Instance, line: bytes, fields: bytes, body: Pieces, timeout: float,
+        taken: Callable[[Connection], None],
+    ) -> tuple[Connection, Head]:  # fmt: skip
+        """Send a request, its line and its header fields given, and return the connection with the answer's head.
+
+        A reused connection that dies before any answer is the keep-alive race, not a failure: tried again once, on a
+        new connection. `taken` gets the connection before anything is sent, so that a cancelled caller can close it.
+        Raises UpstreamError.
+        """
+        endpoint = self.endpoint(instance.address)
+        request = line + endpoint.host_line + fields
+        connection = await endpoint.connection()
+        taken(connection)
+        try:
+            return connection, await connection.send(request, body, instance, timeout)
+        except UpstreamError as error:
+            connection.close()
+            if not connection.reused or error.outcome not in _RACE:
+                raise
+        connection = await endpoint.connection(fresh=True)
+        taken(connection)
+        try:
+            return connection, await connection.send(request, body, instance, timeout)
+        except UpstreamError:
+            connection.close()
+            raise
+
+    def forget(self, keep: Iterable[Address]) -> None:
+        """Close the endpoints that are not in `keep`."""
+        wanted = set(keep)
+        for address in [a for a in self._endpoints if a not in wanted]:
+            self._endpoints.pop(address).close()
+        self.names.forget({address.host for address in wanted})
+
+    def close(self) -> None:
+        """Close everything that is idle."""
+        self.forget(())

@@ -1,0 +1,153 @@
+"""Bodies of engines, from bytes to what may go on: whole chunks as they came, of events only whole events."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from stormc_proxy.http.answer import UNTIL_CLOSE, Framing
+from stormc_proxy.http.events import chunk, unframed
+from stormc_proxy.outcomes import Outcome
+
+EVENT_BYTES = 64 * 1024 * 1024
+LINE_BYTES = 1024
+
+
+class FramingError(Exception):
+    """A body that is not framed as HTTP has it."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        """`outcome` says how."""
+        super().__init__(outcome.text)
+        self.outcome = outcome
+
+
+class Passed(NamedTuple):
+    """Chunks with their framing."""
+
+    framed: bytes
+    number: int
+    whole: bool
+    """Each of them ends where an event ends, so that no event is torn by framing."""
+
+
+NOTHING = Passed(b"", 0, True)
+
+
+class PlainFeed:
+    """A body with a length, or one that the end of the connection ends."""
+
+    __slots__ = ("_left", "clean", "done")
+
+    def __init__(self, framing: Framing) -> None:
+        """Before the first byte."""
+        self._left = framing.length
+        self.done, self.clean = framing.length == 0, True
+
+    def feed(self, data: bytes) -> bytes:
+        """The body's part of `data`."""
+        if self._left == UNTIL_CLOSE:
+            return data
+        if len(data) > self._left:
+            data, self.clean = data[: self._left], False
+        self._left -= len(data)
+        self.done = not self._left
+        return data
+
+    @property
+    def ends_with_connection(self) -> bool:
+        """Whether a closed connection is the body's proper end."""
+        return self._left == UNTIL_CLOSE
+
+
+class ChunkedFeed:
+    """A body in chunks."""
+
+    __slots__ = ("_events", "_held", "_missing", "clean", "done")
+
+    def __init__(self, framing: Framing) -> None:
+        """Before the first byte."""
+        self._events = framing.events
+        self._held: list[bytes] = []
+        self._missing = 0
+        self.done, self.clean = False, True
+
+    def feed(self, data: bytes) -> Passed:
+        """Whole chunks that may go on; the rest is held. Raises FramingError."""
+        if self._missing > len(data):
+            self._missing -= len(data)
+            self._held.append(data)
+            return NOTHING
+        if self._held:
+            self._held.append(data)
+            data = b"".join(self._held)
+            self._held = []
+        self._missing = 0
+        return self._walk(data)
+
+    def _walk(self, data: bytes) -> Passed:
+        """Chunk by chunk; of events up to the last chunk that ends one."""
+        position = count = passed = passed_count = 0
+        whole, size, events = True, len(data), self._events
+        while True:
+            line = data.find(b"\r\n", position, position + LINE_BYTES)
+            if line < 0:
+                if size - position > LINE_BYTES:
+                    raise FramingError(Outcome.MALFORMED)
+                break
+            length = _size(data[position:line])
+            if not length:
+                return self._last(data, position, line, count, whole)
+            end = line + 4 + length
+            if end > size:
+                self._missing = end - size
+                break
+            tail = data[end - 6 : end]
+            if tail[4:] != b"\r\n":
+                raise FramingError(Outcome.MALFORMED)
+            position = end
+            count += 1
+            if not events or (tail[2:4] == b"\n\n" and length > 1) or (tail[:4] == b"\r\n\r\n" and length > 3):
+                passed, passed_count = end, count
+            else:
+                whole = False
+        if passed:
+            if passed < size:
+                self._held.append(data[passed:])
+            return Passed(data[:passed], passed_count, whole)
+        return self._torn(data, position, count)
+
+    def _torn(self, data: bytes, position: int, count: int) -> Passed:
+        """Whole events of chunks that all end inside of one, as a relay in between may cut them."""
+        payload = unframed(data[:position]) if count else b""
+        end = max(payload.rfind(b"\n\n") + 2, payload.rfind(b"\r\n\r\n") + 4)
+        if end < 4:
+            if len(data) > EVENT_BYTES:
+                raise FramingError(Outcome.TOO_LONG)
+            if data:
+                self._held.append(data)
+            return NOTHING
+        rest = payload[end:]
+        self._held.append((chunk(rest) if rest else b"") + data[position:])
+        return Passed(chunk(payload[:end]), payload.count(b"data:", 0, end), True)
+
+    def _last(self, data: bytes, position: int, line: int, count: int, whole: bool) -> Passed:
+        trailer = data.find(b"\r\n\r\n", line)
+        if trailer < 0:
+            self._held.append(data)
+            return NOTHING
+        self.done, self.clean = True, trailer + 4 == len(data)
+        return Passed(data[:position], count, whole) if position else NOTHING
+
+
+def _size(line: bytes) -> int:
+    """The size in a chunk's first line; extensions are allowed. Raises FramingError."""
+    try:
+        length = int(line, 16)
+    except ValueError:
+        try:
+            length = int(line.partition(b";")[0], 16)
+        except ValueError:
+            length = -1
+    if not 0 <= length <= EVENT_BYTES:
+        raise FramingError(Outcome.MALFORMED)
+    return length

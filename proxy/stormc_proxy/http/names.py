@@ -1,0 +1,145 @@
+"""Addresses of names: asked anew as pods move, and remembered for the time in which nobody answers.
+
+A resolver that is away says nothing about the engines: their last good addresses are used until it is back (as Envoy
+and HAProxy do). The address that answered last is tried first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+from collections.abc import Callable
+
+FRESH_SECONDS = 1.0
+"""So long an answer is taken without asking again."""
+PATIENCE_SECONDS = 0.3
+"""So long a known name waits for a new answer, before its last one is used."""
+STAGGER_SECONDS = 0.25
+"""Between the beginnings of connects to the addresses of one name (RFC 8305)."""
+
+
+class NoAddress(OSError):
+    """A name of which nothing is known, because the resolver does not answer."""
+
+
+class Names:
+    """Resolves names, one question at a time for each."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, tell: Callable[[str], None] = lambda name: None) -> None:
+        """`tell(name)` hears of every question that failed."""
+        self._loop, self._tell = loop, tell
+        self._known: dict[str, list[str]] = {}
+        self._asked: dict[str, float] = {}
+        self._asking: dict[str, asyncio.Task[bool]] = {}
+        self._absent: set[str] = set()
+        self.failures = 0
+
+    async def addresses(self, host: str, anew: bool = False) -> list[str]:
+        """The addresses of a name or literal, the one that answered last first.
+
+        `anew` asks even if the last answer is fresh.
+
+        Raises NoAddress while nothing is known of a name, OSError for one that does not exist.
+        """
+        if _is_literal(host):
+            return [host]
+        known = self._known.get(host)
+        if not anew and self._loop.time() - self._asked.get(host, -FRESH_SECONDS) < FRESH_SECONDS:
+            return known or self._unknown(host)
+        task = self._asking.get(host)
+        if task is None:
+            task = self._asking[host] = self._loop.create_task(self._ask(host))
+        await asyncio.wait((task,), timeout=PATIENCE_SECONDS if known else None)
+        return self._known.get(host) or self._unknown(host)
+
+    def _unknown(self, host: str) -> list[str]:
+        """Raises what a name without an address is."""
+        if host in self._absent:
+            raise OSError("no such name")
+        raise NoAddress("the resolver does not answer")
+
+    def answered(self, host: str, address: str) -> None:
+        """An address of a name took a connection."""
+        known = self._known.get(host)
+        if known and known[0] != address and address in known:
+            self._known[host] = [address, *(other for other in known if other != address)]
+
+    def forget(self, hosts: set[str]) -> None:
+        """Remember only these names."""
+        self._known = {host: known for host, known in self._known.items() if host in hosts}
+        self._asked = {host: when for host, when in self._asked.items() if host in hosts}
+
+    async def _ask(self, host: str) -> bool:
+        try:
+            found = await self._loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        except OSError as error:
+            self.failures += 1
+            self._tell(host)
+            if isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME:
+                self._absent.add(host)
+            else:
+                self._absent.discard(host)
+            return False
+        else:
+            self._absent.discard(host)
+            fresh = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+            before = self._known.get(host, ())
+            fresh.sort(key=lambda address: address not in before[:1])
+            if fresh:
+                self._known[host] = fresh
+            return bool(fresh)
+        finally:
+            self._asked[host] = self._loop.time()
+            del self._asking[host]
+
+
+def _is_literal(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+async def connected(
+    loop: asyncio.AbstractEventLoop, protocol: Callable[[], asyncio.Protocol], addresses: list[str], port: int
+) -> tuple[asyncio.Protocol, str]:
+    """The first of the addresses that takes a connection; one that is silent does not hold up the others.
+
+    Raises the OSError of the last one when none does.
+    """
+    if len(addresses) == 1:
+        return (await loop.create_connection(protocol, addresses[0], port))[1], addresses[0]
+    waiting, error = list(addresses), OSError("no address")
+    running: dict[asyncio.Task[tuple[asyncio.Transport, asyncio.Protocol]], str] = {}
+    try:
+        while waiting or running:
+            if waiting:
+                address = waiting.pop(0)
+                running[loop.create_task(_connect(loop, protocol, address, port))] = address
+            pause = STAGGER_SECONDS if waiting else None
+            done, _ = await asyncio.wait(running, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                address = running.pop(task)
+                try:
+                    return task.result()[1], address
+                except OSError as failed:
+                    error = failed
+        raise error
+    finally:
+        for task in running:
+            task.cancel()
+            task.add_done_callback(_unwanted)
+
+
+async def _connect(
+    loop: asyncio.AbstractEventLoop, protocol: Callable[[], asyncio.Protocol], address: str, port: int
+) -> tuple[asyncio.Transport, asyncio.Protocol]:
+    return await loop.create_connection(protocol, address, port)
+
+
+def _unwanted(task: asyncio.Task[tuple[asyncio.Transport, asyncio.Protocol]]) -> None:
+    """Close a connection for which nobody waits any more."""
+    if not task.cancelled() and task.exception() is None:
+        task.result()[0].abort()

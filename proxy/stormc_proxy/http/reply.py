@@ -1,0 +1,39 @@
+"""Heads of answers to clients, and whole answers of the proxy's own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import NamedTuple
+
+from stormc_proxy.http.request import Field
+
+_REASONS = {status.value: status.phrase.encode() for status in HTTPStatus} | {413: b"Content Too Large"}
+
+
+class Reply(NamedTuple):
+    """A whole answer."""
+
+    status: int
+    body: bytes
+    content_type: bytes = b"application/json"
+    fields: tuple[Field, ...] = ()
+
+
+def json_reply(status: int, value: object, fields: tuple[Field, ...] = ()) -> Reply:
+    """A JSON value."""
+    return Reply(status, json.dumps(value, separators=(",", ":")).encode(), fields=fields)
+
+
+def text_reply(status: int, text: str) -> Reply:
+    """A few words for people and probes."""
+    return Reply(status, text.encode(), b"text/plain; charset=utf-8")
+
+
+def head_bytes(status: int, fields: Iterable[Field], modern: bool, reason: bytes = b"") -> bytes:
+    """Status line and header fields, without framing and without the blank line."""
+    version = b"1.1" if modern else b"1.0"
+    lines = [b"HTTP/%b %d %b\r\n" % (version, status, reason or _REASONS.get(status, b"Status"))]
+    lines += [b"%b: %b\r\n" % field for field in fields]
+    return b"".join(lines)

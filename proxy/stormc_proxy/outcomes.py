@@ -1,0 +1,89 @@
+"""How a request can end, and what follows from it, in one table.
+
+Code asks the table, never the words of a message; the words are for people.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import NamedTuple
+
+
+class Meaning(NamedTuple):
+    """What an outcome is worth."""
+
+    counts: bool
+    """A failure of the instance: it adds to what isolates it."""
+    elsewhere: bool
+    """Another instance may be tried, as long as the client has received nothing."""
+    status: int
+    """For the client, when nobody else answered; 0 is the instance's own."""
+    text: str
+    """In the log (`end`) and in the message for the client."""
+
+
+class Outcome(Enum):
+    """Why an exchange with an instance, or a client's request, ended as it did."""
+
+    COMPLETE = Meaning(False, False, 0, "complete")
+    CLIENT_GONE = Meaning(False, False, 499, "client_gone")
+    # An instance, or the way to it
+    NO_ADDRESS = Meaning(False, True, 502, "its name cannot be resolved")
+    REFUSED = Meaning(True, True, 502, "connection refused")
+    UNREACHABLE = Meaning(True, True, 502, "none of its addresses answers")
+    CONNECT_TIMEOUT = Meaning(True, True, 504, "connect timeout")
+    CONNECTION_CLOSED = Meaning(True, True, 502, "connection closed")
+    RESET = Meaning(True, True, 502, "connection reset")
+    CLOSED_EARLY = Meaning(True, True, 502, "connection closed early")
+    MALFORMED = Meaning(True, True, 502, "malformed answer")
+    TOO_LONG = Meaning(True, True, 502, "its answer has an event or a head that is too long")
+    NO_ANSWER = Meaning(True, True, 504, "no answer in time")
+    IDLE = Meaning(True, True, 504, "stream idle")
+    SILENT = Meaning(True, True, 504, "no event in time after the prefill")
+    UNHEALTHY = Meaning(True, True, 502, "its instance fails the health probe")
+    SERVER_ERROR = Meaning(True, True, 0, "engine error")
+    REDIRECT = Meaning(True, True, 502, "its instance redirects")
+    # An instance that refuses: another one is asked for a second opinion, and if that one answers, it was a failure.
+    DOUBTFUL = Meaning(False, True, 0, "refused by an instance")
+    # An instance that judges: its answer is the client's
+    JUDGED = Meaning(False, False, 0, "refused")
+    PREFILL_FAILED = Meaning(False, False, 0, "prefill failed")
+    BROKEN = Meaning(False, False, 502, "broken")
+    GIVEN_UP = Meaning(False, False, 503, "recomputed too often")
+    # The proxy itself
+    NO_PREFILL = Meaning(False, False, 503, "no prefill instance is available")
+    NO_DECODE = Meaning(False, False, 503, "no decode instance is available")
+    BAD_REQUEST = Meaning(False, False, 400, "invalid_request_error")
+    NOT_HTTP = Meaning(False, False, 400, "malformed")
+    UNAUTHORIZED = Meaning(False, False, 401, "unauthorized")
+    NOT_FOUND = Meaning(False, False, 404, "not_found")
+    WRONG_METHOD = Meaning(False, False, 405, "method_not_allowed")
+    BODY_TIMEOUT = Meaning(False, False, 408, "body timeout")
+    TOO_LARGE = Meaning(False, False, 413, "body too large")
+    TOO_MANY = Meaning(False, False, 429, "too many requests")
+    DRAINING = Meaning(False, False, 503, "draining")
+    BUG = Meaning(False, False, 500, "internal_error")
+
+    def __init__(self, *meaning: object) -> None:
+        """Its row as attributes."""
+        self.counts, self.elsewhere, self.status, self.text = Meaning(*meaning)  # type: ignore[arg-type]
+
+
+SECOND_OPINION = frozenset((401, 403, 404, 405, 408, 413, 429, 501))
+"""Statuses that may be the mistake of one instance: a wrong key, a model not loaded, a queue that is full."""
+
+
+def of_status(status: int) -> Outcome:
+    """What an engine's status means."""
+    if 200 <= status < 300:
+        return Outcome.COMPLETE
+    if status in SECOND_OPINION:
+        return Outcome.DOUBTFUL
+    if 300 <= status < 400:
+        return Outcome.REDIRECT
+    return Outcome.SERVER_ERROR if status >= 500 else Outcome.JUDGED
+
+
+def of_error_code(code: object) -> int:
+    """The status that an error event of a 200 stream stands for; vLLM puts it into `code`."""
+    return code if isinstance(code, int) and 400 <= code <= 599 else 500

@@ -1,0 +1,105 @@
+"""Every state that a request's parts and an instance can be in, and every way from one to the next.
+
+Four machines, each a table `state, event → state`. Code moves through `Machine.step` alone, so that what is not drawn
+here cannot happen unnoticed; docs/proxy.md shows the same tables as drawings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Impossible(AssertionError):
+    """A step that is in no table: the proxy has a bug."""
+
+
+class Machine(NamedTuple):
+    """A name, where it begins, and all steps."""
+
+    name: str
+    about: str
+    start: str
+    steps: Mapping[tuple[str, str], str]
+
+    def step(self, state: str, event: str) -> str:
+        """The next state. Raises Impossible."""
+        try:
+            return self.steps[state, event]
+        except KeyError:
+            raise Impossible(f"{self.name}: {event} while {state}") from None
+
+
+EXCHANGE = Machine("exchange", "one request on one connection to an instance", "idle", {
+    ("idle", "send"): "sent",
+    ("sent", "head"): "answering",
+    ("answering", "end"): "answered",
+    ("answered", "keep"): "idle",
+    ("idle", "close"): "closed",
+    ("sent", "close"): "closed",
+    ("answering", "close"): "closed",
+    ("answered", "close"): "closed",
+    ("closed", "close"): "closed",
+})  # fmt: skip
+
+ATTEMPT = Machine("attempt", "a request at one decode instance", "asked", {
+    ("asked", "calls back"): "prefilling",
+    ("asked", "speaks"): "speaking",
+    ("asked", "fails"): "over",
+    ("asked", "is left"): "over",
+    ("prefilling", "prefilled"): "prefilled",
+    ("prefilling", "prefill fails"): "refused",
+    ("prefilling", "speaks"): "speaking",
+    ("prefilling", "fails"): "over",
+    ("prefilling", "is left"): "over",
+    ("prefilled", "speaks"): "speaking",
+    ("prefilled", "fails"): "over",
+    ("prefilled", "is left"): "over",
+    ("refused", "speaks"): "refused",
+    ("refused", "fails"): "over",
+    ("refused", "is left"): "over",
+    ("speaking", "prefilled"): "speaking",
+    ("speaking", "prefill fails"): "speaking",
+    ("speaking", "ends"): "over",
+    ("speaking", "fails"): "over",
+    ("speaking", "is left"): "over",
+    ("over", "prefilled"): "over",
+    ("over", "prefill fails"): "over",
+})  # fmt: skip
+
+KEPT = Machine("kept KV cache", "what a prefill instance holds for decode (standard mode)", "held", {
+    ("held", "decode is asked"): "offered",
+    ("held", "nobody needs it"): "farewell",
+    ("offered", "decode speaks"): "fetched",
+    ("offered", "decode was not reached"): "held",
+    ("offered", "decode fails"): "farewell",
+    ("offered", "decode refuses"): "farewell",
+    ("offered", "client leaves"): "farewell",
+    ("farewell", "decode fetches it"): "fetched",
+    ("farewell", "no decode answers"): "expires",
+})  # fmt: skip
+
+INSTANCE = Machine("instance", "an engine as the proxy sees it", "expected", {
+    ("expected", "answers"): "healthy",
+    ("expected", "is needed"): "healthy",
+    ("expected", "is taken out"): "leaving",
+    ("healthy", "fails too often"): "faulty",
+    ("healthy", "is taken out"): "leaving",
+    ("faulty", "probe succeeds"): "healthy",
+    ("faulty", "is taken out"): "leaving",
+    ("leaving", "comes back"): "healthy",
+    ("leaving", "is done"): "gone",
+})  # fmt: skip
+
+MACHINES = (EXCHANGE, ATTEMPT, KEPT, INSTANCE)
+
+
+def drawing(machine: Machine) -> str:
+    """The machine as a state diagram in Mermaid."""
+    names = {state: state.replace(" ", "_") for pair in machine.steps.items() for state in (pair[0][0], pair[1])}
+    edges: dict[tuple[str, str], list[str]] = {}
+    for (state, event), following in machine.steps.items():
+        edges.setdefault((names[state], names[following]), []).append(event)
+    lines = ["stateDiagram-v2", f"    [*] --> {names[machine.start]}"]
+    lines += [f"    {a} --> {b}: {', '.join(events)}" for (a, b), events in edges.items()]
+    return "\n".join(lines)
