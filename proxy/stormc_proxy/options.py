@@ -73,8 +73,8 @@ TABLE: tuple[Option, ...] = (
            "firstEventTimeoutSeconds", "SECONDS"),
     Option("stream_idle_timeout_seconds", 600.0, "time between two events of a stream, comments do not count; 0 is no "
            "limit", "--stream-idle-timeout", "streamIdleTimeoutSeconds", "SECONDS"),
-    Option("prefix_weight", 5.0, "how much a prompt's own work at a prefill instance, its cached prefix left out, counts "
-           "beside the load there; 0 chooses by load alone", "--prefix-weight", "prefixWeight", "N"),
+    Option("prefix_weight", 5.0, "how much a prompt's own work at a prefill instance, its cached prefix left out, "
+           "counts beside the load there; 0 chooses by load alone", "--prefix-weight", "prefixWeight", "N"),
     Option("prefix_keys", 100_000, "prefixes of prompts that are remembered, one for 2 KiB; about 170 bytes each",
            "--prefix-keys", "prefixKeys", "N", fixed=True),
     Option("max_recomputes", 8, "times that decode may give an answer up for recomputation; 0 lets it through",

@@ -80,7 +80,8 @@ proxy: {port: 9090, maxFailures: 4, probeIntervalSeconds: 6, probeTimeoutSeconds
   connectTimeoutSeconds: 4, streamIdleTimeoutSeconds: 7, drainSeconds: 31, cumulativeFailures: true,
   slowStartSeconds: 8, maxBackoffSeconds: 9, maxIsolatedPercent: 50, panic: true, retryBudgetPercent: 20,
   responseTimeoutSeconds: 10, maxRecomputes: 2, chatResume: first-message, metaserverAck: late,
-  maxBodyBytes: 2048, prefixWeight: 0, prefixKeys: 4096, maxRequests: 11, accessLog: false, maxInflightBytes: 12, bodyTimeoutSeconds: 13,
+  maxBodyBytes: 2048, prefixWeight: 0, prefixKeys: 4096, maxRequests: 11, accessLog: false,
+  maxInflightBytes: 12, bodyTimeoutSeconds: 13,
   keepAliveSeconds: 14, heartbeatSeconds: 15, corsOrigin: "https://chat.example", inboundKeysFile: /keys,
   firstEventTimeoutSeconds: 16, fallback: false, resumeStreams: false, checkRemoteHost: false}
 """

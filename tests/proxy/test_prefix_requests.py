@@ -92,10 +92,10 @@ def test_an_engine_that_tells_nothing_is_not_compared() -> None:
 
 def test_a_reset_of_the_caches_is_a_reset_of_the_memory() -> None:
     async def test() -> None:
-        async with service("layerwise") as s:
+        async with service("layerwise", admin_token="sesame") as s:
             await _converse(s, 2)
             assert len(s.server.router.affinity.index) > 0
-            await ask(s.port, "POST", "/reset_prefix_cache")
+            await ask(s.port, "POST", "/reset_prefix_cache", None, {"Authorization": "Bearer sesame"})
             assert len(s.server.router.affinity.index) == 0
 
     run(test())

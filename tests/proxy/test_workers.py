@@ -121,7 +121,6 @@ def test_metrics_and_status_add_up() -> None:
     status = {
         "active": 1, "requests": 2, "tokens": 3, "retries": 0, "recomputes": 0, "awaitedCallbacks": 0,
         "prefix": {"keys": 5, "promptTokens": 9, "estimatedTokens": 6, "reportedTokens": 7},
-        "ends": {"complete": 2}, "prefill": [], "history": [[1, 2, 0, 1]],
         "resumes": 0, "alone": 0, "ends": {"complete": 2}, "prefill": [], "history": [[1, 2, 0, 1]],
         "decode": [{"address": "a:1", "score": 1.5, "active": 1, "requests": 2, "failedRequests": 0}],
     }  # fmt: skip

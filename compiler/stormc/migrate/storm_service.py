@@ -376,7 +376,7 @@ def _routing(router: RoleFacts, image: str, notes: list[Note]) -> dict[str, Any]
         if str(own).partition("@")[0].rpartition(":")[0] == repository:
             made["image"] = own
         else:
-            text, hint = f"image {own} of role {router.name} is not copied", "routing.image needs Python and aiohttp"
+            text, hint = f"image {own} of role {router.name} is not copied", "routing.image needs Python 3.10 or newer"
             notes.append(Note(LEFT_OUT, router.path, text, hint))
     return made | _pods(router)
 

@@ -30,8 +30,8 @@ class Record:
     """One client request, filled in on its way."""
 
     __slots__ = (
-        "alone", "attempts", "began", "cached", "client", "decode", "end", "first_seconds", "key", "model", "outcome", "path",
-        "prefill", "prefill_seconds", "recomputes", "resumes", "status", "stream", "tokens",
+        "alone", "attempts", "began", "cached", "client", "decode", "end", "first_seconds", "key", "model", "outcome",
+        "path", "prefill", "prefill_seconds", "recomputes", "resumes", "status", "stream", "tokens",
     )  # fmt: skip
 
     def __init__(self, path: str, client: str) -> None:
@@ -64,7 +64,7 @@ class Record:
             f'"alone":{"true" if self.alone else "false"},"attempts":{self.attempts},"recomputes":{self.recomputes},'
             f'"resumes":{self.resumes},"prefill_ms":{self.prefill_seconds * 1000:.1f},'
             f'"first_byte_ms":{self.first_seconds * 1000:.1f},"total_ms":{seconds * 1000:.1f},"tokens":{self.tokens},'
-            f'"cached_tokens_estimated":{self.cached[0]},"cached_tokens":{"null" if self.cached[1] is None else self.cached[1]}}}'
+            f'"cached_tokens_estimated":{self.cached[0]},"cached_tokens":{json.dumps(self.cached[1])}}}'
         )
 
 
