@@ -19,6 +19,7 @@ import stormc.passes.workload
 from stormc.model.app import App
 from stormc.model.profile import Platform
 from stormc.passes import PIPELINE
+from stormc.passes.because import Because
 from stormc.passes.edit import Edit, env_entry
 from stormc.passes.runner import Pass
 
@@ -56,6 +57,10 @@ def _env_with_empty_values(patch: pytest.MonkeyPatch) -> None:
 
     for module in (stormc.passes.engine.environment, stormc.passes.proxy.pods):
         patch.setattr(module, "env_entry", literal)
+
+
+def _no_update_type(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(stormc.passes.workload.SPEC, "updateStrategy", ({}, Because()))
 
 
 def _plain_words(patch: pytest.MonkeyPatch) -> None:
@@ -109,8 +114,7 @@ MUTATIONS = [
     Mutation("false where Go says nothing", _edits(_read_only_false), ".readOnly"),
     Mutation("no protocol", _edits(_without_protocol), ".protocol is filled in"),
     Mutation("no rollout order", _edits(_one_per_role_only), ".spec.template.spec.updateStrategy is filled in"),
-    Mutation("no update type", lambda patch: patch.setitem(stormc.passes.workload.SPEC, "updateStrategy", {}),
-             ".spec.updateStrategy"),
+    Mutation("no update type", _no_update_type, ".spec.updateStrategy"),
     Mutation("words unquoted", _plain_words, "refused: pod-rescheduling: True"),
     Mutation("numbers unquoted", _plain_numbers, "refused: "),
 ]  # fmt: skip

@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
+from stormc.compile.compilation import Stage
 from stormc.model.app import Ref
 from stormc.passes.edit import role_path
-from tests.samples import compiled, findings, manifest, outcome
+from tests.samples import compilation, compiled, findings, manifest, outcome
 
 STORM = Ref("StormService", "qwen3-moe")
 
@@ -60,10 +61,13 @@ def test_containers_merge_by_name_and_quantities_become_canonical() -> None:
 
 
 def test_the_origin_names_owner_and_reason() -> None:
-    made = compiled("overrides: [{target: StormService, patch: {spec: {paused: true}}, reason: freeze, owner: ops}]")
-    origin = made.origins[STORM, ("spec", "paused")]
-    assert (origin.by, origin.because) == ("overrides", "overrides[0]: freeze (ops)")
-    assert made.origins[STORM, role_path("decode", "replicas")].by == "workload"
+    text = "overrides: [{target: StormService, patch: {spec: {paused: true}}, reason: freeze, owner: ops}]"
+    made = compilation(text, None, Stage.MANIFESTS).origins()
+    (origin,) = made.of(STORM, ("spec", "paused"))
+    assert origin.writer == "overrides"
+    assert origin.because.fields == (("overrides", 0, "patch", "spec", "paused"),)
+    assert origin.because.source == "freeze (ops)"
+    assert [written.writer for written in made.of(STORM, role_path("decode", "replicas"))] == ["workload"]
 
 
 WRONG = [

@@ -6,10 +6,10 @@ import pytest
 
 from stormc.model.app import App, Ref
 from stormc.model.profile import Platform
-from stormc.passes import PIPELINE
+from stormc.passes.because import Because
 from stormc.passes.edit import REMOVED, Edit
 from stormc.passes.runner import Pass, SecondWriter, run_pipeline
-from tests.samples import app, compiled
+from tests.samples import app
 
 CONFIG = Ref("ConfigMap", "c")
 
@@ -17,7 +17,7 @@ CONFIG = Ref("ConfigMap", "c")
 def writes(*edits: tuple[tuple[str | tuple[str | int, ...], ...], object]) -> Pass:
     def apply(app: App, platform: Platform) -> Iterator[Edit]:
         for path, value in edits:
-            yield Edit(CONFIG, path, value, "test")
+            yield Edit(CONFIG, path, value, Because(fact="test"))
 
     return Pass("one", apply)
 
@@ -56,27 +56,3 @@ def test_objects_carry_their_identity() -> None:
     (made,) = run_pipeline((writes((("data", "a"), "b")),), app(), Platform()).manifests
     assert made["apiVersion"] == "v1"
     assert made["metadata"] == {"name": "c", "namespace": "inference"}
-
-
-def leaves(value: object, path: tuple[object, ...] = ()) -> Iterator[tuple[object, ...]]:
-    if isinstance(value, dict) and value:
-        for key, inner in value.items():
-            yield from leaves(inner, (*path, key))
-    else:
-        yield path
-
-
-def test_every_leaf_has_an_origin_and_a_reason() -> None:
-    made = compiled("overrides: [{target: Service, patch: {spec: {type: NodePort}}, reason: r, owner: o}]")
-    assert all(origin.because and origin.by in {p.name for p in PIPELINE} for origin in made.origins.values())
-    for manifest in made.manifests:
-        ref = Ref(manifest["kind"], manifest["metadata"]["name"])
-        written = {path for other, path in made.origins if other == ref}
-        for leaf in leaves({key: manifest[key] for key in manifest if key not in ("apiVersion", "kind", "metadata")}):
-            assert any(leaf[: len(path)] == path[: len(leaf)] for path in written), leaf
-
-
-def test_no_pass_is_idle() -> None:
-    override = "[{target: Service, patch: {spec: {type: NodePort}}, reason: r, owner: o}]"
-    origins = compiled(f"{{networkPolicy: true, hostNetwork: true, overrides: {override}}}").origins
-    assert {origin.by for origin in origins.values()} == {p.name for p in PIPELINE}

@@ -257,7 +257,7 @@ class _Work:
         return self._outcomes[source.raw]
 
     def compiled(self) -> Compiled | None:
-        """Our manifests with the origin of every field, or None where the spec has no valid fields."""
+        """Our manifests, or None where the spec has no valid fields."""
         return self._outcome(self._whole()).compiled
 
     def _whole(self) -> Spec:
@@ -406,12 +406,13 @@ class _Work:
         yield from beside(made.manifests, self.services)
         storm = Ref("StormService", self.spec["name"])
         told: set[tuple[str, str]] = set()
+        origins = self._outcome(self._whole()).origins()
         for departure in departures(ours, self.theirs):
             role, path = shown_path(departure.path)
             if role == ROUTING and departure.theirs is None:
                 path, reason = "the proxy", "stormc's own proxy is the router"
             elif departure.theirs is None:
-                reason = because(made.origins, storm, departure.path)
+                reason = because(origins, storm, departure.path)
             else:
                 reason = self.refused.get(departure.path, "no override can say it")
             kind = "added" if departure.theirs is None else "left out" if departure.ours is None else "changed"

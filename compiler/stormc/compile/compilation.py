@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from stormc.finding import Finding
 from stormc.load.sources import Source
@@ -15,6 +15,9 @@ from stormc.model.profile import Platform, Profile
 from stormc.model.summary import Summary
 from stormc.passes.runner import Compiled
 from stormc.payload.read import Payload
+
+if TYPE_CHECKING:
+    from stormc.passes.origins import Origins
 
 
 class Stage(IntEnum):
@@ -68,6 +71,14 @@ class Compilation:
     summary: Summary | None = None
     compiled: Compiled | None = None
     files: Mapping[str, bytes] | None = None
+
+    def origins(self) -> Origins:
+        """Where every value of the manifests comes from; made when asked. There have to be manifests."""
+        from stormc.passes import PIPELINE
+        from stormc.passes.origins import trace_pipeline
+
+        assert self.compiled is not None and self.layered is not None
+        return trace_pipeline(PIPELINE, self.compiled.app, self.compiled.platform, self.layered.data)
 
     def result(self) -> Compilation:
         """What a run over many specs keeps of it: source, findings, summary and files."""

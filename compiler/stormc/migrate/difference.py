@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from stormc.migrate.compare import Path
 from stormc.model.app import Ref
+from stormc.passes.origins import Origins
 
 
 class Difference(NamedTuple):
@@ -18,11 +19,11 @@ class Difference(NamedTuple):
     reason: str
 
 
-def because(origins: Mapping[Any, Any], storm: Ref, path: Path) -> str:
-    """What the pipeline says of a field of ours."""
-    for (ref, where), origin in origins.items():
-        if ref == storm and (where[: len(path)] == path or path[: len(where)] == where):
-            return f"{origin.by}: {origin.because}"
+def because(origins: Origins, storm: Ref, path: Path) -> str:
+    """What the pipeline says of a field of ours: of the first value in it."""
+    for ref, leaf, origin in origins.present():
+        if ref == storm and (leaf[: len(path)] == path or path[: len(leaf)] == leaf):
+            return f"{origin[-1].writer}: {origin[-1].because.in_words()}"
     return "stormc always has it"
 
 

@@ -46,6 +46,12 @@ def read_flags(args: Mapping[str, Any], prefix: Path, facts: EngineFacts) -> dic
     return flags
 
 
+def spellings(args: Mapping[str, Any], name: str, facts: EngineFacts) -> list[str]:
+    """The keys of a mapping of the spec that give a flag; the flag itself where none does."""
+    flag = next(iter(read_flags({name: True}, (), facts)))
+    return [key for key in args if flag in read_flags({key: args[key]}, (), facts)] or [flag]
+
+
 def merge_flags(shared: Mapping[str, Flag], own: Mapping[str, Flag]) -> dict[str, Flag]:
     """The flags of the app with those of a role over them; a dotted key of the role adds to the app's mapping."""
     merged = dict(shared)

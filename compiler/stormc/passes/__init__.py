@@ -13,8 +13,8 @@ from stormc.passes.runner import Pass
 PIPELINE: tuple[Pass, ...] = (
     Pass("workload", workload.apply),
     Pass("engine.container", container.apply),
-    Pass("engine.start", start.apply),
-    Pass("engine.environment", environment.apply),
+    Pass("engine.start", start.apply, rewrites=True),
+    Pass("engine.environment", environment.apply, rewrites=True),
     Pass("engine.probes", probes.apply),
     Pass("engine.weights", weights.apply),
     Pass("engine.volumes", volumes.apply),

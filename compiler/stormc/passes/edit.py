@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from stormc.model.app import App, Ref
 from stormc.model.role import Reference
+from stormc.passes.because import Reason
 
 Item = tuple[str | int, ...]
 """A list item by its Kubernetes merge key: `("prefill",)` of roles, `(8080, "TCP")` of ports."""
@@ -14,19 +16,27 @@ Step = str | Item
 
 
 class Edit(NamedTuple):
-    """Sets one field of one object. `because` is a spec path, a profile fact or a rule id."""
+    """Sets one field of one object."""
 
     object: Ref
     path: tuple[Step, ...]
     value: Any
-    because: str
+    because: Reason
 
 
 class Removed:
-    """The value of an edit that removes a field; only the overrides pass may yield it."""
+    """The value of an edit that removes a field; only a pass that rewrites may yield it."""
+
+    def __repr__(self) -> str:
+        return "REMOVED"
 
 
 REMOVED = Removed()
+
+ARGUMENTS = "args"
+"""A list of texts: passes write each argument by its key, `("args", ("--port",))`; overrides replace it as a whole."""
+PREPEND = "--prepend="
+"""An option of the launcher that may stand there once per variable."""
 
 
 def storm(app: App) -> Ref:
@@ -39,14 +49,37 @@ def role_path(role: str, *steps: Step) -> tuple[Step, ...]:
     return ("spec", "template", "spec", "roles", (role,), *steps)
 
 
+def role_of(path: tuple[Step, ...]) -> str | None:
+    """The role that a path of the StormService leads through."""
+    if len(path) > 4 and path[3] == "roles" and isinstance(path[4], tuple):
+        return str(path[4][0])
+    return None
+
+
 def pod_path(role: str, *steps: Step) -> tuple[Step, ...]:
     """A path inside the pod spec of a role."""
-    return role_path(role, "template", "spec", *steps)
+    return ("spec", "template", "spec", "roles", (role,), "template", "spec", *steps)
 
 
 def container_path(role: str, container: str, *steps: Step) -> tuple[Step, ...]:
     """A path inside a container of a role's pods."""
-    return pod_path(role, "containers", (container,), *steps)
+    return (
+        "spec", "template", "spec", "roles", (role,), "template", "spec", "containers", (container,), *steps,
+    )  # fmt: skip
+
+
+def argument_keys(words: Sequence[str]) -> list[Item]:
+    """What tells the arguments of a command line apart: the flag, and for its further words their number."""
+    keys: list[Item] = []
+    count: dict[str, int] = {}
+    flag = ""
+    for word in words:
+        if word.startswith("--"):
+            flag = "=".join(word.split("=")[:2]) if word.startswith(PREPEND) else word.partition("=")[0]
+        number = count.get(flag, 0)
+        count[flag] = number + 1
+        keys.append((flag, number) if number else (flag,))
+    return keys
 
 
 def env_entry(name: str, value: str | Reference) -> dict[str, Any]:

@@ -12,7 +12,20 @@ from collections.abc import Iterator
 
 from stormc.model.app import App, Role
 from stormc.model.profile import Platform
+from stormc.passes.because import ROLE, fact, of
 from stormc.passes.edit import Edit, pod_path, role_path, storm
+
+GUIDE = "MindCluster guide, chapter instance rescheduling"
+STOP_AT_THE_POD = fact("mindcluster", f"{GUIDE}; rescheduling/job.go", given=((ROLE, "podGroupSize"),))
+RETRIED = (("faults", "retries"), ("faults", "scheduling"))
+REASONS = {
+    "fault-scheduling": of(("faults", "scheduling")),
+    "subHealthyStrategy": of(("faults", "subHealthy")),
+    "pod-rescheduling": STOP_AT_THE_POD,
+    "fault-retry-times": of(("faults", "retries"), given=(("faults", "scheduling"),)),
+}
+NEVER = fact("mindcluster", "MindCluster guide: a container that restarts by itself hides the fault", given=RETRIED)
+GRACE = of(("faults", "gracePeriodSeconds"), given=(("faults", "scheduling"),))
 
 
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
@@ -24,19 +37,16 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
 def _role(app: App, role: Role) -> Iterator[Edit]:
     service, policy = storm(app), app.faults
     labels = {"fault-scheduling": policy.scheduling, "subHealthyStrategy": policy.sub_healthy}
-    reasons = {"fault-scheduling": "faults.scheduling", "subHealthyStrategy": "faults.subHealthy"}
     if role.shares_pod_group:
         labels["pod-rescheduling"] = "on"
-        reasons["pod-rescheduling"] = f"{role.name}.podGroupSize is 1"
         path = role_path(role.name, "template", "metadata", "annotations", "huawei.com/recover_policy_path")
-        yield Edit(service, path, "pod", f"{role.name}.podGroupSize is 1")
+        yield Edit(service, path, "pod", STOP_AT_THE_POD)
     if policy.retries and policy.scheduling != "off":
         labels["fault-retry-times"] = str(policy.retries)
-        reasons["fault-retry-times"] = "faults.retries"
         # MindCluster guide, parameter table: a container that restarts by itself hides the fault from Volcano.
-        yield Edit(service, pod_path(role.name, "restartPolicy"), "Never", "faults.retries")
+        yield Edit(service, pod_path(role.name, "restartPolicy"), "Never", NEVER)
     for key, value in labels.items():
-        yield Edit(service, role_path(role.name, "template", "metadata", "labels", key), value, reasons[key])
+        yield Edit(service, role_path(role.name, "template", "metadata", "labels", key), value, REASONS[key])
     if policy.scheduling == "grace" and policy.grace_period_seconds:
         path = pod_path(role.name, "terminationGracePeriodSeconds")
-        yield Edit(service, path, policy.grace_period_seconds, "faults.gracePeriodSeconds")
+        yield Edit(service, path, policy.grace_period_seconds, GRACE)

@@ -6,7 +6,15 @@ from collections.abc import Iterator
 
 from stormc.model.app import ROUTING, App
 from stormc.model.profile import Platform
+from stormc.passes.because import fact, of
 from stormc.passes.edit import Edit, role_path, storm
+
+GATEWAY = ("gateway",)
+SOURCE = "AIBrix pkg/cache/informers.go"
+NAME = of(("model", "name"), given=(GATEWAY,))._replace(source=SOURCE)
+ENGINE = fact("aibrix", SOURCE, given=(GATEWAY,))
+PORTS = {role: of((role, "port"), given=(GATEWAY,))._replace(source=SOURCE) for role in ("prefill", "decode")}
+PORTS[ROUTING] = of(("proxy", "port"), given=(GATEWAY,))._replace(source=SOURCE)
 
 
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
@@ -17,5 +25,7 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
     elif app.gateway == "router":
         ports = {ROUTING: app.proxy["port"]}
     for name, port in ports.items():
+        reasons = {"model.aibrix.ai/name": NAME, "model.aibrix.ai/port": PORTS[name]}
         for key, value in app.gateway_labels(port).items():
-            yield Edit(storm(app), role_path(name, "template", "metadata", "labels", key), value, "gateway")
+            path = role_path(name, "template", "metadata", "labels", key)
+            yield Edit(storm(app), path, value, reasons.get(key, ENGINE))

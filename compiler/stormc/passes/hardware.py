@@ -13,12 +13,29 @@ from typing import Any
 
 from stormc.model.app import App, Role
 from stormc.model.profile import Platform
+from stormc.passes.because import ROLE, Reason, fact, of
 from stormc.passes.edit import Edit, container_path, pod_path, role_path, storm
 
 SCHEDULE_POLICY = "huawei.com/schedule_policy"
 HOST_ARCH = {"arm": "huawei-arm", "x86": "huawei-x86"}
 HCCN_CONF = "/etc/hccn.conf"
 """NPU network addresses; Ascend Docker Runtime does not mount it (ascend-docker-runtime build/scripts/base.list)."""
+
+HARDWARE = ("hardware",)
+ACCELERATOR = fact("hardware.acceleratorType", "", HARDWARE)
+POLICY = fact("hardware.schedulePolicy", "", HARDWARE)
+ARCHITECTURE = of(("hostArch",))
+NPUS = of((ROLE, "npus"), given=(HARDWARE,))
+NAME = fact("stormc", "docs/spec.md: volumes that stormc adds")
+VISIBLE_DEVICES = {
+    (): fact("mindcluster", "ascend-for-volcano: the chosen NPUs stand in a pod annotation"),
+    ("valueFrom", "fieldRef", "fieldPath"): fact("hardware.resource", "", HARDWARE),
+}
+HCCN = fact("vllm", "vllm-ascend prefill/decode guide, docker run; ascend-docker-runtime build/scripts/base.list")
+SHARED_MEMORY: Reason = {
+    (): fact("vllm", "vllm-ascend prefill/decode guide, docker run --shm-size"),
+    ("emptyDir", "sizeLimit"): of((ROLE, "shmSize")),
+}
 
 
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
@@ -33,27 +50,26 @@ def _node(app: App, role: Role, platform: Platform) -> Iterator[Edit]:
     service, profile = storm(app), app.profile
     if platform.labels_nodes:
         path = pod_path(role.name, "nodeSelector", "accelerator-type")
-        yield Edit(service, path, profile.accelerator_type, f"profile {profile.name}")
+        yield Edit(service, path, profile.accelerator_type, ACCELERATOR)
         if app.host_arch:
-            yield Edit(service, pod_path(role.name, "nodeSelector", "host-arch"), HOST_ARCH[app.host_arch], "hostArch")
+            path = pod_path(role.name, "nodeSelector", "host-arch")
+            yield Edit(service, path, HOST_ARCH[app.host_arch], ARCHITECTURE)
     if not platform.labels_nodes or profile.resource == "huawei.com/npu":
         path = role_path(role.name, "template", "metadata", "annotations", SCHEDULE_POLICY)
-        yield Edit(
-            service, path, profile.schedule_policy, f"profile {profile.name}, MindCluster {platform.mindcluster}"
-        )
+        yield Edit(service, path, profile.schedule_policy, POLICY)
 
 
 def _npus(app: App, role: Role) -> Iterator[Edit]:
     service, resource = storm(app), app.profile.resource
     for kind in ("limits", "requests"):
         path = container_path(role.name, role.name, "resources", kind, resource)
-        yield Edit(service, path, str(role.npus), f"{role.name}.npus")
+        yield Edit(service, path, str(role.npus), NPUS)
     entry = {
         "name": "ASCEND_VISIBLE_DEVICES",
         "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": f"metadata.annotations['{resource}']"}},
     }
     path = container_path(role.name, role.name, "env", ("ASCEND_VISIBLE_DEVICES",))
-    yield Edit(service, path, entry, "Volcano writes the NPUs into this annotation")
+    yield Edit(service, path, entry, VISIBLE_DEVICES)
 
 
 def _volumes(app: App, role: Role) -> Iterator[Edit]:
@@ -62,7 +78,7 @@ def _volumes(app: App, role: Role) -> Iterator[Edit]:
         ("shm", "/dev/shm", {"emptyDir": {"medium": "Memory", "sizeLimit": role.shm_size}}, False),
     )
     for name, mount_path, source, read_only in sources:
-        because = f"{role.name}.shmSize" if name == "shm" else "vllm-ascend P/D guide, docker run"
+        because = SHARED_MEMORY if name == "shm" else HCCN
         yield Edit(storm(app), pod_path(role.name, "volumes", (name,)), {"name": name, **source}, because)
         mount: dict[str, Any] = {"name": name, "mountPath": mount_path}
         if read_only:

@@ -12,11 +12,36 @@ from typing import Any
 
 from stormc.model.app import ROUTING, App, Ref
 from stormc.model.profile import Platform
+from stormc.passes.because import LOCAL_RANKS, Reason, fact, of
 from stormc.passes.edit import Edit
 
 ROLE_LABEL = "role-name"
 GATEWAY_NAMESPACES = ("aibrix-system", "envoy-gateway-system")
 """Where AIBrix's gateway runs; with `gateway: roles` it talks to the engines itself (AIBrix docs, installation)."""
+
+POLICY = fact("kubernetes", "networking.k8s.io/v1 NetworkPolicy; docs/spec.md networkPolicy")
+STABLE_LABEL = of(("name",))._replace(source="AIBrix v0.5.0 pkg/controller/constants/stormservice.go")
+PORTS = tuple((role, "port") for role in ("prefill", "decode"))
+RANKS = tuple((role, field) for role in ("prefill", "decode") for field in LOCAL_RANKS)
+OUR_PODS = ("podSelector", "matchLabels", "storm-service-name")
+SELECTED: Reason = {(): POLICY, OUR_PODS[1:]: STABLE_LABEL}
+ENGINE_INGRESS: Reason = {
+    (): POLICY,
+    (0, "from", 0, *OUR_PODS): STABLE_LABEL,
+    (0, "from", 1): fact("aibrix", "AIBrix docs, installation", given=(("gateway",),)),
+    (0, "ports", 1): fact("kubernetes", "networking.k8s.io/v1 NetworkPolicy", given=PORTS),
+    (0, "ports", 0, "port"): of(*PORTS),
+    (0, "ports", 1, "port"): of(*PORTS),
+    (0, "ports", 0, "endPort"): of(*PORTS, *RANKS),
+    (0, "ports", 1, "endPort"): of(*PORTS, *RANKS),
+    (1, "from", 0, *OUR_PODS): STABLE_LABEL,
+}
+ROUTER_INGRESS: Reason = {
+    (): POLICY,
+    (0, "ports", 0, "port"): of(("proxy", "port")),
+    (1, "from", 0, *OUR_PODS): STABLE_LABEL,
+    (1, "ports", 0, "port"): of(("proxy", "port"))._replace(source="docs/proxy.md: the port of the metaserver"),
+}
 
 
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
@@ -32,23 +57,23 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
         names = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": list(GATEWAY_NAMESPACES)}
         callers.append({"namespaceSelector": {"matchExpressions": [names]}})
     roles = [role.name for role in app.serving_roles]
-    yield from _policy(
-        app, app.engine_policy, roles, [{"from": callers, "ports": engine_ports}, {"from": [_pods(app, *roles)]}]
-    )
+    ingress = [{"from": callers, "ports": engine_ports}, {"from": [_pods(app, *roles)]}]
+    yield from _policy(app, app.engine_policy, roles, ingress, ENGINE_INGRESS)
     yield from _policy(
         app, app.router_service, [ROUTING],
         [
             {"ports": [{"protocol": "TCP", "port": app.proxy["port"]}]},
             {"from": [_pods(app, "decode")], "ports": [{"protocol": "TCP", "port": app.metaserver_port}]},
         ],
+        ROUTER_INGRESS,
     )  # fmt: skip
 
 
-def _policy(app: App, name: str, roles: list[str], ingress: list[dict[str, Any]]) -> Iterator[Edit]:
+def _policy(app: App, name: str, roles: list[str], ingress: list[dict[str, Any]], because: Reason) -> Iterator[Edit]:
     ref = Ref("NetworkPolicy", name)
-    yield Edit(ref, ("spec", "podSelector"), _pods(app, *roles)["podSelector"], "networkPolicy")
-    yield Edit(ref, ("spec", "policyTypes"), ["Ingress"], "networkPolicy")
-    yield Edit(ref, ("spec", "ingress"), ingress, "networkPolicy")
+    yield Edit(ref, ("spec", "podSelector"), _pods(app, *roles)["podSelector"], SELECTED)
+    yield Edit(ref, ("spec", "policyTypes"), ["Ingress"], POLICY)
+    yield Edit(ref, ("spec", "ingress"), ingress, because)
 
 
 def _pods(app: App, *roles: str) -> dict[str, Any]:

@@ -10,9 +10,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stormc.facts.kinds import merge_key
+from stormc.finding import Path
 from stormc.model.app import App
 from stormc.model.profile import Platform
 from stormc.model.quantity import canonical
+from stormc.passes.because import Because
 from stormc.passes.edit import REMOVED, Edit, Step
 
 AMOUNTS = frozenset({"limits", "requests", "overhead", "minResources"})
@@ -24,24 +26,28 @@ QUANTITIES = frozenset({"sizeLimit", "divisor"})
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
     """One edit per field of every patch, on every object that the override's target names."""
     for index, override in enumerate(app.overrides):
+        source, given = f"{override.reason} ({override.owner})", (("overrides", index, "target"),)
         for ref in app.targets(override):
-            for path, value in _fields(ref.kind, (), override.patch):
-                yield Edit(ref, path, value, f"overrides[{index}]: {override.reason} ({override.owner})")
+            for path, value, typed in _fields(ref.kind, (), override.patch, ("overrides", index, "patch")):
+                yield Edit(ref, path, value, Because((typed,), "", source, given))
 
 
-def _fields(kind: str, path: tuple[Step, ...], patch: Mapping[str, Any]) -> Iterator[tuple[tuple[Step, ...], Any]]:
+def _fields(
+    kind: str, path: tuple[Step, ...], patch: Mapping[str, Any], typed: Path
+) -> Iterator[tuple[tuple[Step, ...], Any, Path]]:
+    """Where each value of the patch goes, the value, and where it stands in the spec."""
     for key, value in patch.items():
-        where = (*path, key)
+        where, at = (*path, key), (*typed, key)
         keys = merge_key(kind, key) if isinstance(value, list) else None
         if value is None:
-            yield where, REMOVED
+            yield where, REMOVED, at
         elif isinstance(value, dict) and value:
-            yield from _fields(kind, where, value)
+            yield from _fields(kind, where, value, at)
         elif keys and all(_has(item, keys) for item in value):
-            for item in value:
-                yield from _fields(kind, (*where, tuple(item[k] for k in keys)), item)
+            for index, item in enumerate(value):
+                yield from _fields(kind, (*where, tuple(item[k] for k in keys)), item, (*at, index))
         else:
-            yield where, _quantity(where, value)
+            yield where, _quantity(where, value), at
 
 
 def _has(item: Any, keys: tuple[str, ...]) -> bool:

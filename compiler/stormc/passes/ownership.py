@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from stormc.model.app import App, Ref
 from stormc.model.profile import Platform
+from stormc.passes.because import Because, fact, of
 from stormc.passes.edit import Edit, storm
 
 MANAGER = "stormc"
@@ -20,24 +21,32 @@ FLUX_GUARD = ("kustomize.toolkit.fluxcd.io/prune", "disabled")
 FLUX_VERBATIM = ("kustomize.toolkit.fluxcd.io/substitute", "disabled")
 """Shell and Python in StormServices and ConfigMaps hold `${…}`, which Flux would substitute under a postBuild."""
 
+BY_STORMC = fact("stormc", "Kubernetes recommended labels; docs/gitops.md")
+OF_APP = of(("name",))
+SPEC_FILE = fact("spec.file", "the path of the spec")
+SPEC_DIGEST = of(())
+ARGOCD = fact("platform.gitops.argocd", "Argo CD docs/user-guide/sync-options.md")
+FLUX = fact("platform.gitops.flux", "Flux kustomize-controller, annotations prune and substitute")
+
 
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
     """app.kubernetes.io labels everywhere; spec, digest and the guards of the wired engines on the StormService."""
     for ref in app.objects:
-        for key, value in (("managed-by", MANAGER), ("name", app.name), ("part-of", app.name)):
-            yield Edit(ref, ("metadata", "labels", f"app.kubernetes.io/{key}"), value, "ownership")
-    for key, value in (("spec", app.spec_file), ("spec-digest", app.digest)):
-        yield Edit(storm(app), ("metadata", "annotations", f"stormc.dev/{key}"), value, "ownership")
+        yield Edit(ref, ("metadata", "labels", "app.kubernetes.io/managed-by"), MANAGER, BY_STORMC)
+        yield Edit(ref, ("metadata", "labels", "app.kubernetes.io/name"), app.name, OF_APP)
+        yield Edit(ref, ("metadata", "labels", "app.kubernetes.io/part-of"), app.name, OF_APP)
+    yield Edit(storm(app), ("metadata", "annotations", "stormc.dev/spec"), app.spec_file, SPEC_FILE)
+    yield Edit(storm(app), ("metadata", "annotations", "stormc.dev/spec-digest"), app.digest, SPEC_DIGEST)
     for ref, (key, value), because in _guards(app, platform):
         yield Edit(ref, ("metadata", "annotations", key), value, because)
 
 
-def _guards(app: App, platform: Platform) -> Iterator[tuple[Ref, tuple[str, str], str]]:
+def _guards(app: App, platform: Platform) -> Iterator[tuple[Ref, tuple[str, str], Because]]:
     """What keeps an engine from deleting the StormService by accident: its pods take half an hour to come back."""
     if platform.gitops.argocd:
-        yield storm(app), ARGOCD_GUARD, "platform gitops.argocd"
+        yield storm(app), ARGOCD_GUARD, ARGOCD
     if platform.gitops.flux:
-        yield storm(app), FLUX_GUARD, "platform gitops.flux"
+        yield storm(app), FLUX_GUARD, FLUX
         for ref in app.objects:
             if ref.kind in ("StormService", "ConfigMap"):
-                yield ref, FLUX_VERBATIM, "platform gitops.flux"
+                yield ref, FLUX_VERBATIM, FLUX

@@ -1,25 +1,27 @@
-"""Folds the edits of all passes into manifests and knows, for every leaf, which pass wrote it and why."""
+"""Folds the edits of all passes into manifests; a field that two passes set is a defect of the pipeline."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from stormc.facts.kinds import API_VERSIONS, merge_key
 from stormc.model.app import App, Ref
 from stormc.model.profile import Platform
-from stormc.passes.edit import REMOVED, Edit, Item, Step
+from stormc.passes.edit import ARGUMENTS, REMOVED, Edit, Item, Step
 
 Apply = Callable[[App, Platform], Iterator[Edit]]
 
 
 class Pass(NamedTuple):
-    """A named step of the pipeline. Only the overrides pass may rewrite what another pass wrote."""
+    """A named step of the pipeline. One that `rewrites` may replace and remove what it or another pass wrote."""
 
     name: str
     apply: Apply
     rewrites: bool = False
+
+
+Watch = Callable[[Pass, Edit], None]
 
 
 class SecondWriter(Exception):
@@ -32,26 +34,23 @@ class SecondWriter(Exception):
         self.first = first
 
 
-class Origin(NamedTuple):
-    """Who wrote a field, and why."""
-
-    by: str
-    because: str
-
-
-@dataclass(frozen=True)
-class Compiled:
-    """The manifests of one app, in the order in which passes first wrote them, and the origin of every field."""
+class Compiled(NamedTuple):
+    """The manifests of one app, in the order in which passes first wrote them, and what they were made of."""
 
     manifests: tuple[Mapping[str, Any], ...]
-    origins: Mapping[tuple[Ref, tuple[Step, ...]], Origin]
+    app: App
+    platform: Platform
+
+
+class _Taken(Exception):
+    """A field is there already."""
 
 
 class _Fields(dict[str, Any]):
     """A mapping made of edits; a plain dict inside it is a value that one edit wrote."""
 
 
-class _Items(dict[Item, _Fields]):
+class _Items(dict[Item, Any]):
     """A list made of edits, by merge key."""
 
     __slots__ = ("keys_of_item",)
@@ -60,18 +59,25 @@ class _Items(dict[Item, _Fields]):
         self.keys_of_item = keys_of_item
 
 
-def run_pipeline(pipeline: Iterable[Pass], app: App, platform: Platform) -> Compiled:
-    """The manifests of an app. Raises SecondWriter when two passes set the same field."""
+def run_pipeline(pipeline: Iterable[Pass], app: App, platform: Platform, watch: Watch | None = None) -> Compiled:
+    """The manifests of an app. `watch` is told every edit after it was made.
+
+    Raises SecondWriter when two passes set the same field.
+    """
     objects: dict[Ref, _Fields] = {}
-    origins: dict[tuple[Ref, tuple[Step, ...]], Origin] = {}
     for step in pipeline:
+        rewrites = step.rewrites
         for edit in step.apply(app, platform):
             root = objects.get(edit.object)
             if root is None:
                 root = objects[edit.object] = _scaffold(edit.object, app)
-            _fold(root, edit, step, origins)
-            origins[edit.object, edit.path] = Origin(step.name, edit.because)
-    return Compiled(tuple(_plain(root) for root in objects.values()), origins)
+            try:
+                _fold(root, edit, rewrites)
+            except _Taken:
+                raise SecondWriter(edit, step.name, _first_writer(pipeline, app, platform, edit)) from None
+            if watch is not None:
+                watch(step, edit)
+    return Compiled(tuple(_plain(root) for root in objects.values()), app, platform)
 
 
 def _scaffold(ref: Ref, app: App) -> _Fields:
@@ -79,31 +85,31 @@ def _scaffold(ref: Ref, app: App) -> _Fields:
     return _Fields(apiVersion=API_VERSIONS[ref.kind], kind=ref.kind, metadata=metadata)
 
 
-def _fold(root: _Fields, edit: Edit, step: Pass, origins: Mapping[Any, Origin]) -> None:
+def _fold(root: _Fields, edit: Edit, rewrites: bool) -> None:
     node: Any = root
     path = edit.path
-    for index in range(len(path) - 1):
-        part, following = path[index], path[index + 1]
+    part = path[0]
+    for following in path[1:]:
         child = node.get(part)
         if child is None:
             child = node[part] = _new(edit, node, part, following)
         elif type(child) is not (_Items if type(following) is tuple else _Fields):
-            if not step.rewrites:
-                raise SecondWriter(edit, step.name, _writer(origins, edit.object, path[: index + 1]))
+            if not rewrites:
+                raise _Taken
             child = node[part] = _opened(edit, node, part, following, child)
         node = child
-    last = path[-1]
+        part = following
     if edit.value is REMOVED:
-        node.pop(last, None)
+        node.pop(part, None)
         return
-    if last in node and not step.rewrites:
-        raise SecondWriter(edit, step.name, _writer(origins, edit.object, path))
-    node[last] = edit.value
+    if part in node and not rewrites:
+        raise _Taken
+    node[part] = edit.value
 
 
 def _new(edit: Edit, node: Any, part: Step, following: Step) -> Any:
     if type(following) is tuple:
-        keys = merge_key(edit.object.kind, str(part))
+        keys = () if part == ARGUMENTS else merge_key(edit.object.kind, str(part))
         if keys is None:
             raise ValueError(f"list {part} has no merge key: {edit.path}")
         return _Items(keys)
@@ -114,7 +120,7 @@ def _new(edit: Edit, node: Any, part: Step, following: Step) -> Any:
 
 
 def _opened(edit: Edit, node: Any, part: Step, following: Step, value: Any) -> Any:
-    """A value that one edit wrote, opened for the rewriting pass; one of another type gives way."""
+    """A value that one edit wrote, opened for a rewriting pass; one of another type gives way."""
     opened = _new(edit, node, part, following)
     if type(opened) is _Fields and isinstance(value, dict) and type(value) is not _Items:
         opened.update(value)
@@ -125,11 +131,14 @@ def _opened(edit: Edit, node: Any, part: Step, following: Step, value: Any) -> A
     return opened
 
 
-def _writer(origins: Mapping[Any, Origin], ref: Ref, path: tuple[Step, ...]) -> str:
-    for (other, where), origin in origins.items():
-        if other == ref and (where[: len(path)] == path or path[: len(where)] == where):
-            return origin.by
-    return "the runner"
+def _first_writer(pipeline: Iterable[Pass], app: App, platform: Platform, second: Edit) -> str:
+    """The pass that wrote the field, or a part of it, first."""
+    for step in pipeline:
+        for edit in step.apply(app, platform):
+            shorter = min(len(edit.path), len(second.path))
+            if edit.object == second.object and edit.path[:shorter] == second.path[:shorter]:
+                return step.name
+    raise AssertionError("an edit that is refused is among the edits of the pipeline")
 
 
 def _plain(node: Any) -> Any:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.passes.because import ROLE, fact, of
 from stormc.passes.edit import Edit, pod_path, role_path, storm
 
 SCHEDULER = "volcano"
@@ -17,18 +18,22 @@ MIN_AVAILABLE = "huawei.com/schedule_minAvailable"
 SP_BLOCK = "sp-block"
 QUEUE = "scheduling.volcano.sh/queue-name"
 
+BY_VOLCANO = fact("mindcluster", "MindCluster guide, parameter table of StormService")
+GANG_SOURCE = "MindCluster guide, parameter table; ascend-for-volcano plugin/job.go:554"
+GANG = of((ROLE, "minAvailable"))._replace(source=GANG_SOURCE)
+SUPER_POD_BLOCK = of((ROLE, "spBlock"))
+VOLCANO_QUEUE = of((ROLE, "queue"))
+
 
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
     """schedulerName, schedule_minAvailable, sp-block and queue of both serving roles."""
     service = storm(app)
     for role in app.serving_roles:
         annotations = ("template", "metadata", "annotations")
-        yield Edit(service, pod_path(role.name, "schedulerName"), SCHEDULER, "MindCluster guide, parameter table")
+        yield Edit(service, pod_path(role.name, "schedulerName"), SCHEDULER, BY_VOLCANO)
         gang = role.min_available or app.gang(role)
-        yield Edit(service, role_path(role.name, *annotations, MIN_AVAILABLE), str(gang), "gang formula")
+        yield Edit(service, role_path(role.name, *annotations, MIN_AVAILABLE), str(gang), GANG)
         if role.sp_block:
-            yield Edit(
-                service, role_path(role.name, *annotations, SP_BLOCK), str(role.sp_block), f"{role.name}.spBlock"
-            )
+            yield Edit(service, role_path(role.name, *annotations, SP_BLOCK), str(role.sp_block), SUPER_POD_BLOCK)
         if role.queue:
-            yield Edit(service, role_path(role.name, *annotations, QUEUE), role.queue, f"{role.name}.queue")
+            yield Edit(service, role_path(role.name, *annotations, QUEUE), role.queue, VOLCANO_QUEUE)

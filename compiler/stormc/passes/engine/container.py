@@ -6,7 +6,14 @@ from collections.abc import Iterator
 
 from stormc.model.app import App, Role
 from stormc.model.profile import Platform
+from stormc.passes.because import LOCAL_RANKS, ROLE, of
 from stormc.passes.edit import Edit, container_path, storm
+
+IMAGE = of((ROLE, "image"))
+PULL_POLICY = of((ROLE, "imagePullPolicy"))
+RESOURCES = {resource: of((ROLE, "resources", resource)) for resource in ("cpu", "memory")}
+FIRST_PORT = of((ROLE, "port"))
+FURTHER_PORT = of((ROLE, "port"), given=tuple((ROLE, field) for field in LOCAL_RANKS))
 
 
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
@@ -17,15 +24,16 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
 
 def _container(app: App, role: Role) -> Iterator[Edit]:
     service, name = storm(app), role.name
-    yield Edit(service, container_path(name, name, "image"), role.image, "image")
+    yield Edit(service, container_path(name, name, "image"), role.image, IMAGE)
     if role.image_pull_policy:
         path = container_path(name, name, "imagePullPolicy")
-        yield Edit(service, path, role.image_pull_policy, "imagePullPolicy")
+        yield Edit(service, path, role.image_pull_policy, PULL_POLICY)
     for resource, amount in (("cpu", role.cpu), ("memory", role.memory)):
         if amount is not None:
             for kind in ("limits", "requests"):
                 path = container_path(name, name, "resources", kind, resource)
-                yield Edit(service, path, amount, f"{name}.resources.{resource}")
+                yield Edit(service, path, amount, RESOURCES[resource])
     for rank, number in enumerate(role.ports):
         port = {"name": f"rank-{rank}", "containerPort": number, "protocol": "TCP"}
-        yield Edit(service, container_path(name, name, "ports", (number, "TCP")), port, "port + local rank")
+        because = FURTHER_PORT if rank else FIRST_PORT
+        yield Edit(service, container_path(name, name, "ports", (number, "TCP")), port, because)

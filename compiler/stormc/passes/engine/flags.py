@@ -5,10 +5,14 @@ What stormc adds by itself stands in docs/spec.md, "What stormc adds"; null remo
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
+from stormc.finding import Path
+from stormc.model import kv
 from stormc.model.app import App, Role
-from stormc.passes.engine.kv_transfer import kv_transfer_config
+from stormc.passes.because import FLAG, ROLE, Because
+from stormc.passes.engine.kv_transfer import KV_FIELDS, kv_transfer_config
 
 DEFAULTS: dict[str, Any] = {
     "host": "0.0.0.0",  # probes and Services reach the engine at the address of the pod
@@ -19,17 +23,72 @@ TOGETHER = frozenset({"data-parallel-size", "data-parallel-size-local", "data-pa
 """What an engine that is alone must not be told."""
 EXTERNAL_RPC_PORT = 13389  # start_server.sh, external data parallelism
 
+ARGUMENTS_EXIST: tuple[Path, ...] = (("engine", "command"), ("engine", "script"))
+"""There are no arguments where the user has a command or a script."""
+USER_FLAGS: tuple[Path, ...] = ((ROLE, "engineArgs", FLAG), ("engine", "args", FLAG))
+"""Where the user gives a flag: the role's own wins."""
+RANKS, EXTERNAL, POD_GROUP_SIZE = (ROLE, "dataParallel"), (ROLE, "distributedDp"), (ROLE, "podGroupSize")
+APART: tuple[Path, ...] = (("model", "moe"), RANKS, EXTERNAL)
+"""The fields that make the ranks engines which know nothing of each other."""
+VLLM, START_SERVER = "vllm serve", "MindCluster k8s-deploy-tool example/scripts/start_server.sh"
 
-def flags(app: App, role: Role) -> dict[str, Any]:
-    """The vLLM flags of a role with their values; false stands for the negation, and what is null is left out."""
-    merged: dict[str, Any] = {"served-model-name": app.model.name, "port": role.port, **DEFAULTS}
-    merged |= _sizes(app, role)
-    merged["kv-transfer-config"] = kv_transfer_config(app, role)
-    merged |= {name: value for name, value in sorted(role.engine_args.items()) if name != "kv-transfer-config"}
-    if role.engine_args.get("kv-transfer-config", merged) is None:
-        del merged["kv-transfer-config"]
-    apart = role.independent
-    return {f: value for f, value in merged.items() if value is not None and not (apart and f in TOGETHER)}
+
+def _standard(*fields: Path, source: str = VLLM, given: tuple[Path, ...] = (), fact: str = "") -> Because:
+    """The reason of a flag that stormc writes; the user's own of the same name would replace it."""
+    return Because((*USER_FLAGS, *fields), fact, source, (*ARGUMENTS_EXIST, *given))
+
+
+BY_USER = Because(USER_FLAGS, "engine.flags", VLLM, ARGUMENTS_EXIST)
+BY_USER_TOGETHER = BY_USER._replace(given=(*ARGUMENTS_EXIST, *APART))
+DEFAULT = _standard(source="docs/spec.md, What stormc adds", fact="default")
+LAYOUT: dict[str, Because] = {
+    "served-model-name": _standard(("model", "name")),
+    "port": _standard((ROLE, "port")),
+    "tensor-parallel-size": _standard((ROLE, "tensorParallel")),
+    "pipeline-parallel-size": _standard((ROLE, "pipelineParallel")),
+    "prefill-context-parallel-size": _standard((ROLE, "prefillContextParallel")),
+    "decode-context-parallel-size": _standard((ROLE, "decodeContextParallel")),
+    "enable-expert-parallel": _standard(("expertParallel",)),
+    "data-parallel-size": _standard(RANKS, given=APART),
+    "data-parallel-size-local": _standard(RANKS, POD_GROUP_SIZE, source=START_SERVER, given=APART),
+    "data-parallel-rpc-port": _standard(source=START_SERVER, given=APART, fact="default"),
+    kv.CONFIG: _standard(*KV_FIELDS, source="vllm/config/kv_transfer.py", fact="engine.connectors"),
+}
+
+
+class Flag(NamedTuple):
+    """A flag of `vllm serve` without its `--`: the value that holds, why, and what stormc had written without it."""
+
+    name: str
+    value: Any
+    because: Because
+    replaced: tuple[Any, Because] | None = None
+
+
+def flags(app: App, role: Role) -> Iterator[Flag]:
+    """The flags of a role in their order; false stands for the negation, and what is null is left out."""
+    standard, user = _of_stormc(app, role), dict(sorted(role.engine_args.items()))
+    if user.get(kv.CONFIG) is not None:
+        del user[kv.CONFIG]  # it is part of the standard value
+    for name in dict.fromkeys((*standard, *user)):
+        if role.independent and name in TOGETHER:
+            continue
+        because = LAYOUT.get(name, DEFAULT)
+        if name not in user:
+            yield Flag(name, standard[name], because)
+        else:
+            replaced = (standard[name], because) if name in standard else None
+            yield Flag(name, user[name], BY_USER_TOGETHER if name in TOGETHER else BY_USER, replaced)
+
+
+def _of_stormc(app: App, role: Role) -> dict[str, Any]:
+    return {
+        "served-model-name": app.model.name,
+        "port": role.port,
+        **DEFAULTS,
+        **_sizes(app, role),
+        kv.CONFIG: kv_transfer_config(app, role),
+    }
 
 
 def _sizes(app: App, role: Role) -> dict[str, Any]:

@@ -5,11 +5,24 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from stormc.finding import Path
 from stormc.model import kv
 from stormc.model.app import App, Role
 from stormc.model.flags import deep_merge
+from stormc.passes.because import ROLE
 
 KV_ROLES = {"prefill": "kv_producer", "decode": "kv_consumer"}
+_SIZES = ("dataParallel", "tensorParallel", "pipelineParallel", "distributedDp")
+_PASTED = (kv.CONFIG, "pipeline-parallel-size")
+KV_FIELDS: tuple[Path, ...] = (
+    *(("kvTransfer", field) for field in ("connector", "extra", "pool")),
+    (ROLE, "kvPort"),
+    *((role, field) for role in KV_ROLES for field in _SIZES),
+    *((role, "engineArgs", flag) for role in KV_ROLES for flag in _PASTED),
+    *(("engine", "args", flag) for flag in _PASTED),
+    ("model", "moe"),
+)
+"""The spec fields that the config is made of; in a pasted one the user's own words hold."""
 
 
 def kv_transfer_config(app: App, role: Role) -> Any:

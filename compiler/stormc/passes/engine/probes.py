@@ -7,6 +7,7 @@ from typing import Any
 
 from stormc.model.app import App, Role
 from stormc.model.profile import Platform
+from stormc.passes.because import LOCAL_RANKS, ROLE, Because, fact, of
 from stormc.passes.edit import Edit, container_path, storm
 
 PROBE_PERIOD = 10
@@ -17,6 +18,19 @@ HEAD_HEALTH = (
     "printf 'GET /health HTTP/1.0\\r\\n\\r\\n' >&3 && read -r _ code _ <&3 && [ \"$code\" = 200 ]"
 )
 """A probe for pods of one template of which only the first serves: the others are well as long as they run."""
+
+WHO_ANSWERS = tuple((ROLE, field) for field in LOCAL_RANKS)
+HEALTH: dict[tuple[str | int, ...], Because] = {
+    ("httpGet",): fact("vllm", "vllm/entrypoints/openai: GET /health", given=WHO_ANSWERS),
+    ("httpGet", "port"): of((ROLE, "port"), given=WHO_ANSWERS),
+    ("exec",): of((ROLE, "port"), given=WHO_ANSWERS),
+}
+STARTUP = {
+    **HEALTH,
+    (): fact("stormc", "docs/spec.md engine.startupSeconds"),
+    ("failureThreshold",): of(("engine", "startupSeconds")),
+}
+READINESS = {**HEALTH, (): fact("stormc", "docs/spec.md: probes of the engine")}
 
 
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
@@ -32,7 +46,7 @@ def _probes(app: App, role: Role) -> Iterator[Edit]:
     attempts = -(-app.engine.startup_seconds // PROBE_PERIOD)
     startup = {"periodSeconds": PROBE_PERIOD, "failureThreshold": attempts, "timeoutSeconds": 5}
     for field, timing, because in (
-        ("startupProbe", startup, "engine.startupSeconds"),
-        ("readinessProbe", READINESS_PROBE, "vLLM answers /health when the model is loaded"),
+        ("startupProbe", startup, STARTUP),
+        ("readinessProbe", READINESS_PROBE, READINESS),
     ):
         yield Edit(storm(app), container_path(role.name, role.name, field), {**check, **timing}, because)

@@ -14,11 +14,35 @@ from stormc.model.app import App, Ref, Role
 from stormc.model.flags import words_of
 from stormc.model.profile import Platform
 from stormc.model.role import Prepended
-from stormc.passes.edit import Edit, container_path, pod_path, storm
-from stormc.passes.engine.flags import flags
+from stormc.passes.because import Because, Reason, fact, of
+from stormc.passes.edit import PREPEND, REMOVED, Edit, argument_keys, container_path, pod_path, storm
+from stormc.passes.engine.flags import APART, ARGUMENTS_EXIST, POD_GROUP_SIZE, RANKS, flags
 
 LAUNCHER_DIRECTORY = "/opt/stormc/launcher"
 LAUNCHER_KEY = "launch.py"
+
+SOURCE = "docs/spec.md engine"
+COMMAND = ("engine", "command")
+SCRIPT_COMMAND = ("engine", "script", "command")
+SCRIPT_DIRECTORY = ("engine", "script", "hostPath")
+
+LAUNCHER = fact("launcher", "stormc/payload/launch.py")
+COMMAND_OF_USER = of(COMMAND, SCRIPT_COMMAND)
+COMMAND_OF_SCRIPT = of(SCRIPT_COMMAND, COMMAND)
+COMMAND_OF_LAUNCHER = fact("launcher", SOURCE, COMMAND, SCRIPT_COMMAND)
+LAUNCHER_VOLUME: Reason = {
+    (): fact("launcher", SOURCE, given=ARGUMENTS_EXIST),
+    ("configMap", "name"): of(("name",), given=ARGUMENTS_EXIST),
+}
+LAUNCHER_MOUNT = fact("launcher", SOURCE, given=ARGUMENTS_EXIST)
+IN_SCRIPT = fact("stormc", SOURCE, given=(("engine", "script"),))
+SCRIPT_VOLUME: Reason = {(): IN_SCRIPT, ("hostPath", "path"): of(SCRIPT_DIRECTORY)}
+SCRIPT_MOUNT = of(SCRIPT_DIRECTORY)
+PROGRAM = fact("vllm", "vllm serve", given=ARGUMENTS_EXIST)
+MODEL_PATH = of(("model", "path"), given=ARGUMENTS_EXIST)
+MULTI_NODE = fact("launcher", SOURCE, given=(*ARGUMENTS_EXIST, RANKS, POD_GROUP_SIZE))
+EXTERNAL_DP = fact("launcher", SOURCE, given=(*ARGUMENTS_EXIST, *APART, POD_GROUP_SIZE))
+INDEPENDENT = of(RANKS, POD_GROUP_SIZE, given=(*ARGUMENTS_EXIST, *APART))
 
 
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
@@ -26,11 +50,11 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
     engine = app.engine
     if engine.launches:
         launcher = Ref("ConfigMap", app.launcher_config)
-        yield Edit(launcher, ("data", LAUNCHER_KEY), app.payload.launcher, "the launcher of this stormc")
+        yield Edit(launcher, ("data", LAUNCHER_KEY), app.payload.launcher, LAUNCHER)
     for role in app.serving_roles:
         if engine.command is not None:
             path = container_path(role.name, role.name, "command")
-            yield Edit(storm(app), path, list(engine.command), "engine.command")
+            yield Edit(storm(app), path, list(engine.command), COMMAND_OF_USER)
         elif engine.script:
             yield from _script(app, role, engine.script.directory, engine.script.command)
         else:
@@ -38,42 +62,70 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
 
 
 def _launcher(app: App, role: Role) -> Iterator[Edit]:
-    service, name, because = storm(app), role.name, "the launcher"
+    service, name = storm(app), role.name
     command = ["python3", f"{LAUNCHER_DIRECTORY}/{LAUNCHER_KEY}"]
-    yield Edit(service, container_path(name, name, "command"), command, because)
-    yield Edit(service, container_path(name, name, "args"), _arguments(app, role), f"{name}.engineArgs")
+    yield Edit(service, container_path(name, name, "command"), command, COMMAND_OF_LAUNCHER)
+    yield from _arguments(app, role)
     source = {"configMap": {"name": app.launcher_config}}
-    yield from _program(app, role, "launcher", source, LAUNCHER_DIRECTORY, because)
+    yield from _program(app, role, "launcher", source, LAUNCHER_DIRECTORY, (LAUNCHER_VOLUME, LAUNCHER_MOUNT))
 
 
 def _script(app: App, role: Role, directory: str, command: str) -> Iterator[Edit]:
-    service, name, because = storm(app), role.name, "engine.script"
-    yield Edit(service, container_path(name, name, "command"), ["/bin/bash", "-c", command], because)
-    yield Edit(service, container_path(name, name, "workingDir"), directory, because)
+    service, name = storm(app), role.name
+    yield Edit(service, container_path(name, name, "command"), ["/bin/bash", "-c", command], COMMAND_OF_SCRIPT)
+    yield Edit(service, container_path(name, name, "workingDir"), directory, SCRIPT_MOUNT)
     source = {"hostPath": {"path": directory, "type": "Directory"}}
-    yield from _program(app, role, "script", source, directory, because)
+    yield from _program(app, role, "script", source, directory, (SCRIPT_VOLUME, SCRIPT_MOUNT))
 
 
-def _program(app: App, role: Role, volume: str, source: dict[str, Any], directory: str, because: str) -> Iterator[Edit]:
+def _program(
+    app: App, role: Role, volume: str, source: dict[str, Any], directory: str, because: tuple[Reason, Reason]
+) -> Iterator[Edit]:
     """The volume that holds the program, mounted read-only."""
-    yield Edit(storm(app), pod_path(role.name, "volumes", (volume,)), {"name": volume, **source}, because)
+    yield Edit(storm(app), pod_path(role.name, "volumes", (volume,)), {"name": volume, **source}, because[0])
     mount = {"name": volume, "mountPath": directory, "readOnly": True}
-    yield Edit(storm(app), container_path(role.name, role.name, "volumeMounts", (directory,)), mount, because)
+    yield Edit(storm(app), container_path(role.name, role.name, "volumeMounts", (directory,)), mount, because[1])
 
 
-def _arguments(app: App, role: Role) -> list[str]:
+def _arguments(app: App, role: Role) -> Iterator[Edit]:
+    """One edit per argument; what the user replaces or removes is written first, so that it is not forgotten."""
+    service, path = storm(app), container_path(role.name, role.name, "args")
+    passed = list(_passed(app, role))
+    keys = iter(argument_keys([word for words, _, _ in passed for word in words]))
+    for words, because, replaced in passed:
+        named = [next(keys) for _ in words]
+        for text, reason in replaced:
+            (key,) = argument_keys([text])
+            yield Edit(service, (*path, key), text, reason)
+            if key not in named:
+                yield Edit(service, (*path, key), REMOVED, because)
+        for key, word in zip(named, words, strict=True):
+            yield Edit(service, (*path, key), word, because)
+
+
+Passed = tuple[list[str], Because, list[tuple[str, Because]]]
+"""Words of the command line, why they stand there, and what they replace."""
+
+
+def _passed(app: App, role: Role) -> Iterator[Passed]:
     kinds = role.facts.flags
-    arguments = [*launcher_options(role), "--", "vllm", "serve", app.model.path]
-    for flag, value in flags(app, role).items():
-        arguments += words_of(flag, value, kinds.get(flag))
-    return arguments
+    yield from _launcher_options(role)
+    yield ["--", "vllm", "serve"], PROGRAM, []
+    yield [app.model.path], MODEL_PATH, []
+    for name, value, because, before in flags(app, role):
+        replaced = [(word, before[1]) for word in words_of(name, before[0], kinds.get(name))] if before else []
+        yield list(words_of(name, value, kinds.get(name))), because, replaced
 
 
-def launcher_options(role: Role) -> list[str]:
+def _launcher_options(role: Role) -> Iterator[Passed]:
     """How the launcher starts the ranks of a pod, and the variables that it extends."""
-    prepended = [f"--prepend={n}={v.text}" for n, v in sorted(role.env.items()) if isinstance(v, Prepended)]
     if role.independent:
-        return [f"--independent={role.local_ranks}", *prepended]
-    if role.spans_pods:
-        return ["--multi-node", *prepended]
-    return ["--external-dp", *prepended] if role.distributed_dp else prepended
+        yield [f"--independent={role.local_ranks}"], INDEPENDENT, []
+    elif role.spans_pods:
+        yield ["--multi-node"], MULTI_NODE, []
+    elif role.distributed_dp:
+        yield ["--external-dp"], EXTERNAL_DP, []
+    for name, value in sorted(role.env.items()):
+        if isinstance(value, Prepended):
+            because = of((role.name, "env", name), ("engine", "env", name), given=ARGUMENTS_EXIST)
+            yield [f"{PREPEND}{name}={value.text}"], because, []

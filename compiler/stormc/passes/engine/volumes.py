@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from stormc.finding import Path
 from stormc.model.app import ROUTER, ROUTING, App, Pods
 from stormc.model.profile import Platform
+from stormc.passes.because import ROLE, Because, fact, of
 from stormc.passes.edit import Edit, container_path, pod_path, storm
+
+HOST_NETWORK = of((ROLE, "hostNetwork"))
+DNS = fact("kubernetes", "core/v1 PodSpec dnsPolicy", given=((ROLE, "hostNetwork"),))
 
 
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
@@ -16,17 +21,20 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
         yield from _volumes(app, role)
     for role in app.serving_roles:
         if role.host_network:
-            yield Edit(storm(app), pod_path(role.name, "hostNetwork"), True, "hostNetwork")
-            yield Edit(storm(app), pod_path(role.name, "dnsPolicy"), "ClusterFirstWithHostNet", "hostNetwork")
+            yield Edit(storm(app), pod_path(role.name, "hostNetwork"), True, HOST_NETWORK)
+            yield Edit(storm(app), pod_path(role.name, "dnsPolicy"), "ClusterFirstWithHostNet", DNS)
 
 
 def _volumes(app: App, role: Pods) -> Iterator[Edit]:
     container = ROUTER if role.name == ROUTING else role.name
     written: set[str] = set()
+    lists: tuple[Path, ...] = (("volumes",), (role.name, "volumes")) if role.name != ROUTING else ()
     for volume in role.volumes:
+        others = [field for field in lists if field != volume.path[:-1]]
+        because = Because((volume.path, *others))
         if volume.name not in written:
             source = {"name": volume.name, **volume.source}
-            yield Edit(storm(app), pod_path(role.name, "volumes", (volume.name,)), source, "volumes")
+            yield Edit(storm(app), pod_path(role.name, "volumes", (volume.name,)), source, because)
         written.add(volume.name)
         mount: dict[str, Any] = {"name": volume.name, "mountPath": volume.mount_path}
         if volume.read_only:
@@ -34,4 +42,4 @@ def _volumes(app: App, role: Pods) -> Iterator[Edit]:
         if volume.sub_path:
             mount["subPath"] = volume.sub_path
         path = container_path(role.name, container, "volumeMounts", (volume.mount_path,))
-        yield Edit(storm(app), path, mount, "volumes")
+        yield Edit(storm(app), path, mount, because)

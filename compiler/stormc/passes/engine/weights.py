@@ -7,7 +7,17 @@ from typing import Any
 
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.passes.because import Reason, fact, of
 from stormc.passes.edit import Edit, container_path, pod_path, storm
+
+CLAIM = ("model", "volume", "persistentVolumeClaim")
+VOLUME: Reason = {
+    (): fact("stormc", "docs/spec.md: volumes that stormc adds"),
+    ("hostPath",): fact("stormc", "docs/spec.md model.volume", given=(CLAIM,)),
+    ("hostPath", "path"): of(("model", "volume", "hostPath"), given=(CLAIM,)),
+    ("persistentVolumeClaim",): of(CLAIM),
+}
+MOUNT = of(("model", "path"))
 
 
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
@@ -19,6 +29,6 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
     mount = {"name": "model", "mountPath": model.mount_path, "readOnly": True}
     for role in app.serving_roles:
         volumes = pod_path(role.name, "volumes", ("model",))
-        yield Edit(service, volumes, {"name": "model", **source}, "model.volume")
+        yield Edit(service, volumes, {"name": "model", **source}, VOLUME)
         mounts = container_path(role.name, role.name, "volumeMounts", (model.mount_path,))
-        yield Edit(service, mounts, mount, "model.path")
+        yield Edit(service, mounts, mount, MOUNT)

@@ -7,6 +7,7 @@ from typing import Any
 
 from stormc.model.app import ROUTER, ROUTING, App
 from stormc.model.profile import Platform
+from stormc.passes.because import Reason, fact, of
 from stormc.passes.edit import Edit, container_path, pod_path, storm
 
 POD_SECURITY: dict[str, Any] = {
@@ -21,13 +22,19 @@ CONTAINER_SECURITY: dict[str, Any] = {
     "capabilities": {"drop": ["ALL"]},
 }
 
+RESTRICTED = fact("kubernetes", "Pod Security Standards, profile restricted")
+SPREAD: Reason = {
+    (): fact("stormc", "docs/proxy.md: the loss of a node is not the loss of all routing pods"),
+    (0, "labelSelector", "matchLabels", "storm-service-name"): of(("name",)),
+}
+
 
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
     """Security contexts, /tmp as the only directory to write to, and the spread over nodes.
 
     The spread stands there for one replica too, so that a second one touches no template.
     """
-    service, because = storm(app), "Pod Security Standards, profile restricted"
+    service, because = storm(app), RESTRICTED
     yield Edit(service, pod_path(ROUTING, "automountServiceAccountToken"), False, because)
     yield Edit(service, pod_path(ROUTING, "securityContext"), POD_SECURITY, because)
     yield Edit(service, container_path(ROUTING, ROUTER, "securityContext"), CONTAINER_SECURITY, because)
@@ -40,4 +47,4 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
         "whenUnsatisfiable": "ScheduleAnyway",
         "labelSelector": {"matchLabels": app.role_labels(ROUTING)},
     }
-    yield Edit(service, pod_path(ROUTING, "topologySpreadConstraints"), [spread], "a node less, not all routing pods")
+    yield Edit(service, pod_path(ROUTING, "topologySpreadConstraints"), [spread], SPREAD)

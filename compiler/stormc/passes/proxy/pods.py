@@ -8,6 +8,7 @@ from typing import Any
 from stormc.model.app import ROUTER, ROUTING, App
 from stormc.model.profile import Platform
 from stormc.model.role import Reference
+from stormc.passes.because import KEY, ROLE, Reason, fact, of
 from stormc.passes.edit import Edit, container_path, env_entry, pod_path, storm
 
 CONFIG_DIRECTORY = "/etc/stormc/proxy"
@@ -18,6 +19,28 @@ MODES = {"decode-first": "layerwise", "prefill-first": "standard"}
 PROBE = {"periodSeconds": 5, "timeoutSeconds": 2, "failureThreshold": 3}
 LEAVE_SECONDS = 5
 
+PROXY = fact("proxy", "docs/proxy.md")
+PORT = of(("proxy", "port"))
+IMAGE = of((ROLE, "image"))
+PULL_POLICY = of((ROLE, "imagePullPolicy"))
+# A spec that sets one of the two sets both: the default is a mapping as a whole.
+RESOURCES = {
+    resource: of((ROLE, "resources", resource), given=((ROLE, "resources", other),))
+    for resource, other in (("cpu", "memory"), ("memory", "cpu"))
+}
+MODE = fact(
+    "engine.connectors", "vllm-ascend: each protocol of connectors has its own example proxy",
+    ("kvTransfer", "connector"), ("kvTransfer", "extra"),
+    *((role, "engineArgs", "kv-transfer-config") for role in ("prefill", "decode")),
+    ("engine", "args", "kv-transfer-config"),
+)  # fmt: skip
+POD_ADDRESS = fact("proxy", "docs/proxy.md: decode pods call the proxy back on its own address")
+USER_ENV = of((ROLE, "env", KEY))
+HEALTH: Reason = {(): PROXY, ("httpGet", "port"): PORT}
+METASERVER = of(("proxy", "port"), given=(("networkPolicy",),))
+LEAVE = fact("kubernetes", "Pod termination: endpoints are withdrawn while the container stops")
+DRAIN = of(("proxy", "drainSeconds"))
+
 
 def at(*steps: str | tuple[str | int, ...]) -> tuple[Any, ...]:
     """A path inside the routing container."""
@@ -27,20 +50,22 @@ def at(*steps: str | tuple[str | int, ...]) -> tuple[Any, ...]:
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
     """The routing container, except for what it reads."""
     service, role = storm(app), app.routing
-    yield Edit(service, at("image"), role.image, "routing.image")
+    yield Edit(service, at("image"), role.image, IMAGE)
     if role.image_pull_policy:
-        yield Edit(service, at("imagePullPolicy"), role.image_pull_policy, "imagePullPolicy")
-    yield Edit(service, at("command"), ["python3", "-m", "stormc_proxy"], "the proxy")
-    yield Edit(service, at("args"), _arguments(app), "kvTransfer.connector")
+        yield Edit(service, at("imagePullPolicy"), role.image_pull_policy, PULL_POLICY)
+    yield Edit(service, at("command"), ["python3", "-m", "stormc_proxy"], PROXY)
+    for argument in _arguments(app):
+        flag = argument.partition("=")[0]
+        yield Edit(service, at("args", (flag,)), argument, MODE if flag == "--mode" else PROXY)
     entry = {"name": "POD_IP", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}}
-    yield Edit(service, at("env", ("POD_IP",)), entry, "--advertise-host")
+    yield Edit(service, at("env", ("POD_IP",)), entry, POD_ADDRESS)
     for name, value in sorted(role.env.items()):
         if isinstance(value, (str, Reference)):
-            yield Edit(service, at("env", (name,)), env_entry(name, value), "routing.env")
+            yield Edit(service, at("env", (name,)), env_entry(name, value), USER_ENV)
     for resource, amount in (("cpu", role.cpu), ("memory", role.memory)):
         if amount is not None:
             for kind in ("limits", "requests"):
-                yield Edit(service, at("resources", kind, resource), amount, f"routing.resources.{resource}")
+                yield Edit(service, at("resources", kind, resource), amount, RESOURCES[resource])
     yield from _ports(app)
     yield from _stop(app)
 
@@ -57,18 +82,18 @@ def _ports(app: App) -> Iterator[Edit]:
     """The ports that the proxy listens on, and the probes of the first."""
     service, port = storm(app), app.proxy["port"]
     entry = {"name": "http", "containerPort": port, "protocol": "TCP"}
-    yield Edit(service, at("ports", (port, "TCP")), entry, "proxy.port")
+    yield Edit(service, at("ports", (port, "TCP")), entry, PORT)
     for probe, path in (("readinessProbe", "/readyz"), ("livenessProbe", "/livez")):
         check = {"httpGet": {"path": path, "port": port}, **PROBE}
-        yield Edit(service, at(probe), check, f"the proxy's {path}")
+        yield Edit(service, at(probe), check, HEALTH)
     if app.metaserver_port is not None:
         entry = {"name": "metaserver", "containerPort": app.metaserver_port, "protocol": "TCP"}
-        yield Edit(service, at("ports", (app.metaserver_port, "TCP")), entry, "networkPolicy")
+        yield Edit(service, at("ports", (app.metaserver_port, "TCP")), entry, METASERVER)
 
 
 def _stop(app: App) -> Iterator[Edit]:
     """Time to leave the Services' endpoints before SIGTERM, to drain after it, and to say why it could not."""
     hook = {"exec": {"command": ["sleep", str(LEAVE_SECONDS)]}}
-    yield Edit(storm(app), at("lifecycle", "preStop"), hook, "endpoints are withdrawn at the same time as the stop")
+    yield Edit(storm(app), at("lifecycle", "preStop"), hook, LEAVE)
     grace = LEAVE_SECONDS + app.proxy["drainSeconds"] + 10
-    yield Edit(storm(app), pod_path(ROUTING, "terminationGracePeriodSeconds"), grace, "proxy.drainSeconds")
+    yield Edit(storm(app), pod_path(ROUTING, "terminationGracePeriodSeconds"), grace, DRAIN)

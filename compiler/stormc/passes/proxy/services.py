@@ -10,18 +10,34 @@ from collections.abc import Iterator
 
 from stormc.model.app import ROUTING, App, Ref, ServingPod
 from stormc.model.profile import Platform
+from stormc.passes.because import LOCAL_RANKS, Reason, fact, of
 from stormc.passes.edit import Edit
 
 # AIBrix v0.5.0 pkg/controller/constants/stormservice.go:19-47; the ones without a random part.
 REPLICA_LABEL = "stormservice.orchestration.aibrix.ai/role-replica-index"
 POD_LABEL = "stormservice.orchestration.aibrix.ai/pod-group-index"
 
+STABLE = "AIBrix v0.5.0 pkg/controller/constants/stormservice.go"
+IN_CLUSTER = fact("kubernetes", "core/v1 Service: clients stay in the cluster")
+SELECTED: Reason = {(): fact("aibrix", STABLE), ("storm-service-name",): of(("name",))}
+FIRST_PORT = {role: of((role, "port")) for role in ("prefill", "decode")}
+FURTHER_PORT = {
+    role: of((role, "port"), given=tuple((role, field) for field in LOCAL_RANKS)) for role in ("prefill", "decode")
+}
+CLIENT_PORT = of(("proxy", "port"))
+BUDGET = of(("routing", "replicas"))
+
 
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
     """The Services of an app, and the disruption budget of its routing pods."""
     for pod in app.serving_pods:
-        yield from _service(pod.service, _selector(app, pod), [(f"rank-{k}", p) for k, p in enumerate(pod.ports)])
-    yield from _service(app.router_service, app.role_labels(ROUTING), [("http", app.proxy["port"])])
+        ref = Ref("Service", pod.service)
+        yield from _service(ref, _selector(app, pod))
+        for rank, port in enumerate(pod.ports):
+            yield _port(ref, f"rank-{rank}", port, FURTHER_PORT[pod.role] if rank else FIRST_PORT[pod.role])
+    ref = Ref("Service", app.router_service)
+    yield from _service(ref, app.role_labels(ROUTING))
+    yield _port(ref, "http", app.proxy["port"], CLIENT_PORT)
     yield from _budget(app)
 
 
@@ -32,13 +48,14 @@ def _selector(app: App, pod: ServingPod) -> dict[str, str]:
     return selector
 
 
-def _service(name: str, selector: dict[str, str], ports: list[tuple[str, int]]) -> Iterator[Edit]:
-    ref = Ref("Service", name)
-    yield Edit(ref, ("spec", "type"), "ClusterIP", "clients stay in the cluster")
-    yield Edit(ref, ("spec", "selector"), selector, "AIBrix's stable pod labels")
-    for port_name, port in ports:
-        entry = {"name": port_name, "port": port, "protocol": "TCP", "targetPort": port}
-        yield Edit(ref, ("spec", "ports", (port, "TCP")), entry, "port + local rank")
+def _service(ref: Ref, selector: dict[str, str]) -> Iterator[Edit]:
+    yield Edit(ref, ("spec", "type"), "ClusterIP", IN_CLUSTER)
+    yield Edit(ref, ("spec", "selector"), selector, SELECTED)
+
+
+def _port(ref: Ref, name: str, port: int, because: Reason) -> Edit:
+    entry = {"name": name, "port": port, "protocol": "TCP", "targetPort": port}
+    return Edit(ref, ("spec", "ports", (port, "TCP")), entry, because)
 
 
 def _budget(app: App) -> Iterator[Edit]:
@@ -48,5 +65,5 @@ def _budget(app: App) -> Iterator[Edit]:
     """
     if app.routing.replicas > 1:
         ref = Ref("PodDisruptionBudget", app.router_service)
-        yield Edit(ref, ("spec", "minAvailable"), app.routing.replicas - 1, "routing.replicas")
-        yield Edit(ref, ("spec", "selector", "matchLabels"), app.role_labels(ROUTING), "AIBrix's stable pod labels")
+        yield Edit(ref, ("spec", "minAvailable"), app.routing.replicas - 1, BUDGET)
+        yield Edit(ref, ("spec", "selector", "matchLabels"), app.role_labels(ROUTING), SELECTED)

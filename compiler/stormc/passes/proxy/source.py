@@ -7,27 +7,34 @@ from typing import Any
 
 from stormc.model.app import ROUTER, ROUTING, App, Ref
 from stormc.model.profile import Platform
+from stormc.passes.because import Reason, fact, of
 from stormc.passes.edit import Edit, container_path, pod_path, storm
 
 SOURCE_DIRECTORY = "/opt/stormc"
+
+PAYLOAD = fact("proxy", "proxy/stormc_proxy/")
+VERSIONED = fact("stormc", "docs/restarts.md: another proxy has another name")
+GIVEN = (("proxy", "source"),)
+MOUNTED = fact("proxy", "docs/proxy.md", given=GIVEN)
+VOLUME: Reason = {(): MOUNTED, ("configMap", "name"): of(("name",), given=GIVEN)}
 
 
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
     """The source and its mount; nothing when the routing image brings the proxy along."""
     if app.proxy_source != "configMap":
         return
-    service, name, because = storm(app), app.proxy_source_config, "the proxy of this stormc"
+    service, name = storm(app), app.proxy_source_config
     ref = Ref("ConfigMap", name)
     items = [{"key": key_of(path), "path": path} for path in app.payload.proxy]
     for path, text in app.payload.proxy.items():
-        yield Edit(ref, ("data", key_of(path)), text, because)
-    yield Edit(ref, ("immutable",), True, "another proxy has another name")
+        yield Edit(ref, ("data", key_of(path)), text, PAYLOAD)
+    yield Edit(ref, ("immutable",), True, VERSIONED)
     volume: dict[str, Any] = {"name": "proxy-source", "configMap": {"name": name, "items": items}}
-    yield Edit(service, pod_path(ROUTING, "volumes", ("proxy-source",)), volume, because)
+    yield Edit(service, pod_path(ROUTING, "volumes", ("proxy-source",)), volume, VOLUME)
     directory = f"{SOURCE_DIRECTORY}/stormc_proxy"
     mount: dict[str, Any] = {"name": "proxy-source", "mountPath": directory, "readOnly": True}
-    yield Edit(service, container_path(ROUTING, ROUTER, "volumeMounts", (directory,)), mount, because)
-    yield Edit(service, container_path(ROUTING, ROUTER, "workingDir"), SOURCE_DIRECTORY, because)
+    yield Edit(service, container_path(ROUTING, ROUTER, "volumeMounts", (directory,)), mount, MOUNTED)
+    yield Edit(service, container_path(ROUTING, ROUTER, "workingDir"), SOURCE_DIRECTORY, MOUNTED)
 
 
 def key_of(path: str) -> str:

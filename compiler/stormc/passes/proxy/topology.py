@@ -9,21 +9,31 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from stormc.model import schema
 from stormc.model.app import ROUTER, ROUTING, App, Ref
 from stormc.model.profile import Platform
+from stormc.passes.because import LOCAL_RANKS, Reason, fact, of
 from stormc.passes.edit import Edit, container_path, pod_path, storm
 from stormc.passes.proxy.pods import CONFIG_DIRECTORY, CONFIG_KEY
+
+MOUNTED = fact("proxy", "docs/proxy.md: the config file")
+VOLUME: Reason = {(): MOUNTED, ("configMap", "name"): of(("name",))}
+CONFIG = of(
+    *(("proxy", field) for field in schema.PROXY if field != "source"),
+    *((role, field) for role in ("prefill", "decode") for field in ("port", "replicas", *LOCAL_RANKS)),
+    ("name",), ("networkPolicy",),
+)  # fmt: skip
 
 
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
     """The config file and its mount."""
-    service, because = storm(app), "the proxy's topology"
+    service = storm(app)
     volume = {"name": "proxy-config", "configMap": {"name": app.proxy_config}}
-    yield Edit(service, pod_path(ROUTING, "volumes", ("proxy-config",)), volume, because)
+    yield Edit(service, pod_path(ROUTING, "volumes", ("proxy-config",)), volume, VOLUME)
     mount = {"name": "proxy-config", "mountPath": CONFIG_DIRECTORY, "readOnly": True}
-    yield Edit(service, container_path(ROUTING, ROUTER, "volumeMounts", (CONFIG_DIRECTORY,)), mount, because)
+    yield Edit(service, container_path(ROUTING, ROUTER, "volumeMounts", (CONFIG_DIRECTORY,)), mount, MOUNTED)
     config = Ref("ConfigMap", app.proxy_config)
-    yield Edit(config, ("data", CONFIG_KEY), config_text(app), "proxy, prefill, decode")
+    yield Edit(config, ("data", CONFIG_KEY), config_text(app), CONFIG)
 
 
 def config_text(app: App) -> str:

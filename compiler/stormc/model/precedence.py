@@ -1,0 +1,55 @@
+"""What holds where a spec field is not set: another field, or a fact of the hardware or the platform.
+
+One table: `build.py` takes values by it, and the origins of rendered fields name fields by it, so that both tell the
+same story. A field that is not in the table has the default of `schema.py`, or none.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from stormc.finding import Path
+
+SERVING = ("prefill", "decode")
+SHARED = ("tolerations", "priorityClassName", "shmSize", "queue", "hostNetwork", "interface")
+"""Fields of `pod_fields.SHARED` that the role takes from the app as a whole, or not at all."""
+ROLES = (*SERVING, "routing")
+
+
+class Fallback(NamedTuple):
+    """What decides a value when its own field is not set."""
+
+    fields: tuple[Path, ...] = ()
+    fact: str = ""
+
+
+NO_FALLBACK = Fallback()
+_GANG = tuple((role, field) for role in SERVING for field in ("podGroupSize", "replicas"))
+"""All roles of podGroupSize 1 share a PodGroup, so the gang size of one role depends on the size of the other."""
+
+FALLBACKS: Mapping[Path, Fallback] = {
+    **{(role, field): Fallback(((field,),)) for role in ROLES for field in ("image", "imagePullPolicy")},
+    **{(role, field): Fallback(((field,),)) for role in SERVING for field in ("port", *SHARED)},
+    **{(role, "kvPort"): Fallback((("kvTransfer", "port"), ("hardware",)), "hardware.kvPort") for role in SERVING},
+    **{(role, "npus"): Fallback((("hardware",),), "hardware.npus") for role in SERVING},
+    **{(role, "distributedDp"): Fallback(((role, "dataParallel"),)) for role in SERVING},
+    **{(role, "minAvailable"): Fallback(_GANG) for role in SERVING},
+    ("namespace",): Fallback((), "platform.namespace"),
+    ("hostArch",): Fallback((("hardware",),), "hardware.hostArch"),
+    ("model", "volume", "hostPath"): Fallback((("model", "path"),)),
+}
+
+
+def is_set(data: Any, path: Path) -> bool:
+    """Whether the data has a value at the path, null included; the empty path is always there."""
+    for step in path:
+        if isinstance(data, dict):
+            if step not in data:
+                return False
+            data = data[step]
+        elif isinstance(data, (list, tuple)) and isinstance(step, int) and step < len(data):
+            data = data[step]
+        else:
+            return False
+    return True

@@ -1,0 +1,230 @@
+"""Where every rendered value comes from: all passes that wrote it, in order, each with its value and reason.
+
+Made only when somebody asks: the pipeline runs once more, watched. Reasons are constants beside the passes; here
+their patterns become fields of this spec, and what holds where a field is not set is added.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from stormc.facts.kinds import API_VERSIONS, merge_key
+from stormc.finding import Path
+from stormc.model.app import App, Ref
+from stormc.model.flags import spellings
+from stormc.model.precedence import FALLBACKS, NO_FALLBACK, is_set
+from stormc.model.profile import Platform
+from stormc.passes.because import FLAG, KEY, ROLE, Because, Reason, fact, of
+from stormc.passes.edit import ARGUMENTS, REMOVED, Edit, Item, argument_keys, role_of
+from stormc.passes.existence import existence
+from stormc.passes.runner import Pass, run_pipeline
+
+Leaf = tuple[str | int | Item, ...]
+"""The path of one value: keys of mappings, merge keys of list items, positions in lists that have none.
+
+A list of scalars is one value, but for `args`, whose items are told apart by their flag.
+"""
+FLAG_TABLES = (("engineArgs",), ("args",))
+"""The fields of a spec that are tables of flags."""
+OBJECT = "object"
+"""The writer of what every object has before a pass adds to it."""
+IDENTITY: Mapping[Leaf, Because] = {
+    ("apiVersion",): fact("kubernetes", "stormc/facts/kinds.py"),
+    ("kind",): fact("kubernetes", "stormc/facts/kinds.py"),
+    ("metadata", "name"): of(("name",)),
+    ("metadata", "namespace"): of(("namespace",)),
+}
+ITEM = fact("stormc", "the name by which items of this list are told apart")
+
+
+class Written(NamedTuple):
+    """One writer of a value. The value is REMOVED where the writer took it away."""
+
+    writer: str
+    value: Any
+    because: Because
+
+
+Origin = tuple[Written, ...]
+"""Every writer of a value in order; the last one holds."""
+
+
+class Origins(NamedTuple):
+    """The origin of every leaf that some pass has written, those removed since included."""
+
+    of_objects: Mapping[Ref, Mapping[Leaf, Origin]]
+
+    def of(self, ref: Ref, leaf: Leaf) -> Origin:
+        """The origin of a leaf; empty where nothing is, or a pass has never been."""
+        return self.of_objects.get(ref, {}).get(leaf, ())
+
+    def present(self) -> Iterator[tuple[Ref, Leaf, Origin]]:
+        """Every leaf of the manifests with its origin."""
+        for ref, origins in self.of_objects.items():
+            for leaf, origin in origins.items():
+                if origin[-1].value is not REMOVED:
+                    yield ref, leaf, origin
+
+
+def trace_pipeline(pipeline: Iterable[Pass], app: App, platform: Platform, spec: Mapping[str, Any]) -> Origins:
+    """The origins of an app's manifests. `spec` is what spec and platform defaults say, before defaults are added."""
+    recorder = _Recorder(app, spec)
+    run_pipeline(pipeline, app, platform, recorder.record)
+    return Origins(recorder.objects)
+
+
+def leaves(kind: str, value: Any, path: Leaf = ()) -> Iterator[tuple[Leaf, Any]]:
+    """The leaves of a value that lies at the path of an object of this kind."""
+    if isinstance(value, dict) and value:
+        for key, inner in value.items():
+            yield from leaves(kind, inner, (*path, key))
+    elif isinstance(value, list) and value:
+        yield from _of_list(kind, value, path)
+    else:
+        yield path, value
+
+
+def _of_list(kind: str, items: list[Any], path: Leaf) -> Iterator[tuple[Leaf, Any]]:
+    field = str(path[-1]) if path else ""
+    keys = merge_key(kind, field)
+    if field == ARGUMENTS and all(isinstance(item, str) for item in items):
+        yield from (((*path, key), item) for key, item in zip(argument_keys(items), items, strict=True))
+    elif keys and all(isinstance(item, dict) and all(key in item for key in keys) for item in items):
+        for item in items:
+            yield from leaves(kind, item, (*path, tuple(item[key] for key in keys)))
+    elif all(isinstance(item, dict) for item in items):
+        for index, item in enumerate(items):
+            yield from leaves(kind, item, (*path, index))
+    else:
+        yield path, items
+
+
+class _Recorder:
+    """Follows the edits of a run and keeps the chain of writers of every leaf."""
+
+    def __init__(self, app: App, spec: Mapping[str, Any]) -> None:
+        self.app = app
+        self.spec = spec
+        self.objects: dict[Ref, dict[Leaf, Origin]] = {}
+        self._roles = {role.name: role for role in app.serving_roles}
+
+    def record(self, step: Pass, edit: Edit) -> None:
+        origins = self.objects.get(edit.object)
+        if origins is None:
+            origins = self.objects[edit.object] = self._identity(edit.object)
+        self._name_items(step, edit, origins)
+        at = edit.path
+        new = {} if edit.value is REMOVED else dict(leaves(edit.object.kind, edit.value, at))
+        if step.rewrites:
+            for leaf in [leaf for leaf in origins if leaf not in new and _related(leaf, at)]:
+                if origins[leaf][-1].value is not REMOVED:
+                    origins[leaf] += (self._written(step, edit, leaf, REMOVED),)
+        if edit.value is REMOVED:
+            self._empty(step, edit, origins)
+        on_the_way = dict(_names_on_the_way(edit))
+        for leaf, value in new.items():
+            if leaf in on_the_way:
+                continue  # an override names an item to reach it
+            origins[leaf] = (*origins.get(leaf, ()), self._written(step, edit, leaf, value))
+
+    def _empty(self, step: Pass, edit: Edit, origins: dict[Leaf, Origin]) -> None:
+        """What holds nothing any more after a removal is a value itself."""
+        above = edit.path[:-1]
+        if above and not any(leaf[: len(above)] == above for leaf, o in origins.items() if o[-1].value is not REMOVED):
+            empty: Any = [] if isinstance(edit.path[-1], tuple) else {}
+            origins[above] = (*origins.get(above, ()), self._written(step, edit, above, empty))
+
+    def _identity(self, ref: Ref) -> dict[Leaf, Origin]:
+        values: dict[Leaf, str] = {
+            ("apiVersion",): API_VERSIONS[ref.kind], ("kind",): ref.kind, ("metadata", "name"): ref.name,
+            ("metadata", "namespace"): self.app.namespace,
+        }  # fmt: skip
+        return {
+            leaf: (Written(OBJECT, value, self._resolved(IDENTITY[leaf], ref, None, "")),)
+            for leaf, value in values.items()
+        }
+
+    def _name_items(self, step: Pass, edit: Edit, origins: dict[Leaf, Origin]) -> None:
+        """The names of items that an edit makes by passing through them, as roles and containers are made."""
+        for leaf, value in _names_on_the_way(edit):
+            if leaf not in origins or origins[leaf][-1].value is REMOVED:
+                because = edit.because if _is_override(edit) else ITEM
+                reason = self._resolved(because, edit.object, role_of(edit.path), "")
+                origins[leaf] = (*origins.get(leaf, ()), Written(step.name, value, reason))
+
+    def _written(self, step: Pass, edit: Edit, leaf: Leaf, value: Any) -> Written:
+        last = edit.path[-1]
+        key = str(last[0] if isinstance(last, tuple) else last)
+        because = _part(edit.because, leaf[len(edit.path) :])
+        return Written(step.name, value, self._resolved(because, edit.object, role_of(edit.path), key))
+
+    def _resolved(self, reason: Reason, ref: Ref, role: str | None, key: str) -> Because:
+        """The reason with its patterns filled in and fallbacks added, the fields that are set first."""
+        because = _part(reason, ())
+        fields, name = self._with_fallbacks(because.fields, role, key)
+        given, _ = self._with_fallbacks((*because.given, *existence(self.app, ref)), role, key)
+        name = self._of_release(because.fact, role) or name
+        if not name and not any(is_set(self.spec, field) for field in fields):
+            name = "default"
+        return Because(fields, name, because.source or self._source(name), tuple(g for g in given if g not in fields))
+
+    def _with_fallbacks(self, patterns: Iterable[Path], role: str | None, key: str) -> tuple[tuple[Path, ...], str]:
+        fields: dict[Path, None] = {}
+        name = ""
+        for field in self._filled(patterns, role, key):
+            fallback = FALLBACKS.get(field, NO_FALLBACK)
+            fields |= dict.fromkeys((field, *fallback.fields))
+            if fallback.fact and not is_set(self.spec, field):
+                name = name or fallback.fact
+        return tuple(sorted(fields, key=lambda field: not is_set(self.spec, field))), name
+
+    def _filled(self, patterns: Iterable[Path], role: str | None, key: str) -> Iterator[Path]:
+        """The fields that patterns stand for; a flag may be spelt in several ways, and stand there in parts."""
+        values = {ROLE: role or "", KEY: key, FLAG: key.removeprefix("--")}
+        for pattern in patterns:
+            path = tuple(values.get(step, step) if isinstance(step, str) else step for step in pattern)
+            if path[1:2] in FLAG_TABLES and len(path) == 3:
+                facts = self._roles.get(str(path[0]), self._roles.get(role or "", self.app.prefill)).facts
+                table = self.spec.get(str(path[0]))
+                given = table.get(path[1]) if isinstance(table, dict) else None
+                yield from ((*path[:2], k) for k in spellings(given or {}, str(path[2]), facts))
+            else:
+                yield path
+
+    def _of_release(self, name: str, role: str | None) -> str:
+        """A fact about engines with the release line that it is taken from."""
+        if not name.startswith("engine."):
+            return name
+        release = self._roles.get(role or "", self.app.prefill).facts.release
+        return f"engine.{release}{name.removeprefix('engine')}"
+
+    def _source(self, name: str) -> str:
+        if name.startswith("hardware."):
+            return f"profile {self.app.profile.name}"
+        return "docs/spec.md" if name == "default" else ""
+
+
+def _names_on_the_way(edit: Edit) -> Iterator[tuple[Leaf, str | int]]:
+    """The merge keys of the list items that the path of an edit leads through."""
+    for index, item in enumerate(edit.path[:-1]):
+        if isinstance(item, tuple):
+            keys = merge_key(edit.object.kind, str(edit.path[index - 1])) or ()
+            yield from (((*edit.path[: index + 1], key), value) for key, value in zip(keys, item, strict=True))
+
+
+def _is_override(edit: Edit) -> bool:
+    because = _part(edit.because, ())
+    return bool(because.fields) and because.fields[0][:1] == ("overrides",)
+
+
+def _part(reason: Reason, path: Leaf) -> Because:
+    if isinstance(reason, Because):
+        return reason
+    return next(reason[path[:length]] for length in range(len(path), -1, -1) if path[:length] in reason)
+
+
+def _related(leaf: Leaf, path: Leaf) -> bool:
+    """Whether a leaf lies at, below or above a path."""
+    shorter = min(len(leaf), len(path))
+    return leaf[:shorter] == path[:shorter]
