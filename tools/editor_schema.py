@@ -85,12 +85,12 @@ def _value(rules: Mapping[str, Any], partial: bool) -> dict[str, Any]:
     if "allowed" in rules:
         made["enum"] = list(rules["allowed"])
     if "regex" in rules:
-        made["pattern"] = _whole(rules["regex"])
+        made |= _whole(rules["regex"])
     kind = {"object": "Properties", "array": "Items"}.get(types[0], "Length")
     names = {"min": "minimum", "max": "maximum", "minlength": f"min{kind}", "maxlength": f"max{kind}"}
     made |= {theirs: rules[ours] for ours, theirs in names.items() if ours in rules}
     if "keysrules" in rules and "regex" in rules["keysrules"]:
-        made["propertyNames"] = {"pattern": _whole(rules["keysrules"]["regex"])}
+        made["propertyNames"] = _whole(rules["keysrules"]["regex"])
     if "valuesrules" in rules:
         made["additionalProperties"] = _value(rules["valuesrules"], partial)
     if "schema" in rules:
@@ -112,9 +112,12 @@ def _nullable(made: dict[str, Any]) -> dict[str, Any]:
     return {**made, "type": [*types, "null"], **enum}
 
 
-def _whole(pattern: str) -> str:
-    """The pattern for a whole string; a `$` alone would let a last line feed through in Python."""
-    return f"^(?:{pattern})$(?!\\n)"
+def _whole(pattern: str) -> dict[str, Any]:
+    """The keywords for a whole string. RE2 knows no lookahead: what a pattern must not begin with stands beside it."""
+    refused = re.match(r"\(\?!((?:[^()]|\([^()]*\))*)\)", pattern)
+    if refused is None:
+        return {"pattern": f"^(?:{pattern})$"}
+    return {"pattern": f"^(?:{pattern[refused.end() :]})$", "not": {"pattern": f"^(?:{refused[1]})"}}
 
 
 def schemas() -> dict[str, str]:
