@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 import pytest
 
@@ -11,6 +10,7 @@ from stormc.cluster.preflight import _nearest
 from stormc.facts import limits
 from stormc.load.releases import FOLDER, AIBrix, aibrix, mindcluster, version
 from stormc.model.profile import Platform
+from stormc.record import replace
 from stormc.rules import load
 from stormc.rules.storm_service import StormService
 from tests.samples import app, storm

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,6 +14,7 @@ from stormc.model.profile import Platform, Profile
 from stormc.model.summary import Summary
 from stormc.passes.runner import Compiled
 from stormc.payload.read import Payload
+from stormc.record import Record
 
 if TYPE_CHECKING:
     from stormc.passes.origins import Origins
@@ -39,8 +39,7 @@ class Spec(NamedTuple):
     file: str
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(Record):
     """Everything else that goes into a compilation.
 
     `profile` is the one that the spec's hardware field names. It is None where there is none of that name, and where
@@ -56,8 +55,7 @@ class Setting:
     crd: Mapping[str, Any] | None = None
 
 
-@dataclass(frozen=True)
-class Compilation:
+class Compilation(Record):
     """What became of one spec. What a later stage makes is None where an error came before it, or nobody asked.
 
     `app` and `compiled` survive errors of rules: `app` is what the spec says, `compiled` holds the manifests without

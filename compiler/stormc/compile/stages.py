@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 from stormc.compile.compilation import Compilation, Setting, Spec, Stage
@@ -20,6 +19,7 @@ from stormc.model.summary import Summary
 from stormc.model.wrong_fields import follows, without_wrong_fields
 from stormc.passes import PIPELINE
 from stormc.passes.runner import Compiled, run_pipeline
+from stormc.record import replace
 from stormc.rules.mistakes import without_mistakes
 from stormc.rules.rule import Subject
 from stormc.rules.storm_service import StormService, host_ports

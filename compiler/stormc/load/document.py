@@ -11,11 +11,11 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
 
 from stormc.finding import START, Finding, Mark, Path
 from stormc.load.checks import NO_MAPPING, NOT_PLAIN, NOT_UTF_8, REPEATED_KEY, SEVERAL_DOCUMENTS, TOO_DEEP, TOO_LARGE
+from stormc.record import Record, field
 
 T = TypeVar("T")
 
@@ -45,8 +45,7 @@ _UNPRINTABLE = r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010f
 _TABS = r"^ *(?P<tab>\t)"
 
 
-@dataclass(frozen=True)
-class Document:
+class Document(Record):
     """One parsed file: plain dicts, lists and scalars, and where each key and value stands."""
 
     file: str

@@ -7,7 +7,6 @@ digs it out of another's output.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -18,6 +17,7 @@ from stormc.model.role import Pods as Pods
 from stormc.model.role import Role as Role
 from stormc.model.role import Routing as Routing
 from stormc.payload.read import Payload
+from stormc.record import Record
 
 ROUTING = "routing"
 ROUTER = "router"
@@ -31,8 +31,7 @@ class Ref(NamedTuple):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
-class Model:
+class Model(Record):
     """What is served: name towards clients, directory inside the pod, and the volume it comes from."""
 
     name: str
@@ -47,8 +46,7 @@ class Model:
         return self.path.rstrip("/").rpartition("/")[0] or "/"
 
 
-@dataclass(frozen=True, slots=True)
-class Faults:
+class Faults(Record):
     """What happens when a chip, a node or a process fails."""
 
     scheduling: str
@@ -87,8 +85,7 @@ class KvTransfer(NamedTuple):
     pool: Mapping[str, Any] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Override:
+class Override(Record):
     """One patch of the escape hatch, with an owner and a reason."""
 
     kind: str
@@ -99,8 +96,7 @@ class Override:
     expires: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class ServingPod:
+class ServingPod(Record):
     """A pod that answers requests, with the Service that leads to it and the ports of its ranks."""
 
     role: str
@@ -110,8 +106,7 @@ class ServingPod:
     ports: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class App:
+class App(Record):
     """One service, complete: every default is filled in and the hardware profile is resolved."""
 
     name: str

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from stormc.finding import START, Mark, Path
 from stormc.load.document import Document
+from stormc.record import Record
 
 KEEP_NULLS = ("engineArgs", "args", "env")
 """Mappings in which a null removes what stormc or the image would set."""
 
 
-@dataclass(frozen=True)
-class Layer:
+class Layer(Record):
     """A document and the path below which it holds fields of the merged one."""
 
     document: Document
@@ -32,8 +31,7 @@ class Layer:
         return found
 
 
-@dataclass(frozen=True)
-class Layered:
+class Layered(Record):
     """The merged fields of some layers, nearest last, with the origin of every path."""
 
     layers: tuple[Layer, ...]

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from stormc.facts import limits
 from stormc.load.releases import AIBrix, MindCluster, aibrix, mindcluster
+from stormc.record import Record, field
 
 
-@dataclass(frozen=True, slots=True)
-class Profile:
+class Profile(Record):
     """One product that carries NPUs. The facts are data: `compiler/profiles/<name>.yaml` names the source of each."""
 
     name: str
@@ -57,8 +56,7 @@ class Gitops(NamedTuple):
     flux: Flux | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Platform:
+class Platform(Record):
     """Facts of one cluster as the platform files above an app tell them, the nearest file first."""
 
     mindcluster: MindCluster = field(default_factory=lambda: mindcluster(limits.MINDCLUSTER_RELEASES[0]))

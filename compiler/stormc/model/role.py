@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from stormc.finding import Path
 from stormc.load.engines import EngineFacts
 from stormc.model.flags import Flag
+from stormc.record import Record, field
 
 INTERFACE = "eth0"
 """The only network interface of a pod that has a network of its own."""
@@ -42,8 +42,7 @@ class Volume(NamedTuple):
     path: Path
 
 
-@dataclass(frozen=True)
-class Pods:
+class Pods(Record):
     """What every role says of its pods."""
 
     name: str
@@ -66,7 +65,6 @@ class Pods:
         return self.env_paths.get(name, (self.name, "env", name))
 
 
-@dataclass(frozen=True)
 class Role(Pods):
     """A serving role, prefill or decode: `replicas` instances of `pod_group_size` pods each."""
 
@@ -165,6 +163,5 @@ class Role(Pods):
         return self.flags[name].path if name in self.flags else (self.name, "engineArgs", name)
 
 
-@dataclass(frozen=True)
 class Routing(Pods):
     """The routing role: pods that run the proxy and ask for no NPU."""

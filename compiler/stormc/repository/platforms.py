@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from stormc.finding import START, Finding
 from stormc.load.document import Document, load_document
 from stormc.load.sources import Source
 from stormc.model.layers import Layer, Layered, merge_layers
 from stormc.model.profile import Platform, build_platform
+from stormc.record import Record
 from stormc.repository.checks import DEFINED_TWICE
 
 
-@dataclass(frozen=True)
-class Platforms:
+class Platforms(Record):
     """The platform files of a repository by directory; `sources` holds every one, `documents` those without errors."""
 
     sources: Mapping[str, Source]

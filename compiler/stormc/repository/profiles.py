@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
@@ -12,13 +11,13 @@ from stormc.load.document import load_document
 from stormc.load.sources import Source
 from stormc.model.layers import Layer, Layered
 from stormc.model.profile import Profile, build_profile
+from stormc.record import Record
 from stormc.repository.checks import DEFINED_TWICE
 
 BUILTIN = Path(__file__).parent.parent / "facts" / "hardware"
 
 
-@dataclass(frozen=True)
-class Profiles:
+class Profiles(Record):
     """The profiles that specs may name. `broken` are the names of own ones with errors, which `findings` hold."""
 
     own: Mapping[str, Profile]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from stormc.compile.compilation import Compilation, Setting, Spec, Stage
@@ -12,6 +11,7 @@ from stormc.load.document import load_document
 from stormc.load.sources import Source, Sources
 from stormc.model.layers import Layered
 from stormc.payload.read import Payload
+from stormc.record import Record
 from stormc.repository.inventories import inventory_of, read_inventories
 from stormc.repository.platforms import Platforms, read_platforms
 from stormc.repository.profiles import Profiles, own_profiles
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from stormc.rules.repository import Inventory
 
 
-@dataclass(frozen=True)
-class Repository:
+class Repository(Record):
     """The sources of a specs directory, with platforms, profiles and inventories parsed; apps are still bytes."""
 
     sources: Sources

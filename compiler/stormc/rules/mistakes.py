@@ -7,13 +7,17 @@ finding is not reported again, and what is independent of it still is.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import replace
 from typing import Any, TypeVar
 
 from stormc import rules
 from stormc.facts.known_keys import OWNED
 from stormc.model.app import App, Pods, Role
+<<<<<<< HEAD:compiler/stormc/rules/mistakes.py
 from stormc.rules.storm_service import MAPS
+=======
+from stormc.record import replace
+from stormc.rules.finished import MAPS
+>>>>>>> 696f79c (Frozen records without the cost of dataclasses at every start):compiler/stormc/rules/sound.py
 from stormc.rules.vocabulary import of_use
 
 SomePods = TypeVar("SomePods", bound=Pods)

@@ -1,0 +1,79 @@
+"""Frozen records, as `@dataclass(frozen=True)` makes them, without what makes dataclasses dear to import.
+
+A dataclass is compiled from text when its class is made, and the module pulls in inspect, ast and tokenize: for the
+twenty records of a spec that is longer than Python takes to start (`python -m tests.bench_record`). mypy checks
+records as it checks dataclasses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar, dataclass_transform
+
+T = TypeVar("T")
+
+
+class _Default:
+    def __init__(self, make: Callable[[], Any], keyword_only: bool) -> None:
+        self.make, self.keyword_only = make, keyword_only
+
+
+def field(*, default: Any = None, default_factory: Callable[[], Any] | None = None, kw_only: bool = False) -> Any:
+    """A field with a default that is made for each record, or one that is given by name only."""
+    return _Default(default_factory or (lambda: default), kw_only)
+
+
+@dataclass_transform(frozen_default=True, field_specifiers=(field,))
+class Record:
+    """The base of records: annotated names are fields, values beside them defaults; those of a subclass come after."""
+
+    _fields: ClassVar[tuple[str, ...]] = ()
+    _defaults: ClassVar[dict[str, _Default]] = {}
+
+    def __init_subclass__(cls) -> None:
+        defaults = dict(cls._defaults)
+        own = [name for name, kind in cls.__annotations__.items() if "ClassVar" not in kind]
+        for name in own:
+            if name in cls.__dict__:
+                value = cls.__dict__[name]
+                defaults[name] = value if isinstance(value, _Default) else field(default=value)
+                delattr(cls, name)
+        fields = dict.fromkeys((*cls._fields, *own))
+        cls._fields = tuple(sorted(fields, key=lambda name: name in defaults and defaults[name].keyword_only))
+        cls._defaults = defaults
+
+    def __init__(self, *values: Any, **named: Any) -> None:
+        state = self.__dict__
+        state.update(zip(self._fields, values, strict=False))
+        state.update(named)
+        if len(state) < len(self._fields):
+            for name, default in self._defaults.items():
+                if name not in state:
+                    state[name] = default.make()
+        if len(values) + len(named) > len(self._fields) or state.keys() != set(self._fields):
+            raise TypeError(f"{type(self).__name__} has the fields {self._fields}, got {tuple(state)}")
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"{type(self).__name__} is frozen: {name}")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"{type(self).__name__} is frozen: {name}")
+
+    def __eq__(self, other: object) -> bool:
+        if other.__class__ is not self.__class__:
+            return NotImplemented
+        return all(self.__dict__[name] == other.__dict__[name] for name in self._fields)
+
+    def __hash__(self) -> int:
+        return hash(tuple(self.__dict__[name] for name in self._fields))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}={self.__dict__[name]!r}' for name in self._fields)})"
+
+
+SomeRecord = TypeVar("SomeRecord", bound=Record)
+
+
+def replace(record: SomeRecord, **changes: Any) -> SomeRecord:
+    """The record with some fields changed."""
+    return type(record)(**{**{name: record.__dict__[name] for name in record._fields}, **changes})
