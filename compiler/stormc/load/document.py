@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from stormc.finding import START, Finding, Mark, Path
 from stormc.load.checks import NO_MAPPING, NOT_PLAIN, NOT_UTF_8, REPEATED_KEY, SEVERAL_DOCUMENTS, TOO_DEEP, TOO_LARGE
+from stormc.load.libyaml import MarkedYAMLError, Parser, YAMLError
 from stormc.record import Record, field
 
 T = TypeVar("T")
@@ -101,10 +102,9 @@ def load_documents(file: str, raw: bytes) -> tuple[list[Document], list[Finding]
 
 def _parsed(file: str, text: str, read: Callable[[_Builder], T], keys: int) -> tuple[_Builder, T]:
     """The builder that has read the text, and what it read."""
-    from yaml._yaml import CParser
 
     try:
-        builder = _Builder(file, text, lambda: CParser(text.encode()), keys)
+        builder = _Builder(file, text, lambda: Parser(text.encode()), keys)
         return builder, read(builder)
     except _NotYAML as refused:
         if len(text) > SLOW_LENGTH:
@@ -193,8 +193,6 @@ class _Builder:
         return self._guarded(self._documents)
 
     def _guarded(self, read: Callable[[], T]) -> T:
-        from yaml.error import MarkedYAMLError, YAMLError
-
         try:
             self._parser = self._new_parser()
             return read()
