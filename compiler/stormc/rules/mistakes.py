@@ -12,12 +12,8 @@ from typing import Any, TypeVar
 from stormc import rules
 from stormc.facts.known_keys import OWNED
 from stormc.model.app import App, Pods, Role
-<<<<<<< HEAD:compiler/stormc/rules/mistakes.py
-from stormc.rules.storm_service import MAPS
-=======
 from stormc.record import replace
-from stormc.rules.finished import MAPS
->>>>>>> 696f79c (Frozen records without the cost of dataclasses at every start):compiler/stormc/rules/sound.py
+from stormc.rules.storm_service import MAPS
 from stormc.rules.vocabulary import of_use
 
 SomePods = TypeVar("SomePods", bound=Pods)
