@@ -50,6 +50,7 @@ bench-routing: $(VENV)/.development ## compare choices of prefill with an oracle
 	@$(BIN)/python -m tests.proxy.bench_routing $(TRACES)
 
 golden: $(VENV)/.development ## refresh everything that is generated and committed
+	@$(BIN)/python -m tools.payload
 	@$(BIN)/python -m tools.schemas
 	@$(BIN)/python -m tools.editor_schema
 	@$(BIN)/python -m tests.golden.refresh

@@ -16,7 +16,8 @@ from stormc.model.app import App
 from stormc.model.layers import Layer, Layered
 from stormc.model.profile import Platform
 from stormc.passes.runner import Compiled
-from stormc.payload.read import Payload, read_payload
+from stormc.payload.read import Payload, Program
+from stormc.payload.read import read_payload as read_payload
 from stormc.repository.profiles import builtin_profile
 from stormc.repository.repository import Repository, open_repository
 
@@ -66,6 +67,11 @@ def repository(files: Mapping[str, str]) -> Repository:
 def compile_in(where: Repository, source: Source | None = None, payload: Payload | None = None) -> Compilation:
     """What becomes of an app of the repository, the first if none is named."""
     return where.compile(source or where.apps[0], payload or read_payload())
+
+
+def program(version: str, texts: Mapping[str, str]) -> Program:
+    """A program that pods run, given as text by path."""
+    return Program(version, tuple(texts), lambda: texts)
 
 
 def outcome(overlay: str = "", platform: str = "") -> Compilation:

@@ -6,13 +6,13 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import pytest
 import yaml
 
+from stormc.payload.objects import LAUNCHER_CONFIG, shared_objects
 from stormc.payload.read import Payload, read_payload
-from tests.samples import compile_in, merge, outcome, repository, spec_text
+from tests.samples import compile_in, merge, outcome, program, repository, spec_text
 
 DOC = (Path(__file__).parent.parent / "docs/restarts.md").read_text(encoding="utf-8")
 ROLES = ("prefill", "decode", "routing")
@@ -101,24 +101,17 @@ def test_another_mindcluster_release() -> None:
 
 def test_another_launcher() -> None:
     payload = read_payload()
-    before, after = with_payload(payload), with_payload(payload._replace(launcher="another"))
-    assert before != after
+    other = payload._replace(launcher=program("another", {"launch.py": "another"}))
+    before, after = with_payload(payload), with_payload(other)
+    shared = [list(shared_objects(each, "inference", (LAUNCHER_CONFIG,))) for each in (payload, other)]
+    assert shared[0] != shared[1] and [m["metadata"]["name"] for m in shared[0]] == [LAUNCHER_CONFIG]
     assert tuple(effect(before, after).values()) == documented("a stormc with another engine launcher")
 
 
 def test_another_proxy() -> None:
     payload = read_payload()
-    before, after = with_payload(payload), with_payload(payload._replace(proxy_version="another"))
+    before, after = with_payload(payload), with_payload(payload._replace(proxy=payload.proxy._replace(version="x")))
     assert tuple(effect(before, after).values()) == documented("a stormc with another proxy")
-
-
-def test_any_byte_of_the_proxy_is_another_version(tmp_path: Path) -> None:
-    versions = set()
-    for text in ("a = 1\n", "a = 2\n"):
-        (tmp_path / "__main__.py").write_text(text)
-        with mock.patch("stormc.payload.read.PROXY", tmp_path):
-            versions.add(read_payload.__wrapped__().proxy_version)
-    assert len(versions) == 2
 
 
 def test_another_place_of_the_spec() -> None:

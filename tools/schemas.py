@@ -334,18 +334,26 @@ SYNC_POLICY = _closed(
         ),
     }
 )
-DESTINATION = _closed({"server": FILLED_STRING, "namespace": {"type": "string", "pattern": DNS_LABEL}}, ("server",))
-APPLICATION_SPEC = _closed(
-    {
-        "project": FILLED_STRING,
-        "source": _closed(
-            {"repoURL": FILLED_STRING, "targetRevision": FILLED_STRING, "path": FILLED_STRING}, ("repoURL", "path")
-        ),
-        "destination": DESTINATION,
-        "syncPolicy": SYNC_POLICY,
-    },
-    ("project", "source", "destination"),
-)
+# An AppProject allows no empty namespace unless it lists one (argo-cd pkg/apis/application/v1alpha1/types.go).
+PLACE = ("server", "namespace")
+DESTINATION = _closed({"server": FILLED_STRING, "namespace": {"type": "string", "pattern": DNS_LABEL}}, PLACE)
+TEMPLATED_DESTINATION = _closed({"server": FILLED_STRING, "namespace": FILLED_STRING}, PLACE)
+
+
+def _application_spec(destination: Schema) -> Schema:
+    """What an Application says, or the template of one, in which words stand for what its generator finds."""
+    source = {"repoURL": FILLED_STRING, "targetRevision": FILLED_STRING, "path": FILLED_STRING}
+    return _closed(
+        {
+            "project": FILLED_STRING,
+            "source": _closed(source, ("repoURL", "path")),
+            "destination": destination,
+            "syncPolicy": SYNC_POLICY,
+        },
+        ("project", "source", "destination"),
+    )
+
+
 GROUP_KIND = _closed({"group": STRING, "kind": FILLED_STRING}, ("group", "kind"))
 GIT_GENERATOR = _closed(
     {
@@ -358,7 +366,7 @@ GIT_GENERATOR = _closed(
 TEMPLATE = _closed(
     {
         "metadata": _closed({"name": FILLED_STRING, "labels": LABELS, "annotations": ANNOTATIONS}, ("name",)),
-        "spec": APPLICATION_SPEC,
+        "spec": _application_spec(TEMPLATED_DESTINATION),
     },
     ("metadata", "spec"),
 )
@@ -371,7 +379,7 @@ WIRING_OF_ARGOCD: dict[str, Schema] = {
             "namespaceResourceWhitelist": _list(GROUP_KIND, minItems=1),
         },
     )),
-    "Application": _of_engine("Application", ARGOCD, APPLICATION_SPEC),
+    "Application": _of_engine("Application", ARGOCD, _application_spec(DESTINATION)),
     "ApplicationSet": _of_engine("ApplicationSet", ARGOCD, _closed(
         {
             "goTemplate": TRUE,
@@ -406,6 +414,7 @@ WIRING_OF_FLUX: dict[str, Schema] = {
             "path": {"type": "string", "pattern": "^\\./"},
             "prune": BOOLEAN,
             "deletionPolicy": {"type": "string", "enum": ["MirrorPrune", "Delete", "WaitForTermination", "Orphan"]},
+            "dependsOn": _list(LOCAL_NAME),
             "sourceRef": _closed({"kind": _const("GitRepository"), "name": FILLED_STRING}, ("kind", "name")),
             "healthChecks": _list(
                 _closed({**HEALTH_CHECK, "name": FILLED_STRING, "namespace": FILLED_STRING}, ("kind", "name"))

@@ -74,7 +74,7 @@ def test_every_command_of_the_page(controllers: Cluster, server: Server, tmp_pat
     assert "StormService/llm-service: deletion asked for" in shown["4 stormc compat delete -n llm-service -ns default"]
     assert "StormService/llm-service: created" in shown["4 stormc deploy a3/llm-service --wait --timeout 60"]
     changed = shown["5 stormc deploy a3/llm-service --wait --timeout 60"]
-    assert "ConfigMap/llm-service-launcher: created" in changed and "StormService/llm-service: changed" in changed
+    assert "ConfigMap/stormc-launcher: created" in changed and "StormService/llm-service: changed" in changed
     assert changed.endswith("llm-service: ready\n")
     live = controllers.get(STORM_SERVICE, NS, APP)
     assert live is not None

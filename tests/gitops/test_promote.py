@@ -124,15 +124,14 @@ def test_specs_with_errors_are_not_promoted(broken: str, specs: Path, capsys: py
 
 
 def test_a_result_with_errors_is_not_written(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    override = "{target: ConfigMap/chat-launcher, patch: {metadata: {labels: {a: b}}}, reason: r, owner: o}"
-    before = PROD + f"overrides: [{override}]\n"
-    (specs / "prod/chat.yaml").write_text(before)
-    (specs / "staging/chat.yaml").write_text(spec_text(STAGING + "engine: {command: [./run]}"))
+    """Staging's script lies where production mounts the model."""
+    script = "engine: {script: {hostPath: /mnt/models, command: ./run}}"
+    (specs / "staging/chat.yaml").write_text(spec_text(STAGING + script))
     assert promote() == 1
     printed = capsys.readouterr()
-    assert "ConfigMap/chat-launcher" in printed.err and "nothing was written" in printed.err
+    assert "E076 a volume on /mnt/models meets" in printed.err and "nothing was written" in printed.err
     assert "+engine:" in printed.out
-    assert (specs / "prod/chat.yaml").read_text() == before
+    assert (specs / "prod/chat.yaml").read_text() == PROD
 
 
 def test_one_of_two_exclusive_fields_gives_way(specs: Path) -> None:

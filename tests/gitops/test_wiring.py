@@ -112,9 +112,11 @@ def test_each_application_set_selects_its_apps_and_nothing_else(apps: list[str],
 def test_the_committed_application_set_selects_the_committed_apps() -> None:
     rendered = ROOT / "rendered"
     apps = {str(path.parent.relative_to(ROOT)) for path in rendered.rglob("stormservice-*.yaml")}
-    (path,) = rendered.rglob("applicationset-*.yaml")
+    shared = {str(path.relative_to(ROOT)) for path in rendered.rglob("_shared/*")}
     everything = {str(found.relative_to(ROOT)) for found in rendered.rglob("*") if found.is_dir()}
-    assert selected(yaml.safe_load(path.read_text()), {*everything, "rendered", "specs/a3"}) == apps
+    for path in rendered.rglob("applicationset-*.yaml"):
+        wanted = shared if path.stem.endswith("-shared") else apps
+        assert selected(yaml.safe_load(path.read_text()), {*everything, "rendered", "specs/a3"}) == wanted
 
 
 names = st.sampled_from(["a", "b", "c"])

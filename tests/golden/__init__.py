@@ -11,10 +11,14 @@ from unittest import mock
 
 from stormc.__main__ import main
 from stormc.payload.read import Payload
+from tests.samples import program
 
 CASES = Path(__file__).parent / "cases"
 
-PROGRAMS = Payload("print('launcher')\n", {"__init__.py": "", "__main__.py": "print('proxy')\n"}, "0123456789")
+PROGRAMS = Payload(
+    program("abcdefghij", {"launch.py": "print('launcher')\n"}),
+    program("0123456789", {"__init__.py": "", "__main__.py": "print('proxy')\n", "flow/__init__.py": ""}),
+)
 """Stands for the launcher and the proxy, whose text would otherwise change the expectations."""
 
 

@@ -25,7 +25,9 @@ import yaml
 from stormc.__main__ import main
 from stormc.commands import run_local
 from stormc.local.cluster import LocalCluster, RunningPod, read_manifests
+from stormc.payload.objects import LAUNCHER_CONFIG, proxy_config_map, shared_objects
 from stormc.payload.read import read_payload
+from tests import samples
 from tests.samples import compiled, spec_text
 
 ROOT = Path(__file__).parents[2]
@@ -99,7 +101,9 @@ async def serving(manifests: list[Any], state: Path, reschedule: float = 1.0) ->
 
 
 def made(overlay: str) -> list[Any]:
-    return list(compiled(overlay).manifests)
+    manifests, payload = compiled(overlay).manifests, samples.read_payload()
+    names = (LAUNCHER_CONFIG, proxy_config_map(payload))
+    return [*manifests, *shared_objects(payload, "inference", names)]
 
 
 @pytest.mark.parametrize("directory", EXAMPLES, ids=lambda path: path.name)
@@ -278,7 +282,7 @@ def test_scaling_in_git_loses_no_request(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_another_proxy_replaces_the_routing_pods_and_no_other(tmp_path: Path) -> None:
     payload = read_payload()
-    other = payload._replace(proxy_version="another")
+    other = payload._replace(proxy=payload.proxy._replace(version="another"))
 
     async def work() -> None:
         async with serving(made(SMALL), tmp_path) as service:

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from stormc.model.app import App, Role
-from tests.samples import app, compiled, container, manifest, pod, storm
+from stormc.payload.objects import shared_objects
+from tests.samples import app, compiled, container, pod, storm
 
 
 def arguments(overlay: str, role: str) -> dict[str, str | None]:
@@ -379,14 +380,13 @@ def test_layout_properties_agree_with_ports() -> None:
 
 
 def test_the_launcher_travels_in_a_config_map_of_a_constant_name() -> None:
-    made = compiled()
-    launcher = manifest(made, "ConfigMap", "qwen3-moe-launcher")
-    assert launcher["data"] == {"launch.py": app().payload.launcher}
+    (launcher,) = shared_objects(app().payload, "inference", ("stormc-launcher",))
+    assert launcher["data"] == app().payload.launcher.read() and launcher["data"].keys() == {"launch.py"}
     for name in ("prefill", "decode"):
         only = container(storm(), name)
         assert only["command"] == ["python3", "/opt/stormc/launcher/launch.py"]
         volume = next(v for v in pod(storm(), name)["spec"]["volumes"] if v["name"] == "launcher")
-        assert volume["configMap"] == {"name": "qwen3-moe-launcher"}
+        assert volume["configMap"] == {"name": "stormc-launcher"}
         assert {"name": "launcher", "mountPath": "/opt/stormc/launcher", "readOnly": True} in only["volumeMounts"]
 
 

@@ -5,7 +5,7 @@ from tests.samples import app, compiled, storm
 
 def test_every_object_says_whose_it_is() -> None:
     made = compiled()
-    assert len(made.manifests) == len(app().objects) == 9
+    assert len(made.manifests) == len(app().objects) == 7
     for manifest in made.manifests:
         labels = manifest["metadata"]["labels"]
         assert labels["app.kubernetes.io/managed-by"] == "stormc"

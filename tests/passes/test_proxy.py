@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from stormc.model import schema
+from stormc.payload.objects import shared_objects
 from stormc_proxy import settings
 from stormc_proxy.options import CONFIG_KEYS, FIXED_AT_START
 from tests.samples import app, compiled, container, manifest, pod, role, storm
@@ -153,15 +154,13 @@ def test_routing_pods() -> None:
 
 def test_the_proxys_source_travels_in_a_config_map_named_by_its_version() -> None:
     payload = app().payload
-    name = f"qwen3-moe-proxy-{payload.proxy_version}"
-    source = manifest(compiled(), "ConfigMap", name)
-    assert source["data"] == {path.replace("/", "."): text for path, text in payload.proxy.items()}
-    assert source["immutable"] is True
-    assert "__main__.py" in source["data"] or set(source["data"]) == {"__init__.py"}
+    name = f"stormc-proxy-{payload.proxy.version}"
+    (source,) = shared_objects(payload, "inference", (name,))
+    assert source["metadata"]["name"] == name and "__main__.py" in source["data"]
     volumes = pod(storm(), "routing")["spec"]["volumes"]
     (volume,) = (v["configMap"] for v in volumes if v["name"] == "proxy-source")
     assert volume["name"] == name
-    assert {item["path"]: source["data"][item["key"]] for item in volume["items"]} == payload.proxy
+    assert {item["path"]: source["data"][item["key"]] for item in volume["items"]} == payload.proxy.read()
 
 
 def test_a_proxy_from_the_image_needs_no_source() -> None:
@@ -170,7 +169,7 @@ def test_a_proxy_from_the_image_needs_no_source() -> None:
     assert "workingDir" not in container(service, "routing")
     assert {v["name"] for v in pod(service, "routing")["spec"]["volumes"]} == {"proxy-config", "tmp"}
     configs = {m["metadata"]["name"] for m in compiled(overlay).manifests if m["kind"] == "ConfigMap"}
-    assert configs == {"qwen3-moe-proxy-config", "qwen3-moe-launcher"}
+    assert configs == {"qwen3-moe-proxy-config"}
 
 
 def test_routing_pods_are_confined() -> None:

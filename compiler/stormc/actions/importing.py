@@ -31,6 +31,7 @@ from stormc.migrate.storm_service import Chosen, Proposal, engine_arguments, pro
 from stormc.model import schema
 from stormc.model.app import ROUTING, Ref
 from stormc.passes.runner import Compiled
+from stormc.payload.objects import shared_objects
 from stormc.payload.read import read_payload
 from stormc.repository.profiles import builtin_names
 from stormc.repository.repository import Repository, open_repository
@@ -171,8 +172,7 @@ def _import(file: str, read: _Read, where: Target, chosen: Chosen, owner: str) -
     work = _Work(file, storm, read.services, proposal, where, owner)
     differences = work.run()
     findings = [*_findings(file, read, [*notes, *work.notes]), *work.findings]
-    made = work.compiled()
-    return Imported(name, work.text(), tuple(findings), tuple(differences), made.manifests if made else ())
+    return Imported(name, work.text(), tuple(findings), tuple(differences), tuple(work.manifests()))
 
 
 def _findings(file: str, read: _Read, notes: Sequence[Note]) -> tuple[Finding, ...]:
@@ -259,6 +259,13 @@ class _Work:
     def compiled(self) -> Compiled | None:
         """Our manifests, or None where the spec has no valid fields."""
         return self._outcome(self._whole()).compiled
+
+    def manifests(self) -> Iterator[Mapping[str, Any]]:
+        """Everything that the app needs in its namespace, what it shares first; nothing without valid fields."""
+        made = self._outcome(self._whole())
+        if made.app is not None and made.compiled is not None:
+            yield from shared_objects(read_payload(), made.app.namespace, made.app.shared)
+            yield from made.compiled.manifests
 
     def _whole(self) -> Spec:
         """The spec with its overrides, one per role and reason."""

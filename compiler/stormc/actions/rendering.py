@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,21 +16,22 @@ from stormc.compile.compilation import Compilation
 from stormc.digest import digest
 from stormc.failure import Failure
 from stormc.finding import START, Finding, has_errors, in_order
-from stormc.load.sources import read_sources
+from stormc.load.sources import Source, read_sources
 from stormc.model.summary import Summary
 from stormc.payload.read import Payload, read_payload
 from stormc.repository.judge import judge_all
 from stormc.repository.processes import Progress, compile_all
 from stormc.repository.repository import Repository, open_repository
 from stormc.repository.selection import select
-from stormc.repository.wiring import Wired, wire, wiring_requests
+from stormc.repository.wiring import Wired, shared_needs, wire, wiring_requests
 from stormc.tree.checks import UNSTAGED
 from stormc.tree.files import joined
 from stormc.tree.memory import Memory, input_digest, memory_directory, recall, remember
 from stormc.tree.plan import Plan, make_plan
 from stormc.tree.read import on_disk
+from stormc.tree.shared import Needs, Place, present, shared_files
 from stormc.tree.staging import clock, refuse_link, staged_beside
-from stormc.tree.unchanged import Split, split, stamp_after
+from stormc.tree.unchanged import Inputs, Split, split, stamp_after
 from stormc.tree.write import carry_out
 
 STORM_SERVICE_FILE = "stormservice-"
@@ -123,15 +125,17 @@ def _render(given: _Given, staging: Path | None) -> Rendered:
     memory_place = memory_directory(out, given.specs)
     memories = recall(memory_place)
     start = clock(staging) if staging is not None else 0
-    known = split(chosen, memories, repository.inputs, out, start)
+    known = split(chosen, memories, partial(_inputs, repository, given.payload), out, start)
     apps = _compile(given, repository, known)
     wired = wire(repository, apps.summaries) if not partly else Wired()
+    needs = shared_needs(repository, apps.summaries)
     files, findings_on_files = _wiring_files(out, wired)
     findings = [*committed_memory(given.specs.parent, out.parent), *apps.findings, *wired.findings, *findings_on_files]
     findings = judge_all(repository, chosen, apps.summaries, findings, given.today, partly)
     if has_errors(findings):
         return Rendered(len(chosen), findings, None)
-    wanted = joined([*(made.files for made in apps.compiled if made.files is not None), files])
+    shared = shared_files(needs, given.payload, repository.sources.root, _earlier(out, needs) if partly else None)
+    wanted = joined([*(made.files for made in apps.compiled if made.files is not None), files, shared])
     scope = [summary.directory for summary in apps.summaries] if partly else None
     plan = make_plan(out, wanted, known.files, scope)
     findings = in_order([*findings, *plan.findings, *_unstaged(given, plan, {*wanted, *known.files}, scope)])
@@ -140,7 +144,7 @@ def _render(given: _Given, staging: Path | None) -> Rendered:
     departures, effects = _departures(repository, out, plan), effects_of(repository, out, plan)
     if staging is not None:
         moved = carry_out(out, plan, staging)
-        fresh = _memories(repository, apps.compiled, out, plan, start, moved)
+        fresh = _memories(partial(_inputs, repository, given.payload), apps.compiled, out, plan, start, moved)
         left = {**(memories if partly else {}), **known.unchanged, **fresh}
         if left != memories:
             remember(memory_place, left)
@@ -164,6 +168,11 @@ def _unstaged(given: _Given, plan: Plan, files: Collection[str], scope: Collecti
             yield Finding(
                 UNSTAGED, f"{given.out}/{inside[0]}", START, f"{why}{more}", f"git add -A {given.out}/{directory}"
             )
+
+
+def _earlier(out: Path, needs: Needs) -> dict[Place, list[str]]:
+    """What lies in the shared directories already. A run over some apps does not know who else mounts it."""
+    return {place: present(out, place) for place in needs}
 
 
 def _compile(given: _Given, repository: Repository, known: Split) -> _Apps:
@@ -201,8 +210,14 @@ def _departures(repository: Repository, out: Path, plan: Plan) -> tuple[str, ...
     return tuple(warnings(departures(before, plan.writes), wiring_requests(repository)))
 
 
+def _inputs(repository: Repository, payload: Payload, source: Source) -> list[bytes]:
+    """Everything that an app is compiled from: its files, and the versions of the programs that it mounts."""
+    programs = [part for program in payload for part in (program.version, *program.paths)]
+    return ["\0".join(programs).encode(), *repository.inputs(source)]
+
+
 def _memories(
-    repository: Repository, compiled: Sequence[Compilation], out: Path, plan: Plan, start: int, moved: int
+    inputs: Inputs, compiled: Sequence[Compilation], out: Path, plan: Plan, start: int, moved: int
 ) -> dict[str, Memory]:  # fmt: skip
     """What to remember of the compiled apps; nothing of one with errors."""
     memories = {}
@@ -210,6 +225,6 @@ def _memories(
         if made.summary is not None and not has_errors(made.findings):
             hashes = {path: digest(content) for path, content in (made.files or {}).items()}
             stamp = stamp_after(out, hashes, plan.writes, start, moved)
-            inputs = input_digest(repository.inputs(made.source))
-            memories[made.source.path] = Memory(inputs, made.summary, made.findings, hashes, stamp)
+            known = input_digest(inputs(made.source))
+            memories[made.source.path] = Memory(known, made.summary, made.findings, hashes, stamp)
     return memories

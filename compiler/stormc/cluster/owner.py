@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from stormc.cluster.connection import Cluster
 from stormc.cluster.kinds import (
     APPLIED,
+    CONFIG_MAP,
     MANAGED_BY,
     PART_OF,
     SERVICE,
@@ -17,6 +18,7 @@ from stormc.cluster.kinds import (
     kind_of,
 )  # fmt: skip
 from stormc.facts.keys import Annotation, Label
+from stormc.payload.objects import COMPONENT
 
 ENGINES = {
     Annotation.ARGOCD_TRACKING_ID: "Argo CD",  # argo-cd docs/user-guide/resource_tracking.md
@@ -43,6 +45,17 @@ def owned(cluster: Cluster, namespace: str, app: str) -> list[tuple[Kind, Manife
         for kind in APPLIED
         for found in cluster.find(kind, namespace, labels) or ()
         if not found["metadata"].get("ownerReferences")
+    ]
+
+
+def shared_by_none(cluster: Cluster, namespace: str, app: str) -> list[tuple[Kind, Manifest]]:
+    """What the apps of a namespace share, where no other app of stormc is left there to need it. Raises Failure."""
+    apps = cluster.find(STORM_SERVICE, namespace, {MANAGED_BY: "stormc"}) or ()
+    if any(item["metadata"]["name"] != app for item in apps):
+        return []
+    labels = {MANAGED_BY: "stormc", Label.COMPONENT: COMPONENT}
+    return [
+        (CONFIG_MAP, {"kind": CONFIG_MAP.name, **item}) for item in cluster.find(CONFIG_MAP, namespace, labels) or ()
     ]
 
 

@@ -60,12 +60,14 @@ def _deploy(options: argparse.Namespace) -> int:
 
 
 def _delete(options: argparse.Namespace) -> int:
-    from stormc.cluster.owner import of_deploy_tool, owned
+    from stormc.cluster.owner import of_deploy_tool, owned, shared_by_none
     from stormc.commands.connect import connect
     from stormc.commands.delete import delete
 
     cluster = connect(options)
-    found = owned(cluster, options.namespace, options.app) or of_deploy_tool(cluster, options.namespace, options.app)
+    namespace, app = options.namespace, options.app
+    ours = owned(cluster, namespace, app)
+    found = [*shared_by_none(cluster, namespace, app), *ours] if ours else of_deploy_tool(cluster, namespace, app)
     return delete(options, cluster, found)
 
 

@@ -29,11 +29,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Deletes; 1 when nothing was found, when the answer was no, or when something still hangs at the timeout."""
-    from stormc.cluster.owner import owned
+    from stormc.cluster.owner import owned, shared_by_none
     from stormc.commands.connect import connect
 
     cluster = connect(options)
-    return delete(options, cluster, owned(cluster, options.namespace, options.app))
+    found = owned(cluster, options.namespace, options.app)
+    shared = shared_by_none(cluster, options.namespace, options.app) if found else []
+    return delete(options, cluster, [*shared, *found])
 
 
 def delete(options: argparse.Namespace, cluster: Cluster, found: list[tuple[Kind, Manifest]]) -> int:

@@ -112,6 +112,7 @@ def _summary(app: App, spec: Spec, setting: Setting) -> Summary:
         app.namespace, app.name, spec.source.directory_of(app.name), app.profile.name, npus, seconds, file, mark,
         cluster=argocd.server if argocd else "", inventory=setting.inventory,
         model="" if app.gateway == "off" else app.model.name, expiries=days,
+        shared=app.shared,
     )  # fmt: skip
 
 

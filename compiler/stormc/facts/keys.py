@@ -53,6 +53,7 @@ class Label:
     NAME = f"{APP_PREFIX}name"
     PART_OF = f"{APP_PREFIX}part-of"
     INSTANCE = f"{APP_PREFIX}instance"
+    COMPONENT = f"{APP_PREFIX}component"
     NAMESPACE = "kubernetes.io/metadata.name"  # of every namespace since Kubernetes 1.21
     STORMC_APP = f"{STORMC_PREFIX}app"
     """stormc's own: by it a StormService selects what belongs to it."""
@@ -71,9 +72,12 @@ class Annotation:
 
     STORMC_SPEC = f"{STORMC_PREFIX}spec"
     STORMC_SPEC_DIGEST = f"{STORMC_PREFIX}spec-digest"
+    STORMC_VERSION = f"{STORMC_PREFIX}version"
+    """Of the program in a ConfigMap: a digest of its code."""
 
     ARGOCD_SYNC_OPTIONS = f"{ARGOCD_PREFIX}sync-options"  # argo-cd docs/user-guide/sync-options.md
     ARGOCD_COMPARE_OPTIONS = f"{ARGOCD_PREFIX}compare-options"
+    ARGOCD_SYNC_WAVE = f"{ARGOCD_PREFIX}sync-wave"
     ARGOCD_GENERATE_PATHS = f"{ARGOCD_PREFIX}manifest-generate-paths"
     ARGOCD_TRACKING_ID = f"{ARGOCD_PREFIX}tracking-id"  # argo-cd docs/user-guide/resource_tracking.md
     ARGOCD_INSTANCE = f"{ARGOCD_PREFIX}instance"

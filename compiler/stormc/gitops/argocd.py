@@ -15,11 +15,11 @@ from typing import Any
 from stormc.facts import kinds
 from stormc.facts.keys import Annotation, Label
 from stormc.gitops.health import ROLE_SET, STORM_SERVICE, Health, lua
-from stormc.gitops.wiring import Manifest, Wiring, joined
+from stormc.gitops.wiring import IN_CLUSTER, Manifest, Wiring, joined, unit_name
 from stormc.model.profile import ArgoCD
+from stormc.tree.shared import DIRECTORY as SHARED
 
 SYNCED = "wiring"
-IN_CLUSTER = "https://kubernetes.default.svc"
 
 # Relative to the Application's own directory: a commit elsewhere in the repository renders nothing anew
 # (argo-cd docs/operator-manual/high_availability.md). Server-side diff sees what the AIBrix webhook and CRD defaults
@@ -51,7 +51,10 @@ def entry(wiring: Wiring, settings: ArgoCD) -> list[Manifest]:
 
 def synced(wiring: Wiring, settings: ArgoCD) -> list[Manifest]:
     """What the entry's Application keeps up to date."""
-    return [_project(wiring, settings), _application_set(wiring, settings)]
+    made = [_project(wiring, settings)]
+    if wiring.shared:
+        made.append(_shared_set(wiring, settings))
+    return [*made, _application_set(wiring, settings)] if wiring.apps else made
 
 
 def _object(kind: str, name: str, settings: ArgoCD, spec: Manifest, **more: Manifest) -> Manifest:
@@ -75,8 +78,8 @@ def _application(wiring: Wiring, settings: ArgoCD) -> Manifest:
 
 
 def _destinations(wiring: Wiring, settings: ArgoCD) -> list[Manifest]:
-    """The cluster and namespaces that the project allows: those of the wiring's apps, in order of name."""
-    namespaces = sorted({app.namespace for app in wiring.apps})
+    """The cluster and namespaces that the project allows: those of what the wiring syncs, in order of name."""
+    namespaces = sorted({app.namespace for app in wiring.apps} | {place.namespace for place in wiring.shared})
     return [{"server": settings.server, "namespace": namespace} for namespace in namespaces]
 
 
@@ -91,13 +94,36 @@ def _project(wiring: Wiring, settings: ArgoCD) -> Manifest:
 
 
 def _application_set(wiring: Wiring, settings: ArgoCD) -> Manifest:
+    # Argo CD refuses an Application without a namespace that its project allows, also where every object names its
+    # own (argo-cd util/argo/argo.go ValidatePermissions); it then checks each object as well.
+    destination = _destinations(wiring, settings)[0]
+    name = f'{{{{ .path.path | trimPrefix "{settings.path}/" | replace "/" "-" | normalize }}}}'
+    return _set(settings.project, settings, directories(wiring, settings), name, destination)
+
+
+def _shared_set(wiring: Wiring, settings: ArgoCD) -> Manifest:
+    """The Applications of what apps share: in a wave before those of the apps, one per namespace.
+
+    A wave waits until Argo CD calls an ApplicationSet healthy, which it does as soon as its Applications are there.
+    """
+    pattern = joined(_literal(joined(settings.path, wiring.directory, SHARED)), "*")
+    prefix = unit_name(joined(wiring.directory, "shared"))
+    destination = {"server": settings.server, "namespace": "{{ .path.basename }}"}
+    name = f"{prefix}-{{{{ .path.basename }}}}"
+    return _set(f"{settings.project}-shared", settings, [{"path": pattern}], name, destination,
+                annotations={Annotation.ARGOCD_SYNC_WAVE: "-1"})  # fmt: skip
+
+
+def _set(
+    title: str, settings: ArgoCD, selected: list[dict[str, Any]], name: str, destination: Manifest, **more: Manifest
+) -> Manifest:  # fmt: skip
+    """An ApplicationSet that makes an Application of every selected directory."""
     repository = {"repoURL": settings.repo_url, "revision": settings.revision}
     source = {"repoURL": settings.repo_url, "targetRevision": settings.revision, "path": "{{ .path.path }}"}
-    name = f'{{{{ .path.path | trimPrefix "{settings.path}/" | replace "/" "-" | normalize }}}}'
-    return _object("ApplicationSet", settings.project, settings, {
+    return _object("ApplicationSet", title, settings, {
         "goTemplate": True,
         "goTemplateOptions": ["missingkey=error"],
-        "generators": [{"git": {**repository, "directories": directories(wiring, settings)}}],
+        "generators": [{"git": {**repository, "directories": selected}}],
         # An Application without a finalizer: when its directory is gone it goes, and leaves its objects.
         "syncPolicy": {"preserveResourcesOnDeletion": True},
         "template": {
@@ -105,13 +131,11 @@ def _application_set(wiring: Wiring, settings: ArgoCD) -> Manifest:
             "spec": {
                 "project": settings.project,
                 "source": source,
-                # Argo CD refuses an Application without a namespace that its project allows, also where every object
-                # names its own (argo-cd util/argo/argo.go ValidatePermissions); it then checks each object as well.
-                "destination": _destinations(wiring, settings)[0],
+                "destination": destination,
                 "syncPolicy": SYNC_POLICY,
             },
         },
-    })  # fmt: skip
+    }, **more)  # fmt: skip
 
 
 def directories(wiring: Wiring, settings: ArgoCD) -> list[dict[str, Any]]:

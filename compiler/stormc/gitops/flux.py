@@ -13,7 +13,7 @@ from math import ceil
 from stormc.facts import kinds
 from stormc.facts.keys import Label
 from stormc.gitops.health import STORM_SERVICE, cel
-from stormc.gitops.wiring import Manifest, Wiring, joined, unit_name
+from stormc.gitops.wiring import Manifest, Wiring, joined, shared_unit, unit_name
 from stormc.model.profile import Flux
 from stormc.model.summary import Summary
 
@@ -50,14 +50,22 @@ def entry(wiring: Wiring, settings: Flux) -> list[Manifest]:
 
 
 def synced(wiring: Wiring, settings: Flux) -> list[Manifest]:
-    """One Kustomization per app, which the entry's Kustomization keeps up to date."""
-    return list(_apps(wiring, settings))
+    """One Kustomization per app and per place that apps share, which the entry's Kustomization keeps up to date."""
+    return [*_shared(wiring, settings), *_apps(wiring, settings)]
+
+
+def _shared(wiring: Wiring, settings: Flux) -> Iterator[Manifest]:
+    for place in wiring.shared:
+        yield _kustomization(wiring, settings, shared_unit(place), place.directory, {"timeout": ENTRY_TIMEOUT})
 
 
 def _apps(wiring: Wiring, settings: Flux) -> Iterator[Manifest]:
     for app in sorted(wiring.apps, key=lambda app: app.directory):
         check = {**HEALTH_CHECK, "name": app.name, "namespace": app.namespace}
-        more = {"timeout": timeout(app), "healthChecks": [check], "healthCheckExprs": [HEALTH_EXPRESSIONS]}
+        own = [shared_unit(place) for place in wiring.shared if app.shared and place.namespace == app.namespace]
+        # Flux looks at an app when what it shares is there in the same revision of the repository.
+        first = {"dependsOn": [{"name": name} for name in own]} if own else {}
+        more = {**first, "timeout": timeout(app), "healthChecks": [check], "healthCheckExprs": [HEALTH_EXPRESSIONS]}
         yield _kustomization(wiring, settings, unit_name(app.directory), app.directory, more)
 
 

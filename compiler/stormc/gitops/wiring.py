@@ -15,12 +15,14 @@ from stormc.facts.limits import LABEL_BYTES
 from stormc.finding import Check, Finding, Mark, Path
 from stormc.model.profile import Gitops
 from stormc.model.summary import Summary
+from stormc.tree.shared import Place
 
 CHECKS = (
     Check(
         "E304",
-        "No app renders into the directory of the wiring.",
-        "`_gitops` holds what Argo CD and Flux read; an app there would be taken for wiring.",
+        "No app renders into a directory that stormc keeps for itself.",
+        "`_gitops` holds what Argo CD and Flux read, `_shared` what the apps of a namespace share; an app there would "
+        "be taken for it.",
     ),
     Check(
         "E305",
@@ -33,9 +35,10 @@ CHECKS = (
         "They are made of directories and app; Argo CD and Flux refuse or overwrite what collides or is too long.",
     ),
 )
-IN_THE_WIRING, SHARED_PROJECT, NAME_TAKEN = (check.id for check in CHECKS)
+RESERVED_DIRECTORY, SHARED_PROJECT, NAME_TAKEN = (check.id for check in CHECKS)
 
 DIRECTORY = "_gitops"
+IN_CLUSTER = "https://kubernetes.default.svc"
 
 Manifest = Mapping[str, Any]
 
@@ -60,6 +63,12 @@ class Request(NamedTuple):
         return unit_name(joined("stormc", self.directory))
 
     @property
+    def server(self) -> str:
+        """The API server that Argo CD is told to deploy to; empty where it is Argo CD's own."""
+        server = self.gitops.argocd.server if self.gitops.argocd else ""
+        return "" if server == IN_CLUSTER else server
+
+    @property
     def entries(self) -> list[str]:
         """The names that no unit of an app may have."""
         names = ((self.gitops.argocd, self.application), (self.gitops.flux, self.kustomization))
@@ -67,11 +76,15 @@ class Request(NamedTuple):
 
 
 class Wiring(NamedTuple):
-    """A request, the apps below it that no nearer request claims, and all directories of the tree that hold others."""
+    """A request, the apps below it that no nearer request claims, and all directories of the tree that hold others.
+
+    `shared` are the places of its own that hold what apps share; each is synced like an app, before the apps.
+    """
 
     request: Request
     apps: tuple[Summary, ...]
     branches: frozenset[str]
+    shared: tuple[Place, ...] = ()
 
     @property
     def directory(self) -> str:
@@ -98,15 +111,41 @@ def unit_name(path: str) -> str:
     return re.sub(r"[^-a-z0-9.]", "-", path.replace("/", "-").lower()).strip("-.")
 
 
+def shared_unit(place: Place) -> str:
+    """The name of the Application or Kustomization that syncs what the apps of a namespace share."""
+    return unit_name(joined(place.scope, "shared", place.namespace))
+
+
 def wirings(requests: Sequence[Request], apps: Sequence[Summary]) -> list[Wiring]:
     """The wiring of each request, in order of directory: every app belongs to the nearest one above it."""
     claimed: dict[Request, list[Summary]] = {request: [] for request in sorted(requests, key=lambda r: r.directory)}
-    branches = frozenset(branch for app in apps for branch in _above(app.directory))
+    places = {shared_place(requests, app) for app in apps if app.shared}
+    rendered = [*(app.directory for app in apps), *(place.directory for place in places)]
+    branches = frozenset(branch for directory in rendered for branch in _above(directory))
     for app in sorted(apps, key=lambda app: app.directory):
         owner = nearest(requests, app.directory)
         if owner is not None:
             claimed[owner].append(app)
-    return [Wiring(request, tuple(owned), branches) for request, owned in claimed.items() if owned]
+    made = []
+    for request, owned in claimed.items():
+        shared = tuple(sorted(place for place in places if place.scope == request.directory))
+        if owned or shared:
+            made.append(Wiring(request, tuple(owned), branches, shared))
+    return made
+
+
+def shared_place(requests: Sequence[Request], app: Summary) -> Place:
+    """Where an app finds what it shares: in the scope of its wiring, or of the first one for the same API server.
+
+    Two wirings that name one API server would write the same objects into a namespace that they share, so one of them
+    has them all. Argo CD's own cluster, which is the default, is another one for each Argo CD.
+    """
+    request = nearest(requests, app.directory)
+    if request is None:
+        return Place("", app.namespace)
+    server = request.server
+    same = [r for r in requests if r.server == server] if server else [request]
+    return Place(min(r.directory for r in same), app.namespace)
 
 
 def nearest(requests: Sequence[Request], directory: str) -> Request | None:
@@ -127,7 +166,7 @@ def check_wirings(made: Sequence[Wiring], summaries: Iterable[Summary]) -> Itera
     for summary in summaries:
         if DIRECTORY in summary.directory.split("/"):
             message = f"renders into {summary.directory}/, but {DIRECTORY} is where the wiring of engines goes"
-            yield Finding(IN_THE_WIRING, summary.file, summary.mark, message, "choose another directory")
+            yield Finding(RESERVED_DIRECTORY, summary.file, summary.mark, message, "choose another directory")
     yield from _check_projects([wiring.request for wiring in made])
     yield from _check_units(made)
 
@@ -146,7 +185,8 @@ def _check_projects(requests: Sequence[Request]) -> Iterator[Finding]:
 
 def _check_units(made: Sequence[Wiring]) -> Iterator[Finding]:
     names = {app: unit_name(app.directory) for wiring in made for app in wiring.apps}
-    taken = Counter(names.values())
+    shared = {(wiring.request, place): shared_unit(place) for wiring in made for place in wiring.shared}
+    taken = Counter([*names.values(), *shared.values()])
     taken.update(name for wiring in made for name in wiring.request.entries)
     for app, name in names.items():
         if taken[name] > 1:
@@ -155,3 +195,7 @@ def _check_units(made: Sequence[Wiring]) -> Iterator[Finding]:
         if len(name) > LABEL_BYTES:
             message = f"unit {name} of the engines has {len(name)} characters, the limit is {LABEL_BYTES}"
             yield Finding(NAME_TAKEN, app.file, app.mark, message, "shorten the name of the app or of its directories")
+    for (request, _), name in shared.items():
+        if len(name) > LABEL_BYTES:
+            message = f"unit {name} of the engines has {len(name)} characters, the limit is {LABEL_BYTES}"
+            yield Finding(NAME_TAKEN, request.file, request.mark, message, "shorten the names of its directories")

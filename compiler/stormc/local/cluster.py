@@ -28,6 +28,7 @@ from stormc.load.document import load_document
 from stormc.local import names, vllm
 from stormc.local.pods import Pod, environment, expand, pods_of, selected, selector_problems, template_hash
 from stormc.local.services import Forwarder, ports_of
+from stormc.tree.shared import shared_paths
 
 ROLESET_SUFFIX = "local"
 STOP_SECONDS = 5.0
@@ -52,12 +53,15 @@ class Row(NamedTuple):
 
 
 def read_manifests(directory: Path) -> list[Manifest]:
-    """The objects that a rendered app's kustomization lists. Raises Failure when it is none."""
+    """The objects that a rendered app's kustomization lists, and those that it shares with others of its namespace.
+
+    Raises Failure when the directory is no app's, and where something that is shared is missing.
+    """
     index = _read(directory / "kustomization.yaml")
     manifests = [_read(directory / str(name)) for name in index.get("resources", ())]
     if sum(manifest.get("kind") == "StormService" for manifest in manifests) != 1:
         raise Failure(f"{directory} is not the rendered directory of an app: it has no StormService")
-    return manifests
+    return [*(_read(path) for path in shared_paths(directory, manifests)), *manifests]
 
 
 def _read(path: Path) -> Manifest:

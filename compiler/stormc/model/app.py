@@ -16,6 +16,7 @@ from stormc.model.profile import Profile
 from stormc.model.role import Pods as Pods
 from stormc.model.role import Role as Role
 from stormc.model.role import Routing as Routing
+from stormc.payload.objects import shared_names
 from stormc.payload.read import Payload
 from stormc.record import Record
 
@@ -189,18 +190,9 @@ class App(Record):
         return f"{self.name}-proxy-config"
 
     @property
-    def launcher_config(self) -> str:
-        """The ConfigMap that holds the launcher. Its name never changes, so a new launcher restarts no NPU pod."""
-        return f"{self.name}-launcher"
-
-    @property
-    def proxy_source_config(self) -> str:
-        """The ConfigMap that holds the proxy's source.
-
-        The version in its name is what restarts the routing pods, and them alone, when the proxy changes; the old one
-        stays whole for the pods that still run it.
-        """
-        return f"{self.name}-proxy-{self.payload.proxy_version}"
+    def shared(self) -> tuple[str, ...]:
+        """The names of the ConfigMaps that the app mounts and shares with the others of its namespace."""
+        return shared_names(self.payload, self.engine.launches, self.proxy_source == "configMap")
 
     @property
     def metaserver_port(self) -> int | None:
@@ -209,16 +201,11 @@ class App(Record):
 
     @property
     def objects(self) -> list[Ref]:
-        """Every object that the app renders to."""
-        configs = [
-            self.proxy_config,
-            *([self.proxy_source_config] if self.proxy_source == "configMap" else []),
-            *([self.launcher_config] if self.engine.launches else []),
-        ]
+        """Every object that the app renders to, without those that it shares."""
         services = [pod.service for pod in self.serving_pods] + [self.router_service]
         return [
             Ref("StormService", self.name),
-            *(Ref("ConfigMap", name) for name in configs),
+            Ref("ConfigMap", self.proxy_config),
             *(Ref("Service", name) for name in services),
             *([Ref("PodDisruptionBudget", self.router_service)] if self.routing.replicas > 1 else []),
             *(Ref("NetworkPolicy", name) for name in (self.engine_policy, self.router_service) if self.network_policy),

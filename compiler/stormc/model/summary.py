@@ -13,7 +13,8 @@ class Summary(NamedTuple):
     `rollout_seconds` is how long a rollout may take: its instances load the model one after the other. `cluster` is
     the API server that a platform file names, `inventory` the directory of the platform file that counts the NPUs it
     takes from. `model` is empty where no gateway serves it. `expiries` are the indices and last days of overrides,
-    `host_ports` the port ranges of engines that may share a node's network with others.
+    `host_ports` the port ranges of engines that may share a node's network with others, `shared` the names of the
+    ConfigMaps that it mounts and shares with the others of its namespace.
     """
 
     namespace: str
@@ -29,3 +30,4 @@ class Summary(NamedTuple):
     model: str = ""
     expiries: tuple[tuple[int, str], ...] = ()
     host_ports: tuple[tuple[int, int], ...] = ()
+    shared: tuple[str, ...] = ()

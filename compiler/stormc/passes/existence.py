@@ -5,15 +5,11 @@ from __future__ import annotations
 from stormc.finding import Path
 from stormc.model.app import App, Ref
 
-LAUNCHER: tuple[Path, ...] = (("engine", "command"), ("engine", "script"))
 ALWAYS: tuple[Path, ...] = ()
 
 
 def existence(app: App, ref: Ref) -> tuple[Path, ...]:
     """The spec fields that decide whether the app has the object; none where every app has it."""
-    if ref.kind == "ConfigMap":
-        by_name = {app.launcher_config: LAUNCHER, app.proxy_source_config: (("proxy", "source"),)}
-        return by_name.get(ref.name, ALWAYS)
     if ref.kind == "PodDisruptionBudget":
         return (("routing", "replicas"),)
     if ref.kind == "NetworkPolicy":

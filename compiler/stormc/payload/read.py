@@ -1,31 +1,105 @@
-"""The programs that travel in ConfigMaps: the engine launcher and the proxy's source, read as text."""
+"""The programs that pods run: the engine launcher and the routing proxy, as they come with stormc.
+
+`contents.json`, which tools/payload.py writes, is the literal list of their files. A render takes exactly these files
+with exactly these bytes: whatever else is installed under the proxy's name never reaches a pod.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cache
+import json
+import os
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
 from stormc.digest import digest
+from stormc.failure import Failure
 
 HERE = Path(__file__).parent
-LAUNCHER = HERE / "launch.py"
-PROXY = HERE.parents[2] / "proxy" / "stormc_proxy"
+CONTENTS = HERE / "contents.json"
+LAUNCHER, PROXY = "launcher", "stormc_proxy"
+IGNORED = frozenset(["__pycache__", "py.typed"])
+"""What may lie among the proxy's files and is no part of it."""
+
+
+class Program(NamedTuple):
+    """One program: a version that changes with its code, the paths of its files, and how their texts are read.
+
+    `read` raises Failure where a file is missing, is not the one that this stormc was made with, or is one too many.
+    """
+
+    version: str
+    paths: tuple[str, ...]
+    read: Callable[[], Mapping[str, str]]
 
 
 class Payload(NamedTuple):
-    """What runs inside the pods; `proxy_version` changes with any byte of the proxy."""
+    """What runs inside the pods."""
 
-    launcher: str
-    proxy: Mapping[str, str]
-    proxy_version: str
+    launcher: Program
+    proxy: Program
 
 
 @cache
 def read_payload() -> Payload:
-    """The programs as they lie beside the compiler, read once."""
-    files = sorted(path for path in PROXY.rglob("*") if path.suffix in (".py", ".html"))
-    proxy = {path.relative_to(PROXY).as_posix(): path.read_text(encoding="utf-8") for path in files}
-    parts = [part.encode() for item in proxy.items() for part in item]
-    return Payload(LAUNCHER.read_text(encoding="utf-8"), proxy, digest(*parts)[:10])
+    """The programs of this stormc; their files are not read yet. Raises Failure without a list of them."""
+    try:
+        programs = json.loads(CONTENTS.read_bytes())
+        launcher, proxy = programs[LAUNCHER], programs[PROXY]
+    except (OSError, ValueError, KeyError) as error:
+        raise Failure(f"{CONTENTS.name} of stormc cannot be read ({type(error).__name__}); {_REMEDY}") from None
+    return Payload(_program(launcher, lambda: HERE, False), _program(proxy, proxy_directory, True))
+
+
+_REMEDY = "install stormc anew, or in a checkout run: make golden"
+
+
+def _program(files: Mapping[str, list[str]], place: Callable[[], Path], alone: bool) -> Program:
+    code = [part.encode() for path, (_, digest_of_code) in sorted(files.items()) for part in (path, digest_of_code)]
+    digests = {path: digest_of_bytes for path, (digest_of_bytes, _) in files.items()}
+    return Program(digest(*code)[:10], tuple(sorted(files)), partial(_texts, digests, place, alone))
+
+
+def proxy_directory() -> Path:
+    """Where the installed proxy lies; it is found by name and not imported. Raises Failure."""
+    from importlib.util import find_spec
+
+    spec = find_spec(PROXY)
+    places = list(spec.submodule_search_locations or ()) if spec else []
+    if not places:
+        raise Failure(f"{PROXY}, the routing proxy, is not installed; {_REMEDY}")
+    return Path(places[0])
+
+
+def _texts(digests: Mapping[str, str], place: Callable[[], Path], alone: bool) -> Mapping[str, str]:
+    """The texts of the files below a directory. `alone` says that no other file may lie there."""
+    directory = place()
+    texts = {}
+    for path, expected in digests.items():
+        try:
+            raw = (directory / path).read_bytes()
+        except OSError:
+            raw = b""
+        if digest(raw) != expected:
+            raise Failure(f"{directory / path} is not the file that this stormc was made with; {_REMEDY}")
+        texts[path] = raw.decode()
+    foreign = sorted(_present(directory) - digests.keys()) if alone else []
+    if foreign:
+        raise Failure(f"{directory / foreign[0]} is no part of stormc's proxy; remove it, or {_REMEDY}")
+    return texts
+
+
+def _present(directory: Path) -> set[str]:
+    found: set[str] = set()
+    for above, directories, files in os.walk(directory):
+        directories[:] = [name for name in directories if name not in IGNORED and not name.startswith(".")]
+        below = os.path.relpath(above, directory).replace(os.sep, "/")
+        names = [name for name in files if name not in IGNORED and not name.startswith(".")]
+        found.update(name if below == "." else f"{below}/{name}" for name in names)
+    return found
+
+
+def key_of(path: str) -> str:
+    """A ConfigMap's key for a file: keys hold no slashes, so the volume's items say where each file lies."""
+    return path.replace("/", ".")

@@ -10,6 +10,7 @@ from stormc.load.sources import Source
 from stormc.model.summary import Summary
 from stormc.repository.checks import NAMESAKE, SAME_DIRECTORY
 from stormc.repository.repository import Repository
+from stormc.tree.shared import DIRECTORY as SHARED
 
 
 def identity(repository: Repository, source: Source) -> Summary | None:
@@ -51,6 +52,13 @@ def check_namesakes(summaries: Sequence[Summary]) -> list[Finding]:
     services: dict[tuple[str, str], Summary] = {}
     directories: dict[str, Summary] = {}
     for summary in sorted(summaries, key=lambda s: (s.file, s.mark)):
+        if SHARED in summary.directory.split("/"):
+            from stormc.gitops.wiring import RESERVED_DIRECTORY
+
+            message = f"renders into {summary.directory}/, but {SHARED} is where apps have what they share"
+            findings.append(
+                Finding(RESERVED_DIRECTORY, summary.file, summary.mark, message, "choose another directory")
+            )
         first = services.setdefault((summary.namespace, summary.name), summary)
         if first is not summary:
             message = f"app {summary.namespace}/{summary.name} is also defined in {first.file}:{first.mark.line}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from stormc.finding import Finding
 from stormc.model.summary import Summary
 from stormc.repository.repository import Repository
+from stormc.tree.shared import Place
 
 if TYPE_CHECKING:
     from stormc.gitops.wiring import Request, Wiring
@@ -34,6 +35,25 @@ def wiring_requests(repository: Repository) -> list[Request]:
         source = repository.platforms.sources[directory]
         requests.append(Request(directory, gitops, repository.sources.spec_file(source), source.file, mark))
     return requests
+
+
+def shared_needs(repository: Repository, summaries: Sequence[Summary]) -> dict[Place, frozenset[str]]:
+    """What the apps of each place share, by the scopes of the wiring."""
+    requests = wiring_requests(repository)
+    needs: dict[Place, frozenset[str]] = {}
+    for app in summaries:
+        if app.shared:
+            place = _place(requests, app)
+            needs[place] = needs.get(place, frozenset()).union(app.shared)
+    return needs
+
+
+def _place(requests: Sequence[Request], app: Summary) -> Place:
+    if not requests:
+        return Place("", app.namespace)
+    from stormc.gitops.wiring import shared_place
+
+    return shared_place(requests, app)
 
 
 def wire(repository: Repository, summaries: Sequence[Summary]) -> Wired:

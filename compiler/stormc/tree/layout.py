@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from stormc.facts.kinds import KUSTOMIZE
@@ -57,10 +57,11 @@ def identity(text: bytes) -> Identity | None:
     return Identity(kind, namespace, name, match["spec"])
 
 
-def layout(manifests: Sequence[Mapping[str, Any]], spec_file: str) -> dict[str, str]:
+def layout(manifests: Sequence[Mapping[str, Any]], spec_file: str, others: Collection[str] = ()) -> dict[str, str]:
     """The files of one app by name: one per object plus kustomization.yaml, which lists them in order of name.
 
-    Both Argo CD and Flux take a directory with a kustomization and nothing but manifests.
+    `others` are files that lie beside them already. Both Argo CD and Flux take a directory with a kustomization and
+    nothing but manifests.
     """
     from stormc.emit.canonical import emit_yaml
 
@@ -69,7 +70,7 @@ def layout(manifests: Sequence[Mapping[str, Any]], spec_file: str) -> dict[str, 
     kustomization = {
         "apiVersion": KUSTOMIZE,
         "kind": "Kustomization",
-        "resources": sorted(files),
+        "resources": sorted({*files, *others}),
     }
     files["kustomization.yaml"] = first + emit_yaml(kustomization)
     return files

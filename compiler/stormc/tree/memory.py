@@ -19,7 +19,6 @@ from typing import Any, NamedTuple
 from stormc.digest import digest
 from stormc.finding import Finding, Mark
 from stormc.model.summary import Summary
-from stormc.payload.read import read_payload
 
 FILE = "compiled.json"
 
@@ -39,12 +38,9 @@ class Memory(NamedTuple):
 
 @cache
 def compiler_digest() -> str:
-    """A digest of the compiler's own sources and data: any change of them makes memories void.
-
-    So does a change of the proxy, whose source is rendered.
-    """
+    """A digest of the compiler's own sources and data, the proxy's digests among them: a change makes memories void."""
     compiler = os.path.dirname(os.path.dirname(__file__))
-    parts = [read_payload().proxy_version.encode()]
+    parts = []
     for directory, names, files in os.walk(compiler):
         names[:] = sorted(name for name in names if name != "__pycache__")
         for name in sorted(files):
@@ -114,12 +110,13 @@ def _memory(entry: list[Any]) -> Memory:
 def _summary(entry: list[Any]) -> Summary:
     """The order is that of Summary's fields."""
     namespace, name, directory, hardware, npus, seconds, file, mark, *optional = _items(entry)
-    cluster, inventory, model, expiries, ports = optional
+    cluster, inventory, model, expiries, ports, shared = optional
     return Summary(
         _text(namespace), _text(name), _text(directory), _text(hardware), _number(npus), _number(seconds),
         _text(file), _mark(mark), _text(cluster), None if inventory is None else _text(inventory), _text(model),
         tuple((_number(index), _text(day)) for index, day in map(_items, _items(expiries))),
         tuple((_number(first), _number(last)) for first, last in map(_items, _items(ports))),
+        tuple(map(_text, _items(shared))),
     )  # fmt: skip
 
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from stormc.model.app import App, Ref, Role
+from stormc.model.app import App, Role
 from stormc.model.flags import words_of
 from stormc.model.profile import Platform
 from stormc.model.role import Prepended
 from stormc.passes.because import Because, Reason, fact, of
 from stormc.passes.edit import PREPEND, REMOVED, Edit, argument_keys, container_path, pod_path, storm
 from stormc.passes.engine.flags import APART, ARGUMENTS_EXIST, POD_GROUP_SIZE, RANKS, flags
+from stormc.payload.objects import LAUNCHER_CONFIG
 
 LAUNCHER_DIRECTORY = "/opt/stormc/launcher"
 LAUNCHER_KEY = "launch.py"
@@ -26,14 +27,9 @@ COMMAND = ("engine", "command")
 SCRIPT_COMMAND = ("engine", "script", "command")
 SCRIPT_DIRECTORY = ("engine", "script", "hostPath")
 
-LAUNCHER = fact("launcher", "stormc/payload/launch.py")
 COMMAND_OF_USER = of(COMMAND, SCRIPT_COMMAND)
 COMMAND_OF_SCRIPT = of(SCRIPT_COMMAND, COMMAND)
 COMMAND_OF_LAUNCHER = fact("launcher", SOURCE, COMMAND, SCRIPT_COMMAND)
-LAUNCHER_VOLUME: Reason = {
-    (): fact("launcher", SOURCE, given=ARGUMENTS_EXIST),
-    ("configMap", "name"): of(("name",), given=ARGUMENTS_EXIST),
-}
 LAUNCHER_MOUNT = fact("launcher", SOURCE, given=ARGUMENTS_EXIST)
 IN_SCRIPT = fact("stormc", SOURCE, given=(("engine", "script"),))
 SCRIPT_VOLUME: Reason = {(): IN_SCRIPT, ("hostPath", "path"): of(SCRIPT_DIRECTORY)}
@@ -48,9 +44,6 @@ INDEPENDENT = of(RANKS, POD_GROUP_SIZE, given=(*ARGUMENTS_EXIST, *APART))
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
     """Command and arguments of the engine containers, and the volume that their program comes from."""
     engine = app.engine
-    if engine.launches:
-        launcher = Ref("ConfigMap", app.launcher_config)
-        yield Edit(launcher, ("data", LAUNCHER_KEY), app.payload.launcher, LAUNCHER)
     for role in app.serving_roles:
         if engine.command is not None:
             path = container_path(role.name, role.name, "command")
@@ -66,8 +59,8 @@ def _launcher(app: App, role: Role) -> Iterator[Edit]:
     command = ["python3", f"{LAUNCHER_DIRECTORY}/{LAUNCHER_KEY}"]
     yield Edit(service, container_path(name, name, "command"), command, COMMAND_OF_LAUNCHER)
     yield from _arguments(app, role)
-    source = {"configMap": {"name": app.launcher_config}}
-    yield from _program(app, role, "launcher", source, LAUNCHER_DIRECTORY, (LAUNCHER_VOLUME, LAUNCHER_MOUNT))
+    source = {"configMap": {"name": LAUNCHER_CONFIG}}
+    yield from _program(app, role, "launcher", source, LAUNCHER_DIRECTORY, (LAUNCHER_MOUNT, LAUNCHER_MOUNT))
 
 
 def _script(app: App, role: Role, directory: str, command: str) -> Iterator[Edit]:

@@ -1,0 +1,97 @@
+"""What the apps of a namespace share on disk: `<scope>/_shared/<namespace>/`, a directory that is applied like an app.
+
+The scope is the directory whose platform file declares the GitOps wiring, else the root of the rendered tree.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from stormc.failure import Failure
+from stormc.payload.objects import OURS, shared_objects
+from stormc.payload.read import Payload
+from stormc.tree.layout import file_name, layout
+from stormc.tree.read import is_ours, listing
+
+DIRECTORY = "_shared"
+
+
+class Place(NamedTuple):
+    """Where the apps of a namespace find what they share: `scope` is a directory below the rendered tree."""
+
+    scope: str
+    namespace: str
+
+    @property
+    def directory(self) -> str:
+        """The directory below the rendered tree."""
+        return "/".join(step for step in (self.scope, DIRECTORY, self.namespace) if step)
+
+
+Needs = Mapping[Place, frozenset[str]]
+"""The names of the ConfigMaps that the apps of a place mount."""
+
+
+def shared_files(
+    needs: Needs, payload: Payload, specs: str, earlier: Mapping[Place, Iterable[str]] | None = None
+) -> dict[str, bytes]:
+    """The files of all places. `specs` is the name of the specs directory, for their first lines.
+
+    `earlier` are names of files that stay beside them: those of versions that other apps may still mount. Raises
+    Failure for a damaged installation.
+    """
+    files = {}
+    for place, names in sorted(needs.items()):
+        manifests = list(shared_objects(payload, place.namespace, names))
+        named = f"{specs}/{place.scope}".rstrip("/")
+        kept = set((earlier or {}).get(place, ())) - {file_name(manifest) for manifest in manifests}
+        for name, text in layout(manifests, named, kept).items():
+            files[f"{place.directory}/{name}"] = text.encode()
+    return files
+
+
+def present(out: Path, place: Place) -> list[str]:
+    """The names of the ConfigMaps' files that stormc has written to a place earlier."""
+    found = (path.rpartition("/")[2] for path in listing(out, place.directory) if is_ours(out, path))
+    return sorted(name for name in found if name.startswith("configmap-"))
+
+
+def mounted(manifests: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Namespace and name of every ConfigMap that the pods of an app mount and that is not among its own manifests."""
+    manifests = list(manifests)
+    own = {manifest["metadata"]["name"] for manifest in manifests if manifest["kind"] == "ConfigMap"}
+    found: dict[tuple[str, str], None] = {}
+    for manifest in manifests:
+        if manifest["kind"] == "StormService":
+            for role in manifest["spec"]["template"]["spec"]["roles"]:
+                for volume in role["template"]["spec"].get("volumes") or ():
+                    name = (volume.get("configMap") or {}).get("name")
+                    if name and name not in own:
+                        found[manifest["metadata"]["namespace"], name] = None
+    return list(found)
+
+
+def shared_paths(app: Path, manifests: Iterable[Mapping[str, Any]]) -> Iterator[Path]:
+    """The files of the ConfigMaps that a rendered app shares: below the nearest directory above it that has them.
+
+    Where several wirings share a cluster, the first of them has them; it may lie beside the app's own. Raises Failure
+    for one of stormc's that is nowhere.
+    """
+    for namespace, name in mounted(manifests):
+        path = _found(app.resolve(), f"{DIRECTORY}/{namespace}/configmap-{name}.yaml")
+        if path is not None:
+            yield path
+        elif name.startswith(OURS):
+            raise Failure(f"{app} mounts ConfigMap {name}, which no {DIRECTORY} directory above it has; "
+                          "run: stormc render")  # fmt: skip
+
+
+def _found(app: Path, file: str) -> Path | None:
+    for above in app.parents:
+        candidates = [above / file, *sorted(above.glob(f"*/{file}"))]
+        path = next((candidate for candidate in candidates if candidate.is_file()), None)
+        if path is not None or (above / ".git").exists():
+            return path
+    return None
