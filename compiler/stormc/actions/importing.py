@@ -27,7 +27,7 @@ from stormc.migrate.difference import Difference, because, beside
 from stormc.migrate.judge import judged, kept, map_of
 from stormc.migrate.note import ALONE, FOREIGN, LACKING, REPEATED, Note
 from stormc.migrate.shape import misshapen
-from stormc.migrate.storm_service import Chosen, Proposal, engine_arguments, propose
+from stormc.migrate.storm_service import Chosen, Proposal, engine_arguments, every_pod_serves, propose
 from stormc.model import schema
 from stormc.model.app import ROUTING, Ref
 from stormc.passes.runner import Compiled
@@ -302,6 +302,8 @@ class _Work:
             if isinstance(self.spec.get(section), dict) and section not in inherited:
                 said = self.spec[section].items()
                 self.spec[section] = {k: v for k, v in said if fields[k].get("default", ...) != v}
+        if all(every_pod_serves(self.spec[name]) for name in SERVING_ROLES) and "gateway" not in inherited:
+            self.spec = {k: v for k, v in self.spec.items() if (k, v) != ("gateway", "roles")}
         said = self.spec.items()
         self.spec = {k: v for k, v in said if k in inherited or schema.APP[k].get("default", ...) != v}
 

@@ -106,6 +106,7 @@ class Env:
     """Environment variables of containers."""
 
     VISIBLE_DEVICES = "ASCEND_VISIBLE_DEVICES"
+    RUNTIME_DEVICES = "ASCEND_RT_VISIBLE_DEVICES"  # CANN runtime: counted from 0 inside the container
     POD_IP = "POD_IP"
     STORM_SERVICE_NAME = "STORM_SERVICE_NAME"
     ROLESET_NAME = "ROLESET_NAME"

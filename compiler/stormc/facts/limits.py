@@ -43,6 +43,11 @@ ACCELERATOR_TYPES = (
 )  # fmt: skip
 """Node labels accelerator-type that have a handler (ascend-for-volcano internal/npu/factory.go:220-252)."""
 
+EXTERNAL_RPC_PORT = 13389
+"""Port of data-parallel coordination, where every rank is a process with a port (k8s-deploy-tool start_server.sh)."""
+INTERNAL_RPC_PORTS = {"prefill": 13389, "decode": 5964}
+"""The same behind one API server."""
+
 SPEC_VERSION = "stormc.dev/v1"
 SERVING_ROLES = ("prefill", "decode")
 CONNECTORS = ("MooncakeLayerwiseConnector", "MooncakeConnectorV1")

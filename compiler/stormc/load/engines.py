@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,7 +44,7 @@ class Engines:
         self.folder = folder
         self._known: dict[str, EngineFacts] = {}
 
-    @property
+    @cached_property
     def releases(self) -> tuple[str, ...]:
         """The names of all lines, oldest first."""
         return tuple(sorted((file.stem for file in self.folder.glob("*.json")), key=_order))

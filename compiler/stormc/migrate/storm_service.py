@@ -396,6 +396,12 @@ def _faults(serving: Sequence[RoleFacts]) -> dict[str, Any]:
     return made
 
 
+def every_pod_serves(role: Mapping[str, Any]) -> bool:
+    """Whether every pod of a role with these fields answers HTTP."""
+    ranks: int = role["dataParallel"]
+    return role["podGroupSize"] == 1 or (ranks > 1 and bool(role.get("distributedDp", True)))
+
+
 def _gateway(serving: Sequence[RoleFacts], router: RoleFacts | None) -> str:
     if any(Label.MODEL_NAME in role.labels for role in serving):
         return "roles"

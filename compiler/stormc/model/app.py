@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from stormc.digest import digest
-from stormc.facts.keys import Label
+from stormc.facts.keys import Directory, Label
 from stormc.model.profile import Profile
 from stormc.model.role import Pods as Pods
 from stormc.model.role import Role as Role
@@ -75,6 +75,11 @@ class Engine(NamedTuple):
     def launches(self) -> bool:
         """Whether stormc's launcher starts the engine."""
         return self.command is None and self.script is None
+
+    @property
+    def needs_launcher(self) -> bool:
+        """Whether the launcher has to be in the container: a command of the user's own may call it too."""
+        return self.launches or any(Directory.LAUNCHER in word for word in self.command or ())
 
 
 class KvTransfer(NamedTuple):
@@ -192,7 +197,7 @@ class App(Record):
     @property
     def shared(self) -> tuple[str, ...]:
         """The names of the ConfigMaps that the app mounts and shares with the others of its namespace."""
-        return shared_names(self.payload, self.engine.launches, self.proxy_source == "configMap")
+        return shared_names(self.payload, self.engine.needs_launcher, self.proxy_source == "configMap")
 
     @property
     def metaserver_port(self) -> int | None:

@@ -47,7 +47,7 @@ def build_app(
         proxy={key: data["proxy"][key] for key in schema.PROXY if key in data["proxy"] and key != "source"},
         proxy_source=data["proxy"]["source"],
         network_policy=data["networkPolicy"],
-        gateway=data["gateway"],
+        gateway=data.get("gateway") or ("roles" if all(role.every_pod_serves for role in roles) else "off"),
         overrides=tuple(map(_override, data["overrides"])),
         payload=payload,
     )

@@ -31,17 +31,21 @@ def build_roles(data: Mapping[str, Any], profile: Profile, moe: bool | None, eng
     return _role("prefill", data, profile, moe, engines), _role("decode", data, profile, moe, engines)
 
 
-def facts_for(data: Mapping[str, Any], image: str, engines: Engines) -> EngineFacts:
-    """The facts of the release line that engine.version or the image's tag names, or of the newest that is known."""
+def facts_for(data: Mapping[str, Any], image: str, engines: Engines) -> tuple[EngineFacts, bool]:
+    """The facts of the release line that engine.version or the image's tag names, and whether one does.
+
+    Where none does, the facts of the newest stable line hold.
+    """
     version = str(data["engine"].get("version", "")).removeprefix("v")
     line = ".".join(version.split(".")[:2]) if version else engines.of_image(image)
-    return engines[line if line in engines.releases else engines.newest]
+    known = line in engines.releases
+    return engines[line if line is not None and known else engines.newest], known
 
 
 def _role(name: str, data: Mapping[str, Any], profile: Profile, moe: bool | None, engines: Engines) -> Role:
     fields = data[name]
     pods = build_pods(name, data)
-    facts = facts_for(data, pods["image"], engines)
+    facts, facts_known = facts_for(data, pods["image"], engines)
     flags = merge_flags(
         read_flags(data["engine"].get("args") or {}, ("engine", "args"), facts),
         read_flags(fields["engineArgs"], (name, "engineArgs"), facts),
@@ -64,6 +68,7 @@ def _role(name: str, data: Mapping[str, Any], profile: Profile, moe: bool | None
         min_available=fields.get("minAvailable"),
         flags=flags,
         facts=facts,
+        facts_known=facts_known,
         port=fields.get("port") or data["port"],
         kv_port=port,
         kv_port_path=path,

@@ -28,6 +28,9 @@ NO_FALLBACK = Fallback()
 _GANG = tuple((role, field) for role in SERVING for field in ("podGroupSize", "replicas"))
 """All roles of podGroupSize 1 share a PodGroup, so the gang size of one role depends on the size of the other."""
 
+_WHO_SERVES = tuple((role, field) for role in SERVING for field in ("podGroupSize", "dataParallel", "distributedDp"))
+"""Without a word on the gateway its labels stand where every pod answers HTTP."""
+
 FALLBACKS: Mapping[Path, Fallback] = {
     **{(role, field): Fallback(((field,),)) for role in ROLES for field in ("image", "imagePullPolicy")},
     **{(role, field): Fallback(((field,),)) for role in SERVING for field in ("port", *SHARED)},
@@ -36,6 +39,7 @@ FALLBACKS: Mapping[Path, Fallback] = {
     **{(role, "distributedDp"): Fallback(((role, "dataParallel"),)) for role in SERVING},
     **{(role, "minAvailable"): Fallback(_GANG) for role in SERVING},
     ("namespace",): Fallback((), "platform.namespace"),
+    ("gateway",): Fallback(_WHO_SERVES),
     ("hostArch",): Fallback((("hardware",),), "hardware.hostArch"),
     ("model", "volume", "hostPath"): Fallback((("model", "path"),)),
 }

@@ -82,6 +82,8 @@ class Role(Pods):
     min_available: int | None
     flags: Mapping[str, Flag]
     facts: EngineFacts
+    facts_known: bool
+    """Whether engine.version or the image's tag names the release, rather than that the newest is assumed."""
     port: int
     kv_port: int
     kv_port_path: Path

@@ -53,8 +53,8 @@ APP: Schema = {
         "boolean", "Let only routing pods reach the engines, and only decode pods the metaserver.", default=False
     ),
     "gateway": field(
-        "string", "Which pods carry the model.aibrix.ai labels that AIBrix's gateway discovers.",
-        allowed=["roles", "router", "off"], default="roles",
+        "string", "Which pods carry the model.aibrix.ai labels that AIBrix's gateway discovers; default: roles where "
+        "every pod answers HTTP, else off.", allowed=["roles", "router", "off"],
     ),
     "overrides": field("list", "The escape hatch: patches of the rendered objects.", default=[]),
 }  # fmt: skip

@@ -17,7 +17,8 @@ MAPS = ("annotations", "engineArgs", "env", "labels", "nodeSelector")
 PODS = ("image", "imagePullPolicy", "imagePullSecrets", "priorityClassName", "resources", "shmSize", "tolerations")
 SECTIONS = ("faults", "proxy", "routing")
 STAND_IN: dict[Path, str] = {
-    ("name",): "app", ("image",): "image:1", ("model", "name"): "model", ("model", "path"): "/mnt/models/model",
+    ("name",): "app", ("image",): "vllm-ascend:v0.12.0",
+    ("model", "name"): "model", ("model", "path"): "/mnt/models/model",
 }  # fmt: skip
 """For what an app cannot be without."""
 

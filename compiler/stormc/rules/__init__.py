@@ -19,8 +19,10 @@ OF_APPS = (
     "hardware.pod_npus", "hardware.release", "hardware.whole_node", "super_pod.coupled", "super_pod.network",
     "super_pod.one_super_pod", "super_pod.whole_nodes", "keys.owned", "parallelism.distributed",
     "parallelism.idle_npus", "parallelism.ranks", "ports.driver_ports", "ports.kv_ports", "ports.rank_ports",
-    "engine.directories", "engine.flags", "engine.kv_config", "engine.kv_peer", "engine.model_label",
-    "engine.start_script", "names.length", "workload.size",
+    "engine.connectors", "engine.dense_internal", "engine.dense_or_moe", "engine.directories", "engine.flags",
+    "engine.image_age", "engine.image_hardware", "engine.kv_peer", "engine.model_label", "engine.negations",
+    "engine.release", "engine.release_limits", "engine.start_script", "names.length",
+    "workload.size",
 )  # fmt: skip
 OF_OVERRIDDEN_APPS = (
     "overrides.identity", "overrides.selector", "overrides.target",
@@ -29,7 +31,11 @@ OF_MANIFESTS = (
     "scheduling.gang_size", "scheduling.node_labels", "scheduling.shared_settings", "scheduling.whole_gang",
     "super_pod.block", "super_pod.product", "super_pod.racks", "keys.foreign", "keys.mindie", "keys.misspelt",
     "keys.reserved", "keys.service_affinity", "keys.tor_affinity", "keys.tor_affinity_use", "keys.without_effect",
-    "engine.references", "pods.pinned_images", "pods.tolerations",
+    "engine.batch_sizes", "engine.expected", "engine.flag_values", "engine.gateway_labels", "engine.host_interface",
+    "engine.keys_of_one_role", "engine.known_flags", "engine.kv_config", "engine.paths", "engine.plain_tokens",
+    "engine.recomputes", "engine.references", "engine.refused_keys", "engine.removed_variables",
+    "engine.role_agreement", "engine.shell_variables", "engine.startup_time", "engine.tensor_sizes",
+    "engine.visible_devices", "pods.pinned_images", "pods.tolerations",
 )  # fmt: skip
 OF_OVERRIDDEN_MANIFESTS = (
     "scheduling.handler", "scheduling.other_roles", "scheduling.scheduler", "scheduling.strategy",
@@ -38,7 +44,7 @@ OF_OVERRIDDEN_MANIFESTS = (
     "hardware.mounts", "hardware.requests", "hardware.visible_devices", "keys.written_by_controllers",
     "workload.hostname", "workload.numbers", "workload.one_roleset", "workload.role_names", "workload.selector",
     "workload.service_links", "workload.sidecar", "workload.surge", "workload.update_strategy", "pods.amounts",
-    "pods.env_sources", "pods.probes", "pods.volume_sources", "pods.volumes",
+    "pods.env_sources", "pods.probes", "pods.volume_sources", "pods.volumes", "engine.routers",
 )  # fmt: skip
 OF_REPOSITORIES = (
     "repository.expired_overrides", "repository.host_ports", "repository.inventory_demand",

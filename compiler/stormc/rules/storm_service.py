@@ -85,7 +85,8 @@ class StormService:
 
     def wrote_env(self, role: str, container: str, name: str) -> Path:
         """The spec path that wrote an environment variable."""
-        where = self._in_map(role, "env", name) or (role,)
+        pods = self.pods(role)
+        where = pods.env_path(name) if pods is not None and name in pods.env else (role,)
         return self.wrote_pod(role, ("containers", (container,), "env", (name,)), where)
 
     def _in_map(self, role: str, table: str, key: str) -> Path:

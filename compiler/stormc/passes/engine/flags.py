@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from stormc.facts import limits
 from stormc.finding import Path
 from stormc.model import kv
 from stormc.model.app import App, Role
@@ -18,10 +19,8 @@ DEFAULTS: dict[str, Any] = {
     "host": "0.0.0.0",  # probes and Services reach the engine at the address of the pod
     "distributed-executor-backend": "mp",  # vLLM would look for a Ray cluster where one rank has several nodes
 }
-RPC_PORTS = {"prefill": 13389, "decode": 5964}  # k8s-deploy-tool start_server.sh, internal data parallelism
 TOGETHER = frozenset({"data-parallel-size", "data-parallel-size-local", "data-parallel-rpc-port"})
 """What an engine that is alone must not be told."""
-EXTERNAL_RPC_PORT = 13389  # start_server.sh, external data parallelism
 
 ARGUMENTS_EXIST: tuple[Path, ...] = (("engine", "command"), ("engine", "script"))
 """There are no arguments where the user has a command or a script."""
@@ -106,8 +105,8 @@ def _sizes(app: App, role: Role) -> dict[str, Any]:
     if role.data_parallel > 1 and not role.independent:
         sizes["data-parallel-size"] = role.data_parallel
         if role.distributed_dp:
-            sizes["data-parallel-rpc-port"] = EXTERNAL_RPC_PORT
+            sizes["data-parallel-rpc-port"] = limits.EXTERNAL_RPC_PORT
         else:
             sizes["data-parallel-size-local"] = role.local_ranks
-            sizes["data-parallel-rpc-port"] = RPC_PORTS[role.name]
+            sizes["data-parallel-rpc-port"] = limits.INTERNAL_RPC_PORTS[role.name]
     return sizes

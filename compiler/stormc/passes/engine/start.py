@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from stormc.facts.keys import Directory
 from stormc.model.app import App, Role
 from stormc.model.flags import words_of
 from stormc.model.profile import Platform
@@ -19,7 +20,6 @@ from stormc.passes.edit import PREPEND, REMOVED, Edit, argument_keys, container_
 from stormc.passes.engine.flags import APART, ARGUMENTS_EXIST, POD_GROUP_SIZE, RANKS, flags
 from stormc.payload.objects import LAUNCHER_CONFIG
 
-LAUNCHER_DIRECTORY = "/opt/stormc/launcher"
 LAUNCHER_KEY = "launch.py"
 
 SOURCE = "docs/spec.md engine"
@@ -31,6 +31,7 @@ COMMAND_OF_USER = of(COMMAND, SCRIPT_COMMAND)
 COMMAND_OF_SCRIPT = of(SCRIPT_COMMAND, COMMAND)
 COMMAND_OF_LAUNCHER = fact("launcher", SOURCE, COMMAND, SCRIPT_COMMAND)
 LAUNCHER_MOUNT = fact("launcher", SOURCE, given=ARGUMENTS_EXIST)
+CALLED_MOUNT = fact("launcher", SOURCE, given=(COMMAND,))
 IN_SCRIPT = fact("stormc", SOURCE, given=(("engine", "script"),))
 SCRIPT_VOLUME: Reason = {(): IN_SCRIPT, ("hostPath", "path"): of(SCRIPT_DIRECTORY)}
 SCRIPT_MOUNT = of(SCRIPT_DIRECTORY)
@@ -48,6 +49,9 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
         if engine.command is not None:
             path = container_path(role.name, role.name, "command")
             yield Edit(storm(app), path, list(engine.command), COMMAND_OF_USER)
+            if engine.needs_launcher:
+                source = {"configMap": {"name": LAUNCHER_CONFIG}}
+                yield from _program(app, role, "launcher", source, Directory.LAUNCHER, (CALLED_MOUNT, CALLED_MOUNT))
         elif engine.script:
             yield from _script(app, role, engine.script.directory, engine.script.command)
         else:
@@ -56,11 +60,11 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
 
 def _launcher(app: App, role: Role) -> Iterator[Edit]:
     service, name = storm(app), role.name
-    command = ["python3", f"{LAUNCHER_DIRECTORY}/{LAUNCHER_KEY}"]
+    command = ["python3", f"{Directory.LAUNCHER}/{LAUNCHER_KEY}"]
     yield Edit(service, container_path(name, name, "command"), command, COMMAND_OF_LAUNCHER)
     yield from _arguments(app, role)
     source = {"configMap": {"name": LAUNCHER_CONFIG}}
-    yield from _program(app, role, "launcher", source, LAUNCHER_DIRECTORY, (LAUNCHER_MOUNT, LAUNCHER_MOUNT))
+    yield from _program(app, role, "launcher", source, Directory.LAUNCHER, (LAUNCHER_MOUNT, LAUNCHER_MOUNT))
 
 
 def _script(app: App, role: Role, directory: str, command: str) -> Iterator[Edit]:

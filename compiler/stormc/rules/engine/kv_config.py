@@ -12,20 +12,25 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from stormc.finding import Path
 from stormc.model.app import App, Role
 from stormc.model.kv import MULTI, carrying
-from stormc.model.profile import Platform
-from stormc.rules.rule import Example, Rule, Violation
+from stormc.rules.engine_run import Run, runs
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
 
 KV_CONFIG = "kv-transfer-config"
 
 
-def check(app: App, platform: Platform) -> Iterator[Violation]:
-    for role in app.serving_roles:
-        if KV_CONFIG not in role.engine_args:
+def check(service: StormService) -> Iterator[Violation]:
+    app = service.app
+    for run in runs(service):
+        role, path = run.role, run.at(KV_CONFIG)
+        if not run.own_command and KV_CONFIG not in role.engine_args:
             continue
-        path = role.flag_path(KV_CONFIG)
-        config = role.engine_args[KV_CONFIG]
+        config = run.flags.get(KV_CONFIG)
+        if not run.launched and "Mooncake" not in str(config):
+            continue  # another engine's command, of which nothing is known
         if not isinstance(config, dict):
             yield Violation(path, f"{role.name} has no KV transfer", "remove the flag, or write a mapping")
             continue
@@ -33,20 +38,26 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
         if part is None or (part.name not in ("", app.connector) and app.connector != MULTI):
             named = part.name if part else str(config.get("kv_connector"))
             step = (*(part.path if part else ()), "kv_connector")
-            yield Violation((*path, *step), f"{role.name}: {named} does not carry KV cache as {app.connector} does",
-                            "name the same connector in both roles and in kvTransfer")  # fmt: skip
+            text = f"{role.name}: {named} does not carry KV cache as {app.connector} does"
+            yield Violation(_inside(run, *step), text, "name the same connector in both roles and in kvTransfer")
             continue
         wrong = next(((w, v) for w, v in _kv_facts(role, app) if kv_value(part.config, w) not in (v, None)), None)
         if wrong:
-            yield Violation((*path, *part.path, *wrong[0]), f"{role.name}: {'.'.join(wrong[0])} of kv-transfer-config "
-                            f"is not {wrong[1]}, as the roles have it", f"write {wrong[1]}")  # fmt: skip
+            steps, value = wrong
+            text = f"{role.name}: {'.'.join(steps)} of kv-transfer-config is not {value}, as the roles have it"
+            yield Violation(_inside(run, *part.path, *steps), text, f"write {value}")
         elif (
             "engine_id" in config
             and "unique-engine-ids" not in role.facts.does
             and (role.replicas > 1 or _engine_id(app.prefill) == _engine_id(app.decode))
         ):
-            yield Violation((*path, "engine_id"), f"several instances have engine_id {config['engine_id']}",
+            yield Violation(_inside(run, "engine_id"), f"several instances have engine_id {config['engine_id']}",
                             "leave it out: the plugin makes one")  # fmt: skip
+
+
+def _inside(run: Run, *steps: str | int) -> Path:
+    """A place inside the config, or the command line that holds it."""
+    return run.command_path if run.own_command else (*run.at(KV_CONFIG), *steps)
 
 
 def _kv_facts(role: Role, app: App) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -166,4 +177,5 @@ RULE = Rule(
                   engine_id: a
             """),
     ),
+    subject=Subject.MANIFESTS,
 )  # fmt: skip

@@ -14,8 +14,9 @@ from stormc.rules.rule import Example, Rule, Violation
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in app.serving_roles:
-        used = role.local_ranks * role.tensor_parallel
-        if role.data_parallel % role.pod_group_size == 0 and used < role.npus:
+        used = role.npus_used
+        whole = role.spans_pods or role.data_parallel % role.pod_group_size == 0
+        if whole and used < role.npus:
             yield Violation(
                 (role.name, "tensorParallel"),
                 f"{role.name} uses {used} of {role.npus} NPUs per pod",

@@ -1,7 +1,8 @@
-"""Data-parallel ranks divide evenly over the pods of an instance and fill their NPUs.
+"""Ranks divide evenly over the pods of an instance and fill their NPUs.
 
-Every pod starts dataParallel / podGroupSize ranks of tensorParallel NPUs each. With a remainder some rank has no
-pod; with more ranks than NPUs a process finds no device; both end as a crash loop after the image is pulled.
+Every pod starts dataParallel / podGroupSize ranks of tensorParallel NPUs each, times pipelineParallel and
+prefillContextParallel; a single rank runs over all pods of its instance. With a remainder some rank has no pod; with
+more ranks than NPUs a process finds no device; both end as a crash loop after the image is pulled.
 """
 
 from __future__ import annotations
@@ -10,25 +11,53 @@ from collections.abc import Iterator
 
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.model.role import Role
 from stormc.rules.rule import Example, Rule, Violation
 
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in app.serving_roles:
-        ranks, size, tp = role.data_parallel, role.pod_group_size, role.tensor_parallel
-        if ranks % size:
+        ranks, size = role.data_parallel, role.pod_group_size
+        if role.spans_pods and role.world_size % size:
+            yield Violation(
+                (role.name, "tensorParallel"),
+                f"{role.name}: the {role.world_size} NPUs of its rank do not divide over podGroupSize {size}",
+                f"take a multiple of {size}",
+            )
+        elif ranks % size and not role.spans_pods:
             yield Violation(
                 (role.name, "dataParallel"),
                 f"{role.name}.dataParallel {ranks} is not a multiple of podGroupSize {size}",
                 f"set dataParallel to {max(1, ranks // size) * size} or {(ranks // size + 1) * size}",
             )
-        elif role.local_ranks * tp > role.npus:
+        elif role.npus_used > role.npus:
             yield Violation(
                 (role.name, "tensorParallel"),
-                f"{role.name} needs {role.local_ranks} × {tp} = {role.local_ranks * tp} NPUs per pod, "
-                f"a pod has {role.npus}",
-                "dataParallel / podGroupSize × tensorParallel must equal the NPUs of a pod",
+                f"{role.name} needs {_arithmetic(role)} NPUs per pod, a pod has {role.npus}",
+                _ways_out(role),
             )
+
+
+def _arithmetic(role: Role) -> str:
+    if role.spans_pods:
+        return f"{role.world_size} / {role.pod_group_size} = {role.npus_used}"
+    sizes = (role.local_ranks, role.tensor_parallel, role.pipeline_parallel, role.prefill_context)
+    factors = [str(size) for place, size in enumerate(sizes) if place < 2 or size > 1]
+    return f"{' × '.join(factors)} = {role.npus_used}"
+
+
+def _ways_out(role: Role) -> str:
+    """What to change, each by itself, so that the ranks fit."""
+    ways = []
+    pods = -(-role.data_parallel * role.world_size // role.npus)
+    if role.data_parallel > 1 and role.data_parallel % pods == 0:
+        ways.append(f"podGroupSize: {pods}")
+    if role.npus >= role.world_size:
+        ways.append(f"dataParallel: {role.npus // role.world_size * role.pod_group_size}")
+    others = role.npus_used // role.tensor_parallel
+    if others and role.npus >= others:
+        ways.append(f"tensorParallel: {role.npus // others}")
+    return f"set {', or '.join(ways)}" if ways else f"at most {role.npus} NPUs per pod"
 
 
 RULE = Rule(
@@ -44,8 +73,14 @@ RULE = Rule(
             prefill:
               dataParallel: 1
               podGroupSize: 2
-              tensorParallel: 16
-            """, at="prefill.dataParallel"),
+              tensorParallel: 15
+            """, at="prefill.tensorParallel"),
+        Example("""
+            prefill:
+              dataParallel: 2
+              tensorParallel: 8
+              pipelineParallel: 2
+            """, at="prefill.tensorParallel"),
         Example("""
             prefill:
               dataParallel: 4
@@ -53,6 +88,13 @@ RULE = Rule(
             """, at="prefill.tensorParallel"),
     ),
     instead=(
+        Example("""
+            prefill:
+              dataParallel: 1
+              podGroupSize: 2
+              tensorParallel: 16
+              pipelineParallel: 2
+            """),
         Example("""
             decode:
               dataParallel: 8

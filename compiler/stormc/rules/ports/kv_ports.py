@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts import limits
+from stormc.finding import Path
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.model.role import Role
 from stormc.rules.rule import Example, Rule, Violation
 
 
@@ -25,6 +27,29 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
             yield Violation(role.kv_port_path, f"KV ports {first}…{last} of {role.name} meet its ranks on "
                             f"{role.ports[0]}…{role.ports[-1]}", "move port or kvTransfer.port")  # fmt: skip
             return
+        coordination = _coordination(role)
+        if coordination in (*role.kv_ports, *role.ports):
+            own = "data-parallel-rpc-port" in role.flags
+            path = role.flag_path("data-parallel-rpc-port") if own else _taken_by(app, role, coordination)
+            yield Violation(path, f"{role.name}: port {coordination} is that of data-parallel coordination, too",
+                            "move port, kvTransfer.port, or data-parallel-rpc-port in engineArgs")  # fmt: skip
+            return
+
+
+def _coordination(role: Role) -> int | None:
+    """The port on which the first rank tells the others about itself."""
+    if role.data_parallel == 1 or role.independent:
+        return None
+    given = role.engine_args.get("data-parallel-rpc-port")
+    if isinstance(given, int):
+        return given
+    return limits.INTERNAL_RPC_PORTS[role.name] if not role.distributed_dp else limits.EXTERNAL_RPC_PORT
+
+
+def _taken_by(app: App, role: Role, port: int | None) -> Path:
+    if port in role.kv_ports:
+        return role.kv_port_path
+    return ("port",) if role.port == app.port else (role.name, "port")
 
 
 RULE = Rule(
@@ -40,6 +65,13 @@ RULE = Rule(
             kvTransfer:
               port: 36000
             """, at="kvTransfer.port"),
+        Example("""
+            port: 13389
+            """, at="port"),
+        Example("""
+            decode:
+              kvPort: 13380
+            """, at="decode.kvPort"),
     ),
     good=(
         Example("""

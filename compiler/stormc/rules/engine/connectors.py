@@ -1,0 +1,73 @@
+"""The release registers the KV connector.
+
+A connector that the release does not know ends the engine at its start. Another module can register one: then the
+warning can be suppressed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.finding import Path, did_you_mean
+from stormc.model.app import App
+from stormc.model.kv import CONFIG, inner_connectors
+from stormc.model.profile import Platform
+from stormc.rules.rule import Example, Rule, Violation
+
+UPSTREAM = {"MooncakeConnector": "MooncakeConnectorV1"}
+"""Names of vLLM itself, whose modules need CUDA, and vllm-ascend's own for the same."""
+
+
+def check(app: App, platform: Platform) -> Iterator[Violation]:
+    named: list[tuple[str, Path]] = [(app.connector, ("kvTransfer", "connector"))]
+    if app.kv.pool:
+        named.append((app.kv.pool["connector"], ("kvTransfer", "pool", "connector")))
+    for role in app.serving_roles:
+        config = role.engine_args.get(CONFIG)
+        if isinstance(config, dict):
+            path = role.flag_path(CONFIG)
+            named += [
+                (inner.name, (*path, *inner.path, "kv_connector")) for inner in inner_connectors(config) if inner.name
+            ]
+    facts, told = app.prefill.facts, set[str]()
+    for name, path in named:
+        if name in told or "kv_connector_module_path" in str(app.kv.extra):
+            continue
+        told.add(name)
+        if name not in facts.connectors:
+            close = did_you_mean(name, (c for c, protocol in facts.connectors.items() if protocol))
+            yield Violation(path, f"release {facts.release} has no connector {name}",
+                            close or f"stormc engines {facts.release} lists them")  # fmt: skip
+        elif name in UPSTREAM:
+            yield Violation(path, f"{name} is vLLM's own; vllm-ascend's is {UPSTREAM[name]}",
+                            f"write {UPSTREAM[name]}, or name the module in kvTransfer.extra.kv_connector_module_path"
+                            )  # fmt: skip
+
+
+RULE = Rule(
+    "W727", __doc__, check,
+    source="vllm_ascend/distributed/kv_transfer/__init__.py and "
+    "vllm/distributed/kv_transfer/kv_connector/factory.py of each release",
+    bad=(
+        Example("""
+            kvTransfer:
+              connector: MooncakeHybridConnector
+            """, at="kvTransfer.connector"),
+        Example("""
+            image: vllm-ascend:v0.23.0
+            model:
+              moe: true
+            kvTransfer:
+              connector: MooncakeConnector
+            """, at="kvTransfer.connector"),
+    ),
+    instead=(
+        Example("""
+            image: vllm-ascend:v0.23.0
+            model:
+              moe: true
+            kvTransfer:
+              connector: MooncakeHybridConnector
+            """),
+    ),
+)  # fmt: skip

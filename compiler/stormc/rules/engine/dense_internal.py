@@ -1,0 +1,53 @@
+"""The ranks of a dense model are engines of their own.
+
+vLLM sets the data-parallel size of each to 1 by itself, which then contradicts the KV-transfer config, and all of a
+pod take the same KV ports.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.model.app import App
+from stormc.model.profile import Platform
+from stormc.rules.rule import Example, Rule, Violation
+
+
+def check(app: App, platform: Platform) -> Iterator[Violation]:
+    for role in app.serving_roles:
+        together = role.data_parallel > 1 and not role.distributed_dp
+        if role.moe is False and together and "dense-ranks-alone" in role.facts.refuses:
+            text = f"{role.name}: vLLM {role.facts.vllm} runs the ranks of a dense model apart"
+            yield Violation((role.name, "distributedDp"), text, "leave distributedDp out")
+        elif role.moe is False and app.expert_parallel:
+            yield Violation(("expertParallel",), "expertParallel is for mixture-of-experts models, model.moe is false",
+                            "remove one of the two")  # fmt: skip
+            return
+
+
+RULE = Rule(
+    "E725", __doc__, check,
+    source="vllm v0.23.0 vllm/v1/engine/core.py:1158; vllm-ascend v0.23.0 vllm_ascend/utils.py:1426-1451; "
+    "vllm-ascend issue 8344",
+    bad=(
+        Example("""
+            image: vllm-ascend:v0.23.0
+            model:
+              moe: false
+            decode:
+              distributedDp: false
+            """, at="decode.distributedDp"),
+        Example("""
+            model:
+              moe: false
+            expertParallel: true
+            """, at="expertParallel"),
+    ),
+    instead=(
+        Example("""
+            image: vllm-ascend:v0.23.0
+            model:
+              moe: false
+            """),
+    ),
+)  # fmt: skip

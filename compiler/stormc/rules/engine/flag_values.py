@@ -1,0 +1,127 @@
+"""The value of a flag has the type, choice and range that vLLM takes.
+
+argparse refuses anything else, and the engine ends before it has loaded a byte. Numbers are written without exponent,
+a JSON value has to be JSON, and what is a share lies between 0 and 1.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from stormc.finding import did_you_mean, shown
+from stormc.rules.engine_run import runs
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
+
+RANGES: dict[str, tuple[float, float]] = {
+    "gpu-memory-utilization": (0.01, 1),
+    "max-num-seqs": (1, 1_000_000),
+    "max-num-batched-tokens": (1, 1_000_000_000),
+    "block-size": (1, 65536),
+    "port": (1, 65535),
+    "data-parallel-rpc-port": (1, 65535),
+    "master-port": (1, 65535),
+    "tensor-parallel-size": (1, 65536),
+    "pipeline-parallel-size": (1, 65536),
+    "data-parallel-size": (1, 65536),
+    "decode-context-parallel-size": (1, 65536),
+    "prefill-context-parallel-size": (1, 65536),
+    "api-server-count": (1, 65536),
+    "max-loras": (1, 65536),
+    "max-logprobs": (-1, 10_000_000),
+}
+"""Values for which vLLM's own validation of its config classes is known (vllm/config/)."""
+_NUMBERS = {
+    "int": (re.compile(r"-?[0-9]+"), "a whole number"),
+    "size": (re.compile(r"-1|auto|[0-9]+|[0-9]+(\.[0-9]+)?[kKmMgGtT]"), "a whole number, such as 32768 or 32k"),
+    "float": (re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE]-?[0-9]+)?"), "a number"),
+}
+
+
+def check(service: StormService) -> Iterator[Violation]:
+    for run in runs(service):
+        for flag, value in run.flags.items():
+            problem = _problem(flag, value, run.role.facts.flags.get(flag))
+            if problem:
+                message = f"{run.role.name}: --{flag} is {shown(value)}, vLLM wants {problem[0]}"
+                yield Violation(run.at(flag), message, problem[1])
+
+
+def _problem(flag: str, value: Any, kind: Any) -> tuple[str, str] | None:
+    """What vLLM wants instead of a value, and what to write; None where the value is right or nothing is known."""
+    if isinstance(kind, list):
+        fits = str(value) in map(str, kind) or flag == "kv-cache-dtype"
+        words = ", ".join(map(str, kind))
+        return None if fits else (f"one of {words}", did_you_mean(str(value), map(str, kind)) or f"known: {words}")
+    if kind in ("switch", "once"):
+        return None if isinstance(value, bool) else ("no value", "write true or false")
+    if kind == "json" and not isinstance(value, (dict, list)):
+        empty = value in ("", "None", "null") or (flag == "compilation-config" and str(value).isdigit())
+        return None if empty else ("JSON", "write a mapping, or JSON that is complete")
+    if isinstance(kind, str) and kind in _NUMBERS:
+        pattern, noun = _NUMBERS[kind]
+        if not pattern.fullmatch(str(value)) or isinstance(value, bool):
+            return None if str(value) in ("None", "") else (noun, f"write {noun}")
+        low, high = RANGES.get(flag, (-float("inf"), float("inf")))
+        number = float(value) if kind != "size" or str(value).lstrip("-").isdigit() else low
+        return None if low <= number <= high else (f"{low:g}…{high:g}", f"write a number in {low:g}…{high:g}")
+    if isinstance(kind, str) and kind in ("text", "object") and value is True:
+        return ("a value", "give it one, or remove it")
+    return None
+
+
+RULE = Rule(
+    "E703", __doc__, check,
+    source="vllm vllm/engine/arg_utils.py, vllm/config/*.py; tools/engine_facts.py",
+    bad=(
+        Example("""
+            decode:
+              engineArgs:
+                max-model-len: 1e5
+            """, at="decode.engineArgs.max-model-len"),
+        Example("""
+            decode:
+              engineArgs:
+                max-num-seqs: -64
+            """, at="decode.engineArgs.max-num-seqs"),
+        Example("""
+            decode:
+              engineArgs:
+                gpu-memory-utilization: 90
+            """, at="decode.engineArgs.gpu-memory-utilization"),
+        Example("""
+            decode:
+              engineArgs:
+                speculative-config: '{"method": "mtp"'
+            """, at="decode.engineArgs.speculative-config"),
+        Example("""
+            decode:
+              engineArgs:
+                scheduling-policy: fifo
+            """, at="decode.engineArgs.scheduling-policy"),
+        Example("""
+            engine:
+              args:
+                enforce-eager: 1
+            """, at="engine.args.enforce-eager"),
+        Example("""
+            engine:
+              args:
+                quantization: true
+            """, at="engine.args.quantization"),
+    ),
+    instead=(
+        Example("""
+            decode:
+              engineArgs:
+                max-model-len: 100k
+                max-num-seqs: 64
+                gpu-memory-utilization: 0.9
+                scheduling-policy: priority
+                enforce-eager: true
+            """),
+    ),
+    subject=Subject.MANIFESTS,
+)  # fmt: skip

@@ -1,0 +1,52 @@
+"""On the host network the engine names an interface of the node.
+
+eth0 is the interface of a pod's own network. A node has others, and HCCL and gloo wait for one that does not exist
+until they time out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService, environment
+
+
+def check(service: StormService) -> Iterator[Violation]:
+    for template in service.templates:
+        if template.pod.get("hostNetwork"):
+            for container, name, entry in environment(template):
+                if name.endswith("_SOCKET_IFNAME") and entry.get("value") == "eth0":
+                    path = service.wrote_env(template.role, container, name)
+                    if path == (template.role,):
+                        path = service.wrote_pod(template.role, ("hostNetwork",), path)
+                    hint = f"{template.role}.hostNetwork: true, and the node's interface as interface"
+                    yield Violation(path, f"{template.role} runs on the host network, {name} is eth0", hint)
+                    break
+
+
+RULE = Rule(
+    "W723", __doc__, check,
+    source="vllm-ascend docs pd_disaggregation_mooncake_multi_node.md: nic_name of the node",
+    bad=(
+        Example(at="template.spec.hostNetwork", role="decode", template="""
+            spec:
+              hostNetwork: true
+              dnsPolicy: ClusterFirstWithHostNet
+            """),
+    ),
+    instead=(
+        Example("""
+            decode:
+              hostNetwork: true
+              interface: enp67s0f5
+            """),
+    ),
+    good=(
+        Example("""
+            decode:
+              hostNetwork: true
+            """),
+    ),
+    subject=Subject.MANIFESTS,
+)  # fmt: skip

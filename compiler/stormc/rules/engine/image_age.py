@@ -1,0 +1,42 @@
+"""The image is not older than what the P/D guides are written for.
+
+MindCluster's guide needs vllm-ascend from 0.12 on. Before that Mooncake moves KV cache over AscendDirect only where
+`use_ascend_direct` asks for it, and ranks of several nodes fail.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from stormc.model.app import App
+from stormc.model.profile import Platform
+from stormc.rules.rule import Example, Rule, Violation
+
+OLD = re.compile(r"v?0\.([0-9]+)\.[0-9]")
+
+
+def check(app: App, platform: Platform) -> Iterator[Violation]:
+    for role in app.serving_roles:
+        image, _, tag = role.image.partition("@")[0].rpartition(":")
+        match = OLD.match(tag)
+        if image.endswith("vllm-ascend") and match and int(match[1]) < 12:
+            yield Violation(("image",), f"vllm-ascend {tag} is older than 0.12, the first that P/D is documented for",
+                            "take a later image, such as v0.23.0")  # fmt: skip
+            return
+
+
+RULE = Rule(
+    "W714", __doc__, check,
+    source="MindCluster guide for vLLM: vllm-ascend from 41fbc5e on; vllm-ascend issue 4866",
+    bad=(
+        Example("""
+            image: vllm-ascend:v0.11.0rc2-a3
+            """, at="image"),
+    ),
+    instead=(
+        Example("""
+            image: vllm-ascend:v0.12.0rc1-a3
+            """),
+    ),
+)  # fmt: skip

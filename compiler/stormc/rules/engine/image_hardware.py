@@ -1,0 +1,66 @@
+"""The image is made for the hardware.
+
+vllm-ascend has an image per generation: without suffix for A2, -a3, -310p, -a5. The operators of another one do not
+load.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from stormc.model.app import App
+from stormc.model.profile import Platform
+from stormc.rules.rule import Example, Rule, Violation
+
+UPSTREAM = re.compile(r"(.*/)?ascend/vllm-ascend:.*")
+SUFFIX = re.compile(r"-(a3|a5|310p|950[a-z]*)(?=-|$)", re.IGNORECASE)
+GENERATIONS = {"910b": "", "a3": "a3", "850": "a5", "950": "a5", "350": "a5", "310": "310p"}
+
+
+def check(app: App, platform: Platform) -> Iterator[Violation]:
+    kind = app.profile.accelerator_type.lower()
+    wanted = next((suffix for part, suffix in GENERATIONS.items() if part in kind), None)
+    for role in app.serving_roles:
+        tag = role.image.partition("@")[0].rpartition(":")[2]
+        match = SUFFIX.search(tag)
+        suffix = match[1].lower() if match else ""
+        suffix = "a5" if suffix.startswith("950") else suffix
+        if wanted is None or suffix == wanted or not (suffix or UPSTREAM.fullmatch(role.image)):
+            continue
+        made = f"-{wanted}" if wanted else "no suffix"
+        yield Violation(("image",), f"image {tag} is not made for {app.profile.product}", f"take the tag with {made}")
+        return
+
+
+RULE = Rule(
+    "W713", __doc__, check,
+    source="vllm-ascend docs installation.md, Dockerfile, Dockerfile.a3, Dockerfile.310p, Dockerfile.a5",
+    bad=(
+        Example("""
+            hardware: atlas-800i-a2
+            image: vllm-ascend:v0.12.0rc1-a3
+            decode:
+              podGroupSize: 1
+              dataParallel: 8
+            prefill:
+              dataParallel: 1
+            """, at="image"),
+        Example("""
+            image: quay.io/ascend/vllm-ascend:v0.12.0rc1
+            """, at="image"),
+        Example("""
+            image: vllm-ascend:v0.12.0rc1-310p
+            """, at="image"),
+    ),
+    instead=(
+        Example("""
+            image: quay.io/ascend/vllm-ascend:v0.12.0rc1-a3-openeuler
+            """),
+    ),
+    good=(
+        Example("""
+            image: mirror/vllm-ascend:v0.12.0rc1
+            """),
+    ),
+)  # fmt: skip

@@ -1,0 +1,64 @@
+"""vLLM has every flag that is passed.
+
+vLLM refuses a flag that it does not know and the pod restarts until somebody looks. A plugin may add flags: then the
+warning can be suppressed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.finding import did_you_mean
+from stormc.rules.engine_run import runs
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
+
+
+def check(service: StormService) -> Iterator[Violation]:
+    for run in runs(service):
+        facts = run.role.facts
+        for flag in run.flags:
+            if flag in facts.flags or flag.removeprefix("no-") in facts.flags:
+                continue
+            known = f"vllm serve of release {facts.release}"
+            if flag in facts.removed_flags:
+                message = f"{known} has no --{flag} any more"
+                hint = f"it went after {facts.removed_flags[flag]}: remove it"
+            else:
+                message = f"{known} does not know --{flag}"
+                hint = did_you_mean(flag, facts.flags) or f"stormc engines {facts.release} lists them"
+            yield Violation(run.at(flag), f"{run.role.name}: {message}", hint, at_key=not run.own_command)
+
+
+RULE = Rule(
+    "W702", __doc__, check,
+    source="vllm vllm/engine/arg_utils.py and vllm/entrypoints/openai/cli_args.py of each release, read by "
+    "tools/engine_facts.py",
+    bad=(
+        Example("""
+            decode:
+              engineArgs:
+                max-num-seq: 64
+            """, at="decode.engineArgs.max-num-seq"),
+        Example("""
+            engine:
+              args:
+                gpu-memory-utilisation: 0.9
+            """, at="engine.args.gpu-memory-utilisation"),
+        Example("""
+            image: vllm-ascend:v0.23.0
+            prefill:
+              engineArgs:
+                swap-space: 4
+            """, at="prefill.engineArgs.swap-space"),
+    ),
+    instead=(
+        Example("""
+            decode:
+              engineArgs:
+                max_num_seqs: 64
+                compilation-config.cudagraph_mode: NONE
+            """),
+    ),
+    subject=Subject.MANIFESTS,
+)  # fmt: skip

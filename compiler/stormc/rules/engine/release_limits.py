@@ -1,0 +1,105 @@
+"""The release can do what the sizes ask for.
+
+Pipeline stages and context-parallel ranks came one by one and do not go together with everything. vLLM or the
+connector raises at the start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.finding import Path
+from stormc.model.app import App
+from stormc.model.profile import Platform
+from stormc.model.role import Role
+from stormc.rules.rule import Example, Rule, Violation
+
+
+def check(app: App, platform: Platform) -> Iterator[Violation]:
+    for role in app.serving_roles:
+        for field, text, hint in _refused(app, role):
+            path: Path = (role.name, field)
+            yield Violation(path, f"{role.name}: {text}, in release {role.facts.release}", hint)
+
+
+def _refused(app: App, role: Role) -> Iterator[tuple[str, str, str]]:
+    facts, refuses = role.facts, role.facts.refuses
+    stages, context = role.pipeline_parallel, role.prefill_context
+    for field, flag, size in (
+        ("pipelineParallel", "pipeline-parallel-size", stages),
+        ("prefillContextParallel", "prefill-context-parallel-size", context),
+        ("decodeContextParallel", "decode-context-parallel-size", role.decode_context),
+        ("podGroupSize", "nnodes", 2 if role.spans_pods else 1),
+    ):
+        if size > 1 and flag not in facts.flags:
+            yield field, f"vLLM {facts.vllm} has no --{flag}", "take 1, or a later image"
+            return
+    if stages > 1 and role.name == "decode" and "decode-pipeline" in refuses:
+        yield "pipelineParallel", "decode runs in one pipeline stage only", "remove it: pipeline stages are for prefill"
+    if context > 1 and "context-at-all" in refuses:
+        yield "prefillContextParallel", "vLLM takes 1 only", "remove it, or take a later image"
+    elif context > 1 and role.data_parallel > 1 and "context-with-data" in refuses:
+        yield "prefillContextParallel", "context and data parallelism exclude each other", "set one of the two to 1"
+    elif context > 1 and stages > 1 and "pipeline-with-context" in refuses:
+        yield "prefillContextParallel", "context and pipeline parallelism exclude each other", "set one of the two to 1"
+    elif context > 1 and role.name == "decode" and "layerwise-context" in refuses and "Layerwise" in app.connector:
+        yield "prefillContextParallel", "the layerwise connector wants 1 in decode", "remove it"
+    if role.tensor_parallel % role.decode_context and "decode-context-divides" in refuses:
+        yield "decodeContextParallel", f"it does not divide tensorParallel {role.tensor_parallel}", "take a divisor"
+
+
+RULE = Rule(
+    "E726", __doc__, check,
+    source="stormc engines RELEASE, refuses: each with file and line",
+    bad=(
+        Example("""
+            image: vllm-ascend:v0.23.0
+            model:
+              moe: true
+            decode:
+              podGroupSize: 4
+              pipelineParallel: 2
+            """, at="decode.pipelineParallel"),
+        Example("""
+            image: vllm-ascend:v0.23.0
+            model:
+              moe: true
+            prefill:
+              tensorParallel: 4
+              prefillContextParallel: 2
+            """, at="prefill.prefillContextParallel"),
+        Example("""
+            image: vllm-ascend:v0.11.0
+            prefill:
+              tensorParallel: 4
+              prefillContextParallel: 2
+            """, at="prefill.prefillContextParallel"),
+        Example("""
+            image: vllm-ascend:v0.23.0
+            model:
+              moe: true
+            prefill:
+              decodeContextParallel: 3
+            """, at="prefill.decodeContextParallel"),
+    ),
+    instead=(
+        Example("""
+            image: vllm-ascend:v0.23.0
+            model:
+              moe: true
+            prefill:
+              dataParallel: 1
+              tensorParallel: 8
+              prefillContextParallel: 2
+              decodeContextParallel: 4
+            """),
+        Example("""
+            image: vllm-ascend:v0.23.0
+            model:
+              moe: true
+            prefill:
+              tensorParallel: 4
+              pipelineParallel: 2
+            """),
+    ),
+)  # fmt: skip

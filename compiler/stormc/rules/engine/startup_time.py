@@ -1,0 +1,47 @@
+"""The startup probe waits as long as the engine itself.
+
+vLLM waits VLLM_ENGINE_READY_TIMEOUT_S for its workers to load the model. A probe that gives up earlier kills an
+engine that is well, each time at the same point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.rules.engine_run import runs
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
+
+NAME = "VLLM_ENGINE_READY_TIMEOUT_S"
+
+
+def check(service: StormService) -> Iterator[Violation]:
+    for run in runs(service):
+        probe, text = run.container.get("startupProbe") or {}, run.env.get(NAME, "")
+        allowed = int(probe.get("periodSeconds", 10)) * int(probe.get("failureThreshold", 3))
+        if probe and text.isdigit() and int(text) > allowed:
+            message = f"{run.role.name}: {NAME} is {text} s, the startup probe gives up after {allowed} s"
+            yield Violation(run.role.env_path(NAME), message, f"set engine.startupSeconds to {text} or more")
+
+
+RULE = Rule(
+    "W712", __doc__, check,
+    source="vllm vllm/envs.py VLLM_ENGINE_READY_TIMEOUT_S; Kubernetes core/v1 Probe",
+    bad=(
+        Example("""
+            decode:
+              env:
+                VLLM_ENGINE_READY_TIMEOUT_S: 7200
+            """, at="decode.env.VLLM_ENGINE_READY_TIMEOUT_S"),
+    ),
+    instead=(
+        Example("""
+            engine:
+              startupSeconds: 7200
+            decode:
+              env:
+                VLLM_ENGINE_READY_TIMEOUT_S: 7200
+            """),
+    ),
+    subject=Subject.MANIFESTS,
+)  # fmt: skip

@@ -1,0 +1,114 @@
+"""The engine as its service container starts it: flags, environment and mounts, whoever wrote them."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from stormc.facts.keys import Directory
+from stormc.finding import Path
+from stormc.model.flags import read_command
+from stormc.model.role import Role
+from stormc.rules.storm_service import StormService, Template
+
+SHELLS = ("sh", "bash", "dash", "zsh")
+FIELDS = {
+    "port": "port",
+    "data-parallel-size": "dataParallel",
+    "data-parallel-size-local": "podGroupSize",
+    "data-parallel-rpc-port": "port",
+    "tensor-parallel-size": "tensorParallel",
+    "pipeline-parallel-size": "pipelineParallel",
+    "prefill-context-parallel-size": "prefillContextParallel",
+    "decode-context-parallel-size": "decodeContextParallel",
+}
+"""Fields of a role that write a flag."""
+
+
+class Run(NamedTuple):
+    """What a role's container starts: `vllm serve` with its flags, through stormc's launcher or without it."""
+
+    role: Role
+    template: Template
+    container: Mapping[str, Any]
+    launched: bool
+    model: str
+    flags: Mapping[str, Any]
+    own_command: bool
+    """Whether an override or engine.command says the command line, not the fields of the spec."""
+    command_path: Path
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The variables of the container that are literal texts."""
+        return {e["name"]: str(e.get("value", "")) for e in self.container.get("env") or () if "valueFrom" not in e}
+
+    @property
+    def mounts(self) -> list[str]:
+        """The directories on which something is mounted."""
+        return [str(mount["mountPath"]) for mount in self.container.get("volumeMounts") or ()]
+
+    def at(self, flag: str) -> Path:
+        """The place in the spec that gives a flag its value."""
+        if self.own_command:
+            return self.command_path
+        if flag in self.role.flags:
+            return self.role.flags[flag].path
+        return (self.role.name, FIELDS[flag]) if flag in FIELDS else (self.role.name,)
+
+    def number(self, flag: str, default: int = 1) -> int:
+        """A flag as a whole number."""
+        text = str(self.flags.get(flag, default))
+        return int(text) if text.lstrip("-").isdigit() else default
+
+    def mapping(self, flag: str) -> Mapping[str, Any]:
+        """A flag whose value is a mapping; empty where it has none."""
+        value = self.flags.get(flag)
+        return value if isinstance(value, Mapping) else {}
+
+
+def runs(service: StormService) -> tuple[Run, ...]:
+    """The engines of prefill and decode, as far as their command line can be read; read once for an app."""
+    known: tuple[Run, ...] | None = service.__dict__.get("engine_runs")
+    if known is None:
+        known = service.__dict__["engine_runs"] = tuple(_runs(service))
+    return known
+
+
+def _runs(service: StormService) -> Iterator[Run]:
+    for role, template in service.serving:
+        container = next((c for c in template.containers if c.get("name") == role.name), None)
+        words = [*(container.get("command") or ()), *(container.get("args") or ())] if container else []
+        served = _served([str(word) for word in words])
+        if container is None or served is None:
+            continue
+        command = read_command(served, role.facts)
+        launched = any(word.startswith(Directory.LAUNCHER) for word in map(str, words))
+        path: Path = ()
+        for field in ("args", "command"):
+            path = path or service.wrote_pod(role.name, ("containers", (role.name,), field), ())
+        if not path and service.app.engine.command is not None:
+            path = ("engine", "command")
+        yield Run(role, template, container, launched, command.model, command.flags, bool(path), path)
+
+
+def _script(text: str) -> list[str]:
+    try:
+        return shlex.split(text.replace("\\\n", " "), comments=True)
+    except ValueError:
+        return text.split()
+
+
+def _served(words: Sequence[str]) -> list[str] | None:
+    """The words after `vllm serve`, in a shell's script too; None where there is no such command."""
+    flat = list(words)
+    if words and words[0].rpartition("/")[2] in SHELLS and "-c" in words[:-1]:
+        at = words.index("-c") + 1
+        flat = _script(words[at])
+        if '"$@"' in words[at] or "$*" in words[at]:
+            flat = [*flat, *words[at + 2 :]]  # the word after the script is the script's own name
+    for index in range(len(flat) - 1):
+        if flat[index].rpartition("/")[2] == "vllm" and flat[index + 1] == "serve":
+            return flat[index + 2 :]
+    return None
