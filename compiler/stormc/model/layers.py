@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from stormc.finding import START, Mark, Path
+from stormc.finding import START, Finding, Mark, Path
 from stormc.load.document import Document
 from stormc.record import Record
 
@@ -55,6 +55,12 @@ class Layered(Record):
                 if mark is not None:
                     return document.file, mark
         return self.file, START
+
+
+def finding_at(layered: Layered, rule: str, path: Path, message: str, hint: str = "", key: bool = False) -> Finding:
+    """A finding at the value, or the key, of a path."""
+    file, mark = layered.locate(path, key)
+    return Finding(rule, file, mark, message, hint, path)
 
 
 def merge_layers(layers: Sequence[Layer]) -> Layered:

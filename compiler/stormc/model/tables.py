@@ -1,0 +1,11 @@
+"""The tables of all sections, by the names under which they are checked."""
+
+from __future__ import annotations
+
+from stormc.model import field as forms
+from stormc.model import schema
+
+TABLES: dict[str, forms.Schema] = {
+    **schema.SECTIONS, "app": schema.APP, "platform": schema.PLATFORM, "profile": schema.PROFILE,
+    "override": schema.OVERRIDE,
+}  # fmt: skip
