@@ -12,7 +12,7 @@ from stormc.facts.known_keys import TABLES
 ROOT = Path(__file__).parent.parent.parent
 ALONE = ("payload/launch.py", "local/vllm.py")
 """Programs that run in a pod, where stormc is not installed."""
-PENDING = ("passes",)
+PENDING: tuple[str, ...] = ()
 WORDS = {keys.Label.APP, "distributed", "accelerator", keys.Label.JOB}
 """Keys that are also plain words."""
 

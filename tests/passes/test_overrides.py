@@ -6,7 +6,7 @@ import pytest
 
 from stormc.compile.compilation import Stage
 from stormc.model.app import Ref
-from stormc.passes.edit import role_path
+from stormc.targets.storm_service import role_path
 from tests.samples import compilation, compiled, findings, manifest, outcome
 
 STORM = Ref("StormService", "qwen3-moe")

@@ -21,7 +21,7 @@ from stormc.load.checks import REPEATED_KEY
 from stormc.load.document import Document, load_documents
 from stormc.load.sources import Source, Sources, read_sources
 from stormc.migrate import deploy_tool
-from stormc.migrate.compare import ROLES, Departure, Table, departures, is_mount, merged, patch, shown_path, table
+from stormc.migrate.compare import Departure, Table, departures, is_mount, merged, patch, shown_path, table
 from stormc.migrate.compare import Path as Place
 from stormc.migrate.difference import Difference, because, beside
 from stormc.migrate.judge import judged, kept, map_of
@@ -35,6 +35,7 @@ from stormc.payload.objects import shared_objects
 from stormc.payload.read import read_payload
 from stormc.repository.profiles import builtin_names
 from stormc.repository.repository import Repository, open_repository
+from stormc.targets.storm_service import ROLES
 from stormc.text.write import spec_text
 
 Spec = dict[str, Any]

@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from stormc.cluster.connection import Cluster
 from stormc.cluster.kinds import POD, ROLE_SET, STORM_SERVICE, STORM_SERVICE_NAME, Manifest
+from stormc.targets.storm_service import roles
 
 POLL_SECONDS = 2.0
 
@@ -29,7 +30,7 @@ def unready(service: Manifest | None, role_sets: list[Manifest]) -> str:
         failure = found.get("ReplicaFailure", {})
         if failure.get("status") == "True":
             return str(failure.get("message") or "ReplicaFailure")
-    for role in service["spec"]["template"]["spec"]["roles"]:
+    for role in roles(service):
         counts = [r for s in role_sets for r in _status(s).get("roles") or () if r.get("name") == role["name"]]
         ready = sum(count.get("updatedReadyReplicas", 0) for count in counts)
         desired = role["replicas"] * service["spec"]["replicas"]

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from stormc.digest import digest
 from stormc.facts.keys import HUAWEI_PREFIX, STORM_SERVICE_PREFIX, Env, Label
+from stormc.targets.storm_service import roles
 
 PREFIX = STORM_SERVICE_PREFIX
 REPLICA_INDEX, POD_GROUP_INDEX, PODSET_NAME = (
@@ -47,7 +48,7 @@ class Pod(NamedTuple):
 
 def pods_of(storm: Mapping[str, Any], roleset: str) -> list[Pod]:
     """Every pod of a StormService with one RoleSet of the given name, in the order of roles and indices."""
-    return [pod for role in storm["spec"]["template"]["spec"]["roles"] for pod in _of_role(storm, role, roleset)]
+    return [pod for role in roles(storm) for pod in _of_role(storm, role, roleset)]
 
 
 def template_hash(template: Mapping[str, Any]) -> str:

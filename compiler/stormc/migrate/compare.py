@@ -13,13 +13,12 @@ from stormc.facts import keys
 from stormc.facts.keys import Label
 from stormc.facts.kinds import merge_key
 from stormc.model.quantity import canonical
-from stormc.passes.edit import Step
+from stormc.targets.storm_service import ROLES, Step
 
 Path = tuple[Step, ...]
 Table = dict[Path, Any]
 Value = Any
 
-ROLES: Path = ("spec", "template", "spec", "roles")
 POD: Path = ("template", "spec")
 
 WHOLE = frozenset([

@@ -16,14 +16,14 @@ from stormc.finding import Path, closest, dotted, shown
 from stormc.migrate.note import ASSUMED, LACKING, LEFT_OUT, MISSPELT, Note
 from stormc.model.quantity import whole_number
 from stormc.model.schema import ROLE
+from stormc.targets.storm_service import ROLES, pod_labels
+from stormc.targets.storm_service import roles as roles_of
 
 Manifest = dict[str, Any]
 
 PORT = 8080
 SCRIPTS, MODELS, HCCN = "/scripts", "/mnt/models", Directory.HCCN_CONF
 RESOURCE = Resource.ASCEND_910
-REPLICA_LABEL = Label.ROLE_REPLICA
-POD_LABEL = Label.POD_GROUP_INDEX
 
 _COUNTS: Mapping[str, int] = {
     "replicas": ROLE["replicas"]["max"], "podGroupSize": ROLE["podGroupSize"]["max"],
@@ -67,8 +67,8 @@ def objects(config: Mapping[str, Any]) -> tuple[list[Manifest], list[Note]]:
 
 def place(path: Path, storm: Mapping[str, Any]) -> Path:
     """Where the config says what stands at a path of the StormService that was made of it."""
-    if path[:4] == ("spec", "template", "spec", "roles") and len(path) > 4:
-        role = storm["spec"]["template"]["spec"]["roles"][path[4]]["name"]
+    if path[:4] == ROLES and len(path) > 4 and isinstance(path[4], int):
+        role = roles_of(storm)[path[4]]["name"]
         table = next((step for step in path if step in _TABLES), None)
         if table is None:
             return ("storm_service", role)
@@ -256,9 +256,7 @@ def _services(config: Mapping[str, Any], name: str, role: Mapping[str, Any]) -> 
     for replica in range(role["replicas"]):
         for pod in range(size if external else 1):
             stem = f"{config['app_name']}-{name}-{replica}"
-            selector = {Label.STORM_SERVICE: config["app_name"], Label.ROLE: name, REPLICA_LABEL: str(replica)}
-            if size > 1:
-                selector[POD_LABEL] = str(pod)
+            selector = pod_labels(config["app_name"], name, replica, pod if size > 1 else None)
             yield {
                 "apiVersion": "v1", "kind": "Service",
                 "metadata": {

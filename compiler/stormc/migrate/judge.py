@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 
 from stormc.facts.keys import HUAWEI_PREFIX, Env
 from stormc.facts.known_keys import NOUNS, RESERVED, TABLES, Use
-from stormc.migrate.compare import ROLES, Departure, Path, is_mount, shown_path
+from stormc.migrate.compare import Departure, Path, is_mount, shown_path
 from stormc.migrate.note import LEFT_OUT, MISSPELT
 from stormc.migrate.storm_service import ACCELERATOR
 from stormc.model.app import ROUTING
 from stormc.rules.vocabulary import home, meant
+from stormc.targets.storm_service import ROLES
 
 _ROUTER = (
     "containers", "initContainers", "securityContext", "restartPolicy", "terminationGracePeriodSeconds",

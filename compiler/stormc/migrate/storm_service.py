@@ -16,6 +16,7 @@ from stormc.migrate.note import ASSUMED, LACKING, LEFT_OUT, Note
 from stormc.model.profile import Profile
 from stormc.model.quantity import canonical, whole_number
 from stormc.passes.engine.start import LAUNCHER_KEY
+from stormc.targets.storm_service import ROLES
 
 NPU_RESOURCES = (Resource.ASCEND_910, Resource.NPU)
 ACCELERATOR = re.compile(r".*/(gpu|npu|neuron|tpu)[a-z]*|huawei\.com/.*")
@@ -47,7 +48,7 @@ class RoleFacts:
     """One role of the original, with what its pods run."""
 
     def __init__(self, index: int, role: Mapping[str, Any], name: str) -> None:
-        self.path: Path = ("spec", "template", "spec", "roles", index)
+        self.path: Path = (*ROLES, index)
         self.role, self.name = role, name
         template = role.get("template") or {}
         metadata = template.get("metadata") or {}
@@ -90,7 +91,7 @@ def propose(storm: Mapping[str, Any], profiles: Mapping[str, Profile], chosen: C
     missing = [name for name in SERVING_ROLES if name not in roles]
     if missing:
         said = ", ".join(roles) or "none"
-        at: Path = ("spec", "template", "spec", "roles") if roles else ("spec",)
+        at: Path = ROLES if roles else ("spec",)
         notes.append(Note(LACKING, at, f"no role {' and no role '.join(missing)}; the roles are: {said}",
                           "stormc compiles services of prefill and decode"))  # fmt: skip
         return Proposal(None, notes, {}, None)

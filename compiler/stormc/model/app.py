@@ -19,6 +19,7 @@ from stormc.model.role import Routing as Routing
 from stormc.payload.objects import shared_names
 from stormc.payload.read import Payload
 from stormc.record import Record
+from stormc.targets.storm_service import role_labels
 
 ROUTING = "routing"
 ROUTER = "router"
@@ -227,7 +228,7 @@ class App(Record):
 
     def role_labels(self, role: str) -> dict[str, str]:
         """The labels that AIBrix gives to every pod of a role (v0.5.0 pkg/controller/constants/stormservice.go)."""
-        return {Label.STORM_SERVICE: self.name, Label.ROLE: role}
+        return role_labels(self.name, role)
 
     def gateway_labels(self, port: int) -> dict[str, str]:
         """The pod labels by which AIBrix's gateway discovers who serves the model (AIBrix pkg/cache/informers.go)."""

@@ -8,11 +8,7 @@ from typing import Any, NamedTuple
 from stormc.model.app import App, Ref
 from stormc.model.role import Reference
 from stormc.passes.because import Reason
-
-Item = tuple[str | int, ...]
-"""A list item by its Kubernetes merge key: `("prefill",)` of roles, `(8080, "TCP")` of ports."""
-
-Step = str | Item
+from stormc.targets.storm_service import KIND, Item, Step
 
 
 class Edit(NamedTuple):
@@ -41,31 +37,7 @@ PREPEND = "--prepend="
 
 def storm(app: App) -> Ref:
     """The StormService of an app."""
-    return Ref("StormService", app.name)
-
-
-def role_path(role: str, *steps: Step) -> tuple[Step, ...]:
-    """A path inside a role of the StormService."""
-    return ("spec", "template", "spec", "roles", (role,), *steps)
-
-
-def role_of(path: tuple[Step, ...]) -> str | None:
-    """The role that a path of the StormService leads through."""
-    if len(path) > 4 and path[3] == "roles" and isinstance(path[4], tuple):
-        return str(path[4][0])
-    return None
-
-
-def pod_path(role: str, *steps: Step) -> tuple[Step, ...]:
-    """A path inside the pod spec of a role."""
-    return ("spec", "template", "spec", "roles", (role,), "template", "spec", *steps)
-
-
-def container_path(role: str, container: str, *steps: Step) -> tuple[Step, ...]:
-    """A path inside a container of a role's pods."""
-    return (
-        "spec", "template", "spec", "roles", (role,), "template", "spec", "containers", (container,), *steps,
-    )  # fmt: skip
+    return Ref(KIND, app.name)
 
 
 def argument_keys(words: Sequence[str]) -> list[Item]:

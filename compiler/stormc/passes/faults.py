@@ -10,19 +10,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.facts.keys import Annotation, Label
 from stormc.model.app import App, Role
 from stormc.model.profile import Platform
 from stormc.passes.because import ROLE, fact, of
-from stormc.passes.edit import Edit, pod_path, role_path, storm
+from stormc.passes.edit import Edit, storm
+from stormc.targets.storm_service import pod_path, role_path
 
 GUIDE = "MindCluster guide, chapter instance rescheduling"
 STOP_AT_THE_POD = fact("mindcluster", f"{GUIDE}; rescheduling/job.go", given=((ROLE, "podGroupSize"),))
 RETRIED = (("faults", "retries"), ("faults", "scheduling"))
 REASONS = {
-    "fault-scheduling": of(("faults", "scheduling")),
-    "subHealthyStrategy": of(("faults", "subHealthy")),
-    "pod-rescheduling": STOP_AT_THE_POD,
-    "fault-retry-times": of(("faults", "retries"), given=(("faults", "scheduling"),)),
+    Label.FAULT_SCHEDULING: of(("faults", "scheduling")),
+    Label.SUB_HEALTHY_STRATEGY: of(("faults", "subHealthy")),
+    Label.POD_RESCHEDULING: STOP_AT_THE_POD,
+    Label.FAULT_RETRY_TIMES: of(("faults", "retries"), given=(("faults", "scheduling"),)),
 }
 NEVER = fact("mindcluster", "MindCluster guide: a container that restarts by itself hides the fault", given=RETRIED)
 GRACE = of(("faults", "gracePeriodSeconds"), given=(("faults", "scheduling"),))
@@ -36,13 +38,13 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
 
 def _role(app: App, role: Role) -> Iterator[Edit]:
     service, policy = storm(app), app.faults
-    labels = {"fault-scheduling": policy.scheduling, "subHealthyStrategy": policy.sub_healthy}
+    labels = {Label.FAULT_SCHEDULING: policy.scheduling, Label.SUB_HEALTHY_STRATEGY: policy.sub_healthy}
     if role.shares_pod_group:
-        labels["pod-rescheduling"] = "on"
-        path = role_path(role.name, "template", "metadata", "annotations", "huawei.com/recover_policy_path")
+        labels[Label.POD_RESCHEDULING] = "on"
+        path = role_path(role.name, "template", "metadata", "annotations", Annotation.RECOVER_POLICY_PATH)
         yield Edit(service, path, "pod", STOP_AT_THE_POD)
     if policy.retries and policy.scheduling != "off":
-        labels["fault-retry-times"] = str(policy.retries)
+        labels[Label.FAULT_RETRY_TIMES] = str(policy.retries)
         # MindCluster guide, parameter table: a container that restarts by itself hides the fault from Volcano.
         yield Edit(service, pod_path(role.name, "restartPolicy"), "Never", NEVER)
     for key, value in labels.items():

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.facts.keys import Label
 from stormc.model.app import ROUTING, App
 from stormc.model.profile import Platform
 from stormc.passes.because import fact, of
-from stormc.passes.edit import Edit, role_path, storm
+from stormc.passes.edit import Edit, storm
+from stormc.targets.storm_service import role_path
 
 GATEWAY = ("gateway",)
 SOURCE = "AIBrix pkg/cache/informers.go"
@@ -25,7 +27,7 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
     elif app.gateway == "router":
         ports = {ROUTING: app.proxy["port"]}
     for name, port in ports.items():
-        reasons = {"model.aibrix.ai/name": NAME, "model.aibrix.ai/port": PORTS[name]}
+        reasons = {Label.MODEL_NAME: NAME, Label.MODEL_PORT: PORTS[name]}
         for key, value in app.gateway_labels(port).items():
             path = role_path(name, "template", "metadata", "labels", key)
             yield Edit(storm(app), path, value, reasons.get(key, ENGINE))

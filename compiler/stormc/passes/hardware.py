@@ -11,14 +11,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from stormc.facts.keys import Annotation, Directory, Env, NodeLabel, Resource
 from stormc.model.app import App, Role
 from stormc.model.profile import Platform
 from stormc.passes.because import ROLE, Reason, fact, of
-from stormc.passes.edit import Edit, container_path, pod_path, role_path, storm
+from stormc.passes.edit import Edit, storm
+from stormc.targets.storm_service import container_path, pod_path, role_path
 
-SCHEDULE_POLICY = "huawei.com/schedule_policy"
+SCHEDULE_POLICY = Annotation.SCHEDULE_POLICY
 HOST_ARCH = {"arm": "huawei-arm", "x86": "huawei-x86"}
-HCCN_CONF = "/etc/hccn.conf"
+HCCN_CONF = Directory.HCCN_CONF
 """NPU network addresses; Ascend Docker Runtime does not mount it (ascend-docker-runtime build/scripts/base.list)."""
 
 HARDWARE = ("hardware",)
@@ -49,12 +51,12 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
 def _node(app: App, role: Role, platform: Platform) -> Iterator[Edit]:
     service, profile = storm(app), app.profile
     if platform.labels_nodes:
-        path = pod_path(role.name, "nodeSelector", "accelerator-type")
+        path = pod_path(role.name, "nodeSelector", NodeLabel.ACCELERATOR_TYPE)
         yield Edit(service, path, profile.accelerator_type, ACCELERATOR)
         if app.host_arch:
-            path = pod_path(role.name, "nodeSelector", "host-arch")
+            path = pod_path(role.name, "nodeSelector", NodeLabel.HOST_ARCH)
             yield Edit(service, path, HOST_ARCH[app.host_arch], ARCHITECTURE)
-    if not platform.labels_nodes or profile.resource == "huawei.com/npu":
+    if not platform.labels_nodes or profile.resource == Resource.NPU:
         path = role_path(role.name, "template", "metadata", "annotations", SCHEDULE_POLICY)
         yield Edit(service, path, profile.schedule_policy, POLICY)
 
@@ -65,17 +67,17 @@ def _npus(app: App, role: Role) -> Iterator[Edit]:
         path = container_path(role.name, role.name, "resources", kind, resource)
         yield Edit(service, path, str(role.npus), NPUS)
     entry = {
-        "name": "ASCEND_VISIBLE_DEVICES",
+        "name": Env.VISIBLE_DEVICES,
         "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": f"metadata.annotations['{resource}']"}},
     }
-    path = container_path(role.name, role.name, "env", ("ASCEND_VISIBLE_DEVICES",))
+    path = container_path(role.name, role.name, "env", (Env.VISIBLE_DEVICES,))
     yield Edit(service, path, entry, VISIBLE_DEVICES)
 
 
 def _volumes(app: App, role: Role) -> Iterator[Edit]:
     sources: tuple[tuple[str, str, dict[str, Any], bool], ...] = (
         ("hccn-conf", HCCN_CONF, {"hostPath": {"path": HCCN_CONF, "type": "File"}}, True),
-        ("shm", "/dev/shm", {"emptyDir": {"medium": "Memory", "sizeLimit": role.shm_size}}, False),
+        ("shm", Directory.SHM, {"emptyDir": {"medium": "Memory", "sizeLimit": role.shm_size}}, False),
     )
     for name, mount_path, source, read_only in sources:
         because = SHARED_MEMORY if name == "shm" else HCCN

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from stormc.facts.keys import Label
 from stormc.model.app import ROUTING, App, Ref
 from stormc.model.profile import Platform
 from stormc.passes.because import LOCAL_RANKS, Reason, fact, of
 from stormc.passes.edit import Edit
 
-ROLE_LABEL = "role-name"
+ROLE_LABEL = Label.ROLE
 GATEWAY_NAMESPACES = ("aibrix-system", "envoy-gateway-system")
 """Where AIBrix's gateway runs; with `gateway: roles` it talks to the engines itself (AIBrix docs, installation)."""
 
@@ -23,7 +24,7 @@ POLICY = fact("kubernetes", "networking.k8s.io/v1 NetworkPolicy; docs/spec.md ne
 STABLE_LABEL = of(("name",))._replace(source="AIBrix v0.5.0 pkg/controller/constants/stormservice.go")
 PORTS = tuple((role, "port") for role in ("prefill", "decode"))
 RANKS = tuple((role, field) for role in ("prefill", "decode") for field in LOCAL_RANKS)
-OUR_PODS = ("podSelector", "matchLabels", "storm-service-name")
+OUR_PODS = ("podSelector", "matchLabels", Label.STORM_SERVICE)
 SELECTED: Reason = {(): POLICY, OUR_PODS[1:]: STABLE_LABEL}
 ENGINE_INGRESS: Reason = {
     (): POLICY,
@@ -54,7 +55,7 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
     engine_ports = [{"protocol": "TCP", "port": a, **({"endPort": b} if b > a else {})} for a, b in ranges]
     callers = [_pods(app, ROUTING)]
     if app.gateway == "roles":
-        names = {"key": "kubernetes.io/metadata.name", "operator": "In", "values": list(GATEWAY_NAMESPACES)}
+        names = {"key": Label.NAMESPACE, "operator": "In", "values": list(GATEWAY_NAMESPACES)}
         callers.append({"namespaceSelector": {"matchExpressions": [names]}})
     roles = [role.name for role in app.serving_roles]
     ingress = [{"from": callers, "ports": engine_ports}, {"from": [_pods(app, *roles)]}]

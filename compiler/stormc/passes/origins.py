@@ -16,9 +16,10 @@ from stormc.model.flags import spellings
 from stormc.model.precedence import FALLBACKS, NO_FALLBACK, is_set
 from stormc.model.profile import Platform
 from stormc.passes.because import FLAG, KEY, ROLE, Because, Reason, fact, of
-from stormc.passes.edit import ARGUMENTS, REMOVED, Edit, Item, argument_keys, role_of
+from stormc.passes.edit import ARGUMENTS, REMOVED, Edit, argument_keys
 from stormc.passes.existence import existence
 from stormc.passes.runner import Pass, run_pipeline
+from stormc.targets.storm_service import Item, role_of
 
 Leaf = tuple[str | int | Item, ...]
 """The path of one value: keys of mappings, merge keys of list items, positions in lists that have none.

@@ -15,7 +15,8 @@ from stormc.model.app import App
 from stormc.model.profile import Platform
 from stormc.model.quantity import canonical
 from stormc.passes.because import Because
-from stormc.passes.edit import REMOVED, Edit, Step
+from stormc.passes.edit import REMOVED, Edit
+from stormc.targets.storm_service import Step
 
 AMOUNTS = frozenset({"limits", "requests", "overhead", "minResources"})
 """Mappings whose values are quantities."""

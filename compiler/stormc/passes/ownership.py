@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.facts.keys import Annotation, Label
 from stormc.model.app import App, Ref
 from stormc.model.profile import Platform
 from stormc.passes.because import Because, fact, of
@@ -16,9 +17,9 @@ from stormc.passes.edit import Edit, storm
 MANAGER = "stormc"
 
 # Argo CD asks before it deletes (docs/user-guide/sync-options.md); Flux has no question, so it never deletes.
-ARGOCD_GUARD = ("argocd.argoproj.io/sync-options", "Prune=confirm,Delete=confirm")
-FLUX_GUARD = ("kustomize.toolkit.fluxcd.io/prune", "disabled")
-FLUX_VERBATIM = ("kustomize.toolkit.fluxcd.io/substitute", "disabled")
+ARGOCD_GUARD = (Annotation.ARGOCD_SYNC_OPTIONS, "Prune=confirm,Delete=confirm")
+FLUX_GUARD = (Annotation.FLUX_PRUNE, "disabled")
+FLUX_VERBATIM = (Annotation.FLUX_SUBSTITUTE, "disabled")
 """Shell and Python in StormServices and ConfigMaps hold `${…}`, which Flux would substitute under a postBuild."""
 
 BY_STORMC = fact("stormc", "Kubernetes recommended labels; docs/gitops.md")
@@ -32,11 +33,11 @@ FLUX = fact("platform.gitops.flux", "Flux kustomize-controller, annotations prun
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
     """app.kubernetes.io labels everywhere; spec, digest and the guards of the wired engines on the StormService."""
     for ref in app.objects:
-        yield Edit(ref, ("metadata", "labels", "app.kubernetes.io/managed-by"), MANAGER, BY_STORMC)
-        yield Edit(ref, ("metadata", "labels", "app.kubernetes.io/name"), app.name, OF_APP)
-        yield Edit(ref, ("metadata", "labels", "app.kubernetes.io/part-of"), app.name, OF_APP)
-    yield Edit(storm(app), ("metadata", "annotations", "stormc.dev/spec"), app.spec_file, SPEC_FILE)
-    yield Edit(storm(app), ("metadata", "annotations", "stormc.dev/spec-digest"), app.digest, SPEC_DIGEST)
+        yield Edit(ref, ("metadata", "labels", Label.MANAGED_BY), MANAGER, BY_STORMC)
+        yield Edit(ref, ("metadata", "labels", Label.NAME), app.name, OF_APP)
+        yield Edit(ref, ("metadata", "labels", Label.PART_OF), app.name, OF_APP)
+    yield Edit(storm(app), ("metadata", "annotations", Annotation.STORMC_SPEC), app.spec_file, SPEC_FILE)
+    yield Edit(storm(app), ("metadata", "annotations", Annotation.STORMC_SPEC_DIGEST), app.digest, SPEC_DIGEST)
     for ref, (key, value), because in _guards(app, platform):
         yield Edit(ref, ("metadata", "annotations", key), value, because)
 

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 from stormc.facts.kinds import API_VERSIONS, merge_key
 from stormc.model.app import App, Ref
 from stormc.model.profile import Platform
-from stormc.passes.edit import ARGUMENTS, REMOVED, Edit, Item, Step
+from stormc.passes.edit import ARGUMENTS, REMOVED, Edit
+from stormc.targets.storm_service import Item, Step
 
 Apply = Callable[[App, Platform], Iterator[Edit]]
 

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.facts.keys import VOLCANO, Annotation
 from stormc.model.app import App
 from stormc.model.profile import Platform
 from stormc.passes.because import ROLE, fact, of
-from stormc.passes.edit import Edit, pod_path, role_path, storm
+from stormc.passes.edit import Edit, storm
+from stormc.targets.storm_service import pod_path, role_path
 
-SCHEDULER = "volcano"
-MIN_AVAILABLE = "huawei.com/schedule_minAvailable"
-SP_BLOCK = "sp-block"
-QUEUE = "scheduling.volcano.sh/queue-name"
+SCHEDULER = VOLCANO
+MIN_AVAILABLE = Annotation.SCHEDULE_MIN_AVAILABLE
+SP_BLOCK = Annotation.SP_BLOCK
+QUEUE = Annotation.QUEUE_NAME
 
 BY_VOLCANO = fact("mindcluster", "MindCluster guide, parameter table of StormService")
 GANG_SOURCE = "MindCluster guide, parameter table; ascend-for-volcano plugin/job.go:554"

@@ -10,12 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.facts.keys import Label
 from stormc.model.app import ROUTING, App, Pods, Role
 from stormc.model.profile import Platform
 from stormc.passes.because import KEY, ROLE, Because, fact, of
-from stormc.passes.edit import Edit, pod_path, role_path, storm
+from stormc.passes.edit import Edit, storm
+from stormc.targets.storm_service import pod_path, role_path
 
-SELECTOR = "stormc.dev/app"
+SELECTOR = Label.STORMC_APP
 
 SPEC = {
     "replicas": (1, fact("mindcluster", "MindCluster guide, my-test sample: only 1 is supported")),

@@ -15,6 +15,8 @@ from typing import Any
 
 from stormc.facts.keys import HUAWEI_PREFIX
 from stormc.review.template import Change, Field, as_stored, changes
+from stormc.targets.storm_service import roles as roles_of
+from stormc.targets.storm_service import service_in
 
 Manifest = Mapping[str, Any]
 Release = tuple[int, ...]
@@ -126,18 +128,14 @@ def effect(
     return AppEffect(tuple(roles), _way_round(roles, new))
 
 
-def _storm(manifests: Sequence[Manifest] | None) -> Manifest | None:
-    return next((m for m in manifests or () if m.get("kind") == "StormService"), None)
-
-
 def _roles(manifests: Sequence[Manifest] | None) -> dict[str, Manifest]:
-    storm = _storm(manifests)
-    return {str(role["name"]): role for role in storm["spec"]["template"]["spec"]["roles"]} if storm else {}
+    storm = service_in(manifests or ())
+    return {str(role["name"]): role for role in roles_of(storm)} if storm else {}
 
 
 def _for_all(before: Sequence[Manifest], after: Sequence[Manifest], releases: tuple[Release, Release]) -> What | None:
     """What happens to every role, whatever its own template says."""
-    old, new = _storm(before), _storm(after)
+    old, new = service_in(before), service_in(after)
     assert old is not None and new is not None
     if old["spec"]["selector"] != new["spec"]["selector"]:
         return What.CANNOT_CHANGE  # the RoleSets of the old selector are no longer counted, and stay

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from stormc.facts.keys import Annotation
 from stormc.review.effect import npus_of
+from stormc.targets.storm_service import roles, service_in
 
 BLOCK = Annotation.SP_BLOCK
 """NPUs of one logical super pod; without it a gang on super-pod hardware is one block (superpod/frame.go:55-156)."""
@@ -37,12 +38,12 @@ def gangs(app: str, manifests: Sequence[Mapping[str, Any]]) -> Iterator[Gang]:
     Pods of one RoleSet share a PodGroup where podGroupSize is 1, each PodSet has its own
     (MindCluster guide, 08_vllm_best_practice/01: three PodGroups in its example). Roles without NPUs are in none.
     """
-    storm = next((m for m in manifests if m.get("kind") == "StormService"), None)
+    storm = service_in(manifests)
     if storm is None:
         return
     shared: list[tuple[str, int, int]] = []
     blocks: set[int | None] = set()
-    for role in storm["spec"]["template"]["spec"]["roles"]:
+    for role in roles(storm):
         npus, size, instances = npus_of(role), int(role.get("podGroupSize") or 1), int(role["replicas"])
         if not npus or not instances:
             continue

@@ -17,6 +17,8 @@ from stormc.facts.keys import Annotation, Label
 from stormc.failure import Failure
 from stormc.finding import did_you_mean
 from stormc.review.effect import npus_of
+from stormc.targets.storm_service import roles as roles_of
+from stormc.targets.storm_service import service_in
 
 ROUTING = "routing"
 RESCHEDULING, RECOVER, SCHEDULING, RETRIES = (
@@ -75,8 +77,8 @@ class Consequence(NamedTuple):
 
 def consequences(manifests: Sequence[Mapping[str, Any]], faults: Sequence[Fault] = tuple(Fault)) -> list[Consequence]:
     """Every fault at every role that it can hit, the worst first."""
-    storm = next((m for m in manifests if m.get("kind") == "StormService"), None)
-    roles = list(storm["spec"]["template"]["spec"]["roles"]) if storm else []
+    storm = service_in(manifests)
+    roles = roles_of(storm) if storm else []
     found = [one for fault in faults for one in _of(fault, roles)]
     return sorted(found, key=lambda one: (one.serves, min(one.remaining.values(), default=1.0), -one.pods))
 
@@ -84,8 +86,8 @@ def consequences(manifests: Sequence[Mapping[str, Any]], faults: Sequence[Fault]
 def located(manifests: Sequence[Mapping[str, Any]], place: str) -> str:
     """The role of a `role/replica/pod`. Raises Failure where the app has no such place."""
     name, *indices = place.split("/")
-    storm = next((m for m in manifests if m.get("kind") == "StormService"), None)
-    roles = {str(r["name"]): r for r in storm["spec"]["template"]["spec"]["roles"]} if storm else {}
+    storm = service_in(manifests)
+    roles = {str(r["name"]): r for r in roles_of(storm)} if storm else {}
     if name not in roles:
         raise Failure(f"no role {name}; {did_you_mean(name, roles)}".rstrip("; "))
     limits = (int(roles[name]["replicas"]), _size(roles[name]))

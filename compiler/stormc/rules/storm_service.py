@@ -10,9 +10,7 @@ from stormc.facts.kinds import merge_key
 from stormc.finding import Path
 from stormc.model.app import ROUTING, App, Override, Pods, Role
 from stormc.model.profile import Platform
-
-Step = str | tuple[str | int, ...]
-"""A key, or an item of a list by its merge key; an empty one where the list has none."""
+from stormc.targets.storm_service import Step, role_path, roles
 
 MAPS = {"labels": "labels", "annotations": "annotations", "nodeSelector": "node_selector", "env": "env"}
 """Fields of a role that are the user's own maps, and their names in the model."""
@@ -48,7 +46,7 @@ class StormService:
     @cached_property
     def templates(self) -> tuple[Template, ...]:
         """Every role in order, the user's own additions included."""
-        return tuple(map(_template, self.manifest["spec"]["template"].get("spec", {}).get("roles", ())))
+        return tuple(map(_template, roles(self.manifest)))
 
     @cached_property
     def serving(self) -> tuple[tuple[Role, Template], ...]:
@@ -70,7 +68,7 @@ class StormService:
 
     def wrote_role(self, role: str, steps: tuple[Step, ...], otherwise: Path) -> Path:
         """As `wrote`, for a field of a role."""
-        return self.wrote(("spec", "template", "spec", "roles", (role,), *steps), otherwise)
+        return self.wrote(role_path(role, *steps), otherwise)
 
     def wrote_pod(self, role: str, steps: tuple[Step, ...], otherwise: Path) -> Path:
         """As `wrote`, for a field of a role's pod spec."""

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from stormc.model.app import App, Role
 from stormc.model.profile import Platform
 from stormc.passes.because import LOCAL_RANKS, ROLE, of
-from stormc.passes.edit import Edit, container_path, storm
+from stormc.passes.edit import Edit, storm
+from stormc.targets.storm_service import container_path
 
 IMAGE = of((ROLE, "image"))
 PULL_POLICY = of((ROLE, "imagePullPolicy"))

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.facts.keys import Env
 from stormc.finding import Path
 from stormc.model.app import ROUTER, ROUTING, App, Role
 from stormc.model.profile import Platform
 from stormc.model.role import INTERFACE, Prepended, Reference
 from stormc.passes.because import KEY, ROLE, Because, Reason
-from stormc.passes.edit import REMOVED, Edit, container_path, env_entry, storm
+from stormc.passes.edit import REMOVED, Edit, env_entry, storm
+from stormc.targets.storm_service import container_path
 
-INTERFACES = ("GLOO_SOCKET_IFNAME", "HCCL_SOCKET_IFNAME", "TP_SOCKET_IFNAME")
+INTERFACES = (Env.GLOO_INTERFACE, Env.HCCL_INTERFACE, Env.TP_INTERFACE)
 """The network interface of each library that opens sockets of its own (vllm-ascend, docs/source/tutorials/features/
 pd_disaggregation_mooncake_multi_node.md)."""
 # AIBrix re-sorts env up to v0.6, so `$(POD_IP)` would stay literal in a name that sorts before it
 # (roleset/utils.go:217-224): values that are the pod's own are field references.
-FIELD_ENV = {"HCCL_IF_IP": "status.podIP", "POD_IP": "status.podIP"}
+FIELD_ENV = {Env.HCCL_IF_IP: "status.podIP", Env.POD_IP: "status.podIP"}
 
 GUIDE = "vllm-ascend docs/source/tutorials/features/pd_disaggregation_mooncake_multi_node.md"
 DEPLOY_TOOL = "MindCluster k8s-deploy-tool stormservice.yaml.j2"

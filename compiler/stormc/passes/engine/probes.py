@@ -8,7 +8,8 @@ from typing import Any
 from stormc.model.app import App, Role
 from stormc.model.profile import Platform
 from stormc.passes.because import LOCAL_RANKS, ROLE, Because, fact, of
-from stormc.passes.edit import Edit, container_path, storm
+from stormc.passes.edit import Edit, storm
+from stormc.targets.storm_service import container_path
 
 PROBE_PERIOD = 10
 READINESS_PROBE = {"periodSeconds": 5, "failureThreshold": 3, "timeoutSeconds": 5}

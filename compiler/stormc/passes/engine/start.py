@@ -16,9 +16,10 @@ from stormc.model.flags import words_of
 from stormc.model.profile import Platform
 from stormc.model.role import Prepended
 from stormc.passes.because import Because, Reason, fact, of
-from stormc.passes.edit import PREPEND, REMOVED, Edit, argument_keys, container_path, pod_path, storm
+from stormc.passes.edit import PREPEND, REMOVED, Edit, argument_keys, storm
 from stormc.passes.engine.flags import APART, ARGUMENTS_EXIST, POD_GROUP_SIZE, RANKS, flags
 from stormc.payload.objects import LAUNCHER_CONFIG
+from stormc.targets.storm_service import container_path, pod_path
 
 LAUNCHER_KEY = "launch.py"
 

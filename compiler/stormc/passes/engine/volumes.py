@@ -9,7 +9,8 @@ from stormc.finding import Path
 from stormc.model.app import ROUTER, ROUTING, App, Pods
 from stormc.model.profile import Platform
 from stormc.passes.because import ROLE, Because, fact, of
-from stormc.passes.edit import Edit, container_path, pod_path, storm
+from stormc.passes.edit import Edit, storm
+from stormc.targets.storm_service import container_path, pod_path
 
 HOST_NETWORK = of((ROLE, "hostNetwork"))
 DNS = fact("kubernetes", "core/v1 PodSpec dnsPolicy", given=((ROLE, "hostNetwork"),))

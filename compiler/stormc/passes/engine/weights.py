@@ -8,7 +8,8 @@ from typing import Any
 from stormc.model.app import App
 from stormc.model.profile import Platform
 from stormc.passes.because import Reason, fact, of
-from stormc.passes.edit import Edit, container_path, pod_path, storm
+from stormc.passes.edit import Edit, storm
+from stormc.targets.storm_service import container_path, pod_path
 
 CLAIM = ("model", "volume", "persistentVolumeClaim")
 VOLUME: Reason = {

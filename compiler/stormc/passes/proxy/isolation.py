@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from stormc.facts.keys import Label, NodeLabel
 from stormc.model.app import ROUTER, ROUTING, App
 from stormc.model.profile import Platform
 from stormc.passes.because import Reason, fact, of
-from stormc.passes.edit import Edit, container_path, pod_path, storm
+from stormc.passes.edit import Edit, storm
+from stormc.targets.storm_service import container_path, pod_path
 
 POD_SECURITY: dict[str, Any] = {
     "runAsNonRoot": True,
@@ -25,7 +27,7 @@ CONTAINER_SECURITY: dict[str, Any] = {
 RESTRICTED = fact("kubernetes", "Pod Security Standards, profile restricted")
 SPREAD: Reason = {
     (): fact("stormc", "docs/proxy.md: the loss of a node is not the loss of all routing pods"),
-    (0, "labelSelector", "matchLabels", "storm-service-name"): of(("name",)),
+    (0, "labelSelector", "matchLabels", Label.STORM_SERVICE): of(("name",)),
 }
 
 
@@ -43,7 +45,7 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
     yield Edit(service, container_path(ROUTING, ROUTER, "volumeMounts", ("/tmp",)), mount, because)
     spread = {
         "maxSkew": 1,
-        "topologyKey": "kubernetes.io/hostname",
+        "topologyKey": NodeLabel.HOSTNAME,
         "whenUnsatisfiable": "ScheduleAnyway",
         "labelSelector": {"matchLabels": app.role_labels(ROUTING)},
     }

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from stormc.facts.keys import Env
 from stormc.model.app import ROUTER, ROUTING, App
 from stormc.model.profile import Platform
 from stormc.model.role import Reference
 from stormc.passes.because import KEY, ROLE, Reason, fact, of
-from stormc.passes.edit import Edit, container_path, env_entry, pod_path, storm
+from stormc.passes.edit import Edit, env_entry, storm
+from stormc.targets.storm_service import container_path, pod_path
 
 CONFIG_DIRECTORY = "/etc/stormc/proxy"
 CONFIG_KEY = "config.json"
@@ -57,8 +59,8 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
     for argument in _arguments(app):
         flag = argument.partition("=")[0]
         yield Edit(service, at("args", (flag,)), argument, MODE if flag == "--mode" else PROXY)
-    entry = {"name": "POD_IP", "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}}
-    yield Edit(service, at("env", ("POD_IP",)), entry, POD_ADDRESS)
+    entry = {"name": Env.POD_IP, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}}
+    yield Edit(service, at("env", (Env.POD_IP,)), entry, POD_ADDRESS)
     for name, value in sorted(role.env.items()):
         if isinstance(value, (str, Reference)):
             yield Edit(service, at("env", (name,)), env_entry(name, value), USER_ENV)

@@ -8,18 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.model.app import ROUTING, App, Ref, ServingPod
+from stormc.facts.keys import Label
+from stormc.model.app import ROUTING, App, Ref
 from stormc.model.profile import Platform
 from stormc.passes.because import LOCAL_RANKS, Reason, fact, of
 from stormc.passes.edit import Edit
-
-# AIBrix v0.5.0 pkg/controller/constants/stormservice.go:19-47; the ones without a random part.
-REPLICA_LABEL = "stormservice.orchestration.aibrix.ai/role-replica-index"
-POD_LABEL = "stormservice.orchestration.aibrix.ai/pod-group-index"
+from stormc.targets.storm_service import pod_labels
 
 STABLE = "AIBrix v0.5.0 pkg/controller/constants/stormservice.go"
 IN_CLUSTER = fact("kubernetes", "core/v1 Service: clients stay in the cluster")
-SELECTED: Reason = {(): fact("aibrix", STABLE), ("storm-service-name",): of(("name",))}
+SELECTED: Reason = {(): fact("aibrix", STABLE), (Label.STORM_SERVICE,): of(("name",))}
 FIRST_PORT = {role: of((role, "port")) for role in ("prefill", "decode")}
 FURTHER_PORT = {
     role: of((role, "port"), given=tuple((role, field) for field in LOCAL_RANKS)) for role in ("prefill", "decode")
@@ -32,20 +30,13 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
     """The Services of an app, and the disruption budget of its routing pods."""
     for pod in app.serving_pods:
         ref = Ref("Service", pod.service)
-        yield from _service(ref, _selector(app, pod))
+        yield from _service(ref, pod_labels(app.name, pod.role, pod.replica, pod.pod_index))
         for rank, port in enumerate(pod.ports):
             yield _port(ref, f"rank-{rank}", port, FURTHER_PORT[pod.role] if rank else FIRST_PORT[pod.role])
     ref = Ref("Service", app.router_service)
     yield from _service(ref, app.role_labels(ROUTING))
     yield _port(ref, "http", app.proxy["port"], CLIENT_PORT)
     yield from _budget(app)
-
-
-def _selector(app: App, pod: ServingPod) -> dict[str, str]:
-    selector = {**app.role_labels(pod.role), REPLICA_LABEL: str(pod.replica)}
-    if pod.pod_index is not None:
-        selector[POD_LABEL] = str(pod.pod_index)
-    return selector
 
 
 def _service(ref: Ref, selector: dict[str, str]) -> Iterator[Edit]:

@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from stormc.facts.keys import Directory
 from stormc.model.app import ROUTER, ROUTING, App
 from stormc.model.profile import Platform
 from stormc.passes.because import fact
-from stormc.passes.edit import Edit, container_path, pod_path, storm
+from stormc.passes.edit import Edit, storm
 from stormc.payload.objects import proxy_config_map
 from stormc.payload.read import key_of
+from stormc.targets.storm_service import container_path, pod_path
 
-SOURCE_DIRECTORY = "/opt/stormc"
+SOURCE_DIRECTORY = Directory.STORMC
 
 GIVEN = (("proxy", "source"),)
 MOUNTED = fact("proxy", "docs/proxy.md", given=GIVEN)

@@ -13,8 +13,9 @@ from stormc.model import schema
 from stormc.model.app import ROUTER, ROUTING, App, Ref
 from stormc.model.profile import Platform
 from stormc.passes.because import LOCAL_RANKS, Reason, fact, of
-from stormc.passes.edit import Edit, container_path, pod_path, storm
+from stormc.passes.edit import Edit, storm
 from stormc.passes.proxy.pods import CONFIG_DIRECTORY, CONFIG_KEY
+from stormc.targets.storm_service import container_path, pod_path
 
 MOUNTED = fact("proxy", "docs/proxy.md: the config file")
 VOLUME: Reason = {(): MOUNTED, ("configMap", "name"): of(("name",))}

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 from stormc.facts.keys import HUAWEI_PREFIX
 from stormc.rules.rule import Example, Rule, Subject, Violation
-from stormc.rules.storm_service import Step, StormService, Template
+from stormc.rules.storm_service import StormService, Template
+from stormc.targets.storm_service import Step
 
 NPU_RESOURCES = HUAWEI_PREFIX
 """Volcano takes any resource with this prefix for the NPUs that a pod asks for (plugin/job.go GetVCTaskReqNPUType…)."""
