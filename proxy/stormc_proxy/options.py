@@ -77,6 +77,9 @@ TABLE: tuple[Option, ...] = (
            "counts beside the load there; 0 chooses by load alone", "--prefix-weight", "prefixWeight", "N"),
     Option("prefix_keys", 100_000, "prefixes of prompts that are remembered, one for 2 KiB; about 170 bytes each",
            "--prefix-keys", "prefixKeys", "N", fixed=True),
+    Option("peers", "", "names of the other routing pods, with commas between them, or one that stands for all; they "
+           "tell each other loads and choices by UDP on the number of --port; empty: a single pod", "--peers", "peers",
+           "HOST"),
     Option("max_recomputes", 8, "times that decode may give an answer up for recomputation; 0 lets it through",
            "--max-recomputes", "maxRecomputes", "N"),
     Option("chat_resume", "continue", "where a resumed chat answer goes on: in an assistant message of its own, or, "

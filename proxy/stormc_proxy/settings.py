@@ -65,6 +65,7 @@ class Settings:
     stream_idle_timeout_seconds: float = 600.0
     prefix_weight: float = 5.0
     prefix_keys: int = 100_000
+    peers: str = ""
     max_recomputes: int = 8
     chat_resume: str = "continue"
     resume_streams: bool = True

@@ -19,17 +19,21 @@ def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     )
 
 
-def allowed(overlay: str, source: Mapping[str, str], target: str, port: int) -> bool:
+def allowed(overlay: str, source: Mapping[str, str], target: str, port: int, protocol: str = "TCP") -> bool:
     """Whether a pod with some labels may open a connection to a port of a role's pods."""
     labels = {SERVICE: "qwen3-moe", "role-name": target}
     policies = [m["spec"] for m in compiled(overlay).manifests if m["kind"] == "NetworkPolicy"]
     mine = [policy for policy in policies if selects(policy["podSelector"], labels)]
     return not mine or any(
         ("from" not in rule or any(_is(peer, source) for peer in rule["from"]))
-        and ("ports" not in rule or any(p["port"] <= port <= p.get("endPort", p["port"]) for p in rule["ports"]))
+        and ("ports" not in rule or any(_covers(p, port, protocol) for p in rule["ports"]))
         for policy in mine
         for rule in policy["ingress"]
     )
+
+
+def _covers(ports: Mapping[str, Any], port: int, protocol: str) -> bool:
+    return bool(ports["protocol"] == protocol and ports["port"] <= port <= ports.get("endPort", ports["port"]))
 
 
 def _is(peer: Mapping[str, Any], source: Mapping[str, str]) -> bool:
@@ -64,6 +68,13 @@ WAYS = [
 @pytest.mark.parametrize(("source", "target", "port", "expected"), WAYS)
 def test_who_reaches_whom(source: Mapping[str, str], target: str, port: int, expected: bool) -> None:
     assert allowed("networkPolicy: true", source, target, port) is expected
+
+
+def test_only_routing_pods_tell_each_other_their_loads() -> None:
+    two = "{networkPolicy: true, routing: {replicas: 2}}"
+    assert allowed(two, ROUTING, "routing", 8080, "UDP")
+    assert not any(allowed(two, source, "routing", 8080, "UDP") for source in (DECODE, PREFILL, OTHER))
+    assert not allowed("networkPolicy: true", ROUTING, "routing", 8080, "UDP"), "there is only one"
 
 
 def test_without_the_gateways_labels_on_the_roles_it_stays_outside() -> None:

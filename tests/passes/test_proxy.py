@@ -23,6 +23,7 @@ LAYOUTS = [
     ("decode: {distributedDp: false}", ["prefill-0", "prefill-1", "decode-0-0", "router"]),
     ("{prefill: {replicas: 1}, decode: {replicas: 2, podGroupSize: 1, dataParallel: 16}}",
      ["prefill-0", "decode-0", "decode-1", "router"]),
+    ("routing: {replicas: 2}", ["prefill-0", "prefill-1", "decode-0-0", "decode-0-1", "router", "router-peers"]),
 ]  # fmt: skip
 
 
@@ -63,7 +64,7 @@ def config(overlay: str = "") -> dict[str, Any]:
 def test_the_topology_names_every_port_of_every_service_once(overlay: str) -> None:
     made = config(overlay)
     backends = [(b["host"], b["port"]) for name in ("prefill", "decode") for b in made[name]]
-    behind = [(n, p["port"]) for n, s in services(overlay).items() if not n.endswith("-router") for p in s["ports"]]
+    behind = [(n, p["port"]) for n, s in services(overlay).items() if "-router" not in n for p in s["ports"]]
     assert backends == behind
 
 
@@ -77,6 +78,7 @@ def test_the_connector_decides_the_protocol(connector: str, mode: str) -> None:
 
 EVERY_SETTING = """
 networkPolicy: true
+routing: {replicas: 2}
 proxy: {port: 9090, maxFailures: 4, probeIntervalSeconds: 6, probeTimeoutSeconds: 3, maxRetries: 4,
   connectTimeoutSeconds: 4, streamIdleTimeoutSeconds: 7, drainSeconds: 31, cumulativeFailures: true,
   slowStartSeconds: 8, maxBackoffSeconds: 9, maxIsolatedPercent: 50, panic: true, retryBudgetPercent: 20,
@@ -193,12 +195,25 @@ def test_evictions_leave_all_routing_pods_but_one(replicas: int, available: int 
     assert budgets == ([] if available is None else [{"minAvailable": available, "selector": selector}])
 
 
+def test_several_routing_pods_find_each_other() -> None:
+    peers = services("routing: {replicas: 3}")["qwen3-moe-router-peers"]
+    assert peers == {
+        "clusterIP": "None",
+        "publishNotReadyAddresses": True,
+        "selector": {"storm-service-name": "qwen3-moe", "role-name": "routing"},
+        "ports": [{"name": "peers", "port": 8080, "protocol": "UDP", "targetPort": 8080}],
+    }
+    assert config("routing: {replicas: 3}")["peers"] == "qwen3-moe-router-peers"
+    assert "peers" not in config("routing: {replicas: 1}")
+
+
 def test_more_replicas_touch_no_pod_template() -> None:
     def templates(overlay: str) -> list[Any]:
         return [r["template"] for r in storm(overlay)["spec"]["template"]["spec"]["roles"] if r["name"] != "prefill"]
 
     assert templates("decode: {replicas: 1}") == templates("decode: {replicas: 3}")
     assert config("decode: {replicas: 1}") != config("decode: {replicas: 3}")
+    assert templates("routing: {replicas: 1}") == templates("routing: {replicas: 3}")
 
 
 def test_serving_pods_are_a_property_of_the_app() -> None:

@@ -25,7 +25,7 @@ from stormc_proxy.fleet.prompt_keys import prompt_of
 from stormc_proxy.flow.body import Body
 from stormc_proxy.settings import Address
 from tests.proxy.routing.engines import Engine, Outcome, Rule, fleet, replay, stretch_for
-from tests.proxy.routing.rules import KEYS, AIBrix, Oracle, Proxy, RoundRobin
+from tests.proxy.routing.rules import KEYS, AIBrix, Oracle, Proxy, RoundRobin, Routers
 from tests.proxy.routing.traffic import Traffic, conversations, trace_from
 
 FLEETS, LOADS = (4, 8, 16), (0.3, 0.7, 0.9)
@@ -46,6 +46,15 @@ RULES: dict[str, Maker] = {
     "AIBrix": AIBrix,
     "proxy": Proxy,
 }
+PODS: dict[str, Maker] = {
+    "2 pods": partial(Routers, number=2, tell=True),
+    "4 pods": partial(Routers, number=4, tell=True),
+    "2 pods, mute": partial(Routers, number=2, tell=False),
+    "4 pods, mute": partial(Routers, number=4, tell=False),
+}
+"""Several routing pods, in cells with 8 engines; mute ones do not tell each other what they do."""
+
+JUDGED = ("proxy", "2 pods", "4 pods")
 
 
 class Cell(NamedTuple):
@@ -65,14 +74,15 @@ def traffic_of(source: str, engines: int, seed: int) -> Traffic:
 
 def outcomes(cell: Cell) -> tuple[Cell, dict[str, Outcome]]:
     """What becomes of the cell's prompts under each rule."""
-    replays: dict[str, list[Outcome]] = {name: [] for name in RULES}
+    rules = {**RULES, **PODS} if cell.engines == 8 else RULES
+    replays: dict[str, list[Outcome]] = {name: [] for name in rules}
     seed = prompts = 0
     while prompts < PROMPTS:
         seed += 1
         traffic = traffic_of(cell.source, cell.engines, seed)
         prompts += len(traffic.prompts)
         stretch = stretch_for(traffic, cell.engines, cell.load)
-        for name, rule in RULES.items():
+        for name, rule in rules.items():
             engines = fleet(cell.engines, traffic.block)
             replays[name].append(replay(traffic, stretch, engines, rule(engines)))
     return cell, {name: together(parts) for name, parts in replays.items()}
@@ -98,17 +108,19 @@ def ratios(outcome: Outcome, oracle: Outcome) -> Ratios:
     return Ratios(p50, p99, outcome.work / oracle.work)
 
 
-def missed(cells: Iterable[tuple[Cell, Ratios]]) -> list[str]:
-    """Targets that the proxy's rule misses, for people."""
+def missed(rule: str, cells: Iterable[tuple[Cell, Ratios]]) -> list[str]:
+    """Targets that a rule misses, for people."""
     found, tails = [], []
     for cell, ratio in cells:
         tails.append(math.log(ratio.p99))
         for name, value, target in (("p50", ratio.p50, P50), ("p99", ratio.p99, P99), ("work", ratio.work, WORK)):
             if value > target:
-                found.append(f"{cell.source}, {cell.engines} engines, {cell.load:.0%}: {name} {value:.2f} > {target}")
+                found.append(
+                    f"{rule}, {cell.source}, {cell.engines} engines, {cell.load:.0%}: {name} {value:.2f} > {target}"
+                )
     mean = math.exp(sum(tails) / len(tails))
     if mean > P99_MEAN:
-        found.append(f"p99, geometric mean: {mean:.2f} > {P99_MEAN}")
+        found.append(f"{rule}, p99, geometric mean: {mean:.2f} > {P99_MEAN}")
     return found
 
 
@@ -117,21 +129,31 @@ def compare(sources: list[str]) -> list[str]:
     cells = [Cell(source, engines, load) for source in sources for engines in FLEETS for load in LOADS]
     print("waits for the first token and prefill work, as multiples of the oracle's (in brackets: seconds, and the")
     print("share of the prompts' tokens that was cached)\n")
-    print(f"{'traffic':18s} {'engines':>7s} {'load':>5s}  {'rule':12s} {'p50':>17s} {'p99':>17s} {'work':>14s}")
-    judged = []
+    print(f"{'traffic':18s} {'engines':>7s} {'load':>5s}  {'rule':13s} {'p50':>17s} {'p99':>17s} {'work':>14s}")
+    judged: dict[str, list[tuple[Cell, Ratios]]] = {}
     with ProcessPoolExecutor() as processes:
         for cell, results in processes.map(outcomes, cells):
             for name, outcome in results.items():
                 ratio = ratios(outcome, results["oracle"])
                 print(
-                    f"{Path(cell.source).stem:18s} {cell.engines:7d} {cell.load:5.0%}  {name:12s}"
+                    f"{Path(cell.source).stem:18s} {cell.engines:7d} {cell.load:5.0%}  {name:13s}"
                     f" {ratio.p50:8.2f} ({outcome.wait(50):6.2f}) {ratio.p99:8.2f} ({outcome.wait(99):6.2f})"
                     f" {ratio.work:6.2f} ({outcome.hit:4.0%})",
                     flush=True,
                 )
-                if name == "proxy":
-                    judged.append((cell, ratio))
-    return missed(judged)
+                judged.setdefault(name, []).append((cell, ratio))
+    worst(judged)
+    return [failure for name in JUDGED for failure in missed(name, judged[name])]
+
+
+def worst(cells: dict[str, list[tuple[Cell, Ratios]]]) -> None:
+    """Print for each rule and source the worst of the cells."""
+    print(f"\n{'worst cell':18s} {'rule':13s} {'p50':>8s} {'p99':>8s} {'work':>6s}")
+    for source in dict.fromkeys(cell.source for cell, _ in cells["proxy"]):
+        for name, judged in cells.items():
+            found = [ratio for cell, ratio in judged if cell.source == source]
+            p50, p99, work = (max(values) for values in zip(*found, strict=True))
+            print(f"{Path(source).stem:18s} {name:13s} {p50:8.2f} {p99:8.2f} {work:6.2f}")
 
 
 def microseconds(work: Callable[[], object], times: int = 200, rounds: int = 15) -> float:

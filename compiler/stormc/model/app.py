@@ -209,6 +209,7 @@ class App(Record):
     def objects(self) -> list[Ref]:
         """Every object that the app renders to, without those that it shares."""
         services = [pod.service for pod in self.serving_pods] + [self.router_service]
+        services += [self.router_peers] if self.router_peers else []
         return [
             Ref("StormService", self.name),
             Ref("ConfigMap", self.proxy_config),
@@ -242,3 +243,8 @@ class App(Record):
     def router_service(self) -> str:
         """The Service that clients use; the name of the app itself belongs to AIBrix's headless Service."""
         return f"{self.name}-router"
+
+    @property
+    def router_peers(self) -> str:
+        """The headless Service by which several routing pods find each other; empty where there is only one."""
+        return f"{self.name}-router-peers" if self.routing.replicas > 1 else ""

@@ -42,6 +42,9 @@ ROUTER_INGRESS: Reason = {
     (0, "ports", 0, "port"): of(("proxy", "port")),
     (1, "from", 0, *OUR_PODS): STABLE_LABEL,
     (1, "ports", 0, "port"): of(("proxy", "port"))._replace(source="docs/proxy.md: the port of the metaserver"),
+    (2,): of(("routing", "replicas")),
+    (2, "from", 0, *OUR_PODS): STABLE_LABEL,
+    (2, "ports", 0, "port"): of(("proxy", "port")),
 }
 
 
@@ -60,14 +63,16 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
     roles = [role.name for role in app.serving_roles]
     ingress = [{"from": callers, "ports": engine_ports}, {"from": [_pods(app, *roles)]}]
     yield from _policy(app, app.engine_policy, roles, ingress, ENGINE_INGRESS)
-    yield from _policy(
-        app, app.router_service, [ROUTING],
-        [
-            {"ports": [{"protocol": "TCP", "port": app.proxy["port"]}]},
-            {"from": [_pods(app, "decode")], "ports": [{"protocol": "TCP", "port": app.metaserver_port}]},
-        ],
-        ROUTER_INGRESS,
-    )  # fmt: skip
+    yield from _policy(app, app.router_service, [ROUTING], list(_to_routing(app)), ROUTER_INGRESS)
+
+
+def _to_routing(app: App) -> Iterator[dict[str, Any]]:
+    """Clients reach the API, decode pods the metaserver, routing pods each other's port for peers."""
+    port = app.proxy["port"]
+    yield {"ports": [{"protocol": "TCP", "port": port}]}
+    yield {"from": [_pods(app, "decode")], "ports": [{"protocol": "TCP", "port": app.metaserver_port}]}
+    if app.router_peers:
+        yield {"from": [_pods(app, ROUTING)], "ports": [{"protocol": "UDP", "port": port}]}
 
 
 def _policy(app: App, name: str, roles: list[str], ingress: list[dict[str, Any]], because: Reason) -> Iterator[Edit]:

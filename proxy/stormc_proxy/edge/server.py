@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
 import signal
 import traceback
 from dataclasses import replace
@@ -17,9 +18,11 @@ from stormc_proxy.edge.generate import Engines
 from stormc_proxy.edge.keys import InboundKeys
 from stormc_proxy.edge.listen import PER_REQUEST, bound, listen
 from stormc_proxy.edge.pages import Pages
+from stormc_proxy.edge.peering import Peering
 from stormc_proxy.edge.routes import CallbackRoutes, Routes
 from stormc_proxy.edge.site import Responder, Site
 from stormc_proxy.fleet.board import shared_pool
+from stormc_proxy.fleet.peers import Sender
 from stormc_proxy.fleet.pool import Instance
 from stormc_proxy.fleet.probe import Prober
 from stormc_proxy.flow.router import Router
@@ -72,7 +75,10 @@ class Server:
     async def start(self) -> None:
         """Probe once, so that the first request knows who is there; then keep at it. One worker probes for all."""
         self._loop.set_exception_handler(self._failed)
-        self._background = [self._loop.create_task(self._tick())]
+        crew = self._crew
+        sender = Sender(secrets.randbits(64), 0) if crew is None else Sender(crew.board.pod, crew.index)
+        peering = Peering(self.router, sender, self._loop)
+        self._background = [self._loop.create_task(self._tick()), self._loop.create_task(peering.run())]
         if self._probes:
             await self.prober.round()
             await self.prober.settle()

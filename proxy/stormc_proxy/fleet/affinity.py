@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from stormc_proxy.fleet.pool import Instance, Lease, Pool, prefill_load
 from stormc_proxy.fleet.prefill_choice import Offer
 from stormc_proxy.fleet.prefix_index import PrefixIndex
-from stormc_proxy.fleet.prompt_keys import Members, Prompt, prompt_of, session_of
+from stormc_proxy.fleet.prompt_keys import Chain, Members, Prompt, chained_here, prompt_of, session_of
 from stormc_proxy.settings import Address
 
 SESSIONS_PER_KEY = 8
@@ -50,13 +50,18 @@ class Affinity:
         """`limit` prefix keys are remembered; `weight` as in `prefill_choice`, 0 is load alone."""
         self.index: PrefixIndex[Instance] = PrefixIndex(limit)
         self.weight = weight
+        self.chain: Chain = chained_here
+        self.outbox: list[tuple[Instance, Prompt]] | None = None
+        """Choices for other pods, where there are any."""
+        self.peers = 0
+        """Other routing pods that speak."""
         self._sessions: OrderedDict[int, tuple[Instance, int]] = OrderedDict()
         self._doubted: set[Instance] = set()
         self.prompt_tokens = self.estimated_tokens = self.reported_tokens = 0
 
     def prompt(self, body: Members, headers: bytes) -> Prompt:
         """What the choice needs to know of a request; `headers` are the client's, as lines."""
-        return prompt_of(body, session_of(headers)) if self.weight else Prompt([], 0, 1, body.length)
+        return prompt_of(body, session_of(headers), self.chain) if self.weight else Prompt([], 0, 1, body.length)
 
     def pick(self, pool: Pool, prompt: Prompt, mode: str, avoid: Iterable[Address] = ()) -> Lease | None:
         """A lease on the instance that the rule chooses, which will have the prompt in its cache."""
@@ -66,8 +71,13 @@ class Affinity:
         if lease is not None:
             self.chosen(prompt, lease.instance)
             if prompt.keys or prompt.session:
-                pool.tell_choice(lease.instance, prompt)
+                self._tell(pool, prompt, lease.instance)
         return lease
+
+    def _tell(self, pool: Pool, prompt: Prompt, instance: Instance) -> None:
+        pool.tell_choice(instance, prompt)
+        if self.outbox is not None:
+            self.outbox.append((instance, prompt))
 
     def listen(self, pool: Pool) -> None:
         """Take over what other workers did."""
@@ -140,7 +150,7 @@ class Affinity:
         return {
             "weight": self.weight, "keys": len(self.index), "limit": self.index.limit, "bytes": self.index.size_bytes,
             "promptTokens": self.prompt_tokens, "estimatedTokens": self.estimated_tokens,
-            "reportedTokens": self.reported_tokens,
+            "reportedTokens": self.reported_tokens, "peers": self.peers,
         }  # fmt: skip
 
     def clear(self, pool: Pool) -> None:
@@ -148,7 +158,7 @@ class Affinity:
         self.index.clear()
         self._sessions.clear()
         for instance in pool:
-            pool.tell_choice(instance, Prompt([], 0, 0, 0))
+            self._tell(pool, Prompt([], 0, 0, 0), instance)
 
 
 def _usage(answer: bytes) -> tuple[int, int | None]:

@@ -11,6 +11,7 @@ import fcntl
 import math
 import mmap
 import os
+import secrets
 import zlib
 from collections.abc import Iterable, Iterator
 
@@ -31,7 +32,7 @@ class Board:
         """All zero."""
         self.workers = workers
         self._width = _FIRST + 2 * workers
-        self.choices = ChoiceLog(workers)
+        self.choices, self.pod = ChoiceLog(workers), secrets.randbits(64)
         self._file = os.memfd_create("proxy-board")
         os.ftruncate(self._file, ROWS * self._width * 8)
         self._cells = memoryview(mmap.mmap(self._file, ROWS * self._width * 8)).cast("q")
@@ -138,7 +139,7 @@ class SharedPool(Pool):
 
     def moved(self, instance: Instance) -> None:
         """Tell the others."""
-        self.board.set_load(self._row(instance), self.worker, instance.load)
+        self.board.set_load(self._row(instance), self.worker, instance.load + instance.foreign)
 
     def succeeded(self, instance: Instance) -> None:
         """A success resets the failures of all workers."""

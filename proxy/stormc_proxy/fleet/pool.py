@@ -89,14 +89,14 @@ class Instance:
 
     __slots__ = (
         "active", "address", "changed_at", "epoch", "exchanges", "failed_at", "failed_requests", "failing_since",
-        "faults", "handicap", "last_failure", "load", "picked", "probe_failures", "readmit_at", "request_failures",
-        "requests", "role", "row", "seen", "stamp", "state",
+        "faults", "foreign", "handicap", "last_failure", "load", "picked", "probe_failures", "readmit_at",
+        "request_failures", "requests", "role", "row", "seen", "stamp", "state",
     )  # fmt: skip
 
     def __init__(self, role: str, address: Address, now: float) -> None:
         """One that nobody has asked yet, without load."""
         self.role, self.address, self.state = role, address, INSTANCE.start
-        self.load = self.epoch = self.active = self.handicap = 0
+        self.load = self.epoch = self.active = self.handicap = self.foreign = 0
         self.picked = self.stamp = 0
         self.request_failures = self.probe_failures = self.faults = 0
         self.requests = self.failed_requests = 0
@@ -144,7 +144,7 @@ class Pool:
         """`tell(event, instance)` hears of: isolated, readmitted, arrived, added, leaving, removed."""
         self.role, self.policy, self._clock, self._tell = role, policy, clock, tell
         self.instances: dict[Address, Instance] = {}
-        self._heap: list[tuple[int, int, int, Instance]] = []
+        self._heap: list[tuple[float, int, int, Instance]] = []
         self._stamp = self._picks = 0
         self._slow: set[Instance] = set()
         self.usable = 0
@@ -226,8 +226,8 @@ class Pool:
         return found
 
     def queue(self, instance: Instance) -> float:
-        """The load that a request finds at an instance, and what a slow starter has more; infinite unless healthy."""
-        return instance.load + instance.handicap if instance.state == HEALTHY else math.inf
+        """The load, that of other pods included, and what a slow starter has more; infinite unless healthy."""
+        return instance.load + instance.foreign + instance.handicap if instance.state == HEALTHY else math.inf
 
     def tell_choice(self, instance: Instance, prompt: Prompt) -> None:
         """Other workers, if there are any, remember too who has a prompt; one without keys: the cache is empty."""
@@ -243,7 +243,7 @@ class Pool:
         self._stamp += 1
         instance.stamp = self._stamp
         heap = self._heap
-        heapq.heappush(heap, (instance.load + instance.handicap, instance.picked, self._stamp, instance))
+        heapq.heappush(heap, (self.queue(instance), instance.picked, self._stamp, instance))
         if len(heap) > 64 + 4 * len(self.instances):
             heap[:] = [entry for entry in heap if entry[2] == entry[3].stamp]
             heapq.heapify(heap)

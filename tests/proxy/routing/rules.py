@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import heapq
+import random
 from collections.abc import Sequence
 
 from stormc_proxy.fleet.affinity import Affinity
+from stormc_proxy.fleet.peers import Peers, Sender
 from stormc_proxy.fleet.pool import Lease, Policy, Pool, prefill_load
 from stormc_proxy.fleet.prefix_index import PrefixIndex
-from stormc_proxy.fleet.prompt_keys import Prompt, chain_of
+from stormc_proxy.fleet.prompt_keys import Chain, Prompt, chain_of, chained_everywhere, chained_here
 from stormc_proxy.settings import Address
 from tests.proxy.routing.engines import Engine
 from tests.proxy.routing.traffic import Arrival
@@ -85,8 +87,11 @@ class AIBrix:
 class Proxy:
     """The proxy's own pool, index and rule, as a request uses them."""
 
-    def __init__(self, engines: list[Engine], weight: float = 5.0, keys: int = KEYS) -> None:
+    def __init__(
+        self, engines: list[Engine], weight: float = 5.0, keys: int = KEYS, chain: Chain = chained_here
+    ) -> None:
         """One routing pod, one worker."""
+        self._chain = chain
         self._now = 0.0
         self._block = engines[0].block
         addresses = [Address(f"prefill-{number}", 8000) for number in range(len(engines))]
@@ -97,12 +102,16 @@ class Proxy:
         self._sent = 0
         self._lease: Lease | None = None
 
-    def choose(self, prompt: Arrival) -> int:
-        """Release what has ended, then pick as every request does."""
-        self._now = prompt.moment
-        while self._ends and self._ends[0][0] <= self._now:
+    def advance(self, now: float) -> None:
+        """Release what has ended until then."""
+        self._now = now
+        while self._ends and self._ends[0][0] <= now:
             heapq.heappop(self._ends)[2].release()
-        self._lease = self.affinity.pick(self.pool, prompt_of_blocks(prompt, self._block), "layerwise")
+
+    def choose(self, prompt: Arrival) -> int:
+        """Pick as every request does."""
+        self.advance(prompt.moment)
+        self._lease = self.affinity.pick(self.pool, prompt_of_blocks(prompt, self._block, self._chain), "layerwise")
         assert self._lease is not None
         return self._numbers[self._lease.instance]
 
@@ -113,10 +122,50 @@ class Proxy:
         heapq.heappush(self._ends, (first_token, self._sent, self._lease))
 
 
-def prompt_of_blocks(prompt: Arrival, block: int) -> Prompt:
+class Routers:
+    """Several routing pods, each with a pool and an index of its own; a prompt comes to any of them."""
+
+    DELAY = 0.02
+    """Seconds until what one tells is known to the others: the pause between two messages, and the network."""
+
+    def __init__(self, engines: list[Engine], number: int, tell: bool) -> None:
+        """`tell`: whether they tell each other loads and choices."""
+        self._now, self._random = 0.0, random.Random(11)
+        self._routers = [Proxy(engines, chain=chained_everywhere) for _ in range(number)]
+        self._under_way: list[tuple[float, int, int, bytes]] = []
+        self._sent, self._chosen = 0, 0
+        self._peers = [
+            Peers(
+                {"prefill": router.pool}, router.affinity, Sender(pod, 0), b"", lambda: self._now
+            ) for pod, router in enumerate(self._routers)
+        ] if tell else []  # fmt: skip
+
+    def choose(self, prompt: Arrival) -> int:
+        """One of the pods chooses, after it has heard what the others told until now."""
+        self._now = prompt.moment
+        while self._under_way and self._under_way[0][0] <= self._now:
+            _, _, receiver, datagram = heapq.heappop(self._under_way)
+            self._peers[receiver].received(datagram)
+        for router in self._routers:
+            router.advance(self._now)
+        self._chosen = self._random.randrange(len(self._routers))
+        return self._routers[self._chosen].choose(prompt)
+
+    def sent(self, prompt: Arrival, engine: int, first_token: float) -> None:
+        """The pods tell what changed."""
+        self._routers[self._chosen].sent(prompt, engine, first_token)
+        for sender, peer in enumerate(self._peers):
+            for datagram in peer.datagrams():
+                for receiver in range(len(self._peers)):
+                    self._sent += 1
+                    if receiver != sender:
+                        heapq.heappush(self._under_way, (self._now + self.DELAY, self._sent, receiver, datagram))
+
+
+def prompt_of_blocks(prompt: Arrival, block: int, chain: Chain) -> Prompt:
     """The keys that a text with these blocks would have: the same where the blocks are the same."""
     size = prompt.tokens * BYTES_PER_TOKEN
-    return Prompt(chain_of(1, pieces_of(prompt.blocks, block)), 0, size, size)
+    return Prompt(chain_of(1, pieces_of(prompt.blocks, block), chain), 0, size, size)
 
 
 def pieces_of(blocks: Sequence[int], block: int) -> list[str]:

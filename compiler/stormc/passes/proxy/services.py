@@ -23,6 +23,7 @@ FURTHER_PORT = {
     role: of((role, "port"), given=tuple((role, field) for field in LOCAL_RANKS)) for role in ("prefill", "decode")
 }
 CLIENT_PORT = of(("proxy", "port"))
+SEVERAL = of(("routing", "replicas"))
 BUDGET = of(("routing", "replicas"))
 
 
@@ -36,6 +37,7 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
     ref = Ref("Service", app.router_service)
     yield from _service(ref, app.role_labels(ROUTING))
     yield _port(ref, "http", app.proxy["port"], CLIENT_PORT)
+    yield from _peers(app)
     yield from _budget(app)
 
 
@@ -47,6 +49,20 @@ def _service(ref: Ref, selector: dict[str, str]) -> Iterator[Edit]:
 def _port(ref: Ref, name: str, port: int, because: Reason) -> Edit:
     entry = {"name": name, "port": port, "protocol": "TCP", "targetPort": port}
     return Edit(ref, ("spec", "ports", (port, "TCP")), entry, because)
+
+
+def _peers(app: App) -> Iterator[Edit]:
+    """Several routing pods tell each other their loads and choices, by UDP on the number of the API's port.
+
+    A pod that is not ready is among them: what it still serves is load, and what it hears it needs when it is ready.
+    """
+    if app.router_peers:
+        ref, port = Ref("Service", app.router_peers), app.proxy["port"]
+        yield Edit(ref, ("spec", "clusterIP"), "None", SEVERAL)
+        yield Edit(ref, ("spec", "publishNotReadyAddresses"), True, SEVERAL)
+        yield Edit(ref, ("spec", "selector"), app.role_labels(ROUTING), SELECTED)
+        entry = {"name": "peers", "port": port, "protocol": "UDP", "targetPort": port}
+        yield Edit(ref, ("spec", "ports", (port, "UDP")), entry, CLIENT_PORT)
 
 
 def _budget(app: App) -> Iterator[Edit]:

@@ -22,7 +22,7 @@ VOLUME: Reason = {(): MOUNTED, ("configMap", "name"): of(("name",))}
 CONFIG = of(
     *(("proxy", field) for field in schema.PROXY if field != "source"),
     *((role, field) for role in ("prefill", "decode") for field in ("port", "replicas", *LOCAL_RANKS)),
-    ("name",), ("networkPolicy",),
+    ("name",), ("networkPolicy",), ("routing", "replicas"),
 )  # fmt: skip
 
 
@@ -46,6 +46,8 @@ def config_text(app: App) -> str:
     config: dict[str, Any] = {**app.proxy}
     if app.metaserver_port is not None:
         config["metaserverPort"] = app.metaserver_port
+    if app.router_peers:
+        config["peers"] = app.router_peers
     for role in app.serving_roles:
         config[role.name] = [
             {"host": pod.service, "port": port}
