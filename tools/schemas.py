@@ -14,6 +14,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from stormc.facts import kinds
+
 Schema = dict[str, Any]
 
 HERE = Path(__file__).parents[1] / "compiler" / "stormc" / "emit" / "schemas"
@@ -247,7 +249,7 @@ DISRUPTION_TOLERANCE = _closed({"maxUnavailable": _ref("IntOrString")})
 STORM_SERVICE: dict[str, Schema] = {
     "StormService": _closed(
         {
-            "apiVersion": _const("orchestration.aibrix.ai/v1alpha1"),
+            "apiVersion": _const(kinds.API_VERSIONS["StormService"]),
             "kind": _const("StormService"),
             "metadata": _meta(DNS_1035, 63),
             "spec": _ref("StormServiceSpec"),
@@ -321,7 +323,6 @@ def _of_engine(kind: str, api_version: str, spec: Schema) -> Schema:
 
 # Source: argo-cd manifests/crds/{application,applicationset,appproject}-crd.yaml, of which the wiring needs a part;
 # options and their values are in docs/user-guide/sync-options.md.
-ARGOCD = "argoproj.io/v1alpha1"
 SYNC_POLICY = _closed(
     {
         "automated": _closed({"prune": TRUE, "selfHeal": TRUE}),
@@ -371,7 +372,7 @@ TEMPLATE = _closed(
     ("metadata", "spec"),
 )
 WIRING_OF_ARGOCD: dict[str, Schema] = {
-    "AppProject": _of_engine("AppProject", ARGOCD, _closed(
+    "AppProject": _of_engine("AppProject", kinds.ARGOCD, _closed(
         {
             "description": {"type": "string", "maxLength": 255},
             "sourceRepos": _list(FILLED_STRING, minItems=1),
@@ -379,8 +380,8 @@ WIRING_OF_ARGOCD: dict[str, Schema] = {
             "namespaceResourceWhitelist": _list(GROUP_KIND, minItems=1),
         },
     )),
-    "Application": _of_engine("Application", ARGOCD, _application_spec(DESTINATION)),
-    "ApplicationSet": _of_engine("ApplicationSet", ARGOCD, _closed(
+    "Application": _of_engine("Application", kinds.ARGOCD, _application_spec(DESTINATION)),
+    "ApplicationSet": _of_engine("ApplicationSet", kinds.ARGOCD, _closed(
         {
             "goTemplate": TRUE,
             "goTemplateOptions": _list(_const("missingkey=error")),
@@ -397,7 +398,7 @@ WIRING_OF_ARGOCD: dict[str, Schema] = {
 LOCAL_NAME = _closed({"name": FILLED_STRING}, ("name",))
 HEALTH_CHECK = {"apiVersion": FILLED_STRING, "kind": FILLED_STRING}
 WIRING_OF_FLUX: dict[str, Schema] = {
-    "GitRepository": _of_engine("GitRepository", "source.toolkit.fluxcd.io/v1", _closed(
+    "GitRepository": _of_engine("GitRepository", kinds.FLUX_SOURCE, _closed(
         {
             "interval": DURATION,
             "url": {"type": "string", "pattern": "^(http|https|ssh)://"},
@@ -406,7 +407,7 @@ WIRING_OF_FLUX: dict[str, Schema] = {
         },
         ("interval", "url"),
     )),
-    "Kustomization": _of_engine("Kustomization", "kustomize.toolkit.fluxcd.io/v1", _closed(
+    "Kustomization": _of_engine("Kustomization", kinds.FLUX_KUSTOMIZE, _closed(
         {
             "interval": DURATION,
             "retryInterval": DURATION,

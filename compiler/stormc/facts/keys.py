@@ -59,6 +59,14 @@ class Label:
     """stormc's own: by it a StormService selects what belongs to it."""
 
 
+FAULT_SCHEDULING_VALUES = ("grace", "force", "off")
+"""What fault-scheduling may be; any other value switches recovery off (ascend-for-volcano rescheduling/job.go:714)."""
+RECOVERING = ("grace", "force")
+"""The values with which Volcano reschedules pods after a fault."""
+SUB_HEALTHY_VALUES = ("ignore", "graceExit", "forceExit")
+"""What subHealthyStrategy may be; any other value is taken for the first (ascend-for-volcano plugin/job.go:607-615)."""
+
+
 class Annotation:
     """Annotations of pods and of the objects around them."""
 

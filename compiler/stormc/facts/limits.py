@@ -50,4 +50,5 @@ INTERNAL_RPC_PORTS = {"prefill": 13389, "decode": 5964}
 
 SPEC_VERSION = "stormc.dev/v1"
 SERVING_ROLES = ("prefill", "decode")
+ROUTING = "routing"
 CONNECTORS = ("MooncakeLayerwiseConnector", "MooncakeConnectorV1")

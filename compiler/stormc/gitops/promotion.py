@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from stormc.facts.limits import SERVING_ROLES
 from stormc.finding import Path
 from stormc.model.schema import PROXY
 from stormc.text.edit import ABSENT, Change
@@ -14,7 +15,7 @@ TUNABLE: tuple[Path, ...] = (
     ("expertParallel",),
     ("kvTransfer", "connector"),
     ("engine",),
-    *((role, field) for role in ("prefill", "decode") for field in ("image", "engineArgs", "env")),
+    *((role, field) for role in SERVING_ROLES for field in ("image", "engineArgs", "env")),
     ("routing", "image"),
     ("routing", "env"),
     *(("proxy", field) for field in PROXY if field not in ("port", "source")),

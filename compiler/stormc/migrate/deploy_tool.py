@@ -12,6 +12,7 @@ from typing import Any
 
 from stormc.facts.keys import VOLCANO, Annotation, Directory, Env, Label, Resource
 from stormc.facts.kinds import API_VERSIONS
+from stormc.facts.limits import SERVING_ROLES
 from stormc.finding import Path, closest, dotted, shown
 from stormc.migrate.note import ASSUMED, LACKING, LEFT_OUT, MISSPELT, Note
 from stormc.model.quantity import whole_number
@@ -45,7 +46,7 @@ _REQUIRED: tuple[Path, ...] = (
     ("app_name",),
     ("storm_service",),
     *(("storm_service", field) for field in ("model_name", "model_path", "prefill", "decode")),
-    *(("storm_service", role, "image") for role in ("prefill", "decode")),
+    *(("storm_service", role, "image") for role in SERVING_ROLES),
 )
 
 
@@ -61,7 +62,7 @@ def objects(config: Mapping[str, Any]) -> tuple[list[Manifest], list[Note]]:
         return [], notes
     settled = _settled(config, notes)
     roles = settled["storm_service"]
-    services = [s for name in ("prefill", "decode") for s in _services(settled, name, roles[name])]
+    services = [s for name in SERVING_ROLES for s in _services(settled, name, roles[name])]
     return [_storm_service(settled), *services], notes
 
 

@@ -8,7 +8,16 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from stormc.facts.keys import HOST_ARCHES, Annotation, Directory, Label, NodeLabel, Resource
+from stormc.facts.keys import (
+    HOST_ARCHES,
+    RECOVERING,
+    SUB_HEALTHY_VALUES,
+    Annotation,
+    Directory,
+    Label,
+    NodeLabel,
+    Resource,
+)
 from stormc.facts.limits import CONNECTORS, SERVING_ROLES, SPEC_VERSION
 from stormc.finding import Path
 from stormc.load.releases import version
@@ -385,11 +394,11 @@ def _routing(router: RoleFacts, image: str, notes: list[Note]) -> dict[str, Any]
 def _faults(serving: Sequence[RoleFacts]) -> dict[str, Any]:
     labels = serving[0].labels
     scheduling = labels.get(Label.FAULT_SCHEDULING)
-    made: dict[str, Any] = {"scheduling": scheduling if scheduling in ("force", "grace") else "off"}
+    made: dict[str, Any] = {"scheduling": scheduling if scheduling in RECOVERING else "off"}
     retries = whole_number(str(labels.get(Label.FAULT_RETRY_TIMES, "0")))
     if made["scheduling"] != "off" and retries is not None:
         made["retries"] = retries
-    if labels.get(Label.SUB_HEALTHY_STRATEGY) in ("graceExit", "forceExit"):
+    if labels.get(Label.SUB_HEALTHY_STRATEGY) in SUB_HEALTHY_VALUES[1:]:
         made["subHealthy"] = labels[Label.SUB_HEALTHY_STRATEGY]
     grace = serving[0].pod.get("terminationGracePeriodSeconds")
     if made["scheduling"] == "grace" and grace:

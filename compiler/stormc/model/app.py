@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from stormc.digest import digest
 from stormc.facts.keys import Directory, Label
+from stormc.facts.limits import ROUTING as ROUTING
 from stormc.model.profile import Profile
 from stormc.model.role import Pods as Pods
 from stormc.model.role import Role as Role
@@ -21,7 +22,6 @@ from stormc.payload.read import Payload
 from stormc.record import Record
 from stormc.targets.storm_service import role_labels
 
-ROUTING = "routing"
 ROUTER = "router"
 """The container of a routing pod."""
 

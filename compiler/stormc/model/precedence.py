@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from stormc.facts.limits import SERVING_ROLES
 from stormc.finding import Path
 
-SERVING = ("prefill", "decode")
 SHARED = ("tolerations", "priorityClassName", "shmSize", "queue", "hostNetwork", "interface")
 """Fields of `pod_fields.SHARED` that the role takes from the app as a whole, or not at all."""
-ROLES = (*SERVING, "routing")
+ROLES = (*SERVING_ROLES, "routing")
 
 
 class Fallback(NamedTuple):
@@ -25,19 +25,23 @@ class Fallback(NamedTuple):
 
 
 NO_FALLBACK = Fallback()
-_GANG = tuple((role, field) for role in SERVING for field in ("podGroupSize", "replicas"))
+_GANG = tuple((role, field) for role in SERVING_ROLES for field in ("podGroupSize", "replicas"))
 """All roles of podGroupSize 1 share a PodGroup, so the gang size of one role depends on the size of the other."""
 
-_WHO_SERVES = tuple((role, field) for role in SERVING for field in ("podGroupSize", "dataParallel", "distributedDp"))
+_WHO_SERVES = tuple(
+    (role, field) for role in SERVING_ROLES for field in ("podGroupSize", "dataParallel", "distributedDp")
+)
 """Without a word on the gateway its labels stand where every pod answers HTTP."""
 
 FALLBACKS: Mapping[Path, Fallback] = {
     **{(role, field): Fallback(((field,),)) for role in ROLES for field in ("image", "imagePullPolicy")},
-    **{(role, field): Fallback(((field,),)) for role in SERVING for field in ("port", *SHARED)},
-    **{(role, "kvPort"): Fallback((("kvTransfer", "port"), ("hardware",)), "hardware.kvPort") for role in SERVING},
-    **{(role, "npus"): Fallback((("hardware",),), "hardware.npus") for role in SERVING},
-    **{(role, "distributedDp"): Fallback(((role, "dataParallel"),)) for role in SERVING},
-    **{(role, "minAvailable"): Fallback(_GANG) for role in SERVING},
+    **{(role, field): Fallback(((field,),)) for role in SERVING_ROLES for field in ("port", *SHARED)},
+    **{
+        (role, "kvPort"): Fallback((("kvTransfer", "port"), ("hardware",)), "hardware.kvPort") for role in SERVING_ROLES
+    },
+    **{(role, "npus"): Fallback((("hardware",),), "hardware.npus") for role in SERVING_ROLES},
+    **{(role, "distributedDp"): Fallback(((role, "dataParallel"),)) for role in SERVING_ROLES},
+    **{(role, "minAvailable"): Fallback(_GANG) for role in SERVING_ROLES},
     ("namespace",): Fallback((), "platform.namespace"),
     ("gateway",): Fallback(_WHO_SERVES),
     ("hostArch",): Fallback((("hardware",),), "hardware.hostArch"),

@@ -6,7 +6,7 @@ one validator per section, built once, is ten times faster. `meta` entries docum
 
 from __future__ import annotations
 
-from stormc.facts import limits
+from stormc.facts import keys, limits
 from stormc.facts.keys import Resource
 from stormc.model.field import (
     ABSOLUTE_PATH,
@@ -133,12 +133,12 @@ FAULTS: Schema = {
     "scheduling": field(
         "string",
         "How Volcano deletes the pods of a faulty instance.",
-        allowed=["grace", "force", "off"],
+        allowed=list(keys.FAULT_SCHEDULING_VALUES),
         default="force",
     ),
     "retries": whole("Reschedules after a process failure; 0 turns them off.", 0, limits.RETRIES_MAX, default=10),
     "subHealthy": field(
-        "string", "What happens on a sub-healthy chip.", allowed=["ignore", "graceExit", "forceExit"], default="ignore"
+        "string", "What happens on a sub-healthy chip.", allowed=list(keys.SUB_HEALTHY_VALUES), default="ignore"
     ),
     "gracePeriodSeconds": whole("Seconds to finish requests, with scheduling grace.", 1, limits.GRACE_SECONDS_MAX),
 }

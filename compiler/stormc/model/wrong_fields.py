@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from stormc.facts.limits import SERVING_ROLES
 from stormc.finding import Finding, Path
 from stormc.model.checks import UNKNOWN_KEY
 from stormc.model.layers import Layered
@@ -68,7 +69,7 @@ def _field(path: Path) -> Path | None:
         return path[:1]
     if path[:2] in STAND_IN or (path[0] in SECTIONS and len(path) > 1):
         return path[:2]
-    if path[0] in ("prefill", "decode") and len(path) > 1:
+    if path[0] in SERVING_ROLES and len(path) > 1:
         if path[1] in PODS:
             return path[:2]
         if path[1] in MAPS:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Label
+from stormc.facts.limits import SERVING_ROLES
 from stormc.model.app import ROUTING, App
 from stormc.model.profile import Platform
 from stormc.passes.because import fact, of
@@ -15,7 +16,7 @@ GATEWAY = ("gateway",)
 SOURCE = "AIBrix pkg/cache/informers.go"
 NAME = of(("model", "name"), given=(GATEWAY,))._replace(source=SOURCE)
 ENGINE = fact("aibrix", SOURCE, given=(GATEWAY,))
-PORTS = {role: of((role, "port"), given=(GATEWAY,))._replace(source=SOURCE) for role in ("prefill", "decode")}
+PORTS = {role: of((role, "port"), given=(GATEWAY,))._replace(source=SOURCE) for role in SERVING_ROLES}
 PORTS[ROUTING] = of(("proxy", "port"), given=(GATEWAY,))._replace(source=SOURCE)
 
 

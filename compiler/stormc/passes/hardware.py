@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from stormc.facts.keys import Annotation, Directory, Env, NodeLabel, Resource
+from stormc.facts.keys import HOST_ARCHES, Annotation, Directory, Env, NodeLabel, Resource
 from stormc.model.app import App, Role
 from stormc.model.profile import Platform
 from stormc.passes.because import ROLE, Reason, fact, of
@@ -19,7 +19,6 @@ from stormc.passes.edit import Edit, storm
 from stormc.targets.storm_service import container_path, pod_path, role_path
 
 SCHEDULE_POLICY = Annotation.SCHEDULE_POLICY
-HOST_ARCH = {"arm": "huawei-arm", "x86": "huawei-x86"}
 HCCN_CONF = Directory.HCCN_CONF
 """NPU network addresses; Ascend Docker Runtime does not mount it (ascend-docker-runtime build/scripts/base.list)."""
 
@@ -55,7 +54,7 @@ def _node(app: App, role: Role, platform: Platform) -> Iterator[Edit]:
         yield Edit(service, path, profile.accelerator_type, ACCELERATOR)
         if app.host_arch:
             path = pod_path(role.name, "nodeSelector", NodeLabel.HOST_ARCH)
-            yield Edit(service, path, HOST_ARCH[app.host_arch], ARCHITECTURE)
+            yield Edit(service, path, HOST_ARCHES[app.host_arch], ARCHITECTURE)
     if not platform.labels_nodes or profile.resource == Resource.NPU:
         path = role_path(role.name, "template", "metadata", "annotations", SCHEDULE_POLICY)
         yield Edit(service, path, profile.schedule_policy, POLICY)

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from stormc.facts.keys import Label
+from stormc.facts.limits import SERVING_ROLES
 from stormc.model.app import ROUTING, App, Ref
 from stormc.model.profile import Platform
 from stormc.passes.because import LOCAL_RANKS, Reason, fact, of
@@ -22,8 +23,8 @@ GATEWAY_NAMESPACES = ("aibrix-system", "envoy-gateway-system")
 
 POLICY = fact("kubernetes", "networking.k8s.io/v1 NetworkPolicy; docs/spec.md networkPolicy")
 STABLE_LABEL = of(("name",))._replace(source="AIBrix v0.5.0 pkg/controller/constants/stormservice.go")
-PORTS = tuple((role, "port") for role in ("prefill", "decode"))
-RANKS = tuple((role, field) for role in ("prefill", "decode") for field in LOCAL_RANKS)
+PORTS = tuple((role, "port") for role in SERVING_ROLES)
+RANKS = tuple((role, field) for role in SERVING_ROLES for field in LOCAL_RANKS)
 OUR_PODS = ("podSelector", "matchLabels", Label.STORM_SERVICE)
 SELECTED: Reason = {(): POLICY, OUR_PODS[1:]: STABLE_LABEL}
 ENGINE_INGRESS: Reason = {

@@ -14,13 +14,13 @@ from math import ceil
 from typing import Any
 
 from stormc.facts.keys import HUAWEI_PREFIX
+from stormc.facts.limits import ROUTING
 from stormc.review.template import Change, Field, as_stored, changes
 from stormc.targets.storm_service import roles as roles_of
 from stormc.targets.storm_service import service_in
 
 Manifest = Mapping[str, Any]
 Release = tuple[int, ...]
-ROUTING = "routing"
 ORPHANS_CLEANED = (0, 7)
 """From this AIBrix release on, pods of the old shape go when podGroupSize crosses 1 (AIBrix #2131)."""
 HASH_CUT = (0, 6)

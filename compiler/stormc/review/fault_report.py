@@ -6,7 +6,8 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from stormc.review.what_if import ROUTING, Consequence, Fault, Handling
+from stormc.facts.limits import ROUTING
+from stormc.review.what_if import Consequence, Fault, Handling
 from stormc.review.words import counted
 
 

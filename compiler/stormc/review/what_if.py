@@ -13,14 +13,14 @@ from enum import Enum
 from math import ceil
 from typing import Any, NamedTuple
 
-from stormc.facts.keys import Annotation, Label
+from stormc.facts.keys import RECOVERING, Annotation, Label
+from stormc.facts.limits import ROUTING
 from stormc.failure import Failure
 from stormc.finding import did_you_mean
 from stormc.review.effect import npus_of
 from stormc.targets.storm_service import roles as roles_of
 from stormc.targets.storm_service import service_in
 
-ROUTING = "routing"
 RESCHEDULING, RECOVER, SCHEDULING, RETRIES = (
     Label.POD_RESCHEDULING, Annotation.RECOVER_POLICY_PATH, Label.FAULT_SCHEDULING, Label.FAULT_RETRY_TIMES,
 )  # fmt: skip
@@ -132,7 +132,7 @@ def _at(fault: Fault, role: Mapping[str, Any], serving: Sequence[Mapping[str, An
 def _handling(fault: Fault, role: Mapping[str, Any]) -> Handling:
     """What becomes of a pod with a fault, by the labels that MindCluster reads."""
     labels, annotations = _metadata(role, "labels"), _metadata(role, "annotations")
-    off = labels.get(SCHEDULING) not in ("force", "grace")
+    off = labels.get(SCHEDULING) not in RECOVERING
     alone, group = labels.get(RESCHEDULING) == "on", _size(role) > 1
     by_path = annotations.get(RECOVER) == "pod"
     if fault is Fault.PROCESS and not group:
@@ -148,7 +148,7 @@ def _everything(serving: Sequence[Mapping[str, Any]]) -> Consequence:
     """The worst case of a super pod that fails: all of the app was in it."""
     pods = sum(int(role["replicas"]) * _size(role) for role in serving)
     npus = sum(int(role["replicas"]) * _size(role) * npus_of(role) for role in serving)
-    off = any(_metadata(role, "labels").get(SCHEDULING) not in ("force", "grace") for role in serving)
+    off = any(_metadata(role, "labels").get(SCHEDULING) not in RECOVERING for role in serving)
     minutes = [minutes for role in serving if (minutes := _minutes(role)) is not None]
     return Consequence(
         Fault.SUPER_POD, EVERY_ROLE, pods, Handling.NOBODY if off else Handling.EVERYTHING,

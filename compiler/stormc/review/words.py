@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.review.effect import ROUTING, AppEffect, RoleEffect, What
+from stormc.facts.limits import ROUTING
+from stormc.review.effect import AppEffect, RoleEffect, What
 from stormc.review.template import Change, Field
 
 SHOWN_CHANGES = 3

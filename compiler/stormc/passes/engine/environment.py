@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Env
+from stormc.facts.limits import SERVING_ROLES
 from stormc.finding import Path
 from stormc.model.app import ROUTER, ROUTING, App, Role
 from stormc.model.profile import Platform
@@ -22,7 +23,6 @@ FIELD_ENV = {Env.HCCL_IF_IP: "status.podIP", Env.POD_IP: "status.podIP"}
 
 GUIDE = "vllm-ascend docs/source/tutorials/features/pd_disaggregation_mooncake_multi_node.md"
 DEPLOY_TOOL = "MindCluster k8s-deploy-tool stormservice.yaml.j2"
-SERVING = ("prefill", "decode")
 USER_VALUES: tuple[Path, ...] = ((ROLE, "env", KEY), ("engine", "env", KEY))
 """Where the user gives a variable: the role's own wins."""
 SCRIPT: Path = ("engine", "script")
@@ -49,7 +49,7 @@ def _script_reasons(users: tuple[Path, ...], distributed: tuple[Path, ...]) -> d
         "MODEL_PATH": (("model", "path"),),
         "DISTRIBUTED_DP": distributed,
     }
-    for role in SERVING:
+    for role in SERVING_ROLES:
         for part, field in (("DP_SIZE", "dataParallel"), ("TP_SIZE", "tensorParallel"), ("NUM", "replicas"),
                             ("POD", "podGroupSize")):  # fmt: skip
             decided[f"{role.upper()}_{part}"] = ((role, field),)
@@ -57,7 +57,7 @@ def _script_reasons(users: tuple[Path, ...], distributed: tuple[Path, ...]) -> d
 
 
 IN_ENGINE = _script_reasons(USER_VALUES, ((ROLE, "distributedDp"),))
-IN_ROUTER = _script_reasons(((ROUTING, "env", KEY),), tuple((role, "distributedDp") for role in SERVING))
+IN_ROUTER = _script_reasons(((ROUTING, "env", KEY),), tuple((role, "distributedDp") for role in SERVING_ROLES))
 
 
 def apply(app: App, platform: Platform) -> Iterator[Edit]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from stormc.facts.keys import Env
+from stormc.facts.limits import SERVING_ROLES
 from stormc.model.app import ROUTER, ROUTING, App
 from stormc.model.profile import Platform
 from stormc.model.role import Reference
@@ -33,7 +34,7 @@ RESOURCES = {
 MODE = fact(
     "engine.connectors", "vllm-ascend: each protocol of connectors has its own example proxy",
     ("kvTransfer", "connector"), ("kvTransfer", "extra"),
-    *((role, "engineArgs", "kv-transfer-config") for role in ("prefill", "decode")),
+    *((role, "engineArgs", "kv-transfer-config") for role in SERVING_ROLES),
     ("engine", "args", "kv-transfer-config"),
 )  # fmt: skip
 POD_ADDRESS = fact("proxy", "docs/proxy.md: decode pods call the proxy back on its own address")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Label
+from stormc.facts.limits import SERVING_ROLES
 from stormc.model.app import ROUTING, App, Ref
 from stormc.model.profile import Platform
 from stormc.passes.because import LOCAL_RANKS, Reason, fact, of
@@ -18,10 +19,8 @@ from stormc.targets.storm_service import pod_labels
 STABLE = "AIBrix v0.5.0 pkg/controller/constants/stormservice.go"
 IN_CLUSTER = fact("kubernetes", "core/v1 Service: clients stay in the cluster")
 SELECTED: Reason = {(): fact("aibrix", STABLE), (Label.STORM_SERVICE,): of(("name",))}
-FIRST_PORT = {role: of((role, "port")) for role in ("prefill", "decode")}
-FURTHER_PORT = {
-    role: of((role, "port"), given=tuple((role, field) for field in LOCAL_RANKS)) for role in ("prefill", "decode")
-}
+FIRST_PORT = {role: of((role, "port")) for role in SERVING_ROLES}
+FURTHER_PORT = {role: of((role, "port"), given=tuple((role, field) for field in LOCAL_RANKS)) for role in SERVING_ROLES}
 CLIENT_PORT = of(("proxy", "port"))
 SEVERAL = of(("routing", "replicas"))
 BUDGET = of(("routing", "replicas"))

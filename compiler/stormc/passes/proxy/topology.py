@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from stormc.facts.limits import SERVING_ROLES
 from stormc.model import schema
 from stormc.model.app import ROUTER, ROUTING, App, Ref
 from stormc.model.profile import Platform
@@ -21,7 +22,7 @@ MOUNTED = fact("proxy", "docs/proxy.md: the config file")
 VOLUME: Reason = {(): MOUNTED, ("configMap", "name"): of(("name",))}
 CONFIG = of(
     *(("proxy", field) for field in schema.PROXY if field != "source"),
-    *((role, field) for role in ("prefill", "decode") for field in ("port", "replicas", *LOCAL_RANKS)),
+    *((role, field) for role in SERVING_ROLES for field in ("port", "replicas", *LOCAL_RANKS)),
     ("name",), ("networkPolicy",), ("routing", "replicas"),
 )  # fmt: skip
 

@@ -8,17 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.facts.keys import Label
+from stormc.facts.keys import FAULT_SCHEDULING_VALUES, Label
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
-
-SCHEDULING = ("grace", "force", "off")
 
 
 def check(service: StormService) -> Iterator[Violation]:
     for role, template in service.serving:
         value = template.labels.get(Label.FAULT_SCHEDULING, "off")
-        if value not in SCHEDULING:
+        if value not in FAULT_SCHEDULING_VALUES:
             path = service.wrote_key(role.name, "labels", Label.FAULT_SCHEDULING, ("faults", "scheduling"))
             yield Violation(path, f"fault-scheduling {value} switches fault recovery off", "use grace, force or off")
 

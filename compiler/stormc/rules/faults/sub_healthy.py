@@ -8,19 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.facts.keys import Label
+from stormc.facts.keys import SUB_HEALTHY_VALUES, Label
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
-
-SUB_HEALTHY = ("ignore", "graceExit", "forceExit")
 
 
 def check(service: StormService) -> Iterator[Violation]:
     for role, template in service.serving:
         value = template.labels.get(Label.SUB_HEALTHY_STRATEGY, "ignore")
-        if value not in SUB_HEALTHY:
+        if value not in SUB_HEALTHY_VALUES:
             path = service.wrote_key(role.name, "labels", Label.SUB_HEALTHY_STRATEGY, ("faults", "subHealthy"))
-            yield Violation(path, f"subHealthyStrategy {value} is taken for ignore", f"use {', '.join(SUB_HEALTHY)}")
+            yield Violation(
+                path, f"subHealthyStrategy {value} is taken for ignore", f"use {', '.join(SUB_HEALTHY_VALUES)}"
+            )
 
 
 RULE = Rule(
