@@ -1,3 +1,3 @@
 """stormc compiles compact app specs into StormService manifests for Ascend NPUs."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

@@ -19,7 +19,8 @@ from stormc.load.document import Document
 from stormc.model.check import check_app, check_platform
 from stormc.model.layers import Layer, Layered
 from tests.samples import BASE
-from tools.editor_schema import ROOT, schemas
+from tools.editor_schema import ROOT
+from tools.editor_schema import committed as schemas
 
 FULL = (ROOT / "tests/golden/cases/every-field/specs/app.yaml").read_text(encoding="utf-8")
 PLATFORM = """\

@@ -34,7 +34,7 @@ def test_the_first_spec_renders_without_findings(
     [
         (["first", "--hardware", "atlas-800i-a22"], 2, "did you mean atlas-800i-a2?"),
         (["Bad_Name", "--hardware", "atlas-800i-a2"], 1, "E206 name 'Bad_Name' has the wrong form"),
-        (["../up", "--hardware", "atlas-800i-a2"], 1, "E206 name"),
+        (["../up", "--hardware", "atlas-800i-a2"], 2, "is not below specs"),
         (["first", "--hardware", "atlas-800i-a2", "--model-path", "weights"], 1, "E206 model.path"),
         (["old", "--hardware", "atlas-800i-a2"], 2, "old.yaml exists already"),
     ],

@@ -39,8 +39,9 @@ def start(
 ) -> Started:
     """The spec of a new app on a hardware profile, compiled where it is to stand. Writes nothing.
 
-    Raises Failure for an unknown profile, or one with errors.
+    `name` may say the directory too, as in `staging/chat`. Raises Failure for an unknown profile, or one with errors.
     """
+    below, _, name = name.removesuffix(".yaml").removeprefix(f"{specs}/").rpartition("/")
     files = profile_files(specs)
     if hardware not in files:
         hint = did_you_mean(hardware, files) or "see: stormc profiles"
@@ -48,11 +49,13 @@ def start(
     profile, _ = load_profile(str(files[hardware]), files[hardware].read_bytes())
     if profile is None:
         raise Failure(f"{files[hardware]} is not valid, see: stormc validate")
-    path = specs / f"{name}.yaml"
+    path = specs / below / f"{name}.yaml"
     text = starter(name, profile, namespace, model_path, image)
     schema = specs.parent / EDITOR_SCHEMA
     if schema.is_file():
-        text = f"# yaml-language-server: $schema={os.path.relpath(schema, specs)}\n{text}"
+        text = f"# yaml-language-server: $schema={os.path.relpath(schema, path.parent)}\n{text}"
     repository = open_repository(read_sources(specs) if specs.is_dir() else Sources(specs.name, (), ()))
-    source = Source(path.name, str(path), text.encode())
+    if ".." in below.split("/") or below.startswith("/"):
+        raise Failure(f"{path} is not below {specs}")
+    source = Source(f"{below}/{path.name}".lstrip("/"), str(path), text.encode())
     return Started(path, text, repository.compile(source, payload or read_payload()).findings)

@@ -1,45 +1,86 @@
-"""stormc init: write a first valid spec."""
+"""stormc init: write a first valid spec, or a repository around it."""
 
 from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from stormc.failure import Failure
 
+FIRST_APP, FIRST_HARDWARE = "chat", "atlas-900-a3-superpod"
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of the verb."""
-    parser.add_argument("name", metavar="NAME", help="name of the app")
-    parser.add_argument("--hardware", required=True, metavar="PROFILE", help="see stormc profiles")
+    """What to write, and where."""
+    parser.add_argument("name", nargs="?", metavar="[DIR/]NAME", help="name of the app, with its directory below specs")
+    parser.add_argument("--hardware", metavar="PROFILE", help="see stormc profiles")
     parser.add_argument("--namespace", metavar="NS", help="namespace (default: the platform's)")
     parser.add_argument("--model-path", metavar="PATH", help="directory of the weights (/mnt/models/NAME)")
     parser.add_argument("--image", metavar="IMAGE", help="engine image with a pinned tag")
     parser.add_argument("--specs", type=Path, default=Path("specs"), metavar="DIR", help="where the specs are (specs)")
+    parser.add_argument("--repo", type=Path, metavar="DIR", help="write a whole repository into DIR: specs, hooks, CI")
+    parser.add_argument("--ci", choices=("github", "gitlab"), default="github", help="CI of the repository (github)")
+    parser.add_argument("--from", dest="origin", metavar="REQUIREMENT", help="what pip installs stormc from, in its CI")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Writes DIR/NAME.yaml if the spec is valid; never over another file. 1 with findings, which are printed."""
+    """Writes what is asked for, if it is valid; never over another file. 1 with findings, which are printed."""
+    if options.repo is not None:
+        return _repository(options)
+    if not options.name or not options.hardware:
+        raise Failure("init needs a NAME and --hardware, or --repo DIR; stormc profiles lists the hardware")
+    return _app(options, options.specs, options.name, options.hardware)
+
+
+def _app(options: argparse.Namespace, specs: Path, name: str, hardware: str) -> int:
     from stormc.actions import start
     from stormc.commands.findings import print_findings
     from stormc.finding import has_errors
-    from stormc.text.rewrite import refuse_links
 
     path, text, findings = start(
-        options.specs, options.name, options.hardware,
-        namespace=options.namespace, model_path=options.model_path, image=options.image,
-    )  # fmt: skip
+        specs, name, hardware, namespace=options.namespace, model_path=options.model_path, image=options.image
+    )
     if has_errors(findings):
         print_findings(findings, 1, "text", sys.stderr)
         print("nothing was written", file=sys.stderr)
         return 1
-    refuse_links(path)
-    options.specs.mkdir(parents=True, exist_ok=True)
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise Failure(f"{path} exists already") from None
+    _write({path: text})
     print(f"wrote {path}; next: stormc render", file=sys.stderr)
     return 0
+
+
+def _repository(options: argparse.Namespace) -> int:
+    from stormc import __version__
+    from stormc.facts import limits
+    from stormc.repository.profiles import builtin_names
+    from stormc.text.founding import founding
+
+    name = options.name or FIRST_APP
+    major, minor = __version__.split(".")[:2]
+    files = founding(
+        name.rpartition("/")[2], options.ci, options.origin or f"stormc=={__version__}",
+        f">={major}.{minor},<{major}.{int(minor) + 1}", limits.MINDCLUSTER_RELEASES[0], limits.AIBRIX_RELEASES[0],
+        builtin_names(),
+    )  # fmt: skip
+    _write({options.repo / path: text for path, text in files.items()})
+    place = name if "/" in name else f"staging/{name}"
+    code = _app(options, options.repo / "specs", place, options.hardware or FIRST_HARDWARE)
+    if code == 0:
+        print(f"{options.repo} is a repository of specs; its README.md has the next steps", file=sys.stderr)
+    return code
+
+
+def _write(files: Mapping[Path, str]) -> None:
+    """All files, or none where one exists already or a link leads elsewhere."""
+    from stormc.text.rewrite import refuse_links
+
+    for path in files:
+        if path.exists():
+            raise Failure(f"{path} exists already")
+        refuse_links(path)
+    for path, text in files.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)

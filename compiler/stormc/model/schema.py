@@ -274,6 +274,7 @@ GITOPS: Schema = {
 PLATFORM: Schema = {
     "apiVersion": field("string", "Version of the spec format.", required=True, allowed=[limits.SPEC_VERSION]),
     "kind": field("string", "What this file describes.", required=True, allowed=["Platform"]),
+    "stormc": field("string", "Versions of stormc that may render the apps here, such as >=0.2,<0.3."),
     "mindcluster": field(
         "string", "MindCluster release of the cluster.", allowed=list(limits.MINDCLUSTER_RELEASES)
     ),

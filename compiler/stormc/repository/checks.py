@@ -20,5 +20,11 @@ CHECKS = (
         "Every app renders into a directory of its own.",
         "Two apps in one directory would overwrite each other.",
     ),
+    Check(
+        "E307",
+        "The stormc that runs is one that the platform file asks for.",
+        "Another version renders other bytes, and every app of the directory would look changed. "
+        "`stormc: '>=0.2,<0.3'` in a platform file pins it, for its directory and those below.",
+    ),
 )
-NAMESAKE, DEFINED_TWICE, SAME_DIRECTORY = (check.id for check in CHECKS)
+NAMESAKE, DEFINED_TWICE, SAME_DIRECTORY, OTHER_VERSION = (check.id for check in CHECKS)

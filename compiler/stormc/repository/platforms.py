@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
+from stormc import __version__
 from stormc.finding import START, Finding
 from stormc.load.document import Document, load_document
 from stormc.load.sources import Source
+from stormc.model.checks import WRONG_FORM
 from stormc.model.layers import Layer, Layered, merge_layers
 from stormc.model.profile import Platform, build_platform
 from stormc.record import Record
-from stormc.repository.checks import DEFINED_TWICE
+from stormc.repository.checks import DEFINED_TWICE, OTHER_VERSION
 
 
 class Platforms(Record):
@@ -66,7 +68,29 @@ def _load(source: Source) -> tuple[Document | None, list[Finding]]:
     if document is None:
         return None, findings
     _, findings = check_platform(Layered((Layer(document),), document.data))
+    findings += _pinned(document)
     return (None if findings else document), findings
+
+
+def _pinned(document: Document) -> Iterator[Finding]:
+    """E307 where the file asks for another stormc than this one; a version that is none is E206."""
+    wanted = document.data.get("stormc")
+    if not isinstance(wanted, str):
+        return
+    from packaging.specifiers import InvalidSpecifier, SpecifierSet
+
+    mark = document.locate(("stormc",))
+    try:
+        if SpecifierSet(wanted).contains(__version__, prereleases=True):
+            return
+    except InvalidSpecifier:
+        hint = 'write comparisons with commas between them: ">=0.2,<0.3"'
+        yield Finding(WRONG_FORM, document.file, mark, f"stormc {wanted!r} is no range of versions", hint, ("stormc",))
+        return
+    message = f"this is stormc {__version__}, and the apps here are rendered by {wanted}"
+    yield Finding(
+        OTHER_VERSION, document.file, mark, message, f'pip install "stormc{wanted}", or change the line', ("stormc",)
+    )
 
 
 def above(directory: str) -> list[str]:

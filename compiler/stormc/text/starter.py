@@ -23,7 +23,7 @@ prefill:  # one pod on one node: dataParallel × tensorParallel = its {npus} NPU
 {block}  engineArgs:  # vLLM flags of this role
     enforce-eager: true
     max-num-batched-tokens: 32768
-decode:  # larger instances: podGroupSize pods share the ranks
+decode:  # larger instances: podGroupSize pods share the ranks; before more replicas of either: stormc diff
   dataParallel: {npus}
 {block}  engineArgs:
     compilation-config:

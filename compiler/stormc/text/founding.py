@@ -1,0 +1,34 @@
+"""The files of a new repository of specs, besides its first app."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stormc.model.editor_schema import schemas
+
+TEMPLATE = Path(__file__).with_name("template")
+ENVIRONMENTS = ("staging", "production")
+CI = {"github": (".github/workflows/stormc.yaml", "github.yaml"), "gitlab": (".gitlab-ci.yml", "gitlab-ci.yaml")}
+
+
+def founding(
+    app: str, ci: str, requirement: str, pin: str, mindcluster: str, aibrix: str, profiles: list[str]
+) -> dict[str, str]:
+    """The text of every file by its path: platforms of two environments, hooks, CI, schemas for editors, a README."""
+    place, workflow = CI[ci]
+    files = {
+        ".gitattributes": _text("gitattributes"),
+        ".gitignore": _text("gitignore"),
+        ".pre-commit-config.yaml": _text("pre-commit-config.yaml"),
+        place: _text(workflow),
+        "README.md": _text("README.md").replace("{app}", app),
+        "requirements.txt": _text("requirements.txt").format(requirement=requirement),
+        "specs/platform.yaml": _text("platform.yaml").format(pin=pin, mindcluster=mindcluster, aibrix=aibrix),
+    }
+    for environment in ENVIRONMENTS:
+        files[f"specs/{environment}/platform.yaml"] = _text("environment.yaml").format(environment=environment)
+    return {**files, **{f"schema/{name}": text for name, text in schemas(profiles).items()}}
+
+
+def _text(name: str) -> str:
+    return (TEMPLATE / name).read_text(encoding="utf-8")

@@ -1,0 +1,111 @@
+"""docs/own-repository.md, executed: real git, real pre-commit, the commands of the page in their order."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stormc.__main__ import main
+
+PAGE = (Path(__file__).parents[1] / "docs/own-repository.md").read_text(encoding="utf-8")
+COMMANDS = re.findall(r"^\$ (.*)", PAGE, re.M)
+
+
+def environment(home: Path) -> dict[str, str]:
+    """A shell in which `stormc` is this one, and Git knows nobody but a tester."""
+    scripts = Path(sys.executable).parent
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    who = {f"GIT_{role}_{what}": "t@example.com" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    return clean | who | {
+        "PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "HOME": str(home), "XDG_CACHE_HOME": str(home),
+        "PRE_COMMIT_HOME": str(home / "pre-commit"), "GIT_CONFIG_GLOBAL": os.devnull,
+    }  # fmt: skip
+
+
+def run(command: str, where: Path, home: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        ["bash", "-c", command], cwd=where, env=environment(home), capture_output=True, text=True, check=False
+    )
+
+
+def test_the_page_from_top_to_bottom(tmp_path: Path) -> None:
+    assert len(COMMANDS) == 12
+    where, home = tmp_path, tmp_path / "home"
+    home.mkdir()
+    outputs = {}
+    for number, command in enumerate(COMMANDS):
+        if command.startswith("cd "):
+            where = where / shlex.split(command)[1]
+            continue
+        done = run(command, where, home)
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        outputs[number] = done.stdout + done.stderr
+        if command.startswith("git commit"):
+            assert run("pre-commit install", where, home).returncode == 0
+    effects = [text for number, text in outputs.items() if COMMANDS[number] == "stormc diff"]
+    assert "prefill: 1 pod recreated" in effects[0] and "1 restart NPU pods" in effects[0]
+    for check in ("stormc validate", "stormc render --check", "stormc fmt --check"):
+        done = run(check, where, home)
+        assert done.returncode == 0, done.stdout + done.stderr
+    forgotten = run("git add specs && git commit -qm production", where, home)
+    assert forgotten.returncode == 1 and "stormc render" in forgotten.stderr + forgotten.stdout
+    whole = run("git add -A && git commit -qm production", where, home)
+    assert whole.returncode == 0, whole.stdout + whole.stderr
+
+
+@pytest.mark.parametrize(("ci", "place"), [("github", ".github/workflows/stormc.yaml"), ("gitlab", ".gitlab-ci.yml")])
+def test_ci_runs_commands_that_exist(
+    ci: str, place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", "--repo", "mine", "--ci", ci, "--from", "stormc @ file:///x"]) == 0
+    assert (tmp_path / "mine/requirements.txt").read_text().endswith("\nstormc @ file:///x\n")
+    text = (tmp_path / "mine" / place).read_text()
+    assert yaml.safe_load(text)
+    monkeypatch.chdir(tmp_path / "mine")
+    commands = re.findall(r"(?:run: |- )(stormc [^>|\n]*)", text)
+    assert {command.split()[1] for command in commands} == {"validate", "render", "fmt", "diff"}
+    subprocess.run(["git", "init", "-q", "-b", "main"], check=True)
+    assert main(["render"]) == 0
+    for command in commands:
+        assert main(command.split()[1:]) == 0, command
+    capsys.readouterr()
+
+
+def test_nothing_is_written_over_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "README.md").write_text("mine")
+    assert main(["init", "--repo", "."]) == 2
+    assert "README.md exists already" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["README.md"]
+
+
+PINS = [
+    (">=0.0.1", 0, ""),
+    (">=900", 1, "E307 this is stormc"),
+    ("~=900.1", 1, "E307"),
+    ("latest", 1, "E206 stormc 'latest' is no range of versions"),
+]
+
+
+@pytest.mark.parametrize(("pin", "code", "told"), PINS)
+def test_the_pin(
+    pin: str, code: int, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["init", "--repo", "."]) == 0
+    platform = tmp_path / "specs/staging/platform.yaml"
+    platform.write_text(f'{platform.read_text()}stormc: "{pin}"\n')
+    capsys.readouterr()
+    assert main(["validate"]) == code
+    out = capsys.readouterr().out
+    assert told in out and (not told or "specs/staging/platform.yaml:5:9" in out)
