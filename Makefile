@@ -31,8 +31,9 @@ e2e: $(VENV)/.development ## test the cluster commands against a real API server
 	  { echo "no etcd or kube-apiserver; run: make e2e-tools, or set KUBEBUILDER_ASSETS"; exit 1; }
 	@$(BIN)/pytest tests/e2e
 
-e2e-tools: ## build kube-apiserver into a cache directory (needs Go; minutes) and install etcd
+e2e-tools: ## build kube-apiserver into a cache directory (needs Go; minutes) and install etcd and chromium
 	@command -v etcd >/dev/null || apt-get install -y etcd-server
+	@command -v chromium >/dev/null || apt-get install -y --no-install-recommends chromium
 	@mkdir -p $(E2E)
 	@cd tests/e2e/tools && go build -trimpath -ldflags="-s -w" -o $(E2E)/kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver
 

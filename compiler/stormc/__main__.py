@@ -23,6 +23,7 @@ VERBS = {
     "render": "compile specs into manifests",
     "validate": "check specs, write nothing",
     "diff": "what a change does to running pods",
+    "explain": "where a rendered value comes from",
     "capacity": "what all apps take of the declared nodes",
     "what-if": "what one fault does to an app",
     "fmt": "bring specs into canonical form",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from typing import Any
@@ -106,7 +107,12 @@ def _values(name: str, rules: Mapping[str, Any]) -> list[Any]:
         return [low, low + 1, max(low, 16)]
     if kinds == ["list"]:
         return LISTS[name]
-    return TEXTS[name]
+    pattern = re.compile(rules.get("regex", ".*"))
+    return TEXTS.get(name) or [text for text in CANDIDATES if pattern.fullmatch(text)]
+
+
+CANDIDATES = ["a", "b", "/a", "/b", "https://a.example", "https://b.example", "1", "2"]
+"""Texts for a field that the table above does not know."""
 
 
 def _fields(table: Mapping[str, Any], prefix: Path) -> Iterator[tuple[Path, list[Any]]]:

@@ -6,7 +6,7 @@ their patterns become fields of this spec, and what holds where a field is not s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from stormc.facts.kinds import API_VERSIONS, merge_key
@@ -80,25 +80,25 @@ def leaves(kind: str, value: Any, path: Leaf = ()) -> Iterator[tuple[Leaf, Any]]
     if isinstance(value, dict) and value:
         for key, inner in value.items():
             yield from leaves(kind, inner, (*path, key))
-    elif isinstance(value, list) and value:
-        yield from _of_list(kind, value, path)
+        return
+    steps = item_steps(kind, str(path[-1]), value) if isinstance(value, list) and path else None
+    if steps:
+        for step, inner in zip(steps, value, strict=True):
+            yield from leaves(kind, inner, (*path, step))
     else:
         yield path, value
 
 
-def _of_list(kind: str, items: list[Any], path: Leaf) -> Iterator[tuple[Leaf, Any]]:
-    field = str(path[-1]) if path else ""
-    keys = merge_key(kind, field)
+def item_steps(kind: str, field: str, items: list[Any]) -> Sequence[int | Item] | None:
+    """What tells the items of a list apart: merge keys, flags, positions; None where the list is one value."""
     if field == ARGUMENTS and all(isinstance(item, str) for item in items):
-        yield from (((*path, key), item) for key, item in zip(argument_keys(items), items, strict=True))
-    elif keys and all(isinstance(item, dict) and all(key in item for key in keys) for item in items):
-        for item in items:
-            yield from leaves(kind, item, (*path, tuple(item[key] for key in keys)))
-    elif all(isinstance(item, dict) for item in items):
-        for index, item in enumerate(items):
-            yield from leaves(kind, item, (*path, index))
-    else:
-        yield path, items
+        return argument_keys(items)
+    if not all(isinstance(item, dict) for item in items):
+        return None
+    keys = merge_key(kind, field)
+    if keys and all(key in item for item in items for key in keys):
+        return [tuple(item[key] for key in keys) for item in items]
+    return range(len(items))
 
 
 class _Recorder:

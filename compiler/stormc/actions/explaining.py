@@ -1,0 +1,86 @@
+"""Where the values of an app's manifests come from: the app by name or by a line of one of its rendered files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from stormc.compile.compilation import Compilation, Stage
+from stormc.failure import Failure
+from stormc.finding import did_you_mean
+from stormc.load.document import Document, load_document
+from stormc.load.sources import Source, read_sources
+from stormc.model.layers import Layer, Layered, merge_layers
+from stormc.payload.read import read_payload
+from stormc.repository.profiles import BUILTIN
+from stormc.repository.repository import Repository, open_repository
+from stormc.review.explain import Explanation, Facts, explain
+from stormc.tree.layout import Identity
+
+
+def explain_app(specs: Path, app: str, rendered: str = "rendered") -> Explanation:
+    """The explanation of the app that a name, NAMESPACE/NAME or a spec's file means; its files lie in `rendered`.
+
+    Raises Failure where there is no such app, where there are several, and where it has errors without manifests.
+    """
+    repository = open_repository(read_sources(specs))
+    source = _source(repository, app)
+    return _explained(repository, source, rendered)
+
+
+def explain_object(specs: Path, of: Identity, rendered: str = "rendered") -> Explanation:
+    """The explanation of the app whose object a rendered file holds. Raises Failure where its spec is gone."""
+    repository = open_repository(read_sources(specs))
+    for source in repository.apps:
+        if repository.sources.spec_file(source) == of.spec_file and _is_part(repository, source, of):
+            return _explained(repository, source, rendered)
+    raise Failure(f"{of.spec_file}, from which the file was rendered, is not among the specs")
+
+
+def _is_part(repository: Repository, source: Source, rendered: Identity) -> bool:
+    name = _names(repository, source)[0]
+    return rendered.name == name or rendered.name.startswith(f"{name}-")
+
+
+def _names(repository: Repository, source: Source) -> tuple[str, str]:
+    layered, _ = repository.layered(source)
+    fields = layered.data if layered else {}
+    space = fields.get("namespace") or repository.platforms.platform(source.directory).namespace
+    return str(fields.get("name", "")), f"{space}/{fields.get('name', '')}"
+
+
+def _source(repository: Repository, app: str) -> Source:
+    by_file = [source for source in repository.apps if app in (source.file, repository.sources.spec_file(source))]
+    if by_file:
+        return by_file[0]
+    names = {source: _names(repository, source) for source in repository.apps}
+    named = [source for source, of in names.items() if app in of]
+    if not named:
+        hint = did_you_mean(app, [of[0] for of in names.values()])
+        raise Failure(f"no app {app}; {hint}".rstrip("; "))
+    if len(named) > 1:
+        files = ", ".join(source.file for source in named)
+        raise Failure(f"{app} is the name of several apps: {files}; name the file")
+    return named[0]
+
+
+def _explained(repository: Repository, source: Source, rendered: str) -> Explanation:
+    made = repository.compile(source, read_payload(), Stage.MANIFESTS)
+    if made.compiled is None or made.summary is None:
+        raise Failure(f"{source.file} has errors, so there is nothing to explain; run: stormc validate")
+    return explain(made, Facts(_hardware(repository, made), _platform(repository, source)), rendered)
+
+
+def _hardware(repository: Repository, made: Compilation) -> Document | None:
+    assert made.compiled is not None
+    name = made.compiled.app.profile.name
+    for source in repository.sources.files:
+        if source.is_profile and Path(source.path).stem == name:
+            return load_document(source.file, source.raw)[0]
+    file = BUILTIN / f"{name}.yaml"
+    return load_document(f"stormc/facts/hardware/{name}.yaml", file.read_bytes())[0] if file.is_file() else None
+
+
+def _platform(repository: Repository, source: Source) -> Layered | None:
+    documents = repository.platforms.documents
+    chain = [documents[each] for each in repository.platforms.chain(source.directory) if each in documents]
+    return merge_layers([Layer(document) for document in chain]) if chain else None

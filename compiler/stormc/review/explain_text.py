@@ -1,0 +1,141 @@
+"""Explanations as text: a block per value, a whole app as annotated YAML, JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from stormc.passes.edit import REMOVED
+from stormc.review.explain import Explained, Explanation, Field, RenderedFile
+
+LONG_TEXT = 12
+"""Lines of a text block that are shown; programs in ConfigMaps have hundreds."""
+COLUMN = 56
+"""Where the notes of annotated YAML begin."""
+
+
+def block(value: Explained) -> Iterator[str]:
+    """All that is known of one value, a line per fact."""
+    yield f"{value.object} {value.path}"
+    yield _line("value", f"{shown(value.value)} ({value.file}:{value.line})")
+    for field in value.decided:
+        yield _line("decided by", _field(field))
+    for field in value.over:
+        yield _line("over", _field(field))
+    if value.unset:
+        yield _line("not set", ", ".join(value.unset))
+    for field in value.given:
+        if field.place is not None:
+            yield _line("depends on", _field(field))
+    if absent := [field.name for field in value.given if field.place is None]:
+        yield _line("depends on", f"{', '.join(absent)}; not set")
+    if value.fact:
+        yield _line("fact", _fact(value))
+    if value.source:
+        yield _line("source", value.source)
+    yield _line("written by", f"pass {value.writer}")
+    for one in value.replaced:
+        yield _line("replaced", f"{shown(one.value)} of pass {one.writer}: {one.reason}")
+
+
+def _line(name: str, text: str) -> str:
+    return f"  {name:<11} {text}"
+
+
+def _fact(value: Explained) -> str:
+    if value.fact_place is not None:
+        return f"{value.fact} ({value.fact_place})"
+    return f"{value.fact}, not set: its default" if value.fact.startswith("platform.") else value.fact
+
+
+def _field(field: Field) -> str:
+    value = "" if field.value is None else f": {shown(field.value)}"
+    return f"{field.name}{value} ({field.place})"
+
+
+def shown(value: Any) -> str:
+    """A value on one line; of a text with several lines the number of them."""
+    if value is REMOVED:
+        return "removed"
+    if isinstance(value, str) and "\n" in value:
+        return f"a text of {len(value.splitlines())} lines"
+    return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)
+
+
+def note(value: Explained) -> str:
+    """The reason of a value in a few words: the field that decided and its place, else the fact and its source."""
+    fields = [f"{field.name} {field.place}" for field in value.decided if field.place]
+    if fields:
+        text = ", ".join(fields[:2]) + (f" and {len(fields) - 2} more" if len(fields) > 2 else "")
+        text += f": {value.fact}" if value.fact.startswith("hardware.") else ""
+    elif value.fact == "default" and len(value.unset) == 1:
+        text = f"default of {value.unset[0]}"
+    else:
+        text = f"{_fact(value)}: {value.source}" if value.source else _fact(value)
+    return text + (f"; replaced {shown(value.replaced[-1].value)}" if value.replaced else "")
+
+
+def annotated(explanation: Explanation) -> Iterator[str]:
+    """The app's files one after the other, with a note beside the first line of every value; programs shortened."""
+    for file in explanation.files:
+        yield f"---  # {file.name}"
+        yield from annotated_file(file)
+
+
+def annotated_file(file: RenderedFile) -> Iterator[str]:
+    """The lines of a rendered file with their notes."""
+    for number, line, index, hidden in shown_lines(file):
+        if hidden:
+            yield f"{line}… {hidden} more lines"
+        elif index is None or file.values[index].line != number:
+            yield line
+        else:
+            yield f"{line:<{COLUMN}}  # {note(file.values[index])}"
+
+
+def shown_lines(file: RenderedFile) -> Iterator[tuple[int, str, int | None, int]]:
+    """Number, text and value of each line; of a long text block the first lines, then how many are left out."""
+    lines = file.text.splitlines()
+    counts: dict[int | None, int] = {}
+    for index in file.of_line:
+        counts[index] = counts.get(index, 0) + 1
+    seen: dict[int | None, int] = {}
+    for number, (line, index) in enumerate(zip(lines, file.of_line, strict=True), 1):
+        seen[index] = seen.get(index, 0) + 1
+        if index is None or counts[index] <= LONG_TEXT or seen[index] < LONG_TEXT:
+            yield number, line, index, 0
+        elif seen[index] == LONG_TEXT:
+            yield number, line[: len(line) - len(line.lstrip())] or "  ", index, counts[index] - LONG_TEXT + 1
+
+
+def as_json(values: Iterable[Explained]) -> str:
+    """The values as a JSON list; a value that a writer removed is null there."""
+    return json.dumps([_plain(value) for value in values], indent=2, ensure_ascii=False) + "\n"
+
+
+def _plain(value: Explained) -> dict[str, Any]:
+    return {
+        "object": value.object,
+        "path": value.path,
+        "value": value.value,
+        "file": value.file,
+        "line": value.line,
+        "pass": value.writer,
+        "decidedBy": [_plain_field(field) for field in value.decided],
+        "over": [_plain_field(field) for field in value.over],
+        "notSet": list(value.unset),
+        "dependsOn": [_plain_field(field) for field in value.given],
+        "fact": value.fact,
+        "factPlace": value.fact_place._asdict() if value.fact_place else None,
+        "source": value.source,
+        "replaced": [
+            {"pass": one.writer, "value": None if one.value is REMOVED else one.value, "reason": one.reason}
+            for one in value.replaced
+        ],
+    }
+
+
+def _plain_field(field: Field) -> dict[str, Any]:
+    place = field.place._asdict() if field.place else None
+    return {"field": field.name, "value": field.value, "place": place}
