@@ -42,7 +42,7 @@ class Outcome(Enum):
     SILENT = Meaning(True, True, 504, "no event in time after the prefill")
     UNHEALTHY = Meaning(True, True, 502, "its instance fails the health probe")
     SERVER_ERROR = Meaning(True, True, 0, "engine error")
-    REDIRECT = Meaning(True, True, 502, "its instance redirects")
+    UNEXPECTED = Meaning(True, True, 502, "unexpected status")
     # An instance that refuses: another one is asked for a second opinion, and if that one answers, it was a failure.
     DOUBTFUL = Meaning(False, True, 0, "refused by an instance")
     # An instance that judges: its answer is the client's
@@ -75,12 +75,12 @@ SECOND_OPINION = frozenset((401, 403, 404, 405, 408, 413, 429, 501))
 
 def of_status(status: int) -> Outcome:
     """What an engine's status means."""
-    if 200 <= status < 300:
+    if status == 200:
         return Outcome.COMPLETE
     if status in SECOND_OPINION:
         return Outcome.DOUBTFUL
-    if 300 <= status < 400:
-        return Outcome.REDIRECT
+    if status < 400:
+        return Outcome.UNEXPECTED  # a redirection leads nowhere a client could go
     return Outcome.SERVER_ERROR if status >= 500 else Outcome.JUDGED
 
 

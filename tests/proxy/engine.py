@@ -34,7 +34,7 @@ _OFFER = {
 
 FAULTS = (
     "refuse", "reset_before", "close_before", "reset_after", "cut_reset", "cut_close", "black_hole", "trickle",
-    "slow_head", "hang", "hang_after_head", "garbage", "pushed_reset",
+    "slow_head", "hang", "hang_after_head", "garbage", "pushed_reset", "error_first", "error_later", "error_body",
 )  # fmt: skip
 """Names for `Manner.fault`; a number is an answer of that status."""
 
@@ -80,6 +80,8 @@ class Manner:
     stop_reason: Any = None
     pad: int = 0
     """Bytes that each event is longer."""
+    comments: float = 0.0
+    """Seconds between the comments of a stream that waits (vLLM's --sse-keep-alive-interval); 0 sends none."""
 
 
 @dataclass
@@ -528,6 +530,8 @@ class Wire(asyncio.Protocol):
         early = stream and manner.early_head and manner.framing != "length" and fault != "trickle"
         if early:
             await self.write(_stream_head(manner.framing, 0))
+            if manner.comments:
+                engine.spawn(self._comment(manner.comments, seen))
         if alone:
             await asyncio.sleep(0)  # it prefills by itself
         elif engine.mode == "layerwise":
@@ -555,8 +559,13 @@ class Wire(asyncio.Protocol):
             fabric.given_up[str(body.get("user"))] += 1
             task = Task(task.original, task.start, manner.recompute_after, task.prompt_tokens, False)
         reason = "recomputed" if gives_up else manner.stop_reason
+        if fault in ("error_first", "error_body"):
+            await self._fail(seen, stream, fault)
+            return
         if stream:
             events = _events(seen, task, manner, reason, chat)
+            if fault == "error_later":
+                events = [*events[: len(events) // 2], _event(refusal(500)), events[-1]]
             seen.sent = b"".join(events)
             parts = _framed(events, manner)
             if not early:
@@ -571,6 +580,19 @@ class Wire(asyncio.Protocol):
         if manner.late_callback:
             seen.finished = True
             engine.spawn(engine.call_back(url, "plain", seen.key, chat))
+
+    async def _comment(self, pause: float, seen: Seen) -> None:
+        while not seen.sent and not seen.left and self._transport is not None:
+            self._transport.write(_chunked(b": keep-alive\n\n"))
+            await asyncio.sleep(pause)
+
+    async def _fail(self, seen: Seen, stream: bool, fault: str) -> None:
+        """What vLLM says when it cannot load a KV cache: 500, or an event in a stream that has begun."""
+        if not stream:
+            await self.answer(200 if fault == "error_body" else 500, refusal(500), seen)
+            return
+        seen.sent = _event(refusal(500)) + b"data: [DONE]\n\n"
+        await self.write(_chunked(_event(refusal(500))) + _chunked(b"data: [DONE]\n\n") + b"0\r\n\r\n")
 
     async def _send(self, parts: Sequence[bytes], fault: str) -> None:
         """The parts of an answer, one write each; or what a fault leaves of them."""
@@ -597,6 +619,14 @@ class Wire(asyncio.Protocol):
 def refusal(status: int) -> dict[str, Any]:
     """The body of an answer of that status."""
     return {"error": {"message": f"engine says {status} «ü»", "type": "BadRequestError", "param": None, "code": status}}
+
+
+def _event(value: object) -> bytes:
+    return b"data: %b\n\n" % json.dumps(value, ensure_ascii=False).encode()
+
+
+def _chunked(payload: bytes) -> bytes:
+    return b"%x\r\n%b\r\n" % (len(payload), payload)
 
 
 def _head(status: int, length: int) -> bytes:

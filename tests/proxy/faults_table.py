@@ -114,6 +114,12 @@ def _of_both_roles() -> Iterator[Row]:
 
 
 def _of_decode() -> Iterator[Row]:
+    yield Row("an error event in place of the first event", "decode", ANSWER, "500!", manner={"fault": "error_first"})
+    yield Row("an error event in place of the first event, `n: 3`", "decode", ANSWER, "500!",
+              manner={"fault": "error_first"}, request={"n": 3})  # fmt: skip
+    yield Row("an error object with status 200", "decode", ANSWER, "500!", manner={"fault": "error_body"})
+    yield Row("comments while the request waits", "decode", ANSWER, ANSWER,
+              manner={"comments": 0.01, "seconds": 0.05}, counts=False)  # fmt: skip
     once = {"recomputes": 1}
     yield Row("`recomputed` once", "decode", ANSWER, ANSWER, manner=once, counts=False)
     yield Row("`recomputed` once, text and end in one write", "decode", ANSWER, ANSWER,

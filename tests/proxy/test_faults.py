@@ -63,6 +63,7 @@ async def _run(cell: Cell) -> None:
         body, began = _body(cell), time.monotonic()
         reply = await asyncio.wait_for(running.ask(body), SECONDS)
         left = time.monotonic()
+        reply.body = reply.body.replace(b": keep-alive\n\n", b"")
         _check(cell, reply, body, running)
         await running.settled(1.0)
         for engine in (*running.prefill, *running.decode):

@@ -6,9 +6,8 @@ that has nothing of what it should have is believed.
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
@@ -113,7 +112,7 @@ class Affinity:
             if len(self._sessions) * SESSIONS_PER_KEY > self.index.limit:
                 self._sessions.popitem(last=False)
 
-    def answered(self, prompt: Prompt, lease: Lease, answer: bytes) -> CachedTokens:
+    def answered(self, prompt: Prompt, lease: Lease, answer: Mapping[str, Any]) -> CachedTokens:
         """Compare what the choice was made with and what prefill's answer says."""
         tokens, cached = _usage(answer)
         estimated = (tokens or prompt.size // BYTES_PER_TOKEN) * lease.matched // max(prompt.size, 1)
@@ -161,13 +160,9 @@ class Affinity:
             self._tell(pool, Prompt([], 0, 0, 0), instance)
 
 
-def _usage(answer: bytes) -> tuple[int, int | None]:
+def _usage(answer: Mapping[str, Any]) -> tuple[int, int | None]:
     """Tokens of the prompt, and how many of them were cached as far as the engine tells."""
-    try:
-        value: Any = json.loads(answer)
-    except ValueError:
-        return 0, None
-    usage = value.get("usage") if isinstance(value, dict) else None
+    usage = answer.get("usage")
     if not isinstance(usage, dict):
         return 0, None
     tokens, details = usage.get("prompt_tokens"), usage.get("prompt_tokens_details")

@@ -66,7 +66,7 @@ async def _one(
     finally:
         lease.release()
     outcome = of_status(answer.head.status)
-    if outcome is Outcome.COMPLETE:
+    if outcome is Outcome.COMPLETE or answer.head.status in (201, 202, 204):
         pool.succeeded(instance)
         return answer
     refusal = Refusal.of(instance.role, answer.head, answer.body, outcome)

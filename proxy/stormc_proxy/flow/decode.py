@@ -7,7 +7,7 @@ from collections.abc import Callable
 from stormc_proxy.fleet.pool import Instance, Lease, decode_load
 from stormc_proxy.flow.attempt import Attempt
 from stormc_proxy.flow.body import Body, Pieces, size_of
-from stormc_proxy.flow.exchange import Answer, tail
+from stormc_proxy.flow.exchange import Answer, error_status, tail
 from stormc_proxy.flow.refusal import Broken, Refusal, Unanswered, unavailable
 from stormc_proxy.flow.request import ClientRequest
 from stormc_proxy.flow.stream import Stream
@@ -53,10 +53,13 @@ async def ask(request: ClientRequest, attempt: Attempt, raw: Pieces, first: Firs
         attempt.connection = None
     except UpstreamError as error:
         raise _failed(request, attempt, error) from None
-    if head.status == 200:
-        router.decode.succeeded(instance)
-        return Answer(head, content)
-    raise _refused(request, instance, head, content)
+    if head.status != 200:
+        raise _refused(request, instance, head, content)
+    status = error_status(content)
+    if status:
+        raise _refused(request, instance, Head(status, b"", head.headers), content)
+    router.decode.succeeded(instance)
+    return Answer(head, content)
 
 
 async def _streamed(
@@ -73,7 +76,8 @@ async def _streamed(
     else:
         stream.flush()
     if stream.refused is not None:
-        error_head = Head(stream.refused.status, b"", [(b"Content-Type", b"application/json")])
+        others = [field for field in head.headers if field[0].lower() != b"content-type"]
+        error_head = Head(stream.refused.status, b"", [*others, (b"Content-Type", b"application/json")])
         raise _refused(request, attempt.instance, error_head, stream.refused.body)
     connection.finish()
     attempt.connection = None
@@ -87,8 +91,6 @@ async def _streamed(
 def _refused(request: ClientRequest, instance: Instance, head: Head, content: bytes) -> Exception:
     """What follows from a status that is no answer."""
     pool, outcome = request.router.decode, of_status(head.status)
-    if outcome is Outcome.COMPLETE:  # 201 and the like: nothing that was asked for
-        outcome = Outcome.REDIRECT
     refusal = Refusal.of("decode", head, content, outcome)
     if outcome.counts:
         pool.failed(instance, refusal.end)

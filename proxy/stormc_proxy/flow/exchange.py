@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import NamedTuple
 
 from stormc_proxy.fleet.pool import Instance
@@ -9,7 +10,11 @@ from stormc_proxy.flow.body import Pieces, size_of
 from stormc_proxy.http.answer import Head
 from stormc_proxy.http.connection import Connection
 from stormc_proxy.http.endpoint import Upstream
+from stormc_proxy.outcomes import of_error_code
 from stormc_proxy.settings import Settings
+
+ERROR_BYTES = 64
+"""An error object says so at its beginning."""
 
 
 class Answer(NamedTuple):
@@ -17,6 +22,18 @@ class Answer(NamedTuple):
 
     head: Head
     body: bytes
+
+
+def error_status(content: bytes) -> int:
+    """The status that a whole answer of status 200 stands for when it is an error object; else 0."""
+    if b'"error"' not in content[:ERROR_BYTES]:
+        return 0
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        return 0
+    error = value.get("error") if isinstance(value, dict) and "choices" not in value else None
+    return of_error_code(error.get("code")) if isinstance(error, dict) else 0
 
 
 def tail(key: str, size: int) -> bytes:

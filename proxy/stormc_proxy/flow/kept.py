@@ -36,7 +36,33 @@ _PROMPT = (
     "cache_salt",
     "priority",
 )
-"""Members that say what the prompt is; a farewell needs no others, which an engine may refuse."""
+"""Members that say what the prompt is; a farewell needs no others."""
+_WISHES = (
+    "stream_options",
+    "max_tokens",
+    "max_completion_tokens",
+    "max_output_tokens",
+    "min_tokens",
+    "n",
+    "best_of",
+    "response_format",
+    "structured_outputs",
+    "guided_json",
+    "guided_regex",
+    "guided_choice",
+    "guided_grammar",
+    "tools",
+    "tool_choice",
+    "logprobs",
+    "top_logprobs",
+    "prompt_logprobs",
+    "logit_bias",
+    "stop",
+    "stop_token_ids",
+    "echo",
+    "use_beam_search",
+)
+"""Members about the answer, which nobody reads."""
 
 
 class Kept:
@@ -73,14 +99,25 @@ class Kept:
         if self.parameters:
             self._request.router.spawn(self._farewell(set(tried)))
 
+    def _least(self, bare: bool) -> dict[str, str | None]:
+        """What makes of the request one for the KV cache alone; `bare`: of its other members only the prompt is left.
+
+        A member that decode refused may be any, and one that an engine needs too.
+        """
+        api, values = self._request.api, self._body.values
+        gone = [key for key in values if (key not in _PROMPT if bare else key in _WISHES)]
+        changes: dict[str, str | None] = dict.fromkeys(gone)
+        changes.update({"kv_transfer_params": self.parameters, "stream": "false", api.limits[0]: "1"})
+        if api.floor:
+            changes["min_tokens"] = "0"
+        return changes
+
     async def _farewell(self, avoid: set[Address]) -> None:
         router, request = self._request.router, self._request
         router.farewells += 1
-        changes: dict[str, str | None] = {key: None for key in self._body.values if key not in _PROMPT}
-        limits = {request.api.limits[0]: "1", **({"min_tokens": "0"} if request.api.floor else {})}
-        raw = self._body.pieces({**changes, "kv_transfer_params": self.parameters, **limits})
         asked = set[Address]()
-        for _ in range(FAREWELLS):
+        for number in range(FAREWELLS):
+            raw = self._body.pieces(self._least(bare=number > 0))
             lease = router.decode.pick(decode_load(size_of(raw)), asked | avoid)
             if lease is None:
                 lease, avoid = router.decode.pick(decode_load(size_of(raw)), asked), set()

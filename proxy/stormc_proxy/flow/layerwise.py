@@ -19,7 +19,7 @@ from stormc_proxy.flow.attempt import Attempt
 from stormc_proxy.flow.body import Body, dumped
 from stormc_proxy.flow.cached import with_cached
 from stormc_proxy.flow.exchange import Answer
-from stormc_proxy.flow.prefill import prefill, reported
+from stormc_proxy.flow.prefill import prefill
 from stormc_proxy.flow.refusal import Refusal, unavailable
 from stormc_proxy.flow.request import ClientRequest
 from stormc_proxy.http.deadline import Deadline
@@ -75,7 +75,7 @@ class Layerwise:
         request, connection = self._request, attempt.connection
         lease = None
         try:
-            lease, content = await prefill(request, self._body, attempt.key, parameters, attempt)
+            lease, said = await prefill(request, self._body, attempt.key, parameters, attempt)
         except Refusal as refusal:
             attempt.refusal = refusal
             attempt.step("prefill fails")
@@ -88,16 +88,13 @@ class Layerwise:
             if lease is not None:
                 lease.release()
         attempt.step("prefilled")
-        self._note_cached(content)
+        self._note_cached(said.cached)
         self._wait(attempt)
         return True
 
-    def _note_cached(self, content: bytes) -> None:
+    def _note_cached(self, cached: int | None) -> None:
         """Decode gets every block from prefill, so it takes all of them for cached; prefill knows better."""
-        try:
-            self._cached = reported(content).cached
-        except ValueError:
-            return
+        self._cached = cached
         if self._request.stream is not None:
             self._request.stream.tell_cached(self._cached, add=False)
 

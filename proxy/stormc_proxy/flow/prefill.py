@@ -5,25 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 from stormc_proxy.fleet.pool import Instance, Lease
 from stormc_proxy.flow.api import prefill_changes
 from stormc_proxy.flow.attempt import Attempt
-from stormc_proxy.flow.body import Body, dumped
-from stormc_proxy.flow.exchange import Answer, exchange
+from stormc_proxy.flow.body import Body, Pieces, dumped
+from stormc_proxy.flow.exchange import exchange
 from stormc_proxy.flow.refusal import Refusal, Unanswered, unavailable
 from stormc_proxy.flow.request import ClientRequest
 from stormc_proxy.http.connection import UpstreamError
 from stormc_proxy.outcomes import Outcome, of_status
 from stormc_proxy.settings import Address
-
-
-class Prefill(NamedTuple):
-    """A prefill that succeeded; the caller releases the lease."""
-
-    lease: Lease
-    content: bytes
 
 
 class Reported(NamedTuple):
@@ -33,6 +27,13 @@ class Reported(NamedTuple):
     """The connector's, as JSON; empty if there are none."""
     cached: int | None
     """Prompt tokens that were in prefill's cache; None when it does not say."""
+
+
+class Prefill(NamedTuple):
+    """A prefill that succeeded; the caller releases the lease."""
+
+    lease: Lease
+    said: Reported
 
 
 async def prefill(request: ClientRequest, body: Body, key: str, parameters: str, attempt: Attempt | None) -> Prefill:
@@ -60,11 +61,11 @@ async def prefill(request: ClientRequest, body: Body, key: str, parameters: str,
         tried.add(lease.instance.address)
         request.record.prefill = str(lease.instance.address)
         try:
-            answer = await _one(request, lease, raw, key)
-            request.record.cached = router.affinity.answered(prompt, lease, answer.body)
+            value = await _one(request, lease, raw, key)
+            request.record.cached = router.affinity.answered(prompt, lease, value)
             if doubted is not None:
                 router.prefill.failed(doubted.instance, doubted.refusal.end)  # another one does what it refused
-            return Prefill(lease, answer.body)
+            return Prefill(lease, reported(value))
         except Unanswered as error:
             last, sent = error, sent or error.sent
             if error.doubtful:
@@ -78,19 +79,22 @@ async def prefill(request: ClientRequest, body: Body, key: str, parameters: str,
     raise final.refusal
 
 
-async def _one(request: ClientRequest, lease: Lease, raw: bytes | list[bytes | memoryview], key: str) -> Answer:
-    """Prefill at one instance; the lease is released unless it succeeds. Raises Unanswered, Refusal."""
+async def _one(request: ClientRequest, lease: Lease, raw: Pieces, key: str) -> Mapping[str, Any]:
+    """Prefill's answer at one instance; the lease is released unless it succeeds. Raises Unanswered, Refusal."""
     pool, settings = request.router.prefill, request.router.settings
     instance: Instance = lease.instance
     began, done = time.perf_counter(), False
     try:
         answer = await exchange(request.router.upstream, instance, request.line, request.fields, raw, key, settings)
         outcome = of_status(answer.head.status)
-        if outcome is Outcome.COMPLETE:
+        value = _sound(answer.body) if outcome is Outcome.COMPLETE else None
+        if outcome is Outcome.COMPLETE and value is None:
+            outcome = Outcome.MALFORMED
+        if value is not None:
             pool.succeeded(instance)
             request.record.prefill_seconds = time.perf_counter() - began
             done = True
-            return answer
+            return value
         refusal = Refusal.of("prefill", answer.head, answer.body, outcome)
         if outcome.counts:
             pool.failed(instance, refusal.end)
@@ -107,11 +111,17 @@ async def _one(request: ClientRequest, lease: Lease, raw: bytes | list[bytes | m
             lease.release()
 
 
-def reported(content: bytes) -> Reported:
-    """What prefill's answer says. Raises ValueError for what is no JSON."""
-    value = json.loads(content)
-    if not isinstance(value, dict):
-        return Reported("", None)
+def _sound(content: bytes) -> dict[str, Any] | None:
+    """Prefill's answer, if it is an object and no error; otherwise it has pushed and kept nothing."""
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) and not isinstance(value.get("error"), dict) else None
+
+
+def reported(value: Mapping[str, Any]) -> Reported:
+    """What prefill's answer says."""
     parameters, usage = value.get("kv_transfer_params"), value.get("usage")
     details = None
     if isinstance(usage, dict):

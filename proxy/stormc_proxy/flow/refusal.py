@@ -12,6 +12,7 @@ from stormc_proxy.http.connection import UpstreamError
 from stormc_proxy.outcomes import Outcome
 
 RETRY_AFTER_SECONDS = 5
+MESSAGE_CHARACTERS = 300
 _KINDS = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found",
           429: "rate_limit_error", 503: "service_unavailable"}  # fmt: skip
 _JSON = (b"Content-Type", b"application/json")
@@ -42,8 +43,8 @@ class Refusal(Exception):
 
     @classmethod
     def of(cls, role: str, head: Head, body: bytes, outcome: Outcome) -> Refusal:
-        """What an instance answered, as it is; a redirection leads nowhere a client could go."""
-        if outcome is Outcome.REDIRECT:
+        """What an instance answered, as it is, unless it is nothing for a client."""
+        if outcome.status:
             return cls(outcome, outcome.status, f"{role} instance: {outcome.text}", role=role)
         return cls(outcome, head.status, "", head.headers, body, f"{role} {head.status}", role)
 
@@ -56,12 +57,18 @@ class Refusal(Exception):
     @property
     def kind(self) -> str:
         """The type of error, as the OpenAI API has it."""
-        return _KINDS.get(self.status, "upstream_error" if self.status in (502, 504) else "invalid_request_error")
+        return _KINDS.get(self.status, "upstream_error" if self.status >= 500 else "invalid_request_error")
 
     @property
     def text(self) -> str:
         """The message, also of a body that is an engine's."""
-        return self.message if self.body is None else self.body.decode("utf-8", "replace")[:300]
+        if self.body is None:
+            return self.message
+        try:
+            error = json.loads(self.body)["error"]
+            return str(error["message"] if isinstance(error, dict) else error)
+        except (ValueError, KeyError, TypeError):
+            return self.body.decode("utf-8", "replace")[:MESSAGE_CHARACTERS]
 
     def answer(self, dialect: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
         """Status, headers and body for the client."""

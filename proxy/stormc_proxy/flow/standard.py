@@ -20,10 +20,9 @@ from stormc_proxy.flow.body import Body
 from stormc_proxy.flow.cached import with_cached
 from stormc_proxy.flow.exchange import Answer
 from stormc_proxy.flow.kept import Kept
-from stormc_proxy.flow.prefill import prefill, reported
+from stormc_proxy.flow.prefill import prefill
 from stormc_proxy.flow.refusal import Refusal, Unanswered, unavailable
 from stormc_proxy.flow.request import ClientRequest
-from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import Address
 from stormc_proxy.telemetry.journal import new_id
 
@@ -118,12 +117,7 @@ class Standard:
 
     async def _fetchable(self, key: str) -> Kept:
         request = self._request
-        lease, content = await prefill(request, self._body, key, _OFFER, None)
-        try:
-            said = reported(content)
-        except ValueError:
-            lease.release()
-            raise Refusal(Outcome.MALFORMED, 502, "prefill instance: malformed answer") from None
+        lease, said = await prefill(request, self._body, key, _OFFER, None)
         if not said.parameters:
             request.router.unoffered += 1  # decode will compute the prompt once more
         return Kept(request, self._body, lease, key, said)
