@@ -219,6 +219,24 @@ def test_preflight_of_an_empty_and_of_a_full_cluster() -> None:
     assert labels.state == "missing" and "kubectl label node bare" in labels.text
 
 
+@pytest.mark.parametrize(("tag", "args", "state", "said"), [
+    ("v1.7.3", ["--feature-gates=CancelHealthCheckOnNewRevision=true"], "ok", "v1.7.3"),
+    ("v1.7.3", ["--concurrent=8", "--feature-gates=A=true,CancelHealthCheckOnNewRevision=true"], "ok", "v1.7.3"),
+    ("v1.7.3", [], "missing", "add --feature-gates=CancelHealthCheckOnNewRevision=true"),
+    ("v1.7.3", ["--feature-gates=CancelHealthCheckOnNewRevision=false"], "missing", "add --feature-gates="),
+    ("v1.6.1", ["--feature-gates=CancelHealthCheckOnNewRevision=true"], "missing", "update it to 1.7"),
+    ("v1.10.0", ["--feature-gates=CancelHealthCheckOnNewRevision=true"], "ok", "v1.10.0"),
+])  # fmt: skip
+def test_preflight_knows_what_flux_needs(tag: str, args: list[str], state: str, said: str) -> None:
+    containers = [{"image": f"ghcr.io/fluxcd/kustomize-controller:{tag}", "args": args}]
+    flux = {"metadata": {"name": "kustomize-controller", "namespace": "flux-system"},
+            "spec": {"template": {"spec": {"containers": containers}}}}  # fmt: skip
+    found = checks(Found(frozenset(), (flux,), (), (), (), ()))
+    (check,) = [check for check in found if check.name == "kustomize-controller"]
+    assert check.state == state and said in check.text
+    assert not [check for check in checks(Found(frozenset(), (), (), (), (), ())) if "kustomize" in check.name]
+
+
 def test_without_the_client_one_line_says_how_to_get_it(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

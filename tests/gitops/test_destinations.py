@@ -65,10 +65,31 @@ def wired(apps: Mapping[str, str], asking: Sequence[str]) -> list[Wiring]:
         for n, d in enumerate(asking)
     ]
     summaries = [
-        Summary(namespace, directory.rpartition("/")[2], directory, "atlas-800i-a2", 8, 3600, directory, START)
+        Summary(
+            namespace,
+            directory.rpartition("/")[2],
+            directory,
+            "atlas-800i-a2",
+            8,
+            3600,
+            directory,
+            START,
+            shared=("stormc-launcher",),
+        )
         for directory, namespace in apps.items()
     ]
     return wirings(requests, summaries)
+
+
+def applications(spec: Mapping[str, Any], shared: Sequence[str]) -> list[dict[str, Any]]:
+    """What an ApplicationSet makes: one for apps whatever their directory, and one per shared directory it selects."""
+    template = spec["template"]["spec"]
+    if template["destination"]["namespace"] != "{{ .path.basename }}":
+        return [template]
+    pattern = spec["generators"][0]["git"]["directories"][0]["path"]
+    selected = [path for path in shared if f"rendered/{path}".rpartition("/")[0] == pattern.removesuffix("/*")]
+    destination = template["destination"]
+    return [{**template, "destination": {**destination, "namespace": path.rpartition("/")[2]}} for path in selected]
 
 
 def refused(made: Sequence[Wiring], apps: Mapping[str, str]) -> list[str]:
@@ -79,7 +100,8 @@ def refused(made: Sequence[Wiring], apps: Mapping[str, str]) -> list[str]:
         item["metadata"]["name"]: item["spec"]["destinations"] for item in objects if item["kind"] == "AppProject"
     }
     specs = [item["spec"] for item in objects if item["kind"] == "Application"]
-    specs += [item["spec"]["template"]["spec"] for item in objects if item["kind"] == "ApplicationSet"]
+    for item in (item for item in objects if item["kind"] == "ApplicationSet"):
+        specs += applications(item["spec"], [place.directory for wiring in made for place in wiring.shared])
     problems = [
         f"{spec['destination']} in {spec['project']}"
         for spec in specs
@@ -106,6 +128,7 @@ LAYOUTS: list[tuple[dict[str, str], list[str]]] = [
 
 @pytest.mark.parametrize(("apps", "asking"), LAYOUTS)
 def test_argocd_refuses_no_destination(apps: dict[str, str], asking: list[str]) -> None:
+    assert any(wiring.shared for wiring in wired(apps, asking))
     assert refused(wired(apps, asking), apps) == []
 
 

@@ -21,9 +21,12 @@ CASES = [
     ("removed", FLUX, None, ["Kustomization a3-one and keeps its objects: deletionPolicy Orphan"]),
     ("removed", "", None, ["no guard"]),
     ("renamed", ARGOCD, "name: two", ["now inference/two", "preserveResourcesOnDeletion"]),
-    ("namespace", ARGOCD, "name: one\nnamespace: other", ["now other/one", "somebody confirms it: Prune=confirm"]),
+    ("namespace", ARGOCD, "name: one\nnamespace: other", [
+        "now other/one", "Argo CD holds every sync of Application a3-one, new objects included, until somebody",
+        "kubectl annotate --overwrite application -n argocd a3-one argocd.argoproj.io/deletion-approved=",
+    ]),
     ("namespace", FLUX, "name: one\nnamespace: other", ["Flux keeps the StormService", "deletes the others at once"]),
-    ("namespace", BOTH, "name: one\nnamespace: other", ["Argo CD deletes the StormService when", "Flux keeps"]),
+    ("namespace", BOTH, "name: one\nnamespace: other", ["Argo CD holds every sync", "Flux keeps"]),
     ("namespace", "", "name: one\nnamespace: other", ["no guard"]),
 ]  # fmt: skip
 

@@ -182,9 +182,11 @@ def test_both_engines_sync_what_is_shared_before_the_apps() -> None:
     waves = made["ApplicationSet p-shared"]["metadata"]["annotations"], made["ApplicationSet p"]["metadata"]
     assert waves[0] == {"argocd.argoproj.io/sync-wave": "-1"} and "annotations" not in waves[1]
     assert made["Kustomization shared-x"]["spec"]["path"] == "./rendered/_shared/x"
-    assert "healthChecks" not in made["Kustomization shared-x"]["spec"]
     first = {name: made[f"Kustomization {name}"]["spec"].get("dependsOn") for name in ("one", "team-two", "none")}
-    assert first == {"one": [{"name": "shared-x"}], "team-two": [{"name": "shared-y"}], "none": None}
+    names = {name: [each["name"] for each in needed] for name, needed in first.items()}
+    assert names == {"one": ["stormc", "shared-x"], "team-two": ["stormc", "shared-y"], "none": ["stormc"]}
+    for waited_for in ("stormc", "shared-x", "shared-y"):
+        assert not made[f"Kustomization {waited_for}"]["spec"].keys() & {"dependsOn", "healthChecks"}
     annotations = documents("_shared")["ConfigMap stormc-launcher"]["metadata"]["annotations"]
     assert annotations["argocd.argoproj.io/sync-options"] == "Prune=false"
     assert annotations["kustomize.toolkit.fluxcd.io/prune"] == "disabled"

@@ -32,6 +32,10 @@ NPU_RESOURCES = (Resource.ASCEND_910, Resource.NPU)
 DEVICE_INFO = "mindx-dl-deviceinfo-"  # mind-cluster component/ascend-device-plugin: one ConfigMap per node
 
 
+KUSTOMIZE_CONTROLLER = "kustomize-controller"
+CANCELS, CANCELS_FROM = "CancelHealthCheckOnNewRevision", "1.7"
+
+
 class Check(NamedTuple):
     """One prerequisite: state is ok, missing or note, and what to do about it."""
 
@@ -64,7 +68,7 @@ def ask(cluster: Cluster) -> Found:
 
 def checks(found: Found) -> list[Check]:
     """All checks, in the order in which the parts depend on each other."""
-    return [*_definitions(found), *_workloads(found), *_nodes(found), *_webhook(found), *_rights(found)]
+    return [*_definitions(found), *_workloads(found), *_nodes(found), *_webhook(found), *_rights(found), *_flux(found)]
 
 
 def platform_file(found: Found, profiles: Iterable[Profile]) -> str:
@@ -191,15 +195,38 @@ def _rights(found: Found) -> Iterable[Check]:
     yield Check("AIBrix's right to podgroups", "ok" if allowed else "note", text)
 
 
+def _flux(found: Found) -> Iterable[Check]:
+    """Whether Flux, where it is there, lets go of an app that waits for its pods when a commit comes.
+
+    The gate is off by default, and kustomize-controller has it from 1.7 on (its CHANGELOG, and main.go).
+    """
+    workload = _workload(found, KUSTOMIZE_CONTROLLER)
+    if workload is None:
+        return
+    running = _version(workload)
+    old = bool(running) and version(running.lstrip("v")) < version(CANCELS_FROM)
+    words = [word for container in _containers(workload) for word in container.get("args") or ()]
+    gates = ",".join(word.partition("=")[2] for word in words if word.startswith("--feature-gates=")).split(",")
+    if old:
+        text = f"{running} waits for pods for up to hours and applies no commit meanwhile; update it to {CANCELS_FROM}"
+        yield Check(KUSTOMIZE_CONTROLLER, "missing", text)
+    elif f"{CANCELS}=true" not in gates:
+        yield Check(KUSTOMIZE_CONTROLLER, "missing", f"add --feature-gates={CANCELS}=true; see docs/gitops.md")
+    else:
+        yield Check(KUSTOMIZE_CONTROLLER, "ok", f"{running or 'of unknown version'}, {CANCELS}")
+
+
+def _containers(workload: Manifest | None) -> list[Mapping[str, Any]]:
+    template = ((workload or {}).get("spec") or {}).get("template") or {}
+    return list((template.get("spec") or {}).get("containers") or ())
+
+
 def _workload(found: Found, part: str) -> Manifest | None:
     return next((w for w in found.workloads if part in w["metadata"]["name"]), None)
 
 
 def _version(workload: Manifest | None) -> str:
-    containers: list[Mapping[str, Any]] = (
-        ((workload or {}).get("spec") or {}).get("template", {}).get("spec", {}).get("containers", [])
-    )
-    images = [str(container.get("image", "")).partition("@")[0].rpartition("/")[2] for container in containers]
+    images = [str(one.get("image", "")).partition("@")[0].rpartition("/")[2] for one in _containers(workload)]
     tags = [image.partition(":")[2] for image in images]
     return next((tag for tag in tags if re.match(r"v?\d+\.\d+", tag)), "")
 

@@ -86,6 +86,7 @@ class Annotation:
     ARGOCD_SYNC_OPTIONS = f"{ARGOCD_PREFIX}sync-options"  # argo-cd docs/user-guide/sync-options.md
     ARGOCD_COMPARE_OPTIONS = f"{ARGOCD_PREFIX}compare-options"
     ARGOCD_SYNC_WAVE = f"{ARGOCD_PREFIX}sync-wave"
+    ARGOCD_DELETION_APPROVED = f"{ARGOCD_PREFIX}deletion-approved"  # docs/user-guide/sync-options.md
     ARGOCD_GENERATE_PATHS = f"{ARGOCD_PREFIX}manifest-generate-paths"
     ARGOCD_TRACKING_ID = f"{ARGOCD_PREFIX}tracking-id"  # argo-cd docs/user-guide/resource_tracking.md
     ARGOCD_INSTANCE = f"{ARGOCD_PREFIX}instance"

@@ -62,10 +62,12 @@ def _shared(wiring: Wiring, settings: Flux) -> Iterator[Manifest]:
 def _apps(wiring: Wiring, settings: Flux) -> Iterator[Manifest]:
     for app in sorted(wiring.apps, key=lambda app: app.directory):
         check = {**HEALTH_CHECK, "name": app.name, "namespace": app.namespace}
-        own = [shared_unit(place) for place in wiring.shared if app.shared and place.namespace == app.namespace]
-        # Flux looks at an app when what it shares is there in the same revision of the repository.
-        first = {"dependsOn": [{"name": name} for name in own]} if own else {}
-        more = {**first, "timeout": timeout(app), "healthChecks": [check], "healthCheckExprs": [HEALTH_EXPRESSIONS]}
+        shared = [shared_unit(place) for place in wiring.shared if app.shared and place.namespace == app.namespace]
+        # Flux looks at an app when these are ready in the same revision of the repository (kustomize-controller
+        # checkDependencies), so apps that wait for their pods never keep a worker from the wiring's new revision.
+        first = [{"name": name} for name in (wiring.request.kustomization, *shared)]
+        health = {"healthChecks": [check], "healthCheckExprs": [HEALTH_EXPRESSIONS]}
+        more = {"dependsOn": first, "timeout": timeout(app), **health}
         yield _kustomization(wiring, settings, unit_name(app.directory), app.directory, more)
 
 

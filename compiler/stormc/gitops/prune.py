@@ -89,8 +89,11 @@ def _engines(departure: Departure, request: Request) -> Iterator[_Engine]:
         yield _Engine(True, f"Argo CD removes Application {name} and keeps its objects: preserveResourcesOnDeletion")
     elif argocd and CONFIRMS in departure.guards:
         yield _Engine(
-            False, "Argo CD deletes the StormService when somebody confirms it: Prune=confirm; the others at once"
+            False,
+            f"Argo CD holds every sync of Application {name}, new objects included, until somebody confirms it: "
+            "Prune=confirm; then it deletes the StormService and the others",
         )
+        yield _Engine(False, f"confirm: {_confirmation(name, argocd.namespace)}")
     elif argocd:
         yield _Engine(False, f"Argo CD deletes them at once: the StormService has no {CONFIRMS.decode()} yet")
     if flux and departure.gone:
@@ -99,6 +102,13 @@ def _engines(departure: Departure, request: Request) -> Iterator[_Engine]:
         yield _Engine(True, "Flux keeps the StormService: prune disabled; it deletes the others at once")
     elif flux:
         yield _Engine(False, f"Flux deletes them at once: the StormService has no {NEVER.decode()} yet")
+
+
+def _confirmation(application: str, namespace: str) -> str:
+    """The command that lets a sync go on that has begun; an approval from before it does not count."""
+    approved = f'{Annotation.ARGOCD_DELETION_APPROVED}="$(date -u +%Y-%m-%dT%H:%M:%SZ)"'
+    words = ["kubectl", "annotate", "--overwrite", "application", "-n", namespace, application]
+    return f"{' '.join(map(quote, words))} {approved}"
 
 
 def _command(departure: Departure) -> str:
