@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 
 PATTERN = r"([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[mkMGTPE]|[eE][-+]?[0-9]{1,2})?"
 
@@ -24,34 +23,37 @@ def canonical(text: str | int) -> str:
     pkg/webhook/stormservice_webhook.go with controller-runtime v0.19; apimachinery pkg/api/resource/quantity.go).
     Finer than one thousandth is rounded up, as Kubernetes does. Raises ValueError for what is no quantity.
     """
-    number, suffix = _parts(text)
+    digits, tenths, suffix = _parts(text)
     if suffix in _BINARY:
-        return _binary(number * Decimal(1024) ** _BINARY[suffix])
+        units, rest = divmod(digits * 1024 ** _BINARY[suffix], 10**tenths)
+        return _decimal(_milli(text), in_exponents=False) if rest else _binary(units)
     return _decimal(_milli(text), in_exponents=suffix[:1] in ("e", "E") and bool(suffix[1:]))
 
 
-def _parts(text: str | int) -> tuple[Decimal, str]:
+def _parts(text: str | int) -> tuple[int, int, str]:
+    """The digits as one number, how many of them stand behind the point, and the suffix."""
     match = _QUANTITY.fullmatch(str(text))
     if match is None:
         raise ValueError(f"{text!r} is not a quantity")
-    return Decimal(match[1]), match[3] or ""
+    whole, _, fraction = match[1].partition(".")
+    return int(whole + fraction), len(fraction), match[3] or ""
 
 
 def _milli(text: str | int) -> int:
     """The quantity in thousandths, rounded up."""
-    number, suffix = _parts(text)
+    digits, tenths, suffix = _parts(text)
     if suffix in _BINARY:
-        thousandths = 1000 * number * Decimal(1024) ** _BINARY[suffix]
+        power, factor = 3 - tenths, 1024 ** _BINARY[suffix]
     else:
         exponent = int(suffix[1:]) if suffix[:1] in ("e", "E") and suffix[1:] else _DECIMAL[suffix]
-        thousandths = number.scaleb(exponent + 3)
-    return int(thousandths.to_integral_value(rounding="ROUND_CEILING"))
+        power, factor = exponent + 3 - tenths, 1
+    above: int = digits * factor * 10 ** max(power, 0)
+    below: int = 10 ** max(-power, 0)
+    return -(-above // below)
 
 
-def _binary(value: Decimal) -> str:
-    if value != value.to_integral_value():
-        return _decimal(int((value * 1000).to_integral_value(rounding="ROUND_CEILING")), in_exponents=False)
-    units, power = int(value), 0
+def _binary(units: int) -> str:
+    power = 0
     while units and units % 1024 == 0 and power < 6:
         units, power = units // 1024, power + 1
     return f"{units}{next((s for s, p in _BINARY.items() if p == power), '')}"

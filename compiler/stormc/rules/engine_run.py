@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -95,6 +94,8 @@ def _runs(service: StormService) -> Iterator[Run]:
 
 def _script(text: str) -> list[str]:
     try:
+        import shlex  # rarely needed, and every app loads this module
+
         return shlex.split(text.replace("\\\n", " "), comments=True)
     except ValueError:
         return text.split()
