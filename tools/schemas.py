@@ -414,6 +414,7 @@ WIRING_OF_FLUX: dict[str, Schema] = {
             "timeout": DURATION,
             "path": {"type": "string", "pattern": "^\\./"},
             "prune": BOOLEAN,
+            "serviceAccountName": {"type": "string"},
             "deletionPolicy": {"type": "string", "enum": ["MirrorPrune", "Delete", "WaitForTermination", "Orphan"]},
             "dependsOn": _list(LOCAL_NAME),
             "sourceRef": _closed({"kind": _const("GitRepository"), "name": FILLED_STRING}, ("kind", "name")),

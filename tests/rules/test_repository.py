@@ -43,7 +43,7 @@ def test_an_unchanged_app_is_judged_again_with_the_others(
         model = "other" if name == "c" else "qwen3-moe"
         fields = yaml.safe_load(text) | {"name": name, "model": {"name": model}}
         (tmp_path / f"specs/{name}.yaml").write_text(spec_text(yaml.safe_dump(fields)))
-    assert ids(1, capsys) == ids(1, capsys) == ["E068", "W046", "W066", "W723"]
+    assert ids(1, capsys) == ids(1, capsys) == ["E068", "W046", "W066", "W723", "W804"]
     (tmp_path / "specs/c.yaml").unlink()
     assert ids(0, capsys) == ids(0, capsys) == ["W046", "W066"]
 

@@ -14,6 +14,7 @@ from stormc.model.profile import Platform, Profile
 from stormc.model.summary import Summary
 from stormc.passes.runner import Compiled
 from stormc.payload.read import Payload
+from stormc.policy.policy import NO_POLICY, Policy
 from stormc.record import Record
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Setting(Record):
     payload: Payload
     inventory: str | None = None
     crd: Mapping[str, Any] | None = None
+    policy: Policy = NO_POLICY
 
 
 class Compilation(Record):

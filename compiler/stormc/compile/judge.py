@@ -6,9 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from stormc.emit.checks import REFUSED, REFUSED_BY_CRD
-from stormc.finding import Finding
+from stormc.finding import Finding, Severity
 from stormc.model.app import App
 from stormc.model.layers import Layered
+from stormc.policy.breach import Case
+from stormc.policy.judge import breaches
 from stormc.rules import rules_for
 from stormc.rules.rule import Subject, Violation
 from stormc.rules.storm_service import patched_near
@@ -33,6 +35,14 @@ def finding_of(rule: str, violation: Violation, layered: Layered) -> Finding:
     if file != layered.file:
         message += f" (app {layered.data.get('name')})"
     return Finding(rule, file, mark, message, violation.hint, violation.path)
+
+
+def policy_breaches(case: Case, layered: Layered, spec: str) -> Iterator[Finding]:
+    """What the policy forbids. What is only a warning of the spec is none where a platform file says it."""
+    for breach in breaches(case, spec):
+        finding = finding_of(breach.rule, Violation(breach.path, breach.message, breach.hint), layered)
+        if finding.severity == Severity.ERROR or finding.file == layered.file:
+            yield finding
 
 
 def refusals(manifests: Sequence[Manifest], layered: Layered, app: App) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from stormc.compile.compilation import Compilation, Setting, Spec, Stage
-from stormc.compile.judge import apply_rules, crd_refusals, refusals
+from stormc.compile.judge import apply_rules, crd_refusals, policy_breaches, refusals
 from stormc.emit.checks import REFUSED
 from stormc.finding import Finding, Path, did_you_mean, has_errors
 from stormc.model.app import App
@@ -14,11 +14,11 @@ from stormc.model.build import build_app
 from stormc.model.check import check_app
 from stormc.model.checks import UNKNOWN_PROFILE
 from stormc.model.layers import Layered
-from stormc.model.profile import Platform
 from stormc.model.summary import Summary
 from stormc.model.wrong_fields import follows, without_wrong_fields
 from stormc.passes import PIPELINE
 from stormc.passes.runner import Compiled, run_pipeline
+from stormc.policy.breach import Case
 from stormc.record import replace
 from stormc.rules.mistakes import without_mistakes
 from stormc.rules.rule import Subject
@@ -43,8 +43,8 @@ def compile_app(spec: Spec, setting: Setting, stop: Stage = Stage.FILES) -> Comp
         possible = replace(possible, overrides=()) if fields.taken_out else possible
         compiled = run_pipeline(PIPELINE, possible, platform)
         schemas = not fields.taken_out and (stop is Stage.FILES or bool(possible.overrides))
-        crd = setting.crd if not fields.taken_out else None
-        judged, ports = _judged(compiled, possible, platform, layered, schemas, crd)
+        setting = replace(setting, crd=None) if fields.taken_out else setting
+        judged, ports = _judged(compiled, possible, spec, setting, schemas)
         # after an error, what the API server refuses may follow from it
         found += [f for f in judged if f.rule != REFUSED] if has_errors(found) else judged
         summary = summary._replace(host_ports=ports)
@@ -56,17 +56,19 @@ def compile_app(spec: Spec, setting: Setting, stop: Stage = Stage.FILES) -> Comp
 
 
 def _judged(
-    compiled: Compiled, app: App, platform: Platform, layered: Layered, schemas: bool, crd: Mapping[str, Any] | None
+    compiled: Compiled, app: App, spec: Spec, setting: Setting, schemas: bool
 ) -> tuple[list[Finding], tuple[tuple[int, int], ...]]:
     """The findings on the manifests, and the ports that they take of a node. Rules see only what has a valid shape."""
+    layered = spec.layered
     findings = list(refusals(compiled.manifests, layered, app)) if schemas else []
     ports: tuple[tuple[int, int], ...] = ()
     if not (findings and app.overrides):
-        service = StormService(app, platform, storm_service(compiled))
+        service = StormService(app, setting.platform, storm_service(compiled))
         findings += apply_rules(Subject.MANIFESTS, layered, app, service)
+        findings += policy_breaches(Case(app, setting.policy, compiled.manifests), layered, spec.source.path)
         ports = host_ports(service)
-    if crd is not None:
-        findings += crd_refusals(crd, compiled.manifests, layered, app)
+    if setting.crd is not None:
+        findings += crd_refusals(setting.crd, compiled.manifests, layered, app)
     return findings, ports
 
 

@@ -78,8 +78,9 @@ def _application(wiring: Wiring, settings: ArgoCD) -> Manifest:
 
 
 def _destinations(wiring: Wiring, settings: ArgoCD) -> list[Manifest]:
-    """The cluster and namespaces that the project allows: those of what the wiring syncs, in order of name."""
-    namespaces = sorted({app.namespace for app in wiring.apps} | {place.namespace for place in wiring.shared})
+    """The cluster and namespaces that the project allows: those that the platform file lists, else those in use."""
+    used = {app.namespace for app in wiring.apps} | {place.namespace for place in wiring.shared}
+    namespaces = settings.destinations or sorted(used)
     return [{"server": settings.server, "namespace": namespace} for namespace in namespaces]
 
 
@@ -96,7 +97,7 @@ def _project(wiring: Wiring, settings: ArgoCD) -> Manifest:
 def _application_set(wiring: Wiring, settings: ArgoCD) -> Manifest:
     # Argo CD refuses an Application without a namespace that its project allows, also where every object names its
     # own (argo-cd util/argo/argo.go ValidatePermissions); it then checks each object as well.
-    destination = _destinations(wiring, settings)[0]
+    destination = {"server": settings.server, "namespace": min(app.namespace for app in wiring.apps)}
     name = f'{{{{ .path.path | trimPrefix "{settings.path}/" | replace "/" "-" | normalize }}}}'
     return _set(settings.project, settings, directories(wiring, settings), name, destination)
 

@@ -56,7 +56,8 @@ def synced(wiring: Wiring, settings: Flux) -> list[Manifest]:
 
 def _shared(wiring: Wiring, settings: Flux) -> Iterator[Manifest]:
     for place in wiring.shared:
-        yield _kustomization(wiring, settings, shared_unit(place), place.directory, {"timeout": ENTRY_TIMEOUT})
+        yield _kustomization(wiring, settings, shared_unit(place), place.directory,
+                             {**_account(settings), "timeout": ENTRY_TIMEOUT})  # fmt: skip
 
 
 def _apps(wiring: Wiring, settings: Flux) -> Iterator[Manifest]:
@@ -67,8 +68,13 @@ def _apps(wiring: Wiring, settings: Flux) -> Iterator[Manifest]:
         # checkDependencies), so apps that wait for their pods never keep a worker from the wiring's new revision.
         first = [{"name": name} for name in (wiring.request.kustomization, *shared)]
         health = {"healthChecks": [check], "healthCheckExprs": [HEALTH_EXPRESSIONS]}
-        more = {"dependsOn": first, "timeout": timeout(app), **health}
+        more = {**_account(settings), "dependsOn": first, "timeout": timeout(app), **health}
         yield _kustomization(wiring, settings, unit_name(app.directory), app.directory, more)
+
+
+def _account(settings: Flux) -> Manifest:
+    """As whom Flux applies what comes from specs; the wiring itself it applies as itself."""
+    return {"serviceAccountName": settings.service_account} if settings.service_account else {}
 
 
 def timeout(app: Summary) -> str:

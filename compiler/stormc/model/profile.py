@@ -37,6 +37,7 @@ class ArgoCD(NamedTuple):
     path: str = "rendered"
     namespace: str = "argocd"
     server: str = "https://kubernetes.default.svc"
+    destinations: tuple[str, ...] = ()
 
 
 class Flux(NamedTuple):
@@ -47,6 +48,7 @@ class Flux(NamedTuple):
     path: str = "rendered"
     namespace: str = "flux-system"
     secret: str | None = None
+    service_account: str | None = None
 
 
 class Gitops(NamedTuple):
@@ -103,4 +105,5 @@ def _gitops(data: Mapping[str, Any]) -> Gitops:
 
 
 def _renamed(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {"repo_url" if key == "repoURL" else key: value for key, value in fields.items()}
+    names = {"repoURL": "repo_url", "serviceAccount": "service_account"}
+    return {names.get(k, k): tuple(value) if isinstance(value, list) else value for k, value in fields.items()}

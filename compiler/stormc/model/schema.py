@@ -19,6 +19,7 @@ from stormc.model.field import (
     whole,
 )
 from stormc.model.pod_fields import ENGINE_POD_FIELDS, ENVIRONMENT, FLAGS, IMAGE_FIELDS, POD_FIELDS, RESOURCES, SHARED
+from stormc.model.policy_fields import POLICY
 
 APP: Schema = {
     "apiVersion": field("string", "Version of the spec format.", required=True, allowed=[limits.SPEC_VERSION]),
@@ -259,6 +260,10 @@ GITOPS: Schema = {
             regex=f"(?!default$){limits.NAMESPACE_PATTERN}", maxlength=limits.LABEL_BYTES,
         ),
         "namespace": field("string", "Namespace of Argo CD; default: argocd.", regex=limits.NAMESPACE_PATTERN),
+        "destinations": field(
+            "list", "Namespaces to which the AppProject allows to deploy; default: those of the apps.",
+            schema={"type": "string", "regex": r"[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?"}, minlength=1,
+        ),
         "server": field("string", "API server that the apps run on; default: Argo CD's own.", regex=r"https://[^\s]+"),
     }),
     "flux": field("dict", "Wiring for Flux.", schema={
@@ -267,6 +272,10 @@ GITOPS: Schema = {
         ),
         **_CHECKOUT,
         "namespace": field("string", "Namespace of Flux; default: flux-system.", regex=limits.NAMESPACE_PATTERN),
+        "serviceAccount": field(
+            "string", "Service account as which Flux applies the apps; default: its own.", regex=DNS_SUBDOMAIN,
+            maxlength=253,
+        ),
         "secret": field("string", "Secret with the repository's credentials.", regex=DNS_SUBDOMAIN, maxlength=253),
     }),
 }  # fmt: skip
@@ -294,6 +303,7 @@ PLATFORM: Schema = {
     ),
     "defaults": field("dict", "App fields for the apps below this directory."),
     "gitops": field("dict", "Wiring by which an engine syncs the apps below this directory.", schema=GITOPS),
+    "policy": field("dict", "What the apps and platform files below this directory may do.", schema=POLICY),
 }  # fmt: skip
 NOT_IN_DEFAULTS = ("apiVersion", "kind", "name", "overrides")
 

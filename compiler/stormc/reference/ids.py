@@ -8,6 +8,7 @@ from stormc.gitops import wiring
 from stormc.load import checks as files
 from stormc.migrate import note
 from stormc.model import checks as fields
+from stormc.policy import concerns as policy
 from stormc.repository import checks as repository
 from stormc.rules import all_rules
 from stormc.rules.rule import Rule
@@ -22,6 +23,7 @@ CHECKS: tuple[Check, ...] = (
     *wiring.CHECKS,
     *tree.CHECKS,
     *output.CHECKS,
+    *policy.CHECKS,
     *note.CHECKS,
 )
 

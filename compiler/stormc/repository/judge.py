@@ -10,6 +10,7 @@ from stormc.finding import Finding, Severity, in_order
 from stormc.load.sources import Source
 from stormc.model.summary import Summary
 from stormc.repository.namesakes import check_namesakes, namesakes
+from stormc.repository.policies import policy_findings
 from stormc.repository.repository import Repository
 from stormc.rules.repository import Repository as Apps
 from stormc.rules.rule import Subject
@@ -27,6 +28,7 @@ def judge_all(
     others = list(namesakes(repository, summaries, chosen)) if partly else []
     everything = [*repository.findings, *findings, *check_namesakes([*summaries, *others])]
     everything += check_repository(repository, [*summaries, *others], today)
+    everything += policy_findings(repository, sorted(summaries, key=lambda each: (each.file, each.mark)), today)
     return in_order(_as_commented(repository, chosen, everything, partly))
 
 

@@ -11,8 +11,9 @@ from stormc.load.sources import Source
 from stormc.model.checks import WRONG_FORM
 from stormc.model.layers import Layer, Layered, merge_layers
 from stormc.model.profile import Platform, build_platform
-from stormc.record import Record
+from stormc.record import Record, replace
 from stormc.repository.checks import DEFINED_TWICE, OTHER_VERSION
+from stormc.repository.policies import platform_findings
 
 
 class Platforms(Record):
@@ -58,7 +59,8 @@ def read_platforms(files: Iterable[Source]) -> Platforms:
         if document is not None:
             documents[source.directory] = document
         findings += problems
-    return Platforms(sources, documents, tuple(findings))
+    platforms = Platforms(sources, documents, tuple(findings))
+    return replace(platforms, findings=(*findings, *platform_findings(platforms)))
 
 
 def _load(source: Source) -> tuple[Document | None, list[Finding]]:

@@ -14,6 +14,7 @@ from stormc.payload.read import Payload
 from stormc.record import Record
 from stormc.repository.inventories import inventory_of, read_inventories
 from stormc.repository.platforms import Platforms, read_platforms
+from stormc.repository.policies import policy_of
 from stormc.repository.profiles import Profiles, own_profiles
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ class Repository(Record):
         names = () if profile else self.profiles.names
         chain = self.platforms.chain(source.directory)
         inventory = inventory_of(self.inventories, chain, profile.name) if profile else None
-        setting = Setting(self.platforms.platform(source.directory), profile, names, payload, inventory, crd)
+        setting = Setting(self.platforms.platform(source.directory), profile, names, payload, inventory, crd,
+                          policy_of(self.platforms, source.directory))  # fmt: skip
         return compile_app(Spec(source, layered, self.sources.spec_file(source)), setting, stop)
 
     def inputs(self, source: Source) -> list[bytes]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from stormc.finding import Finding
 from stormc.model.summary import Summary
+from stormc.repository.policies import wiring_findings
 from stormc.repository.repository import Repository
 from stormc.tree.shared import Place
 
@@ -64,4 +65,4 @@ def wire(repository: Repository, summaries: Sequence[Summary]) -> Wired:
     from stormc.gitops.wiring import check_wirings, wirings
 
     made = wirings(requests, summaries)
-    return Wired(made, list(check_wirings(made, summaries)))
+    return Wired(made, [*check_wirings(made, summaries), *wiring_findings(repository, made)])

