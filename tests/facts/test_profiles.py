@@ -35,11 +35,12 @@ TABLE = [
     ("atlas-850e", 8, "850-SuperPod-Atlas-8", "chip8-node8-sp", "huawei.com/npu", "26.0", False),
     ("atlas-900-a2-pod", 8, "module-910b-8", "chip8-node8", "huawei.com/Ascend910", "7.3", False),
     ("atlas-900-a3-superpod", 16, "module-a3-16-super-pod", "chip2-node16-sp", "huawei.com/Ascend910", "7.3", True),
+    ("atlas-9000-a3", 8, "module-a3-8-super-pod", "chip2-node8", "huawei.com/Ascend910", "26.1", False),
     ("atlas-9000-a3-superpod", 8, "module-a3-8-super-pod", "chip2-node8-sp", "huawei.com/Ascend910", "7.3", False),
     ("atlas-950-superpod", 8, "950-SuperPod-Atlas-8", "chip8-node8-ra64-sp", "huawei.com/npu", "26.0", False),
 ]
 X86 = {"a200i-a2-box", "a200t-a3-box8", "atlas-200i-a2-box16", "atlas-200t-a2-box16"}
-UNNAMED_ARCH = {"atlas-9000-a3-superpod"}
+UNNAMED_ARCH = {"atlas-9000-a3", "atlas-9000-a3-superpod"}
 MEMORY = {
     "atlas-800i-a2": 64, "atlas-800t-a2": 64, "atlas-900-a2-pod": 64, "atlas-800i-a3": 64, "atlas-800i-a3-sp": 64,
     "atlas-800t-a3": 64, "atlas-900-a3-superpod": 64, "atlas-950-superpod": 96,
@@ -50,6 +51,7 @@ LEGAL = {
     "chip2-node16": {1, *range(2, 17, 2)},
     "chip2-node16-sp": {1, *range(2, 17, 2)},
     "chip2-node8-sp": {1, 2, 4, 6, 8},
+    "chip2-node8": {1, 2, 4, 6, 8},
     "chip8-node8-sp": set(range(1, 9)),
     "chip8-node8-ra64-sp": set(range(1, 9)),
 }

@@ -9,10 +9,11 @@ from tests.samples import container, pod, storm
 NODES = [
     ("{}", "7.3", {"accelerator-type": "module-a3-16-super-pod", "host-arch": "huawei-arm"}, None),
     ("{}", "26.0", {"accelerator-type": "module-a3-16-super-pod", "host-arch": "huawei-arm"}, None),
-    ("{}", "26.1", None, "chip2-node16-sp"),
+    ("{}", "26.1", {"kubernetes.io/arch": "arm64"}, "chip2-node16-sp"),
+    ("hostArch: x86", "26.1", {"kubernetes.io/arch": "amd64"}, "chip2-node16-sp"),
     ("hostArch: x86", "7.3", {"accelerator-type": "module-a3-16-super-pod", "host-arch": "huawei-x86"}, None),
     ("hardware: atlas-800i-a2", "7.3", {"accelerator-type": "module-910b-8", "host-arch": "huawei-arm"}, None),
-    ("hardware: atlas-800i-a2", "26.1", None, "chip8-node8"),
+    ("hardware: atlas-800i-a2", "26.1", {"kubernetes.io/arch": "arm64"}, "chip8-node8"),
     ("hardware: atlas-850", "26.0", {"accelerator-type": "850-Atlas-8p-8", "host-arch": "huawei-arm"}, "chip8-node8"),
 ]
 

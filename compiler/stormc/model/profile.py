@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from stormc.facts import limits
+from stormc.facts.keys import Directory
 from stormc.load.releases import AIBrix, MindCluster, aibrix, mindcluster
 from stormc.record import Record, field
 
@@ -26,6 +27,10 @@ class Profile(Record):
     documented: bool
     kv_port: int
     memory_gib: int | None
+    device_mounts: tuple[tuple[str, str], ...] = ((Directory.HCCN_CONF, "File"),)
+    """Files and directories of the node that KV transfer needs, each with what must lie there."""
+    kv_extra: Mapping[str, Any] = field(default_factory=dict)
+    """What kv_connector_extra_config says on this product."""
 
 
 class ArgoCD(NamedTuple):
@@ -77,11 +82,15 @@ class Platform(Record):
 
 def build_profile(data: Mapping[str, Any]) -> Profile:
     """The profile of a checked document."""
+    further: dict[str, Any] = {}
+    if "deviceMounts" in data:
+        further["device_mounts"] = tuple((mount["path"], mount["type"]) for mount in data["deviceMounts"])
     return Profile(
         name=data["name"], product=data["product"], npus=data["npus"], pod_npus=tuple(data["podNpus"]),
         host_arch=data.get("hostArch"), resource=data["resource"], accelerator_type=data["acceleratorType"],
         schedule_policy=data["schedulePolicy"], super_pod=data["superPod"], mindcluster=data["mindcluster"],
         documented=data["documented"], kv_port=data["kvPort"], memory_gib=data.get("memoryGiB"),
+        kv_extra=data.get("kvExtra", {}), **further,
     )  # fmt: skip
 
 

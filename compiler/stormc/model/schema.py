@@ -337,4 +337,12 @@ PROFILE: Schema = {
     "documented": field("boolean", "Whether MindCluster documents StormService on it.", required=True),
     "kvPort": whole("First port for KV transfer that the driver leaves free.", 1024, limits.PORT_MAX, required=True),
     "memoryGiB": whole("On-chip memory per NPU.", 1, 1024),
+    "deviceMounts": field(
+        "list", "Files and directories of the node that KV transfer needs; default: /etc/hccn.conf.",
+        schema={"type": "dict", "schema": {
+            "path": field("string", "Path on the node and in the pod.", required=True, regex=ABSOLUTE_PATH),
+            "type": field("string", "What must lie there.", required=True, allowed=["File", "Directory"]),
+        }},
+    ),
+    "kvExtra": field("dict", "Keys of kv_connector_extra_config on this product."),
 }  # fmt: skip

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from stormc.facts.keys import HOST_ARCHES, Annotation, Directory, Env, NodeLabel, Resource
+from stormc.facts.keys import HOST_ARCHES, KUBELET_ARCHES, Annotation, Directory, Env, NodeLabel, Resource
 from stormc.model.app import App, Role
 from stormc.model.profile import Platform
 from stormc.passes.because import ROLE, Reason, fact, of
@@ -19,20 +19,19 @@ from stormc.passes.edit import Edit, storm
 from stormc.targets.storm_service import container_path, pod_path, role_path
 
 SCHEDULE_POLICY = Annotation.SCHEDULE_POLICY
-HCCN_CONF = Directory.HCCN_CONF
-"""NPU network addresses; Ascend Docker Runtime does not mount it (ascend-docker-runtime build/scripts/base.list)."""
 
 HARDWARE = ("hardware",)
 ACCELERATOR = fact("hardware.acceleratorType", "", HARDWARE)
 POLICY = fact("hardware.schedulePolicy", "", HARDWARE)
 ARCHITECTURE = of(("hostArch",))
+KUBELET_ARCHITECTURE = of((ROLE, "nodeSelector", NodeLabel.ARCH), ("hostArch",))
 NPUS = of((ROLE, "npus"), given=(HARDWARE,))
 NAME = fact("stormc", "docs/spec.md: volumes that stormc adds")
 VISIBLE_DEVICES = {
     (): fact("mindcluster", "ascend-for-volcano: the chosen NPUs stand in a pod annotation"),
     ("valueFrom", "fieldRef", "fieldPath"): fact("hardware.resource", "", HARDWARE),
 }
-HCCN = fact("vllm", "vllm-ascend prefill/decode guide, docker run; ascend-docker-runtime build/scripts/base.list")
+DEVICE_FILES = fact("hardware.deviceMounts", "vllm-ascend prefill/decode guides, docker run", HARDWARE)
 SHARED_MEMORY: Reason = {
     (): fact("vllm", "vllm-ascend prefill/decode guide, docker run --shm-size"),
     ("emptyDir", "sizeLimit"): of((ROLE, "shmSize")),
@@ -55,6 +54,10 @@ def _node(app: App, role: Role, platform: Platform) -> Iterator[Edit]:
         if app.host_arch:
             path = pod_path(role.name, "nodeSelector", NodeLabel.HOST_ARCH)
             yield Edit(service, path, HOST_ARCHES[app.host_arch], ARCHITECTURE)
+    elif app.host_arch and NodeLabel.ARCH not in role.node_selector:
+        # the kubelet labels every node with it
+        path = pod_path(role.name, "nodeSelector", NodeLabel.ARCH)
+        yield Edit(service, path, KUBELET_ARCHES[app.host_arch], KUBELET_ARCHITECTURE)
     if not platform.labels_nodes or profile.resource == Resource.NPU:
         path = role_path(role.name, "template", "metadata", "annotations", SCHEDULE_POLICY)
         yield Edit(service, path, profile.schedule_policy, POLICY)
@@ -74,14 +77,20 @@ def _npus(app: App, role: Role) -> Iterator[Edit]:
 
 
 def _volumes(app: App, role: Role) -> Iterator[Edit]:
-    sources: tuple[tuple[str, str, dict[str, Any], bool], ...] = (
-        ("hccn-conf", HCCN_CONF, {"hostPath": {"path": HCCN_CONF, "type": "File"}}, True),
-        ("shm", Directory.SHM, {"emptyDir": {"medium": "Memory", "sizeLimit": role.shm_size}}, False),
-    )
+    sources: list[tuple[str, str, dict[str, Any], bool]] = [
+        (_volume_name(path), path, {"hostPath": {"path": path, "type": kind}}, True)
+        for path, kind in app.profile.device_mounts
+    ]
+    sources.append(("shm", Directory.SHM, {"emptyDir": {"medium": "Memory", "sizeLimit": role.shm_size}}, False))
     for name, mount_path, source, read_only in sources:
-        because = SHARED_MEMORY if name == "shm" else HCCN
+        because = SHARED_MEMORY if name == "shm" else DEVICE_FILES
         yield Edit(storm(app), pod_path(role.name, "volumes", (name,)), {"name": name, **source}, because)
         mount: dict[str, Any] = {"name": name, "mountPath": mount_path}
         if read_only:
             mount["readOnly"] = True
         yield Edit(storm(app), container_path(role.name, role.name, "volumeMounts", (mount_path,)), mount, because)
+
+
+def _volume_name(path: str) -> str:
+    """The name of a device file's volume: `hccn-conf` of /etc/hccn.conf."""
+    return path.rpartition("/")[2].replace(".", "-").replace("_", "-").lower()

@@ -16,7 +16,8 @@ from stormc.rules.rule import Rule, Subject
 
 OF_APPS = (
     "scheduling.architecture", "scheduling.equal_npus", "faults.crash", "faults.unused_grace_period",
-    "hardware.pod_npus", "hardware.release", "hardware.whole_node", "super_pod.coupled", "super_pod.network",
+    "hardware.documented", "hardware.pod_npus", "hardware.release",
+    "hardware.whole_node", "super_pod.coupled", "super_pod.network",
     "super_pod.one_super_pod", "super_pod.whole_nodes", "keys.owned", "parallelism.distributed",
     "parallelism.idle_npus", "parallelism.ranks", "ports.driver_ports", "ports.kv_ports", "ports.rank_ports",
     "engine.connectors", "engine.dense_internal", "engine.dense_or_moe", "engine.directories", "engine.flags",
@@ -28,7 +29,7 @@ OF_OVERRIDDEN_APPS = (
     "overrides.identity", "overrides.selector", "overrides.target",
 )  # fmt: skip
 OF_MANIFESTS = (
-    "scheduling.gang_size", "scheduling.node_labels", "scheduling.shared_settings", "scheduling.whole_gang",
+    "scheduling.gang_size", "scheduling.shared_settings", "scheduling.whole_gang",
     "super_pod.block", "super_pod.product", "super_pod.racks", "keys.foreign", "keys.mindie", "keys.misspelt",
     "keys.reserved", "keys.service_affinity", "keys.tor_affinity", "keys.tor_affinity_use", "keys.without_effect",
     "engine.batch_sizes", "engine.expected", "engine.flag_values", "engine.gateway_labels", "engine.host_interface",
@@ -38,7 +39,8 @@ OF_MANIFESTS = (
     "engine.visible_devices", "pods.pinned_images", "pods.tolerations",
 )  # fmt: skip
 OF_OVERRIDDEN_MANIFESTS = (
-    "scheduling.handler", "scheduling.other_roles", "scheduling.scheduler", "scheduling.strategy",
+    "scheduling.handler", "scheduling.node_labels", "scheduling.other_roles", "scheduling.scheduler",
+    "scheduling.strategy",
     "faults.grace_period", "faults.instance_recovery", "faults.restart_policy", "faults.retries",
     "faults.retries_without_scheduling", "faults.scheduling", "faults.shared_recovery", "faults.sub_healthy",
     "hardware.mounts", "hardware.requests", "hardware.visible_devices", "keys.written_by_controllers",

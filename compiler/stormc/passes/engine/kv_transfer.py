@@ -21,6 +21,7 @@ KV_FIELDS: tuple[Path, ...] = (
     *((role, "engineArgs", flag) for role in KV_ROLES for flag in _PASTED),
     *(("engine", "args", flag) for flag in _PASTED),
     ("model", "moe"),
+    ("hardware",),
 )
 """The spec fields that the config is made of; in a pasted one the user's own words hold."""
 
@@ -56,7 +57,7 @@ def _own(app: App, role: Role, name: str = "") -> dict[str, Any]:
         "kv_role": KV_ROLES[role.name],
         "kv_port": str(role.kv_port),
         **top,
-        kv.EXTRA: deep_merge(sizes, extra),
+        kv.EXTRA: deep_merge({**app.profile.kv_extra, **sizes}, extra),
     }
 
 

@@ -23,7 +23,8 @@ SYSTEM = (
 
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
-    taken = [Directory.HCCN_CONF, Directory.SHM, *([Directory.LAUNCHER] if app.engine.needs_launcher else [])]
+    taken = [*(path for path, _ in app.profile.device_mounts), Directory.SHM]
+    taken += [Directory.LAUNCHER] if app.engine.needs_launcher else []
     model = _plain(app.model.mount_path)
     mounted: list[tuple[Path, str, list[str]]] = [(("model", "path"), model, [])]
     if app.engine.script:

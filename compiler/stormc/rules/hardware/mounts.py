@@ -12,14 +12,12 @@ from stormc.facts.keys import Directory
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
-DEVICE_MOUNTS = (Directory.HCCN_CONF, Directory.SHM)
-
 
 def check(service: StormService) -> Iterator[Violation]:
     for role, template in service.serving:
         for container in template.containers:
             mounts = {mount.get("mountPath") for mount in container.get("volumeMounts") or ()}
-            for path in DEVICE_MOUNTS:
+            for path in (*(path for path, _ in service.app.profile.device_mounts), Directory.SHM):
                 if container["name"] == role.name and path not in mounts:
                     where = service.wrote_pod(role.name, ("containers", (role.name,), "volumeMounts", (path,)),
                                                ("overrides",))  # fmt: skip

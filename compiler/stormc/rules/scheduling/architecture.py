@@ -15,7 +15,7 @@ from stormc.rules.rule import Example, Rule, Violation
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     known = app.profile.host_arch
-    if known and app.host_arch != known and platform.labels_nodes:
+    if known and app.host_arch != known:
         yield Violation(("hostArch",), f"hostArch {app.host_arch}: nodes of {app.profile.name} are {known}",
                         "remove hostArch")  # fmt: skip
     for role in app.serving_roles:

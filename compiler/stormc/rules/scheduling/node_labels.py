@@ -1,7 +1,7 @@
 """accelerator-type and host-arch select nodes up to MindCluster 26.0 only.
 
-The guides of 26.1 no longer have people label nodes with them: on a fresh cluster the pods stay Pending, and
-hostArch of the spec has no effect.
+The guides of 26.1 no longer have people label nodes with them: on a fresh cluster the pods stay Pending. From then on
+stormc selects the architecture by kubernetes.io/arch, which the kubelet labels.
 """
 
 from __future__ import annotations
@@ -16,12 +16,6 @@ from stormc.rules.storm_service import StormService
 def check(service: StormService) -> Iterator[Violation]:
     if service.platform.labels_nodes:
         return
-    app = service.app
-    if app.host_arch != app.profile.host_arch:
-        yield Violation(("hostArch",), f"hostArch has no effect with MindCluster {service.platform.mindcluster}",
-                        "use nodeSelector kubernetes.io/arch")  # fmt: skip
-    if not app.overrides:
-        return
     for template in service.templates:
         for key in HANDLER_LABELS:
             if key in template.node_selector:
@@ -34,9 +28,6 @@ RULE = Rule(
     "W020", __doc__, check,
     source="mind-cluster commit b7ebe0b4; ascend-device-plugin pkg/server/manager.go:329-333",
     bad=(
-        Example("""
-            hostArch: x86
-            """, at="hostArch", platform="mindcluster: '26.1'"),
         Example(at="template.spec.nodeSelector.host-arch", role="decode", template="""
             spec:
               nodeSelector:
@@ -50,4 +41,5 @@ RULE = Rule(
             """),
     ),
     subject=Subject.MANIFESTS,
+    only_when_overridden=True,
 )  # fmt: skip
