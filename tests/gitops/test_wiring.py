@@ -222,8 +222,22 @@ def test_a_project_has_one_owner() -> None:
     (finding,) = check_wirings(wirings([request, other], apps), apps)
     assert (finding.rule, finding.file) == ("E305", "specs/a3/platform.yaml")
     assert "specs/a2/platform.yaml" in finding.message
+    named = other._replace(gitops=Gitops(ArgoCD(URL, "inference-shared")))
+    (finding,) = check_wirings(wirings([request, named], apps), apps)
+    assert finding.rule == "E305", "an ApplicationSet of the first project is called inference-shared"
     elsewhere = other._replace(gitops=Gitops(ArgoCD(URL, "inference", namespace="argocd-a3")))
     assert list(check_wirings(wirings([request, elsewhere], apps), apps)) == []
+
+
+def test_what_apps_share_has_a_name_of_its_own() -> None:
+    apps = [summary("shared/inference")._replace(shared=("stormc-launcher",)), summary("one")]
+    request = Request("", Gitops(ArgoCD(URL, "p")), "specs/platform.yaml", "specs/platform.yaml", START)
+    (finding,) = check_wirings(wirings([request], apps), apps)
+    assert (finding.rule, finding.file) == ("E306", "specs/shared/inference.yaml")
+    long = [summary("x" * 40 + "/one", namespace="y" * 20)._replace(shared=("stormc-launcher",))]
+    request = request._replace(directory="x" * 40)
+    findings = list(check_wirings(wirings([request], long), long))
+    assert [(f.rule, f.file) for f in findings] == [("E306", "specs/platform.yaml")]
 
 
 PLATFORM_MISTAKES = [

@@ -25,7 +25,6 @@ from stormc.repository.repository import Repository, open_repository
 from stormc.repository.selection import select
 from stormc.repository.wiring import Wired, shared_needs, wire, wiring_requests
 from stormc.tree.checks import UNSTAGED
-from stormc.tree.files import joined
 from stormc.tree.memory import Memory, input_digest, memory_directory, recall, remember
 from stormc.tree.plan import Plan, make_plan
 from stormc.tree.read import on_disk
@@ -107,6 +106,10 @@ class _Apps(NamedTuple):
         return compiled + [memory.summary for memory in self.remembered.values()]
 
     @property
+    def files(self) -> dict[str, bytes]:
+        return {path: content for made in self.compiled for path, content in (made.files or {}).items()}
+
+    @property
     def findings(self) -> list[Finding]:
         remembered = [finding for memory in self.remembered.values() for finding in memory.findings]
         return remembered + [finding for made in self.compiled for finding in made.findings]
@@ -135,7 +138,7 @@ def _render(given: _Given, staging: Path | None) -> Rendered:
     if has_errors(findings):
         return Rendered(len(chosen), findings, None)
     shared = shared_files(needs, given.payload, repository.sources.root, _earlier(out, needs) if partly else None)
-    wanted = joined([*(made.files for made in apps.compiled if made.files is not None), files, shared])
+    wanted = {**apps.files, **files, **shared}
     scope = [summary.directory for summary in apps.summaries] if partly else None
     plan = make_plan(out, wanted, known.files, scope)
     findings = in_order([*findings, *plan.findings, *_unstaged(given, plan, {*wanted, *known.files}, scope)])

@@ -119,8 +119,7 @@ def _summary(app: App, spec: Spec, setting: Setting) -> Summary:
 
 
 def _files(compiled: Compiled | None, summary: Summary, spec_file: str) -> Mapping[str, bytes]:
-    from stormc.tree.files import Files
     from stormc.tree.layout import layout
 
     files = layout(compiled.manifests if compiled else (), spec_file)
-    return Files((f"{summary.directory}/{name}", text.encode()) for name, text in files.items())
+    return {f"{summary.directory}/{name}": text.encode() for name, text in files.items()}

@@ -15,7 +15,7 @@ from typing import Any
 from stormc.facts import kinds
 from stormc.facts.keys import Annotation, Label
 from stormc.gitops.health import ROLE_SET, STORM_SERVICE, Health, lua
-from stormc.gitops.wiring import IN_CLUSTER, Manifest, Wiring, joined, unit_name
+from stormc.gitops.wiring import IN_CLUSTER, Manifest, Wiring, joined, shared_set, unit_name
 from stormc.model.profile import ArgoCD
 from stormc.tree.shared import DIRECTORY as SHARED
 
@@ -111,7 +111,7 @@ def _shared_set(wiring: Wiring, settings: ArgoCD) -> Manifest:
     prefix = unit_name(joined(wiring.directory, "shared"))
     destination = {"server": settings.server, "namespace": "{{ .path.basename }}"}
     name = f"{prefix}-{{{{ .path.basename }}}}"
-    return _set(f"{settings.project}-shared", settings, [{"path": pattern}], name, destination,
+    return _set(shared_set(settings.project), settings, [{"path": pattern}], name, destination,
                 annotations={Annotation.ARGOCD_SYNC_WAVE: "-1"})  # fmt: skip
 
 

@@ -111,6 +111,11 @@ def unit_name(path: str) -> str:
     return re.sub(r"[^-a-z0-9.]", "-", path.replace("/", "-").lower()).strip("-.")
 
 
+def shared_set(project: str) -> str:
+    """The name of the ApplicationSet of what the apps of a project share; that of the apps is called like it."""
+    return f"{project}-shared"
+
+
 def shared_unit(place: Place) -> str:
     """The name of the Application or Kustomization that syncs what the apps of a namespace share."""
     return unit_name(joined(place.scope, "shared", place.namespace))
@@ -175,8 +180,12 @@ def _check_projects(requests: Sequence[Request]) -> Iterator[Finding]:
     owners: dict[tuple[str, str], Request] = {}
     for request in requests:
         argocd = request.gitops.argocd
-        first = owners.setdefault((argocd.namespace, argocd.project), request) if argocd else request
-        if argocd and first is not request:
+        if argocd is None:
+            continue
+        names = [(argocd.namespace, name) for name in (argocd.project, shared_set(argocd.project))]
+        first = next((owners[name] for name in names if name in owners), request)
+        owners |= {name: request for name in names if name not in owners}
+        if first is not request:
             path: Path = ("gitops", "argocd", "project")
             message = f"project {argocd.project} of Argo CD is also that of {first.file}"
             hint = "an AppProject has one owner: name another"

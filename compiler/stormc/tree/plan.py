@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from stormc.finding import START, Finding
 from stormc.tree.checks import FOREIGN_FILE
-from stormc.tree.files import Files
 from stormc.tree.read import is_ours, listing, on_disk
 
 
@@ -26,13 +25,15 @@ class Plan(NamedTuple):
         return not self.writes and not self.removals
 
 
-def make_plan(out: Path, wanted: Files, same: Collection[str], scope: Collection[str] | None = None) -> Plan:
+def make_plan(
+    out: Path, wanted: Mapping[str, bytes], same: Collection[str], scope: Collection[str] | None = None
+) -> Plan:
     """How to get from what is on disk to `wanted` plus `same`, the files already known to be right.
 
     Without `scope` everything else below `out` is stale; with it only what lies in these directories themselves:
     another app may render below them. Stale files that carry our header are removed, others are findings and stay.
     """
-    writes = wanted.only([path for path in sorted(wanted) if on_disk(out, path) != wanted[path]])
+    writes = {path: wanted[path] for path in sorted(wanted) if on_disk(out, path) != wanted[path]}
     removals: list[str] = []
     findings: list[Finding] = []
     known = {*wanted, *same}
