@@ -13,6 +13,7 @@ from types import ModuleType
 from typing import NoReturn
 
 from stormc import __version__
+from stormc.commands.columns import Formatter
 from stormc.commands.root import enter
 from stormc.failure import Failure
 from stormc.report.escape import escaped_streams, one_line
@@ -56,12 +57,13 @@ def command(verb: str) -> ModuleType:
 def parser(*loaded: str) -> argparse.ArgumentParser:
     """The parser of the whole command line; only the loaded verbs have arguments: each costs its module's import."""
     top = argparse.ArgumentParser(
-        prog="stormc", description="Compiles app specs into StormService manifests for Ascend NPUs."
-    )
+        prog="stormc", description="Compiles app specs into StormService manifests for Ascend NPUs.",
+        formatter_class=Formatter,
+    )  # fmt: skip
     top.add_argument("--version", action="version", version=f"stormc {__version__}")
     verbs = top.add_subparsers(dest="verb", metavar="VERB", required=True)
     for name, text in VERBS.items():
-        sub = verbs.add_parser(name, help=text)
+        sub = verbs.add_parser(name, help=text, formatter_class=Formatter)
         if name in loaded:
             _fill(sub, name)
     return top
@@ -69,7 +71,7 @@ def parser(*loaded: str) -> argparse.ArgumentParser:
 
 def subparser(verb: str) -> argparse.ArgumentParser:
     """The parser of what follows one verb."""
-    sub = argparse.ArgumentParser(prog=f"stormc {verb}")
+    sub = argparse.ArgumentParser(prog=f"stormc {verb}", formatter_class=Formatter)
     _fill(sub, verb)
     return sub
 

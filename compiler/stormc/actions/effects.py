@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.load.document import load_document
 from stormc.load.releases import version
+from stormc.record import NamedTuple
 from stormc.repository.repository import Repository
 from stormc.review.effect import AppEffect, What, effect
 from stormc.tree.layout import Identity, identity

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path as File
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.compile.compilation import Compilation
 from stormc.compile.stages import storm_service
@@ -33,6 +33,7 @@ from stormc.model.app import ROUTING, Ref
 from stormc.passes.runner import Compiled
 from stormc.payload.objects import shared_objects
 from stormc.payload.read import read_payload
+from stormc.record import NamedTuple
 from stormc.repository.profiles import builtin_names
 from stormc.repository.repository import Repository, open_repository
 from stormc.targets.storm_service import ROLES

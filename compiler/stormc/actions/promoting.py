@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.compile.compilation import Stage
 from stormc.failure import Failure
@@ -16,6 +16,7 @@ from stormc.gitops.promotion import changes
 from stormc.load.document import load_document
 from stormc.load.sources import Source, Sources, read_sources
 from stormc.payload.read import Payload, read_payload
+from stormc.record import NamedTuple
 from stormc.repository.namesakes import identity
 from stormc.repository.repository import Repository, open_repository
 from stormc.text.edit import ABSENT, rewritten

@@ -7,7 +7,6 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
 
 from stormc.actions.collector import without_collector
 from stormc.actions.committed import committed_memory
@@ -19,6 +18,7 @@ from stormc.finding import START, Finding, has_errors, in_order
 from stormc.load.sources import Source, read_sources
 from stormc.model.summary import Summary
 from stormc.payload.read import Payload, read_payload
+from stormc.record import NamedTuple
 from stormc.repository.judge import judge_all
 from stormc.repository.processes import Progress, compile_all
 from stormc.repository.repository import Repository, open_repository

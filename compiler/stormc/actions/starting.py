@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import NamedTuple
 
 from stormc.failure import Failure
 from stormc.finding import Finding, did_you_mean
 from stormc.load.sources import Source, Sources, read_sources
 from stormc.payload.read import Payload, read_payload
+from stormc.record import NamedTuple
 from stormc.repository.catalogue import profile_files
 from stormc.repository.profiles import load_profile
 from stormc.repository.repository import open_repository

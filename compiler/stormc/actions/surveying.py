@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.compile.compilation import Stage
 from stormc.finding import Finding, has_errors
 from stormc.load.sources import Sources, read_sources
 from stormc.payload.read import read_payload
+from stormc.record import NamedTuple
 from stormc.repository.repository import Repository, open_repository
 from stormc.review.capacity import Demand
 from stormc.review.gangs import gangs

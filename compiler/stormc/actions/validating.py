@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.actions.collector import without_collector
 from stormc.actions.committed import committed_memory
@@ -13,6 +13,7 @@ from stormc.compile.compilation import Stage
 from stormc.finding import Finding
 from stormc.load.sources import read_sources
 from stormc.payload.read import Payload, read_payload
+from stormc.record import NamedTuple
 from stormc.repository.judge import judge_all
 from stormc.repository.processes import Progress, compile_all
 from stormc.repository.repository import open_repository

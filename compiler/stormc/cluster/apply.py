@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.cluster.connection import Cluster
 from stormc.cluster.kinds import APPLIED, NAMESPACE, STORM_SERVICE, Kind, Manifest, kind_of, title
 from stormc.cluster.owner import engine
 from stormc.failure import Failure
+from stormc.record import NamedTuple
 
 VOLATILE = ("managedFields", "resourceVersion", "generation", "creationTimestamp", "uid")
 

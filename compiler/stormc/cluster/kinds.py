@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.facts.keys import Label
 from stormc.facts.kinds import API_VERSIONS, MADE_BY_CONTROLLERS
 from stormc.failure import Failure
+from stormc.record import NamedTuple
 
 Manifest = Mapping[str, Any]
 

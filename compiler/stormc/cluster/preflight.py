@@ -6,7 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.cluster.connection import Cluster
 from stormc.cluster.kinds import (
@@ -27,6 +27,7 @@ from stormc.facts.keys import NodeLabel, Resource
 from stormc.facts.limits import AIBRIX_RELEASES, MINDCLUSTER_RELEASES
 from stormc.load.releases import mindcluster, version
 from stormc.model.profile import Profile
+from stormc.record import NamedTuple
 
 NPU_RESOURCES = (Resource.ASCEND_910, Resource.NPU)
 DEVICE_INFO = "mindx-dl-deviceinfo-"  # mind-cluster component/ascend-device-plugin: one ConfigMap per node

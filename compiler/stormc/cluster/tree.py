@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.cluster.connection import Cluster
 from stormc.cluster.kinds import (
@@ -25,6 +25,7 @@ from stormc.cluster.kinds import (
 from stormc.cluster.wait import unready
 from stormc.facts.keys import HUAWEI_PREFIX, Label, Resource
 from stormc.facts.limits import SERVING_ROLES
+from stormc.record import NamedTuple
 
 REPLICA = Label.ROLE_REPLICA
 IN_GROUP = Label.POD_GROUP_INDEX

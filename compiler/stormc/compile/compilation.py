@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from stormc.finding import Finding
 from stormc.load.sources import Source
@@ -15,7 +15,7 @@ from stormc.model.summary import Summary
 from stormc.passes.runner import Compiled
 from stormc.payload.read import Payload
 from stormc.policy.policy import NO_POLICY, Policy
-from stormc.record import Record
+from stormc.record import NamedTuple, Record
 
 if TYPE_CHECKING:
     from stormc.passes.origins import Origins

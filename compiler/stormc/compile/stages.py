@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.compile.compilation import Compilation, Setting, Spec, Stage
 from stormc.compile.judge import apply_rules, crd_refusals, policy_breaches, refusals
@@ -19,7 +19,7 @@ from stormc.model.wrong_fields import follows, without_wrong_fields
 from stormc.passes import PIPELINE
 from stormc.passes.runner import Compiled, run_pipeline
 from stormc.policy.breach import Case
-from stormc.record import replace
+from stormc.record import NamedTuple, replace
 from stormc.rules.mistakes import without_mistakes
 from stormc.rules.rule import Subject
 from stormc.rules.storm_service import StormService, host_ports

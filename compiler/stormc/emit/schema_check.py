@@ -10,12 +10,13 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
-from typing import Any, NamedTuple
+from typing import Any
 
 import jsonschema_rs
 
 from stormc.facts import kinds
 from stormc.finding import Path, shown
+from stormc.record import NamedTuple
 
 Schema = Mapping[str, Any]
 

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import NamedTuple
 
 from stormc.facts import keys
 from stormc.facts.keys import Annotation, Env, Label, NodeLabel
+from stormc.record import NamedTuple
 
 
 class Use(Enum):

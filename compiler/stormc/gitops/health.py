@@ -10,9 +10,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from itertools import groupby
-from typing import NamedTuple
 
 from stormc.facts.kinds import ORCHESTRATION
+from stormc.record import NamedTuple
 
 Field = tuple[str, ...]
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from shlex import quote
-from typing import NamedTuple
 
 from stormc.facts.keys import Annotation, Label
 from stormc.gitops.wiring import Request, nearest, unit_name
+from stormc.record import NamedTuple
 from stormc.tree.layout import Identity, identity
 
 CONFIRMS = b"Prune=confirm"

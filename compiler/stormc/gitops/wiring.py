@@ -9,12 +9,13 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.facts.limits import LABEL_BYTES
 from stormc.finding import Check, Finding, Mark, Path
 from stormc.model.profile import Gitops
 from stormc.model.summary import Summary
+from stormc.record import NamedTuple
 from stormc.tree.shared import Place
 
 CHECKS = (

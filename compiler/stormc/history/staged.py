@@ -6,12 +6,12 @@ import os
 from collections.abc import Iterable
 from hashlib import sha1, sha256
 from pathlib import Path
-from typing import NamedTuple
 
 from git import GitCommandError
 
 from stormc.failure import Failure
 from stormc.history.repository import open_repository
+from stormc.record import NamedTuple
 
 
 class Unstaged(NamedTuple):

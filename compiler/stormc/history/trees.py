@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import NamedTuple
 
 from git import GitCommandError, Repo
 
@@ -13,6 +12,7 @@ from stormc.failure import Failure
 from stormc.history.branching import base_of, commit_of
 from stormc.history.changes import PLAIN, changed_files
 from stormc.history.repository import open_repository
+from stormc.record import NamedTuple
 
 REGULAR = ("100644", "100755")
 LIMIT = 1 << 20

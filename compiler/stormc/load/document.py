@@ -11,12 +11,12 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 from stormc.finding import START, Finding, Mark, Path
 from stormc.load.checks import NO_MAPPING, NOT_PLAIN, NOT_UTF_8, REPEATED_KEY, SEVERAL_DOCUMENTS, TOO_DEEP, TOO_LARGE
 from stormc.load.libyaml import MarkedYAMLError, Parser, YAMLError
-from stormc.record import Record, field
+from stormc.record import NamedTuple, Record, field
 
 T = TypeVar("T")
 

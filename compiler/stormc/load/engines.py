@@ -7,7 +7,9 @@ import re
 from collections.abc import Mapping
 from functools import cache, cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
+
+from stormc.record import NamedTuple
 
 FOLDER = Path(__file__).parents[1] / "facts" / "engines"
 _TAG = re.compile(r":v?(\d+)\.(\d+)[^/@]*(?:@|$)")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.load.document import load_document
+from stormc.record import NamedTuple
 
 FOLDER = Path(__file__).parent.parent / "facts" / "releases"
 

@@ -7,12 +7,12 @@ import re
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from stormc.failure import Failure
 from stormc.finding import START, Finding
 from stormc.load.checks import NOT_UTF_8, OUTSIDE, UNREADABLE
 from stormc.load.document import MAX_BYTES
+from stormc.record import NamedTuple
 
 PLATFORM_FILES = ("platform.yaml", "platform.yml")
 PROFILES = "profiles"

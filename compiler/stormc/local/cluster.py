@@ -20,7 +20,7 @@ import socket
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.facts.keys import Label
 from stormc.failure import Failure
@@ -28,6 +28,7 @@ from stormc.load.document import load_document
 from stormc.local import names, vllm
 from stormc.local.pods import Pod, environment, expand, pods_of, selected, selector_problems, template_hash
 from stormc.local.services import Forwarder, ports_of
+from stormc.record import NamedTuple
 from stormc.tree.shared import shared_paths
 
 ROLESET_SUFFIX = "local"

@@ -9,10 +9,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.digest import digest
 from stormc.facts.keys import HUAWEI_PREFIX, STORM_SERVICE_PREFIX, Env, Label
+from stormc.record import NamedTuple
 from stormc.targets.storm_service import roles
 
 PREFIX = STORM_SERVICE_PREFIX

@@ -16,10 +16,10 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
 
 from stormc.failure import Failure
 from stormc.local.cluster import LocalCluster, Manifest, Row, read_manifests
+from stormc.record import NamedTuple
 from stormc.report.escape import one_line, raw
 
 START_SECONDS = 60.0

@@ -15,8 +15,10 @@ import os
 import signal
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 from urllib.parse import urlsplit
+
+from stormc.record import NamedTuple
 
 LOAD_SECONDS = 0.5
 HANDSHAKE_SECONDS = 30.0

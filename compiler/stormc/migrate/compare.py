@@ -7,12 +7,13 @@ its arguments, and volumes by what is mounted where, whatever they are called.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.facts import keys
 from stormc.facts.keys import Label
 from stormc.facts.kinds import merge_key
 from stormc.model.quantity import canonical
+from stormc.record import NamedTuple
 from stormc.targets.storm_service import ROLES, Step
 
 Path = tuple[Step, ...]

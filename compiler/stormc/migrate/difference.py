@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.migrate.compare import Path
 from stormc.model.app import Ref
 from stormc.passes.origins import Origins
+from stormc.record import NamedTuple
 
 
 class Difference(NamedTuple):

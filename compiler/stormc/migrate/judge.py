@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.facts.keys import HUAWEI_PREFIX, Env
 from stormc.facts.known_keys import NOUNS, RESERVED, TABLES, Use
@@ -11,6 +11,7 @@ from stormc.migrate.compare import Departure, Path, is_mount, shown_path
 from stormc.migrate.note import LEFT_OUT, MISSPELT
 from stormc.migrate.storm_service import ACCELERATOR
 from stormc.model.app import ROUTING
+from stormc.record import NamedTuple
 from stormc.rules.vocabulary import home, meant
 from stormc.targets.storm_service import ROLES
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from stormc.finding import Check, Path
+from stormc.record import NamedTuple
 
 CHECKS = (
     Check(

@@ -6,7 +6,7 @@ import json
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.facts.keys import (
     HOST_ARCHES,
@@ -25,6 +25,7 @@ from stormc.migrate.note import ASSUMED, LACKING, LEFT_OUT, Note
 from stormc.model.profile import Profile
 from stormc.model.quantity import canonical, whole_number
 from stormc.passes.engine.start import LAUNCHER_KEY
+from stormc.record import NamedTuple
 from stormc.targets.storm_service import ROLES
 
 NPU_RESOURCES = (Resource.ASCEND_910, Resource.NPU)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.digest import digest
 from stormc.facts.keys import Directory, Label
@@ -19,7 +19,7 @@ from stormc.model.role import Role as Role
 from stormc.model.role import Routing as Routing
 from stormc.payload.objects import shared_names
 from stormc.payload.read import Payload
-from stormc.record import Record
+from stormc.record import NamedTuple, Record
 from stormc.targets.storm_service import role_labels
 
 ROUTER = "router"

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.finding import Path
 from stormc.load.engines import EngineFacts
+from stormc.record import NamedTuple
 
 NUMBERS = ("int", "size", "float")
 

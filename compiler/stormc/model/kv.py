@@ -7,10 +7,11 @@ in the one of its inner connectors that carries KV cache between the roles.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.finding import Path
 from stormc.load.engines import EngineFacts
+from stormc.record import NamedTuple
 
 CONFIG = "kv-transfer-config"
 EXTRA = "kv_connector_extra_config"

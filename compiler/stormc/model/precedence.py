@@ -7,10 +7,11 @@ same story. A field that is not in the table has the default of `schema.py`, or 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.facts.limits import SERVING_ROLES
 from stormc.finding import Path
+from stormc.record import NamedTuple
 
 SHARED = ("tolerations", "priorityClassName", "shmSize", "queue", "hostNetwork", "interface")
 """Fields of `pod_fields.SHARED` that the role takes from the app as a whole, or not at all."""

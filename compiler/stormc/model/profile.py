@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.facts import limits
 from stormc.facts.keys import Directory
 from stormc.load.releases import AIBrix, MindCluster, aibrix, mindcluster
-from stormc.record import Record, field
+from stormc.record import NamedTuple, Record, field
 
 
 class Profile(Record):

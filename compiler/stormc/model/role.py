@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.finding import Path
 from stormc.load.engines import EngineFacts
 from stormc.model.flags import Flag
-from stormc.record import Record, field
+from stormc.record import NamedTuple, Record, field
 
 INTERFACE = "eth0"
 """The only network interface of a pod that has a network of its own."""

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from stormc.finding import Mark
+from stormc.record import NamedTuple
 
 
 class Summary(NamedTuple):

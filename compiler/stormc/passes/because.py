@@ -8,9 +8,10 @@ of the spec by pattern; `origins.py` fills the pattern in, adds what holds where
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.finding import Path, dotted
+from stormc.record import NamedTuple
 
 ROLE = "<role>"
 """Stands in a pattern for the role that the edit's path leads through."""

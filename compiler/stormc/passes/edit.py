@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.model.app import App, Ref
 from stormc.model.role import Reference
 from stormc.passes.because import Reason
+from stormc.record import NamedTuple
 from stormc.targets.storm_service import KIND, Item, Step
 
 

@@ -7,7 +7,7 @@ their patterns become fields of this spec, and what holds where a field is not s
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.facts.kinds import API_VERSIONS, merge_key
 from stormc.finding import Path
@@ -19,6 +19,7 @@ from stormc.passes.because import FLAG, KEY, ROLE, Because, Reason, fact, of
 from stormc.passes.edit import ARGUMENTS, REMOVED, Edit, argument_keys
 from stormc.passes.existence import existence
 from stormc.passes.runner import Pass, run_pipeline
+from stormc.record import NamedTuple
 from stormc.targets.storm_service import Item, role_of
 
 Leaf = tuple[str | int | Item, ...]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.facts.kinds import API_VERSIONS, merge_key
 from stormc.model.app import App, Ref
 from stormc.model.profile import Platform
 from stormc.passes.edit import ARGUMENTS, REMOVED, Edit
+from stormc.record import NamedTuple
 from stormc.targets.storm_service import Item, Step
 
 Apply = Callable[[App, Platform], Iterator[Edit]]

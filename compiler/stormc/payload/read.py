@@ -11,10 +11,10 @@ import os
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from pathlib import Path
-from typing import NamedTuple
 
 from stormc.digest import digest
 from stormc.failure import Failure
+from stormc.record import NamedTuple
 
 HERE = Path(__file__).parent
 CONTENTS = HERE / "contents.json"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.finding import Path
 from stormc.model.app import App
 from stormc.policy.concerns import Concern
 from stormc.policy.policy import Policy
+from stormc.record import NamedTuple
 from stormc.rules.storm_service import patched_at
 from stormc.targets.storm_service import Step
 

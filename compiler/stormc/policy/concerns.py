@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from stormc.finding import Check
+from stormc.record import NamedTuple
 
 _WITHOUT = (
     "No policy covers it, so a reviewer has to decide; a `policy` in a platform file makes it an error or allows it."

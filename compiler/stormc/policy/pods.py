@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.facts.keys import Annotation, Directory
 from stormc.finding import Path, dotted, shown
@@ -28,6 +28,7 @@ from stormc.policy.concerns import (
 from stormc.policy.pod_security import KINDS, problems
 from stormc.policy.policy import begins, below
 from stormc.policy.secrets import holds_password, holds_secret, names_secret
+from stormc.record import NamedTuple
 
 _SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr", "/var")
 """Directories of a node that hold its own programs, sockets and credentials."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.model.policy_fields import DELEGATED, LEVELS
-from stormc.record import Record
+from stormc.record import NamedTuple, Record
 
 
 class Layer(NamedTuple):

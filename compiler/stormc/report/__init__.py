@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
 
 from stormc.finding import Finding, Severity
+from stormc.record import NamedTuple
 
 FORMATS = ("text", "json", "github", "gitlab", "sarif")
 

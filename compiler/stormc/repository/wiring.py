@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from stormc.finding import Finding
 from stormc.model.summary import Summary
+from stormc.record import NamedTuple
 from stormc.repository.policies import wiring_findings
 from stormc.repository.repository import Repository
 from stormc.tree.shared import Place

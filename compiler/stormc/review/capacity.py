@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from html import escape
-from typing import Any, NamedTuple
+from typing import Any
 
+from stormc.record import NamedTuple
 from stormc.review.gangs import Gang
 from stormc.review.placing import Placement, Pool, Verdict, place
 

@@ -6,9 +6,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import unified_diff
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.finding import Finding, Path
+from stormc.record import NamedTuple
 from stormc.review.effect import SEVERITY, AppEffect, effect
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.compile.compilation import Compilation
 from stormc.finding import Path, dotted
@@ -13,6 +13,7 @@ from stormc.model.layers import Layered
 from stormc.model.precedence import FALLBACKS, is_set
 from stormc.passes.because import Because
 from stormc.passes.origins import Leaf, Origin, item_steps
+from stormc.record import NamedTuple
 from stormc.review.rendered_lines import line_paths
 from stormc.tree.layout import file_name, layout
 

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.facts.keys import Annotation
+from stormc.record import NamedTuple
 from stormc.review.effect import npus_of
 from stormc.targets.storm_service import roles, service_in
 

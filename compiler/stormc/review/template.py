@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.facts.keys import Annotation
 from stormc.facts.kinds import merge_key
+from stormc.record import NamedTuple
 
 Path = tuple[str | tuple[str | int, ...], ...]
 

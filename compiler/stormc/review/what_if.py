@@ -11,12 +11,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from math import ceil
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.facts.keys import RECOVERING, Annotation, Label
 from stormc.facts.limits import ROUTING
 from stormc.failure import Failure
 from stormc.finding import did_you_mean
+from stormc.record import NamedTuple
 from stormc.review.effect import npus_of
 from stormc.targets.storm_service import roles as roles_of
 from stormc.targets.storm_service import service_in

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.facts.keys import Directory
 from stormc.finding import Path
 from stormc.model.flags import read_command
 from stormc.model.role import Role
+from stormc.record import NamedTuple
 from stormc.rules.storm_service import StormService, Template
 
 SHELLS = ("sh", "bash", "dash", "zsh")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from enum import Enum
-from typing import NamedTuple
 
 from stormc.finding import Path, Severity, severity_of
+from stormc.record import NamedTuple
 
 Check = Callable[..., Iterator["Violation"]]
 

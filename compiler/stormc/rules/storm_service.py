@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.facts.kinds import merge_key
 from stormc.finding import Path
 from stormc.model.app import ROUTING, App, Override, Pods, Role
 from stormc.model.profile import Platform
+from stormc.record import NamedTuple
 from stormc.targets.storm_service import Step, role_path, roles
 
 MAPS = {"labels": "labels", "annotations": "annotations", "nodeSelector": "node_selector", "env": "env"}

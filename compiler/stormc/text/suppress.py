@@ -9,11 +9,12 @@ from __future__ import annotations
 import re
 from bisect import bisect
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.finding import Finding, Mark, Severity, did_you_mean
 from stormc.load.document import Document, load_document
 from stormc.load.sources import Source
+from stormc.record import NamedTuple
 from stormc.text.checks import NO_ID, NO_REASON, NO_SUPPRESSION, SUPPRESSED_ERROR, UNUSED
 
 _WORD = re.compile(rb"#[ \t]*stormc:")

@@ -14,11 +14,12 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.digest import digest
 from stormc.finding import Finding, Mark
 from stormc.model.summary import Summary
+from stormc.record import NamedTuple
 
 FILE = "compiled.json"
 

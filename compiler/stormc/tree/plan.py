@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
-from typing import NamedTuple
 
 from stormc.finding import START, Finding
+from stormc.record import NamedTuple
 from stormc.tree.checks import FOREIGN_FILE
 from stormc.tree.read import is_ours, listing, on_disk
 

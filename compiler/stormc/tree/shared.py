@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.failure import Failure
 from stormc.payload.objects import OURS, shared_objects
 from stormc.payload.read import Payload
+from stormc.record import NamedTuple
 from stormc.tree.layout import file_name, layout
 from stormc.tree.read import is_ours, listing
 

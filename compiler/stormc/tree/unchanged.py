@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 from stormc.digest import digest
 from stormc.load.sources import Source
+from stormc.record import NamedTuple
 from stormc.tree.memory import Memory, input_digest
 from stormc.tree.read import on_disk, stamp
 

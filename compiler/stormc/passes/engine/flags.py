@@ -6,7 +6,7 @@ What stormc adds by itself stands in docs/spec.md, "What stormc adds"; null remo
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc.facts import limits
 from stormc.finding import Path
@@ -14,6 +14,7 @@ from stormc.model import kv
 from stormc.model.app import App, Role
 from stormc.passes.because import FLAG, ROLE, Because
 from stormc.passes.engine.kv_transfer import KV_FIELDS, kv_transfer_config
+from stormc.record import NamedTuple
 
 DEFAULTS: dict[str, Any] = {
     "host": "0.0.0.0",  # probes and Services reach the engine at the address of the pod

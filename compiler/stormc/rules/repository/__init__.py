@@ -7,10 +7,10 @@ of thousands whatever was edited.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
 
 from stormc.finding import Mark
 from stormc.model.summary import Summary
+from stormc.record import NamedTuple
 
 
 class Inventory(NamedTuple):
