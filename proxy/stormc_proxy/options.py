@@ -80,6 +80,9 @@ TABLE: tuple[Option, ...] = (
     Option("peers", "", "names of the other routing pods, with commas between them, or one that stands for all; they "
            "tell each other loads and choices by UDP on the number of --port; empty: a single pod", "--peers", "peers",
            "HOST"),
+    Option("app", "", "name of the app, for the status page", "", "app"),
+    Option("namespace", "", "its namespace, for the status page", "", "namespace"),
+    Option("model", "", "the model it serves, for the status page", "", "model"),
     Option("max_recomputes", 8, "times that decode may give an answer up for recomputation; 0 lets it through",
            "--max-recomputes", "maxRecomputes", "N"),
     Option("chat_resume", "continue", "where a resumed chat answer goes on: in an assistant message of its own, or, "

@@ -66,6 +66,9 @@ class Settings:
     prefix_weight: float = 5.0
     prefix_keys: int = 100_000
     peers: str = ""
+    app: str = ""
+    namespace: str = ""
+    model: str = ""
     max_recomputes: int = 8
     chat_resume: str = "continue"
     resume_streams: bool = True
@@ -111,7 +114,8 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--config", metavar="FILE", help="JSON config file; wins over flags; reloaded when it changes")
     for option in TABLE:
-        _add(p, option)
+        if option.flag:
+            _add(p, option)
     for role, flag, port in (("prefill", "prefiller", 8001), ("decode", "decoder", 8002)):
         p.add_argument(f"--{flag}-hosts", nargs="+", default=["localhost"], metavar="HOST",
                        help=f"hosts of the {role} instances, one per port (localhost)")  # fmt: skip

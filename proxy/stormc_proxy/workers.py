@@ -16,6 +16,7 @@ from typing import Any
 from stormc_proxy.fleet.board import Board
 from stormc_proxy.http.connection import Connection, UpstreamError
 from stormc_proxy.outcomes import Outcome
+from stormc_proxy.telemetry.latency import summed
 
 ASK_SECONDS = 2.0
 FORK_SECONDS = 1.0
@@ -122,6 +123,8 @@ def summed_status(own: dict[str, Any], others: Iterable[bytes]) -> dict[str, Any
             whole[key] += other[key]
         for key in ("promptTokens", "estimatedTokens", "reportedTokens"):
             whole["prefix"][key] += other["prefix"][key]
+        for key in ("firstTokenCounts", "interTokenCounts"):
+            whole[key] = summed(whole[key], other[key])
         for end, count in other["ends"].items():
             whole["ends"][end] = whole["ends"].get(end, 0) + count
         for role in ("prefill", "decode"):
@@ -131,11 +134,20 @@ def summed_status(own: dict[str, Any], others: Iterable[bytes]) -> dict[str, Any
                 score = ["score"] if instance["score"] is not None else []
                 for key in ("active", "requests", "failedRequests", *score):
                     instance[key] += same[key] or 0 if same else 0
+                if same and same["lastFailure"]:
+                    _take_later_failure(instance, same)
         shared = min(len(whole["history"]), len(other["history"]))
         for number in range(1, shared + 1):
             pairs = zip(whole["history"][-number], other["history"][-number], strict=True)
             whole["history"][-number] = [ours + theirs for ours, theirs in pairs]
     return whole  # type: ignore[no-any-return]
+
+
+def _take_later_failure(instance: dict[str, Any], same: Mapping[str, Any]) -> None:
+    ago = instance["lastFailureSecondsAgo"]
+    if ago is None or same["lastFailureSecondsAgo"] < ago:
+        for key in ("lastFailure", "lastFailureSecondsAgo"):
+            instance[key] = same[key]
 
 
 def run(count: int, serve: Callable[[Crew], int]) -> int:

@@ -116,7 +116,9 @@ def test_the_proxy_understands_every_setting_of_the_spec(tmp_path: Path) -> None
 
 def test_defaults_of_the_spec_are_those_of_the_proxy(tmp_path: Path) -> None:
     plain, read = read_by_the_proxy("", tmp_path / "config.json")
-    assert read == replace(plain, port=8080, prefill=read.prefill, decode=read.decode)
+    assert (read.app, read.namespace) == ("qwen3-moe", "inference")
+    named = replace(plain, app=read.app, namespace=read.namespace, model=read.model)
+    assert read == replace(named, port=8080, prefill=read.prefill, decode=read.decode)
 
 
 @pytest.mark.parametrize(
@@ -143,7 +145,7 @@ def test_routing_pods() -> None:
     assert made["ports"] == [{"name": "http", "containerPort": 9090, "protocol": "TCP"}]
     assert made["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": 9090}
     assert made["livenessProbe"]["httpGet"] == {"path": "/livez", "port": 9090}
-    assert [e["name"] for e in made["env"]] == ["POD_IP", "LOG"]
+    assert [e["name"] for e in made["env"]] == ["POD_IP", "LOG", "PROXY_VERSION"]
     assert pod(service, "routing")["spec"]["terminationGracePeriodSeconds"] == 5 + 30 + 10
     assert made["lifecycle"] == {"preStop": {"exec": {"command": ["sleep", "5"]}}}
     mounts = {mount["name"]: mount["mountPath"] for mount in made["volumeMounts"]}

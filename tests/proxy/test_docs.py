@@ -18,7 +18,8 @@ DOC = (ROOT / "docs" / "proxy.md").read_text(encoding="utf-8")
 def test_the_table_of_settings_is_that_of_the_program() -> None:
     for option in TABLE:
         assert getattr(Settings(), option.name) == option.default, option.name
-        assert f"| `{option.flag}` |" in DOC, option.flag
+        name = option.flag or option.key
+        assert f"| `{name}` |" in DOC, name
 
 
 def test_the_example_file_is_one(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 import signal
@@ -118,13 +119,20 @@ def test_metrics_and_status_add_up() -> None:
     other = f'{requests}requests_total{{a="1"}} 3\nrequests_total{{a="2"}} 4\n{up}proxy_instance_up{{i="a"}} 1\n'
     whole = f'{requests}requests_total{{a="1"}} 5\nrequests_total{{a="2"}} 4\n{up}proxy_instance_up{{i="a"}} 1\n'
     assert summed_metrics({1: own, 0: other}, 1) == whole, "all lines of a metric in one group, as the format has it"
-    status = {
+    status: dict[str, Any] = {
         "active": 1, "requests": 2, "tokens": 3, "retries": 0, "recomputes": 0, "awaitedCallbacks": 0,
         "prefix": {"keys": 5, "promptTokens": 9, "estimatedTokens": 6, "reportedTokens": 7},
         "resumes": 0, "alone": 0, "ends": {"complete": 2}, "prefill": [], "history": [[1, 2, 0, 1]],
-        "decode": [{"address": "a:1", "score": 1.5, "active": 1, "requests": 2, "failedRequests": 0}],
+        "firstTokenCounts": {"50": 2}, "interTokenCounts": {},
+        "decode": [{"address": "a:1", "score": 1.5, "active": 1, "requests": 2, "failedRequests": 0,
+                    "lastFailure": "", "lastFailureSecondsAgo": None}],
     }  # fmt: skip
-    summed = summed_status(status, [str(status).replace("'", '"').encode()])
+    colleague: dict[str, Any] = json.loads(json.dumps(status))
+    colleague["decode"][0].update(lastFailure="502", lastFailureSecondsAgo=3.0)
+    colleague["firstTokenCounts"]["7"] = 1
+    summed = summed_status(status, [json.dumps(colleague).encode()])
+    assert summed["firstTokenCounts"] == {"50": 4, "7": 1}
+    assert summed["decode"][0]["lastFailure"] == "502", "that of the worker that saw one last"
     assert summed["prefix"] == {"keys": 5, "promptTokens": 18, "estimatedTokens": 12, "reportedTokens": 14}
     assert (summed["requests"], summed["ends"], summed["history"]) == (4, {"complete": 4}, [[2, 4, 0, 2]])
     assert (summed["decode"][0]["requests"], summed["decode"][0]["score"]) == (4, 3.0)
@@ -178,3 +186,17 @@ def test_every_worker_isolates_what_fails_and_takes_it_back() -> None:
             assert [s for s in broken.seen[met:] if s.path != "/health"]
 
     run(test(), 40)
+
+
+def test_workers_send_a_conversation_to_one_prefill_instance() -> None:
+    async def test() -> None:
+        async with started("layerwise", LINE, (2, 2)) as p:
+            messages: list[dict[str, str]] = []
+            for turn in range(12):
+                messages.append({"role": "user", "content": f"question {turn} " + "word " * 300})
+                body = {"model": "m", "messages": messages, "max_tokens": 2}
+                assert (await ask(p.port, "POST", "/v1/chat/completions", body)).status == 200
+            seen = [sum("completions" in request.path for request in e.seen) for e in p.engines["prefill"]]
+            assert sorted(seen) == [0, 12]
+
+    run(test(), 60)

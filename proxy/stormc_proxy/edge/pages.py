@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import socket
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
@@ -12,8 +14,12 @@ from stormc_proxy.fleet.pool import LEAVING
 from stormc_proxy.flow.router import Router
 from stormc_proxy.http.reply import Reply, json_reply, text_reply
 from stormc_proxy.settings import ROLES
+from stormc_proxy.telemetry.latency import percentile
 from stormc_proxy.telemetry.metrics import CONTENT_TYPE, Metrics
 from stormc_proxy.workers import Crew, summed_metrics, summed_status
+
+VERSION = "PROXY_VERSION"
+"""Variable with the version of the proxy's source, where the compiler rendered it."""
 
 STATUS_PAGE = Path(__file__).with_name("status.html")
 
@@ -67,16 +73,19 @@ class Pages:
     def status(self, request: Request) -> Reply | Coroutine[Any, Any, Reply]:
         """The state of everything as JSON; of all workers."""
         if self._crew is None or "own" in request.head.query:
-            return json_reply(200, {**self._about(), **self._metrics.status()})
+            return json_reply(200, {**self._about(), **_with_percentiles(self._metrics.status())})
         return self._all_status(self._crew)
 
     async def _all_status(self, crew: Crew) -> Reply:
         others = await crew.ask_all("/status?own")
-        return json_reply(200, {**self._about(), **summed_status(self._metrics.status(), others.values())})
+        whole = summed_status(self._metrics.status(), others.values())
+        return json_reply(200, {**self._about(), **_with_percentiles(whole)})
 
     def _about(self) -> Mapping[str, Any]:
         settings = self._router.settings
         return {
+            "app": settings.app, "namespace": settings.namespace, "model": settings.model,
+            "pod": socket.gethostname(), "version": os.environ.get(VERSION, ""), "time": time.time(),
             "mode": settings.mode, "ready": not self._missing() and not self._draining(),
             "draining": self._draining(), "uptimeSeconds": round(time.time() - self._began),
             "maxFailures": settings.max_failures, "probeIntervalSeconds": settings.probe_interval_seconds,
@@ -90,3 +99,11 @@ class Pages:
 
 def _metrics(text: str) -> Reply:
     return Reply(200, text.encode(), CONTENT_TYPE.encode())
+
+
+def _with_percentiles(status: dict[str, Any]) -> dict[str, Any]:
+    """Seconds to the first token and between tokens of streams, of the last five minutes."""
+    for name in ("firstToken", "interToken"):
+        counts = status[f"{name}Counts"]
+        status[name] = {f"p{percent}": percentile(counts, percent) for percent in (50, 99)}
+    return status

@@ -13,6 +13,7 @@ from stormc_proxy.flow.router import Router
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.telemetry.journal import Record
 from stormc_proxy.telemetry.lag import LoopLag
+from stormc_proxy.telemetry.latency import Recent
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 HISTORY_SECONDS = 300
@@ -58,6 +59,8 @@ class Metrics:
         self.prefill, self.first_byte, self.total = Histogram(), Histogram(), Histogram()
         self.history: deque[tuple[int, int, int, int]] = deque(maxlen=HISTORY_SECONDS)
         self._before = (0, 0, 0)
+        self._seconds = 0
+        self.first_token, self.inter_token = Recent(), Recent()
 
     def finished_request(self, record: Record, seconds: float) -> None:
         """A request ended."""
@@ -67,6 +70,10 @@ class Metrics:
         self.total.observe(seconds)
         if record.first_seconds:
             self.first_byte.observe(record.first_seconds)
+            if record.stream and record.outcome is Outcome.COMPLETE:
+                self.first_token.observe(record.first_seconds)
+                if record.tokens > 1:
+                    self.inter_token.observe((seconds - record.first_seconds) / (record.tokens - 1))
         if record.prefill_seconds:
             self.prefill.observe(record.prefill_seconds)
 
@@ -86,6 +93,10 @@ class Metrics:
         requests, tokens, failures = (new - old for new, old in zip(now, self._before, strict=True))
         self._before = now
         self.history.append((requests, tokens, failures, self.active))
+        self._seconds += 1
+        if self._seconds % 60 == 0:
+            self.first_token.next_minute()
+            self.inter_token.next_minute()
 
     def text(self) -> str:
         """For /metrics; what prometheus_client knows of the process comes with it where that library is installed."""
@@ -185,7 +196,9 @@ class Metrics:
             "alone": self._router.alone,
             "awaitedCallbacks": len(self._router.rendezvous),
             "ends": dict(self._ends()), "prefix": self._router.affinity.status(),
-            **{role: [shown(instance) for instance in pool] for role, pool in self._router.pools.items()},
+            "firstTokenCounts": self.first_token.counts(), "interTokenCounts": self.inter_token.counts(),
+            **{role: [shown(instance, self._router.loop.time()) for instance in pool]
+               for role, pool in self._router.pools.items()},
             "history": [list(point) for point in self.history],
         }  # fmt: skip
 
@@ -211,13 +224,15 @@ def _labelled(text: str, label: str) -> str:
     return "\n".join([*lines, ""])
 
 
-def shown(instance: Instance) -> dict[str, Any]:
+def shown(instance: Instance, now: float) -> dict[str, Any]:
     """An instance for the status page; an infinite score is null, JSON has no other word for it."""
+    ago = round(now - instance.failed_at, 1) if instance.last_failure else None
     return {
         "address": str(instance.address), "state": instance.state, "seen": instance.seen,
         "score": None if instance.state in (FAULTY, EXPECTED) else round(instance.score, 4), "active": instance.active,
         "failures": instance.failures, "requests": instance.requests, "failedRequests": instance.failed_requests,
         "epoch": instance.epoch, "lastFailure": instance.last_failure,
+        "lastFailureSecondsAgo": ago,
     }  # fmt: skip
 
 

@@ -16,6 +16,9 @@ from stormc.targets.storm_service import container_path, pod_path
 
 SOURCE_DIRECTORY = Directory.STORMC
 
+VERSION = "PROXY_VERSION"
+"""The variable from which the proxy's status page knows what it runs; it changes with the mounted ConfigMap only."""
+
 GIVEN = (("proxy", "source"),)
 MOUNTED = fact("proxy", "docs/proxy.md", given=GIVEN)
 
@@ -31,4 +34,6 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
     directory = f"{SOURCE_DIRECTORY}/stormc_proxy"
     mount: dict[str, Any] = {"name": "proxy-source", "mountPath": directory, "readOnly": True}
     yield Edit(service, container_path(ROUTING, ROUTER, "volumeMounts", (directory,)), mount, MOUNTED)
+    variable = {"name": VERSION, "value": app.payload.proxy.version}
+    yield Edit(service, container_path(ROUTING, ROUTER, "env", (VERSION,)), variable, MOUNTED)
     yield Edit(service, container_path(ROUTING, ROUTER, "workingDir"), SOURCE_DIRECTORY, MOUNTED)

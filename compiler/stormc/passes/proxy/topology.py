@@ -23,7 +23,7 @@ VOLUME: Reason = {(): MOUNTED, ("configMap", "name"): of(("name",))}
 CONFIG = of(
     *(("proxy", field) for field in schema.PROXY if field != "source"),
     *((role, field) for role in SERVING_ROLES for field in ("port", "replicas", *LOCAL_RANKS)),
-    ("name",), ("networkPolicy",), ("routing", "replicas"),
+    ("name",), ("networkPolicy",), ("routing", "replicas"), ("namespace",), ("model", "name"),
 )  # fmt: skip
 
 
@@ -44,7 +44,7 @@ def config_text(app: App) -> str:
     What the proxy cannot change while it runs is in the pod template as well, so that its change restarts the pods:
     the mode as a flag, the ports as the container's.
     """
-    config: dict[str, Any] = {**app.proxy}
+    config: dict[str, Any] = {"app": app.name, "namespace": app.namespace, "model": app.model.name, **app.proxy}
     if app.metaserver_port is not None:
         config["metaserverPort"] = app.metaserver_port
     if app.router_peers:
