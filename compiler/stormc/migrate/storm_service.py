@@ -408,9 +408,9 @@ def _faults(serving: Sequence[RoleFacts]) -> dict[str, Any]:
 
 
 def every_pod_serves(role: Mapping[str, Any]) -> bool:
-    """Whether every pod of a role with these fields answers HTTP."""
-    ranks: int = role["dataParallel"]
-    return role["podGroupSize"] == 1 or (ranks > 1 and bool(role.get("distributedDp", True)))
+    """Whether every pod of a role with these fields, without those at their defaults, answers HTTP."""
+    ranks: int = role.get("dataParallel", 1)
+    return role.get("podGroupSize", 1) == 1 or (ranks > 1 and bool(role.get("distributedDp", True)))
 
 
 def _gateway(serving: Sequence[RoleFacts], router: RoleFacts | None) -> str:
