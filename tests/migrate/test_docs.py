@@ -55,7 +55,7 @@ def test_the_commands_run_in_order(printed: tuple[Path, dict[str, str]]) -> None
     (storm,) = (m for m in yaml.safe_load_all(manifests) if m["kind"] == "StormService")
     assert storm["metadata"]["name"] == "llm-service"
     assert "llm-service differs from what was read:" in shown["2 stormc import config.yaml --out specs/a3"]
-    assert (work / "rendered/a3/llm-service/configmap-llm-service-launcher.yaml").is_file()
+    assert (work / "rendered/a3/llm-service/stormservice-llm-service.yaml").is_file()
     assert (work / "rendered/_gitops/argocd/kustomization.yaml").is_file()
     assert "0 files to write, " in shown["6 stormc render --check"]
     assert not run("git status --porcelain", work).replace("?? config.yaml\n", "")
