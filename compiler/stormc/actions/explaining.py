@@ -52,10 +52,10 @@ def _source(repository: Repository, app: str) -> Source:
     by_file = [source for source in repository.apps if app in (source.file, repository.sources.spec_file(source))]
     if by_file:
         return by_file[0]
-    names = {source: _names(repository, source) for source in repository.apps}
-    named = [source for source, of in names.items() if app in of]
+    text = app.rpartition("/")[2].encode("utf-8", "surrogatepass")
+    named = [source for source in repository.apps if text in source.raw and app in _names(repository, source)]
     if not named:
-        hint = did_you_mean(app, [of[0] for of in names.values()])
+        hint = did_you_mean(app, [_names(repository, source)[0] for source in repository.apps])
         raise Failure(f"no app {app}; {hint}".rstrip("; "))
     if len(named) > 1:
         files = ", ".join(source.file for source in named)
