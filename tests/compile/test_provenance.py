@@ -17,11 +17,11 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from stormc.finding import Path
-from stormc.load.document import load_document
+from stormc.load.document import Document, load_document
 from stormc.model.app import App
 from stormc.model.build import build_app
 from stormc.model.check import check_app
-from stormc.model.layers import Layer, Layered
+from stormc.model.layers import Layer, Layered, merge_layers
 from stormc.model.profile import Platform
 from stormc.passes import PIPELINE
 from stormc.passes.edit import REMOVED
@@ -244,8 +244,8 @@ SPECS: dict[str, dict[Path, Any]] = {
 }  # fmt: skip
 
 
-def spec_of(fields: Mapping[Path, Any]) -> dict[str, Any]:
-    spec = START
+def spec_of(fields: Mapping[Path, Any], start: Mapping[str, Any] = START) -> dict[str, Any]:
+    spec = dict(start)
     for path, value in fields.items():
         spec = changed(spec, path, value)
     return spec
@@ -270,8 +270,12 @@ def test_every_leaf_of_an_overridden_app_names_what_decides_it(overrides: list[A
 @settings(max_examples=8, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_fields_that_a_leaf_does_not_name_leave_it_alone(data: st.DataObject) -> None:
-    paths = data.draw(st.lists(st.sampled_from(list(FIELDS)), max_size=25, unique=True))
-    spec = spec_of({path: data.draw(st.sampled_from(FIELDS[path])) for path in paths})
+    layers = []
+    for file in ("platform.yaml", "app.yaml"):
+        paths = data.draw(st.lists(st.sampled_from(list(FIELDS)), max_size=15, unique=True))
+        fields = {path: data.draw(st.sampled_from(FIELDS[path])) for path in paths}
+        layers.append(Layer(Document(file, spec_of(fields, START if file == "app.yaml" else {}))))
+    spec = dict(merge_layers(layers).data)
     outcomes = Outcomes()
     assume(outcomes.of(spec) is not None)
     holds_itself(spec, outcomes)

@@ -132,6 +132,13 @@ def test_a_line_of_a_rendered_file(root: File, capsys: pytest.CaptureFixture[str
     assert (value["value"], value["fact"]) == (1, "stormc")
 
 
+def test_a_line_of_a_spec_shows_what_it_decides(root: File, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", f"specs/a.yaml:{line_of('specs/a.yaml', 'retries')}", "--format", "json"]) == 0
+    values = json.loads(capsys.readouterr().out)
+    assert {value["path"].rpartition(".")[2] for value in values} == {"fault-retry-times", "restartPolicy"}
+    assert len(values) == 4
+
+
 WRONG = [
     (["explain", "qwen3-mo"], "no app qwen3-mo; did you mean qwen3-moe?"),
     (["explain", "qwen3-moe", "nothing.here"], "has no value nothing.here"),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from stormc.actions.comparing import diff as diff
+    from stormc.actions.explaining import explain_app as explain_app
     from stormc.actions.importing import import_file as import_file
     from stormc.actions.promoting import promote as promote
     from stormc.actions.rendering import render as render
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "diff": "comparing",
+    "explain_app": "explaining",
     "import_file": "importing",
     "promote": "promoting",
     "render": "rendering",

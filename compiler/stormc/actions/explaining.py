@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stormc.compile.compilation import Compilation, Stage
 from stormc.failure import Failure
-from stormc.finding import did_you_mean
+from stormc.finding import did_you_mean, dotted
 from stormc.load.document import Document, load_document
 from stormc.load.sources import Source, read_sources
 from stormc.model.layers import Layer, Layered, merge_layers
@@ -34,6 +34,17 @@ def explain_object(specs: Path, of: Identity, rendered: str = "rendered") -> Exp
         if repository.sources.spec_file(source) == of.spec_file and _is_part(repository, source, of):
             return _explained(repository, source, rendered)
     raise Failure(f"{of.spec_file}, from which the file was rendered, is not among the specs")
+
+
+def fields_at(specs: Path, spec: Path, line: int) -> list[str]:
+    """The fields that stand on a line of an app's spec, as people write them; none where the file is no such spec."""
+    for source in read_sources(specs).files:
+        if Path(source.file) == spec and not source.is_platform and not source.is_profile:
+            document, _ = load_document(source.file, source.raw)
+            marks = document.keys.items() if document else ()
+            fields = [path for path, mark in marks if mark.line == line]
+            return [dotted(path) for path in fields if not any(path[: len(f)] == f != path for f in fields)]
+    return []
 
 
 def _is_part(repository: Repository, source: Source, rendered: Identity) -> bool:

@@ -53,11 +53,14 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _of_line(options: argparse.Namespace, file: Path, line: int) -> tuple[Explanation, list[Explained]]:
-    from stormc.actions.explaining import explain_object
-    from stormc.review.explain import at_line
+    from stormc.actions.explaining import explain_app, explain_object, fields_at
+    from stormc.review.explain import at_line, decided_by
     from stormc.tree.layout import identity
     from stormc.tree.shared import DIRECTORY
 
+    if fields := fields_at(options.specs, file, line):
+        explanation = explain_app(options.specs, str(file), str(options.out))
+        return explanation, [value for field in fields for value in decided_by(explanation, field)]
     text = file.read_bytes()
     rendered = identity(text)
     if rendered is None:

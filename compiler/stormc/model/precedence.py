@@ -1,7 +1,8 @@
 """What holds where a spec field is not set: another field, or a fact of the hardware or the platform.
 
-One table: `build.py` takes values by it, and the origins of rendered fields name fields by it, so that both tell the
-same story. A field that is not in the table has the default of `schema.py`, or none.
+`build.py` and `build_role.py` settle values so; the origins of rendered fields say it by this table, and
+tests/compile/test_provenance.py holds it against what is built. A field that is not in the table has the default of
+`schema.py`, or none.
 """
 
 from __future__ import annotations

@@ -109,6 +109,8 @@ class _Recorder:
         self.app = app
         self.spec = spec
         self.objects: dict[Ref, dict[Leaf, Origin]] = {}
+        self._known: dict[tuple[int, Ref, str | None, str], tuple[Because, Because]] = {}
+        self._existence: dict[Ref, tuple[Path, ...]] = {}
         self._roles = {role.name: role for role in app.serving_roles}
 
     def record(self, step: Pass, edit: Edit) -> None:
@@ -164,8 +166,17 @@ class _Recorder:
     def _resolved(self, reason: Reason, ref: Ref, role: str | None, key: str) -> Because:
         """The reason with its patterns filled in and fallbacks added, the fields that are set first."""
         because = _part(reason, ())
+        where = (id(because), ref, role, key)
+        known = self._known.get(where)
+        if known is None or known[0] is not because:
+            known = self._known[where] = (because, self._resolve(because, ref, role, key))
+        return known[1]
+
+    def _resolve(self, because: Because, ref: Ref, role: str | None, key: str) -> Because:
         fields, name = self._with_fallbacks(because.fields, role, key)
-        given, _ = self._with_fallbacks((*because.given, *existence(self.app, ref)), role, key)
+        if ref not in self._existence:
+            self._existence[ref] = existence(self.app, ref)
+        given, _ = self._with_fallbacks((*because.given, *self._existence[ref]), role, key)
         name = self._of_release(because.fact, role) or name
         if not name and not any(is_set(self.spec, field) for field in fields):
             name = "default"
