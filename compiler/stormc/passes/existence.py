@@ -10,7 +10,7 @@ ALWAYS: tuple[Path, ...] = ()
 
 def existence(app: App, ref: Ref) -> tuple[Path, ...]:
     """The spec fields that decide whether the app has the object; none where every app has it."""
-    if ref.kind == "PodDisruptionBudget":
+    if ref.kind == "PodDisruptionBudget" or ref == Ref("Service", app.router_peers):
         return (("routing", "replicas"),)
     if ref.kind == "NetworkPolicy":
         return (("networkPolicy",),)

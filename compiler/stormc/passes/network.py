@@ -25,6 +25,7 @@ POLICY = fact("kubernetes", "networking.k8s.io/v1 NetworkPolicy; docs/spec.md ne
 STABLE_LABEL = of(("name",))._replace(source="AIBrix v0.5.0 pkg/controller/constants/stormservice.go")
 PORTS = tuple((role, "port") for role in SERVING_ROLES)
 RANKS = tuple((role, field) for role in SERVING_ROLES for field in LOCAL_RANKS)
+SEVERAL = (("routing", "replicas"),)
 OUR_PODS = ("podSelector", "matchLabels", Label.STORM_SERVICE)
 SELECTED: Reason = {(): POLICY, OUR_PODS[1:]: STABLE_LABEL}
 ENGINE_INGRESS: Reason = {
@@ -43,9 +44,9 @@ ROUTER_INGRESS: Reason = {
     (0, "ports", 0, "port"): of(("proxy", "port")),
     (1, "from", 0, *OUR_PODS): STABLE_LABEL,
     (1, "ports", 0, "port"): of(("proxy", "port"))._replace(source="docs/proxy.md: the port of the metaserver"),
-    (2,): of(("routing", "replicas")),
-    (2, "from", 0, *OUR_PODS): STABLE_LABEL,
-    (2, "ports", 0, "port"): of(("proxy", "port")),
+    (2,): fact("proxy", "docs/proxy.md: routing pods tell each other their loads", given=SEVERAL),
+    (2, "from", 0, *OUR_PODS): STABLE_LABEL._replace(given=SEVERAL),
+    (2, "ports", 0, "port"): of(("proxy", "port"), given=SEVERAL),
 }
 
 

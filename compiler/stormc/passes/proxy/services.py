@@ -22,7 +22,7 @@ SELECTED: Reason = {(): fact("aibrix", STABLE), (Label.STORM_SERVICE,): of(("nam
 FIRST_PORT = {role: of((role, "port")) for role in SERVING_ROLES}
 FURTHER_PORT = {role: of((role, "port"), given=tuple((role, field) for field in LOCAL_RANKS)) for role in SERVING_ROLES}
 CLIENT_PORT = of(("proxy", "port"))
-SEVERAL = of(("routing", "replicas"))
+PEERS = fact("proxy", "docs/proxy.md: routing pods tell each other their loads")
 BUDGET = of(("routing", "replicas"))
 
 
@@ -57,8 +57,8 @@ def _peers(app: App) -> Iterator[Edit]:
     """
     if app.router_peers:
         ref, port = Ref("Service", app.router_peers), app.proxy["port"]
-        yield Edit(ref, ("spec", "clusterIP"), "None", SEVERAL)
-        yield Edit(ref, ("spec", "publishNotReadyAddresses"), True, SEVERAL)
+        yield Edit(ref, ("spec", "clusterIP"), "None", PEERS)
+        yield Edit(ref, ("spec", "publishNotReadyAddresses"), True, PEERS)
         yield Edit(ref, ("spec", "selector"), app.role_labels(ROUTING), SELECTED)
         entry = {"name": "peers", "port": port, "protocol": "UDP", "targetPort": port}
         yield Edit(ref, ("spec", "ports", (port, "UDP")), entry, CLIENT_PORT)
