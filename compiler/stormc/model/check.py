@@ -67,7 +67,12 @@ def check_app(layered: Layered) -> tuple[Fields | None, list[Finding]]:
 def _without_follow_ups(findings: list[Finding]) -> list[Finding]:
     """Drops 'x is missing' where a misspelt key beside it was meant to be x."""
     meant = {(f.file, *f.path[:-1], f.meant) for f in findings if f.rule == UNKNOWN_KEY and f.meant}
-    return [f for f in findings if f.rule != MISSING or (f.file, *f.path) not in meant]
+    misplaced = {str(f.path[-1]) for f in findings if f.rule == UNKNOWN_KEY and not f.meant}
+    return [
+        f
+        for f in findings
+        if f.rule != MISSING or ((f.file, *f.path) not in meant and str(f.path[-1]) not in misplaced)
+    ]
 
 
 def check_platform(layered: Layered) -> tuple[Fields | None, list[Finding]]:

@@ -10,7 +10,7 @@ from cerberus import errors
 from stormc.facts import limits
 from stormc.finding import Finding, Path, closest, did_you_mean, dotted, shown
 from stormc.model import field as forms
-from stormc.model import quantity
+from stormc.model import quantity, schema
 from stormc.model.checks import (
     BROKEN_CONSTRAINT,
     MISSING,
@@ -21,6 +21,7 @@ from stormc.model.checks import (
     WRONG_TYPE,
 )
 from stormc.model.layers import Layered, finding_at
+from stormc.model.misplaced import hint_for
 from stormc.model.tables import TABLES
 from stormc.model.validator import validator
 
@@ -73,19 +74,22 @@ def _finding(layered: Layered, table: forms.Schema, prefix: Path, error: Any, gu
     if error.code == errors.UNKNOWN_FIELD.code:
         known = _rules(table, error.document_path[:-1])
         word = str(path[-1]).split("：")[0]
-        hint = did_you_mean(word, known) if guess else ""
+        elsewhere = hint_for(path) if guess and any(table is known_table for known_table in OF_APPS) else ""
+        hint = elsewhere or (did_you_mean(word, known) if guess else "")
         unknown = finding_at(
             layered, UNKNOWN_KEY, path, f"unknown key {name}", hint or "docs/spec.md has all fields", key=True
         )
-        return unknown._replace(meant=closest(word, known) if guess else None)
+        return unknown._replace(meant=closest(word, known) if guess and not elsewhere else None)
     if error.code == errors.REQUIRED_FIELD.code:
         meaning: str = rules.get("meta", {}).get("description", "")
-        return finding_at(layered, MISSING, path, f"{name} is missing", meaning.rstrip("."))
+        only = rules.get("allowed", ())
+        return finding_at(layered, MISSING, path, f"{name} is missing",
+                          f"write {path[-1]}: {only[0]}" if len(only) == 1 else meaning.rstrip("."))  # fmt: skip
     if error.code in (errors.BAD_TYPE.code, errors.NOT_NULLABLE.code):
         types = [constraint] if isinstance(constraint, str) else constraint if isinstance(constraint, list) else []
         wanted = " or ".join(_NOUNS.get(t, t) for t in types) or "set"
         return finding_at(
-            layered, WRONG_TYPE, path, f"{name} must be {wanted}, got {shown(value)}", type_hint(types, value)
+            layered, WRONG_TYPE, path, f"{name} must be {wanted}, got {shown(value)}", type_hint(types, value, path)
         )
     if error.code in (errors.MIN_VALUE.code, errors.MAX_VALUE.code):
         low, high = rules.get("min", constraint), rules.get("max")
@@ -137,7 +141,30 @@ def _form(pattern: str) -> str:
     return _FORMS.get(pattern, f"the form is {pattern}")
 
 
-def type_hint(types: list[str], value: object) -> str:
+OF_APPS = [schema.APP, *schema.SECTIONS.values()]
+"""The tables of whose fields it is known where else they may stand."""
+_SHAPES = {
+    "env": 'a mapping, such as HCCL_BUFFSIZE: "1024"', "engineArgs": "a mapping, such as max-num-seqs: 64",
+    "args": "a mapping, such as max-num-seqs: 64",
+    "patch": "a strategic merge patch, such as {spec: {…}}; a list of operations is a JSON patch",
+    "persistentVolumeClaim": "the claim's name, such as persistentVolumeClaim: weights",
+    "imagePullSecrets": "names, such as imagePullSecrets: [registry]",
+}  # fmt: skip
+
+
+def type_hint(types: list[str], value: object, path: Path = ()) -> str:
+    """What to write instead of a value of the wrong type."""
+    place = next((str(step) for step in reversed(path) if isinstance(step, str)), "")
+    if isinstance(value, (list, dict)) and place in _SHAPES:
+        return f"write {_SHAPES[place]}"
+    if isinstance(value, bool) and "string" in types:
+        return f'quote it: "{shown(value)}"'
+    if isinstance(value, float) and place == "cpu" and value > 0:
+        return f"write {round(value * 1000)}m"
+    if isinstance(value, float) and "string" in types:
+        return f'quote it: "{value}"'
+    if types == ["integer"] and isinstance(value, str) and value.strip().isdigit() and not value.isascii():
+        return f"write {int(value)}"
     if isinstance(value, str) and "：" in value:
         return "it contains a full-width colon '：' (U+FF1A): write 'key: value' with an ASCII colon and a space"
     if "boolean" in types and isinstance(value, str) and value.lower() in _YAML_11_BOOLEANS:

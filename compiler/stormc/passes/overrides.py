@@ -18,6 +18,8 @@ from stormc.passes.because import Because
 from stormc.passes.edit import REMOVED, Edit
 from stormc.targets.storm_service import Step
 
+DIRECTIVE = "$patch"
+"""How a strategic merge patch says that it deletes or replaces (kubectl patch --type strategic)."""
 AMOUNTS = frozenset({"limits", "requests", "overhead", "minResources"})
 """Mappings whose values are quantities."""
 QUANTITIES = frozenset({"sizeLimit", "divisor"})
@@ -43,12 +45,25 @@ def _fields(
         if value is None:
             yield where, REMOVED, at
         elif isinstance(value, dict) and value:
-            yield from _fields(kind, where, value, at)
+            yield from _mapping(kind, where, value, at)
         elif keys and all(_has(item, keys) for item in value):
             for index, item in enumerate(value):
-                yield from _fields(kind, (*where, tuple(item[k] for k in keys)), item, (*at, index))
+                yield from _mapping(kind, (*where, tuple(item[k] for k in keys)), item, (*at, index))
         else:
             yield where, _quantity(where, value), at
+
+
+def _mapping(
+    kind: str, path: tuple[Step, ...], value: Mapping[str, Any], typed: Path
+) -> Iterator[tuple[tuple[Step, ...], Any, Path]]:
+    """A mapping of a patch: `$patch: delete` takes away what stands there, `$patch: replace` all of it but its own."""
+    directive = value.get(DIRECTIVE)
+    if directive not in ("delete", "replace"):
+        yield from _fields(kind, path, value, typed)
+        return
+    yield path, REMOVED, typed
+    if directive == "replace":
+        yield from _fields(kind, path, {k: v for k, v in value.items() if k != DIRECTIVE}, typed)
 
 
 def _has(item: Any, keys: tuple[str, ...]) -> bool:

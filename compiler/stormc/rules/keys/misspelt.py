@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 
 from stormc.facts.known_keys import NOUNS, TABLES
 from stormc.rules.rule import Example, Rule, Subject, Violation
-from stormc.rules.storm_service import StormService, Template, environment
+from stormc.rules.storm_service import StormService, Template
 from stormc.rules.vocabulary import home, meant
 
 
@@ -28,12 +28,6 @@ def check(service: StormService) -> Iterator[Violation]:
                 if known:
                     path = service.wrote_key(template.role, table, key)
                     yield Violation(path, f"{NOUNS[table]} {key} is unknown", f"did you mean {known}?", at_key=True)
-        known_env = TABLES["env"]
-        for container, name, _ in environment(template):
-            known = None if name in known_env else meant("env", name)
-            if known:
-                path = service.wrote_env(template.role, container, name)
-                yield Violation(path, f"environment variable {name} is unknown", f"did you mean {known}?", at_key=True)
 
 
 RULE = Rule(
@@ -55,11 +49,6 @@ RULE = Rule(
               annotations:
                 schedule_minavailable: '2'
             """, at="prefill.annotations.schedule_minavailable"),
-        Example("""
-            prefill:
-              env:
-                HCCL_BUFSIZE: 600
-            """, at="prefill.env.HCCL_BUFSIZE"),
         Example("""
             decode:
               nodeSelector:

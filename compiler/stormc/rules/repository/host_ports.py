@@ -23,7 +23,7 @@ def check(repository: Repository) -> Iterator[Violation]:
             if other:
                 who = "another role or replica of it" if other is app else f"{other.namespace}/{other.name}"
                 yield Violation(("kvTransfer", "port"), f"ports {ports[0]}…{ports[1]} of {app.name} on the host "
-                                f"network are also used by {who}", "take whole nodes, or other ports",
+                                f"network are also used by {who}", "take whole nodes, or a port and kvPort per role",
                                 app=number)  # fmt: skip
                 break
             others.append((app, ports))

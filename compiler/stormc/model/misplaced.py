@@ -1,0 +1,77 @@
+"""What a key means that is unknown where it stands: a field of another place, another tool's name, Kubernetes' own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from stormc.finding import Path
+from stormc.load.engines import read_engines
+from stormc.model import schema
+
+SYNONYMS = {
+    "dp": "dataParallel", "dp_size": "dataParallel", "dpSize": "dataParallel", "data_parallel_size": "dataParallel",
+    "dataParallelSize": "dataParallel", "tp": "tensorParallel", "tp_size": "tensorParallel", "tpSize": "tensorParallel",
+    "tensor_parallel_size": "tensorParallel", "tensorParallelSize": "tensorParallel", "pp": "pipelineParallel",
+    "pp_size": "pipelineParallel", "npu_num": "npus", "npuNum": "npus", "npu": "npus", "nodes": "podGroupSize",
+    "pods": "podGroupSize", "ep": "expertParallel", "enable_expert_parallel": "expertParallel",
+    "model_name": "name", "model_path": "path", "distributed_dp": "distributedDp", "app_name": "name",
+    "app_namespace": "namespace", "priority": "priorityClassName", "priorityClass": "priorityClassName",
+    "schedulerQueue": "queue", "kv_port": "kvPort", "connector": "connector", "networkInterface": "interface",
+}  # fmt: skip
+"""Names of vLLM and of MindCluster's k8s-deploy-tool for fields of a spec."""
+OF_PODS = {
+    "affinity": "{}", "containers": "[]", "dnsPolicy": "ClusterFirst", "initContainers": "[]", "lifecycle": "{}",
+    "livenessProbe": "{}", "restartPolicy": "Never", "runtimeClassName": "ascend", "schedulerName": "volcano",
+    "securityContext": "{}", "serviceAccountName": "NAME", "serviceAccount": "NAME",
+    "terminationGracePeriodSeconds": "30", "topologySpreadConstraints": "[]", "hostPID": "true", "hostIPC": "true",
+    "volumeMounts": "[]", "sidecars": "[]",
+}  # fmt: skip
+"""Fields of Kubernetes' pods that a spec has no field for, and what might stand there."""
+ROLES = ("prefill", "decode")
+
+
+def hint_for(path: Path) -> str:
+    """The hint for an unknown key at a path of an app, or "" where nothing is known of it."""
+    key = str(path[-1])
+    places = [place for place in _places().get(key, ()) if place != path[:-1]]
+    if places:
+        return f"it belongs {_below(places)}"
+    meant = SYNONYMS.get(key)
+    if meant and (here := list(_places().get(meant, ()))):
+        return f"write {meant}" if path[:-1] in here else f"write {meant} {_below(here)}"
+    flag = re.sub(r"(?<=[a-z0-9])([A-Z])", lambda m: f"-{m[1].lower()}", key).replace("_", "-")
+    engines = read_engines()
+    if flag in engines[engines.newest].flags:
+        return f"{flag} is a vLLM flag: write it in engineArgs of a role, or in engine.args"
+    if key in OF_PODS:
+        role = path[0] if path[0] in (*ROLES, "routing") else "decode"
+        return f"no field of specs; an override can: roles: [{{name: {role}, template: {{spec: {{{key}: …}}}}}}]"
+    if key in ("encode", "encoder", "union", "mixed"):
+        return "the roles of a spec are prefill, decode and routing"
+    if key in ("service", "services"):
+        return "no field of specs; an override can: target: Service"
+    if key in ("metadata", "spec"):
+        return "specs are flat: its fields stand at the top level"
+    return ""
+
+
+def _below(places: list[Path]) -> str:
+    texts = [".".join(map(str, place)) for place in places if place]
+    if () not in places:
+        return f"below {' or '.join(texts)}"
+    return f"to the top level, or below {' or '.join(texts)}" if texts else "to the top level"
+
+
+@cache
+def _places() -> Mapping[str, tuple[Path, ...]]:
+    """Every field of the app with the places where it may stand."""
+    found: dict[str, list[Path]] = {}
+    tables: dict[Path, Mapping[str, Any]] = {(): schema.APP}
+    tables |= {(section,): table for section, table in schema.SECTIONS.items()}
+    for place, table in tables.items():
+        for key in table:
+            found.setdefault(key, []).append(place)
+    return {key: tuple(places) for key, places in found.items()}

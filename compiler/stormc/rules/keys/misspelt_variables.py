@@ -1,0 +1,47 @@
+"""A variable that is almost a known one is that one, misspelt.
+
+HCCL, CANN and PyTorch ignore variables that they do not know: the default holds, and nobody says so. Variables of the
+house with a name like a known one are no mistake: then the warning can be suppressed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.facts.known_keys import TABLES
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService, environment
+from stormc.rules.vocabulary import meant
+
+
+def check(service: StormService) -> Iterator[Violation]:
+    known = TABLES["env"]
+    for template in service.templates:
+        for container, name, _ in environment(template):
+            close = None if name in known or name.startswith("VLLM_") else meant("env", name)
+            if close:
+                path = service.wrote_env(template.role, container, name)
+                yield Violation(path, f"environment variable {name} is unknown", f"did you mean {close}?", at_key=True)
+
+
+RULE = Rule(
+    "W730", __doc__, check,
+    source="vllm-ascend docs user_guide/configuration/env_vars.md and tutorials; HCCL documentation",
+    bad=(
+        Example("""
+            prefill:
+              env:
+                HCCL_BUFSIZE: 600
+            """, at="prefill.env.HCCL_BUFSIZE"),
+    ),
+    instead=(
+        Example("""
+            prefill:
+              env:
+                HCCL_BUFFSIZE: 600
+                NCCL_SOCKET_IFNAME: eth0
+                POD_IPS: x
+            """),
+    ),
+    subject=Subject.MANIFESTS,
+)  # fmt: skip
