@@ -22,7 +22,7 @@ def text(changes: Sequence[AppChange], manifests: bool = False) -> Iterator[str]
     """Lines for a terminal; with `manifests` the unified diffs of the rendered files too."""
     for change in changes:
         yield f"{change.label}: {_what(change)}"
-        yield from (f"  {field_text(field)}" for field in change.fields)
+        yield from (f"  {line}" for line in _fields(change))
         if change.kind is Kind.BROKEN:
             yield from (f"  {line}" for line in _errors(change))
         yield from (f"  {line}" for line in app_lines(change.label, change.effect)[1:])
@@ -50,6 +50,12 @@ def _what(change: AppChange) -> str:
     assert side is not None
     how = f" from {before.label}" if change.kind is Kind.RENAMED and before else ""
     return f"{change.kind.value}{how} ({side.file})"
+
+
+def _fields(change: AppChange) -> Iterator[str]:
+    """The fields that differ; of an app that comes or goes these would be all of them."""
+    if change.before is not None and change.after is not None:
+        yield from map(field_text, change.fields)
 
 
 def field_text(field: FieldChange) -> str:
@@ -123,7 +129,7 @@ def _cell(value: str) -> str:
 
 def _details(change: AppChange) -> Iterator[str]:
     yield f"<details><summary>{_cell(change.label)}: {_cell(_what(change))}</summary>\n"
-    lines = [*map(field_text, change.fields), *_errors(change)]
+    lines = [*_fields(change), *_errors(change)]
     if lines:
         yield _fenced("\n".join(lines), "")
     roles = [role for role in change.effect.roles if role.worst is not What.NOTHING]
