@@ -43,6 +43,7 @@ lint: $(VENV)/.development ## ruff and mypy --strict
 
 bench: $(VENV)/.development ## measure speed as ratios in one run
 	@$(BIN)/python -m tests.bench
+	@$(BIN)/python -m tests.bench_start
 
 bench-proxy: $(VENV)/.development ## measure the proxy against a plain relay and none, in one run
 	@$(BIN)/python -m tests.proxy.bench

@@ -324,3 +324,23 @@ def test_no_edit_of_a_spec_raises(scratch: Path, text: str) -> None:
         assert sorted((scratch / "rendered").rglob("*")) == before
     else:
         assert out.getvalue().startswith("1 app: ")
+
+
+HEAVY = (
+    "yaml.reader",
+    "ruamel",
+    "cerberus",
+    "dataclasses",
+    "inspect",
+    "jsonschema",
+    "git",
+    "shutil",
+    "multiprocessing",
+)
+
+
+def test_a_valid_spec_is_validated_without_what_takes_long_to_import() -> None:
+    program = "import sys; from stormc.__main__ import main; main(sys.argv[1:]); print(*sys.modules, file=sys.stdout)"
+    command = [sys.executable, "-c", program, "validate", "specs/a3/my-test.yaml"]
+    done = subprocess.run(command, cwd=Path(__file__).parent.parent, capture_output=True, text=True, check=True)
+    assert [name for name in HEAVY if name in done.stdout.split()] == []
