@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stormc.emit.crd import check_against_crd, translate_crd
+from stormc.emit.crd import Crd, translate_crd
 from stormc.emit.schema_check import SchemaProblem
 from stormc.emit.schema_words import StrictValidator, problems_of
 from stormc.load.crd import load_crd
@@ -123,8 +123,8 @@ def _judged(manifest: dict[str, Any]) -> list[SchemaProblem]:
 )
 def test_what_the_server_stores_unchanged_is_no_problem(spec: dict[str, Any]) -> None:
     assert _judged(_thing(**spec)) == []
-    assert check_against_crd(CRD, _thing(**spec)) == []
-    assert check_against_crd(CRD, _thing(**spec)) == []
+    assert Crd(CRD).problems(_thing(**spec)) == []
+    assert Crd(CRD).problems(_thing(**spec)) == []
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_what_the_server_stores_unchanged_is_no_problem(spec: dict[str, Any]) ->
     ],
 )  # fmt: skip
 def test_what_the_server_refuses_or_prunes_is_a_problem(spec: dict[str, Any], messages: list[str]) -> None:
-    problems = check_against_crd(CRD, _thing(**spec))
+    problems = Crd(CRD).problems(_thing(**spec))
     assert [problem.message for problem in problems] == messages
     assert problems == _judged(_thing(**spec))
 
@@ -163,7 +163,7 @@ def test_what_the_server_refuses_or_prunes_is_a_problem(spec: dict[str, Any], me
 def test_the_fields_of_every_object_are_known() -> None:
     manifest = _thing() | {"extra": 1}
     manifest["metadata"] |= {"nam": "x", "labels": {"a": 1}}
-    assert [problem.path for problem in check_against_crd(CRD, manifest)] == [
+    assert [problem.path for problem in Crd(CRD).problems(manifest)] == [
         ("extra",), ("metadata", "labels", "a"), ("metadata", "nam"),
     ]  # fmt: skip
 
@@ -179,14 +179,14 @@ def test_the_fields_of_every_object_are_known() -> None:
     ],
 )
 def test_another_kind_or_version_is_one_problem(change: dict[str, Any], message: str) -> None:
-    assert [problem.message for problem in check_against_crd(CRD, _thing() | change)] == [message]
+    assert [problem.message for problem in Crd(CRD).problems(_thing() | change)] == [message]
 
 
 @pytest.mark.parametrize(
     "crd", [{}, {"spec": None}, {"spec": []}, {"spec": {"names": []}}, {"kind": "Service", "spec": {}}]
 )
 def test_a_file_that_is_no_crd_is_one_problem(crd: dict[str, Any]) -> None:
-    (problem,) = check_against_crd(crd, _thing())
+    (problem,) = Crd(crd).problems(_thing())
     assert problem.message == "the file is not a CustomResourceDefinition: it has no spec.names"
 
 
@@ -196,7 +196,7 @@ def test_a_file_that_is_no_crd_is_one_problem(crd: dict[str, Any]) -> None:
 def test_a_crd_without_a_usable_schema_is_one_problem(versions: Any) -> None:
     crd = copy.deepcopy(CRD)
     crd["spec"]["versions"] = versions
-    assert len(check_against_crd(crd, _thing())) == 1
+    assert len(Crd(crd).problems(_thing())) == 1
 
 
 @pytest.mark.parametrize(
@@ -216,7 +216,7 @@ def test_a_crd_without_a_usable_schema_is_one_problem(versions: Any) -> None:
 def test_a_crd_whose_schema_is_no_schema_is_one_problem(schema: dict[str, Any]) -> None:
     crd = copy.deepcopy(CRD)
     crd["spec"]["versions"][1]["schema"]["openAPIV3Schema"] = schema
-    (problem,) = check_against_crd(crd, _thing())
+    (problem,) = Crd(crd).problems(_thing())
     assert problem.message == "version v1 of the CRD has no valid openAPIV3Schema"
 
 

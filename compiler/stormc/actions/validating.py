@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stormc.actions.collector import without_collector
 from stormc.actions.committed import committed_memory
@@ -19,6 +19,9 @@ from stormc.repository.processes import Progress, compile_all
 from stormc.repository.repository import open_repository
 from stormc.repository.selection import affected, select
 from stormc.repository.wiring import Wired, wire
+
+if TYPE_CHECKING:
+    from stormc.emit.crd import Crd
 
 
 class Validated(NamedTuple):
@@ -50,11 +53,20 @@ def validate(
         repository = open_repository(read_sources(specs))
         chosen = select(repository, specs, selected) if changed is None else affected(repository, changed)
         partly = bool(selected) or changed is not None
+        held_against = _crd(crd)
         compiled = compile_all(
-            lambda source: repository.compile(source, programs, Stage.MANIFESTS, crd), chosen, jobs, progress
+            lambda source: repository.compile(source, programs, Stage.MANIFESTS, held_against), chosen, jobs, progress
         )
         summaries = [made.summary for made in compiled if made.summary is not None]
         wired = wire(repository, summaries) if not partly else Wired()
         findings = [f for made in compiled for f in made.findings]
         findings += [*committed_memory(specs.parent), *wired.findings]
         return Validated(len(chosen), judge_all(repository, chosen, summaries, findings, day, partly))
+
+
+def _crd(data: Mapping[str, Any] | None) -> Crd | None:
+    if data is None:
+        return None
+    from stormc.emit.crd import Crd  # jsonschema takes as long to load as a spec to check
+
+    return Crd(data)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stormc.finding import Finding
 from stormc.load.sources import Source
@@ -18,6 +18,7 @@ from stormc.policy.policy import NO_POLICY, Policy
 from stormc.record import NamedTuple, Record
 
 if TYPE_CHECKING:
+    from stormc.emit.crd import Crd
     from stormc.passes.origins import Origins
 
 
@@ -53,7 +54,7 @@ class Setting(Record):
     profile_names: Collection[str]
     payload: Payload
     inventory: str | None = None
-    crd: Mapping[str, Any] | None = None
+    crd: Crd | None = None
     policy: Policy = NO_POLICY
 
 

@@ -16,6 +16,7 @@ from stormc.rules.rule import Subject, Violation
 from stormc.rules.storm_service import patched_near
 
 if TYPE_CHECKING:
+    from stormc.emit.crd import Crd
     from stormc.emit.schema_check import SchemaProblem
 
 Manifest = Mapping[str, Any]
@@ -58,14 +59,12 @@ def refusals(manifests: Sequence[Manifest], layered: Layered, app: App) -> Itera
             yield _refusal(REFUSED, manifest, problem, layered, app, hint)
 
 
-def crd_refusals(crd: Manifest, manifests: Sequence[Manifest], layered: Layered, app: App) -> Iterator[Finding]:
+def crd_refusals(crd: Crd, manifests: Sequence[Manifest], layered: Layered, app: App) -> Iterator[Finding]:
     """What a CRD that the user brings would refuse or prune."""
-    from stormc.emit.crd import check_against_crd
-
     hint = "the cluster has another AIBrix release?"
     for manifest in manifests:
         if manifest["kind"] == "StormService":
-            for problem in check_against_crd(crd, manifest):
+            for problem in crd.problems(manifest):
                 yield _refusal(REFUSED_BY_CRD, manifest, problem, layered, app, hint)
 
 

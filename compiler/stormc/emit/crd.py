@@ -35,46 +35,47 @@ _META: Schema = {
 _RESOURCE: Schema = {"apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": _META}
 
 
-def check_against_crd(crd: Mapping[str, Any], manifest: Mapping[str, Any]) -> list[SchemaProblem]:
-    """What an API server with this CustomResourceDefinition would refuse or silently prune of the manifest.
+class Crd:
+    """A CustomResourceDefinition of the user's, to hold any number of manifests against.
 
     Structural schema as in apiextensions v1: what it does not name is pruned, so it is a problem here. CEL rules
     (x-kubernetes-validations) need a server and are not evaluated.
     """
-    group, _, version = str(manifest.get("apiVersion")).rpartition("/")
-    spec = crd.get("spec")
-    names = spec.get("names") if isinstance(spec, dict) else None
-    if not isinstance(spec, dict) or not isinstance(names, dict):
-        return [SchemaProblem((), "the file is not a CustomResourceDefinition: it has no spec.names")]
-    if spec.get("group") != group or names.get("kind") != manifest.get("kind"):
-        described = f"{names.get('kind')} of {spec.get('group')}"
-        return [
-            SchemaProblem(("kind",), f"the CRD describes {described}, not {shown(manifest.get('kind'))} of {group}")
-        ]
-    versions = spec.get("versions")
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        self.data = data
+        self._validators: dict[str, Any] = {}
+
+    def problems(self, manifest: Mapping[str, Any]) -> list[SchemaProblem]:
+        """What an API server with this definition would refuse or silently prune of the manifest."""
+        group, _, version = str(manifest.get("apiVersion")).rpartition("/")
+        spec = self.data.get("spec")
+        names = spec.get("names") if isinstance(spec, dict) else None
+        if not isinstance(spec, dict) or not isinstance(names, dict):
+            return [SchemaProblem((), "the file is not a CustomResourceDefinition: it has no spec.names")]
+        if spec.get("group") != group or names.get("kind") != manifest.get("kind"):
+            described, kind = f"{names.get('kind')} of {spec.get('group')}", shown(manifest.get("kind"))
+            return [SchemaProblem(("kind",), f"the CRD describes {described}, not {kind} of {group}")]
+        schema = _schema(spec.get("versions"), version)
+        if schema is None:
+            return [SchemaProblem(("apiVersion",), f"the CRD does not serve version {version}")]
+        if version not in self._validators:
+            self._validators[version] = _validator(schema)
+        if self._validators[version] is None:
+            return [SchemaProblem((), f"version {version} of the CRD has no valid openAPIV3Schema")]
+        return problems_of(self._validators[version], manifest)
+
+
+def _schema(versions: object, version: str) -> Schema | None:
+    """The schema of a served version, an empty one where the file holds none; None where it is not served."""
     for entry in versions if isinstance(versions, list) else ():
         if isinstance(entry, dict) and entry.get("name") == version and entry.get("served"):
-            validator = _validator(_child(_child(entry, "schema"), "openAPIV3Schema"))
-            if validator is None:
-                return [SchemaProblem((), f"version {version} of the CRD has no valid openAPIV3Schema")]
-            return problems_of(validator, manifest)
-    return [SchemaProblem(("apiVersion",), f"the CRD does not serve version {version}")]
-
-
-_validators: dict[int, tuple[Schema, Any]] = {}
+            return _child(_child(entry, "schema"), "openAPIV3Schema")
+    return None
 
 
 def _validator(schema: Schema) -> Any:
-    """The validator of a CRD's schema, made once per object (kept, so that its id stays its own); None without one."""
-    known = _validators.get(id(schema))
-    if known is None:
-        if len(_validators) > 8:
-            _validators.clear()
-        known = _validators[id(schema)] = schema, _made(schema)
-    return known[1]
-
-
-def _made(schema: Schema) -> Any:
+    """The validator of a schema; None for one that is no schema."""
     try:
         return StrictValidator(translate_crd(schema)) if schema else None
     except ValueError:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from stormc.compile.compilation import Compilation, Setting, Spec, Stage
 from stormc.finding import Finding
@@ -18,6 +17,7 @@ from stormc.repository.policies import policy_of
 from stormc.repository.profiles import Profiles, own_profiles
 
 if TYPE_CHECKING:
+    from stormc.emit.crd import Crd
     from stormc.rules.repository import Inventory
 
 
@@ -41,7 +41,7 @@ class Repository(Record):
         return (self.platforms.layered(source.directory, document) if document is not None else None), findings
 
     def compile(
-        self, source: Source, payload: Payload, stop: Stage = Stage.FILES, crd: Mapping[str, Any] | None = None
+        self, source: Source, payload: Payload, stop: Stage = Stage.FILES, crd: Crd | None = None
     ) -> Compilation:
         """One spec from bytes to files.
 
