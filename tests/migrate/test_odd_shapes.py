@@ -176,6 +176,36 @@ def test_many_pods_are_refused() -> None:
     assert "storm_service.prefill has 100000 pods, more than 4096" in [f.message for f in app.findings]
 
 
+def rendered() -> dict[str, Any]:
+    """An example's StormService, as stormc renders it."""
+    (path,) = Path("rendered/a3/my-test").glob("stormservice-*.yaml")
+    document: dict[str, Any] = yaml.safe_load(path.read_text())
+    return document
+
+
+def test_a_flag_that_engine_args_cannot_say_goes_into_an_override() -> None:
+    document = rendered()
+    decode = next(r for r in document["spec"]["template"]["spec"]["roles"] if r["name"] == "decode")
+    decode["template"]["spec"]["containers"][0]["args"].append("--\ud7ff")
+    (app,) = run(document)
+    assert app.text is not None
+    (override,) = yaml.safe_load(app.text)["overrides"]
+    assert (
+        "--\ud7ff"
+        in override["patch"]["spec"]["template"]["spec"]["roles"][0]["template"]["spec"]["containers"][0]["command"]
+    )
+
+
+def test_the_launcher_of_an_earlier_stormc_is_no_difference_to_keep() -> None:
+    document = rendered()
+    for role in document["spec"]["template"]["spec"]["roles"]:
+        for volume in role["template"]["spec"]["volumes"]:
+            if volume.get("configMap", {}).get("name") == "stormc-launcher":
+                volume["configMap"]["name"] = "my-test-launcher"
+    (app,) = run(document)
+    assert app.text is not None and "overrides" not in yaml.safe_load(app.text)
+
+
 def test_the_shape_of_what_is_rendered_is_right() -> None:
     services = [document for document in BASES if document.get("kind") == "StormService"]
     assert len(services) > 3

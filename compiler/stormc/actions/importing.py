@@ -226,9 +226,11 @@ class _Work:
     def run(self) -> list[Difference]:
         """Completes the spec; the differences that remain."""
         self._settle()
-        if self.compiled() is None:
+        proposed = self.compiled()
+        if proposed is None:
             self.findings = list(self._outcome(self._whole()).findings)
             return []
+        self._proposed = storm_service(proposed)
         for departure in self._departures():
             if departure.theirs is not None:
                 self._take(departure)
@@ -333,8 +335,11 @@ class _Work:
                     return
                 del entries[key]
         if path[-1] == "command" and (arguments := engine_arguments(departure.ours, departure.theirs)) is not None:
+            before = dict(self.spec[role])
             self.spec[role]["engineArgs"] = arguments
-            return
+            if self.compiled() is not None:
+                return
+            self.spec[role] = before
         if path[-1] == "args" and (*path[:-1], "command") not in self.theirs:
             whole = {"command": None, "args": departure.theirs}  # the image's own entry point, with these arguments
             self.patches.append((path, patch(Departure(path[:-1], {}, whole), {}, frozenset())))
@@ -382,8 +387,7 @@ class _Work:
         """The names of our volumes in the role of a path."""
         if not is_mount(path):
             return frozenset()
-        storm = storm_service(self._ours()[1])
-        role = next(r for r in storm["spec"]["template"]["spec"]["roles"] if r["name"] == path[4][0])
+        role = next(r for r in self._proposed["spec"]["template"]["spec"]["roles"] if r["name"] == path[4][0])
         return frozenset(v["name"] for v in role["template"]["spec"].get("volumes") or ())
 
     def _drop_refused(self) -> None:

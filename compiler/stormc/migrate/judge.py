@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from stormc.facts.keys import HUAWEI_PREFIX, Env
+from stormc.facts.keys import HUAWEI_PREFIX, Directory, Env
 from stormc.facts.known_keys import NOUNS, RESERVED, TABLES, Use
 from stormc.migrate.compare import Departure, Path, is_mount, shown_path
 from stormc.migrate.note import LEFT_OUT, MISSPELT
@@ -77,6 +77,8 @@ def kept(departure: Departure) -> str:
         return "stormc's own proxy is the router"
     if text.endswith("replicas") and not role:
         return "MindCluster supports 1; raise the replicas of the roles instead"
+    if is_mount(path) and ours and path[-1] == (Directory.LAUNCHER,):
+        return "the launcher of this stormc, which all apps of the namespace share"
     if is_mount(path) and ours and theirs and _same_place(ours, theirs):
         return "the same, read-only or bounded as stormc mounts it"
     if ".resources." in f".{text}" and HUAWEI_PREFIX not in text and ACCELERATOR.fullmatch(str(path[-1])):
@@ -93,5 +95,6 @@ def _strict(mount: Mapping[str, Any]) -> dict[str, Any]:
     source = {
         kind: {k: v for k, v in fields.items() if k not in ("type", "sizeLimit")}
         for kind, fields in (mount.get("source") or {}).items()
+        if isinstance(fields, dict)
     }
     return {**{k: v for k, v in mount.items() if k != "readOnly"}, "source": source}
