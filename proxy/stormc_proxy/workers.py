@@ -15,6 +15,7 @@ from typing import Any
 
 from stormc_proxy.fleet.board import Board
 from stormc_proxy.http.connection import Connection, UpstreamError
+from stormc_proxy.http.deadline import Sweep
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.telemetry.latency import summed
 
@@ -86,7 +87,7 @@ class _Nowhere:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Keeps nothing."""
-        self.loop = loop
+        self.loop, self.sweep = loop, Sweep(loop)
 
     def put(self, connection: Connection) -> None:
         """Not kept."""

@@ -86,7 +86,7 @@ class Engine(Message):
     async def decode(self, value: dict[str, Any], transfer: dict[str, Any], key: str) -> None:
         if transfer.get("metaserver"):
             self.arrived[key] = asyncio.get_running_loop().create_future()
-            free = self.callers.setdefault(transfer["metaserver"], [])
+            free = self.callers.setdefault(transfer["metaserver"].rpartition("/")[0], [])
             caller = free.pop() if free else Caller()
             told = {"request_id": f"cmpl-{key}-0", "do_remote_decode": True, "remote_block_ids": [[1, 2, 3]]}
             await caller.post(transfer["metaserver"], json.dumps(told).encode())
@@ -286,7 +286,7 @@ def wait_for(port: int) -> None:
 def proxy(port: int, prefill: list[int], decode: list[int], mode: str = "layerwise") -> subprocess.Popen[bytes]:
     """The proxy in front of engines."""
     process = start(
-        "proxy", "--mode", mode, "--no-access-log", "--host", "127.0.0.1", "--port", port, "--prefiller-hosts",
+        "stormc_proxy", "--mode", mode, "--no-access-log", "--host", "127.0.0.1", "--port", port, "--prefiller-hosts",
         *["127.0.0.1"] * len(prefill), "--prefiller-ports", *prefill, "--decoder-hosts", *["127.0.0.1"] * len(decode),
         "--decoder-ports", *decode, core=0,
     )  # fmt: skip

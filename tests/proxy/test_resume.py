@@ -25,6 +25,7 @@ from stormc_proxy.flow.resume import (
 from stormc_proxy.flow.stream import Source, Stream
 from stormc_proxy.http.answer import Head
 from stormc_proxy.http.connection import Connection
+from stormc_proxy.http.deadline import Sweep
 from stormc_proxy.http.events import chunk, event, split, unframed
 
 
@@ -353,6 +354,7 @@ class Nowhere:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
+        self.sweep = Sweep(self.loop)
 
     def put(self, connection: Connection) -> None:
         pass

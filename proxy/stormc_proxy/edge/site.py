@@ -29,6 +29,7 @@ class Site:
     ) -> None:  # fmt: skip
         """`ended` hears of requests that never reached `respond`."""
         self.loop, self.settings, self.admission, self.respond, self.ended = loop, settings, admission, respond, ended
+        self.time = loop.time
         self.connections: set[ClientConnection] = set()
         self.draining = False
         self._due = loop.time() + SWEEP_SECONDS

@@ -6,6 +6,7 @@ import asyncio
 import ipaddress
 import socket
 from collections.abc import Callable, Coroutine
+from functools import lru_cache
 from typing import Any
 
 from stormc_proxy.fleet.pool import Instance
@@ -79,8 +80,15 @@ def is_at(host: str, remote_host: object) -> bool:
     A name may stand for a Service with an address of its own, so only a literal address is held against it; one of
     loopback is this machine under any of its addresses.
     """
+    if host == remote_host or not isinstance(remote_host, str):
+        return True
+    return _is_same(host, remote_host)
+
+
+@lru_cache(maxsize=4096)
+def _is_same(host: str, remote_host: str) -> bool:
     try:
-        ours, theirs = ipaddress.ip_address(host), ipaddress.ip_address(str(remote_host))
+        ours, theirs = ipaddress.ip_address(host), ipaddress.ip_address(remote_host)
     except ValueError:
         return True
     if ours == theirs or not ours.is_loopback:

@@ -23,6 +23,8 @@ COMPARED_BYTES = 4 * 1024 * 1024
 Pieces = bytes | list[bytes | memoryview]
 """A body to be sent: whole, or in parts that are never put together."""
 
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_NAME = json.encoder.encode_basestring_ascii
 _BLANK = re.compile(r"[ \t\n\r]*")
 _KEY = re.compile(r'"([^"\\\x00-\x1f]*)"[ \t\n\r]*:[ \t\n\r]*').match
 _SCAN = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
@@ -146,7 +148,7 @@ class Body:
         """`rewritten`, of a large body as parts of it and what is between them."""
         changes = {**self._changes, **changes} if self._changes else changes
         kept = self._kept(changes)
-        added = ",".join(f"{json.dumps(key)}:{value}" for key, value in changes.items() if value is not None)
+        added = ",".join(f"{_NAME(key)}:{value}" for key, value in changes.items() if value is not None)
         if self._text:
             parts = [self._text[start:end] for start, end in kept]
             return ("{" + ",".join([*parts, added] if added else parts) + "}").encode()
@@ -192,7 +194,7 @@ class Body:
 
 def read_body(raw: bytes) -> Body:
     """A client's body, in any encoding that JSON has, with or without a byte order mark. Raises BodyError."""
-    encoding = json.detect_encoding(raw[:4])
+    encoding = "utf-8" if raw[:1] == b"{" and raw[1:2] != b"\0" else json.detect_encoding(raw[:4])
     if encoding != "utf-8":
         try:
             raw = raw.decode(encoding).encode()
@@ -225,7 +227,7 @@ def _escaped_key(text: str, at: int) -> tuple[str, int]:
 
 def dumped(value: object) -> str:
     """Compact JSON; text stays as short as the client's, unless it holds what UTF-8 cannot say."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    text = _COMPACT(value)
     try:
         text.encode()
     except UnicodeEncodeError:

@@ -16,7 +16,7 @@ from stormc_proxy.fleet.pool import Instance
 from stormc_proxy.flow import decode
 from stormc_proxy.flow.api import named
 from stormc_proxy.flow.attempt import Attempt
-from stormc_proxy.flow.body import Body, dumped
+from stormc_proxy.flow.body import Body
 from stormc_proxy.flow.cached import with_cached
 from stormc_proxy.flow.exchange import Answer
 from stormc_proxy.flow.prefill import prefill
@@ -26,6 +26,8 @@ from stormc_proxy.http.deadline import Deadline
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import Address
 from stormc_proxy.telemetry.journal import new_id
+
+_ASKED = '{"do_remote_decode":false,"do_remote_prefill":true,"metaserver":"%s%s"}'
 
 
 class Layerwise:
@@ -46,8 +48,7 @@ class Layerwise:
         attempt = Attempt(lease.instance, new_id(), lambda parameters: self._prefill(attempt, parameters))
         request.record.key = attempt.key
         router.rendezvous[attempt.secret] = attempt
-        url = router.callback_url + attempt.secret
-        parameters = dumped({"do_remote_decode": False, "do_remote_prefill": True, "metaserver": url})
+        parameters = _ASKED % (router.callback_url, attempt.secret)
         answered, ended = False, "is left"
         try:
             raw = self._body.pieces({"kv_transfer_params": parameters, **named(request.api, attempt.key)})

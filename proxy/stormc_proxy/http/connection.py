@@ -13,7 +13,7 @@ from typing import Protocol, cast
 
 from stormc_proxy.fleet.pool import Instance
 from stormc_proxy.http.answer import HEAD_BYTES, Framing, Head, read_head
-from stormc_proxy.http.deadline import Deadline
+from stormc_proxy.http.deadline import LONG_SECONDS, Deadline, Sweep
 from stormc_proxy.http.events import unframed
 from stormc_proxy.http.framing import ChunkedFeed, FramingError, PlainFeed
 from stormc_proxy.outcomes import Outcome
@@ -53,6 +53,7 @@ class Home(Protocol):
     """Where a connection belongs while it is idle."""
 
     loop: asyncio.AbstractEventLoop
+    sweep: Sweep
 
     def put(self, connection: Connection) -> None:
         """Keep it for the next request."""
@@ -122,7 +123,7 @@ class Connection(asyncio.Protocol):
             await self._write(transport, [body] if isinstance(body, bytes) else body)
         if not timeout:
             return await self._response
-        watch = Watch(self, self._response, timeout)
+        watch = Watch(self, self._response, timeout, self._home.sweep)
         try:
             return await self._response
         finally:
@@ -155,7 +156,7 @@ class Connection(asyncio.Protocol):
         if done.done() or not idle:
             await done
             return
-        watch = Watch(self, done, idle)
+        watch = Watch(self, done, idle, self._home.sweep)
         try:
             await done
         finally:
@@ -384,26 +385,37 @@ class Connection(asyncio.Protocol):
 class Watch:
     """Ends an exchange that keeps silent for too long, with patience for a loop that was late itself."""
 
-    __slots__ = ("_awaited", "_connection", "_deadline", "_head", "_limit")
+    __slots__ = ("_awaited", "_connection", "_deadline", "_head", "_limit", "_sweep")
 
-    def __init__(self, connection: Connection, awaited: asyncio.Future[Head] | asyncio.Future[None], limit: float):
+    def __init__(
+        self, connection: Connection, awaited: asyncio.Future[Head] | asyncio.Future[None], limit: float, sweep: Sweep
+    ) -> None:
         """`awaited` is the answer's head, or the end of its body."""
-        self._connection, self._awaited, self._limit = connection, awaited, limit
+        self._connection, self._awaited, self._limit, self._sweep = connection, awaited, limit, sweep
         self._head = awaited is connection.awaited_head
-        self._deadline = Deadline(connection.loop, limit, self._look)
+        self._deadline: Deadline | None = None
+        if limit >= LONG_SECONDS:
+            sweep.add(self)
+        else:
+            self._deadline = Deadline(connection.loop, limit, self._fired)
 
     def cancel(self) -> None:
         """It came."""
-        self._deadline.cancel()
-
-    def _look(self) -> None:
-        if self._awaited.done():
-            return
-        left = self._connection.seconds_left(self._limit, self._head)
-        if left <= 0:
-            self._connection.abort(Outcome.NO_ANSWER if self._head else Outcome.IDLE)
+        if self._deadline is not None:
+            self._deadline.cancel()
         else:
-            self._deadline = Deadline(self._connection.loop, left, self._look)
+            self._sweep.discard(self)
+
+    def look(self, now: float) -> None:
+        """End the exchange if its time is over."""
+        if not self._awaited.done() and self._connection.seconds_left(self._limit, self._head) <= 0:
+            self._connection.abort(Outcome.NO_ANSWER if self._head else Outcome.IDLE)
+
+    def _fired(self) -> None:
+        self.look(self._connection.loop.time())
+        if not self._awaited.done():
+            left = self._connection.seconds_left(self._limit, self._head)
+            self._deadline = Deadline(self._connection.loop, max(left, 0.0), self._fired)
 
 
 def _retrieved(future: asyncio.Future[None] | asyncio.Future[Head]) -> None:

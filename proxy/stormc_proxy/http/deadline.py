@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from typing import Protocol
 
 LATE_SECONDS = 0.25
 """From here on a timer is late."""
 TURN_SECONDS = 1.0
 """What is given once more, at most."""
+LONG_SECONDS = 10.0
+"""Limits from here on are looked at once a second, all together; a timer for each would cost more than it is worth."""
 
 
 class Deadline:
@@ -38,3 +41,47 @@ class Deadline:
             self._handle = self._loop.call_later(seconds, self._fired)
         else:
             self._call()
+
+
+class Watched(Protocol):
+    """What waits within a long limit."""
+
+    def look(self, now: float) -> None:
+        """End the waiting if its time is over."""
+
+
+class Sweep:
+    """Looks at everything that waits, once a second, unless this process was late itself."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Nothing waits yet."""
+        self._loop, self._due = loop, 0.0
+        self._waiting: set[Watched] = set()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def add(self, watched: Watched) -> None:
+        """It begins to wait."""
+        self._waiting.add(watched)
+        if self._timer is None:
+            self._turn()
+
+    def discard(self, watched: Watched) -> None:
+        """It waits no more."""
+        self._waiting.discard(watched)
+
+    def close(self) -> None:
+        """Look no more."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _turn(self) -> None:
+        self._due = self._loop.time() + TURN_SECONDS
+        self._timer = self._loop.call_later(TURN_SECONDS, self._look)
+
+    def _look(self) -> None:
+        now = self._loop.time()
+        if now - self._due <= LATE_SECONDS:
+            for watched in list(self._waiting):
+                watched.look(now)
+        self._turn()

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from stormc_proxy.fleet.pool import Instance
 from stormc_proxy.http.answer import Head
 from stormc_proxy.http.connection import Connection, Pieces, UpstreamError
-from stormc_proxy.http.deadline import Deadline
+from stormc_proxy.http.deadline import Deadline, Sweep
 from stormc_proxy.http.names import Names, NoAddress, connected
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import Address
@@ -21,8 +21,16 @@ _RACE = (Outcome.RESET, Outcome.CLOSED_EARLY, Outcome.CONNECTION_CLOSED)
 class Endpoint:
     """The connections to one address."""
 
-    def __init__(self, address: Address, loop: asyncio.AbstractEventLoop, names: Names, timeout: float) -> None:
-        """No connection is opened yet; `timeout` is for opening one, 0 is none."""
+    def __init__(
+        self,
+        address: Address,
+        loop: asyncio.AbstractEventLoop,
+        names: Names,
+        timeout: float,
+        sweep: Sweep | None = None,
+    ) -> None:
+        """No connection is opened yet; `timeout` is for opening one, 0 is none. `sweep` is shared by many."""
+        self.sweep = sweep or Sweep(loop)
         self.address, self.loop, self.timeout = address, loop, timeout
         self.host_line = f"Host: {address}\r\n".encode()
         self._names = names
@@ -113,12 +121,13 @@ class Upstream:
         """Nothing is connected yet."""
         self._loop, self.names, self._timeout = loop, names, connect_timeout
         self._endpoints: dict[Address, Endpoint] = {}
+        self._sweep = Sweep(loop)
 
     def endpoint(self, address: Address) -> Endpoint:
         """The connections to an address."""
         found = self._endpoints.get(address)
         if found is None:
-            found = self._endpoints[address] = Endpoint(address, self._loop, self.names, self._timeout)
+            found = self._endpoints[address] = Endpoint(address, self._loop, self.names, self._timeout, self._sweep)
         return found
 
     def set_timeout(self, seconds: float) -> None:
@@ -165,3 +174,4 @@ class Upstream:
     def close(self) -> None:
         """Close everything that is idle."""
         self.forget(())
+        self._sweep.close()
