@@ -41,7 +41,8 @@ def effects_of(repository: Repository, out: Path, plan: Plan) -> Effects:
     if not old:
         return Effects()
     new = {found: path for path, text in plan.writes.items() if STORM_SERVICE in path and (found := _who(text))}
-    seen = [_effect(repository, out, plan, old[who], new.get(who)) for who in sorted(old)[:MOST]]
+    services = [_effect_on_disk(repository, out, plan, old[who], new.get(who)) for who in sorted(old)[:MOST]]
+    seen = [service for service in services if service is not None]
     told = [one for one in seen if one.effect.worst is not What.NOTHING or one.moved_from]
     told.sort(key=lambda one: (-one.effect.disturbed_npus, one.label))
     return Effects(tuple(told), max(len(old) - MOST, 0))
@@ -67,6 +68,19 @@ def _names(out: Path, directory: str) -> list[str]:
         return sorted(p.name for p in (out / directory).iterdir() if f"/{p.name}".startswith(STORM_SERVICE))
     except OSError:
         return []
+
+
+def _effect_on_disk(
+    repository: Repository, out: Path, plan: Plan, before: str, after: str | None
+) -> ServiceEffect | None:  # fmt: skip
+    """The effect on a service; None where what lies on disk has a shape that no API server ever took.
+
+    Whoever wrote the branch may have written anything there.
+    """
+    try:
+        return _effect(repository, out, plan, before, after)
+    except (LookupError, TypeError, AttributeError, ValueError):
+        return None
 
 
 def _effect(repository: Repository, out: Path, plan: Plan, before: str, after: str | None) -> ServiceEffect:

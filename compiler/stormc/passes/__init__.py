@@ -6,8 +6,9 @@ Every pass is a pure function `apply(app, platform)` that yields edits. Adding o
 from __future__ import annotations
 
 from stormc.passes import faults, gateway, hardware, network, overrides, ownership, scheduling, workload
-from stormc.passes.engine import container, environment, probes, start, volumes, weights
-from stormc.passes.proxy import isolation, pods, services, source, topology
+from stormc.passes.engine import container, environment, isolation, probes, start, volumes, weights
+from stormc.passes.proxy import isolation as proxy_isolation
+from stormc.passes.proxy import pods, services, source, topology
 from stormc.passes.runner import Pass
 
 PIPELINE: tuple[Pass, ...] = (
@@ -18,12 +19,13 @@ PIPELINE: tuple[Pass, ...] = (
     Pass("engine.probes", probes.apply),
     Pass("engine.weights", weights.apply),
     Pass("engine.volumes", volumes.apply),
+    Pass("engine.isolation", isolation.apply),
     Pass("gateway", gateway.apply),
     Pass("hardware", hardware.apply),
     Pass("scheduling", scheduling.apply),
     Pass("faults", faults.apply),
     Pass("proxy.pods", pods.apply),
-    Pass("proxy.isolation", isolation.apply),
+    Pass("proxy.isolation", proxy_isolation.apply),
     Pass("proxy.topology", topology.apply),
     Pass("proxy.source", source.apply),
     Pass("proxy.services", services.apply),

@@ -15,6 +15,7 @@ name: {name}
   moe: true  # false for a dense model: its ranks start as engines of their own
 image: {image}
 hardware: {hardware}
+networkPolicy: true  # only routing pods reach the engines, which ask nobody for a password
 kvTransfer:
   connector: {connector}  # stormc engines lists those of each release
 prefill:  # one pod on one node: dataParallel × tensorParallel = its {npus} NPUs

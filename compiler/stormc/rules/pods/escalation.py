@@ -1,0 +1,67 @@
+"""A privileged container does not forbid to gain privileges.
+
+stormc forbids it in routing pods, and in engine pods unless an override makes one privileged. The StormService is
+accepted with `privileged: true` or capability SYS_ADMIN beside it; its pods are not, and AIBrix tries again for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from stormc.rules.rule import Example, Rule, Subject, Violation
+from stormc.rules.storm_service import StormService
+
+
+def check(service: StormService) -> Iterator[Violation]:
+    for template in service.templates:
+        for kind in ("initContainers", "containers"):
+            for container in template.pod.get(kind) or ():
+                context = container.get("securityContext") or {}
+                added = (context.get("capabilities") or {}).get("add") or ()
+                privileged = context.get("privileged") is True
+                if context.get("allowPrivilegeEscalation") is not False or not (privileged or "SYS_ADMIN" in added):
+                    continue
+                field = ("privileged",) if privileged else ("capabilities", "add")
+                steps = (kind, (container["name"],), "securityContext", *field)
+                path = service.wrote_pod(template.role, steps, ("overrides",))
+                yield Violation(path, f"container {container['name']} of {template.role} has "
+                                f"{'privileged' if privileged else 'SYS_ADMIN'} and no privilege escalation",
+                                "patch allowPrivilegeEscalation: null, too")  # fmt: skip
+
+
+RULE = Rule(
+    "E081", __doc__, check,
+    source="Kubernetes core/v1 ValidateSecurityContext",
+    bad=(
+        Example(at="template.spec.containers[0].securityContext.capabilities.add", role="routing", template="""
+            spec:
+              containers:
+              - name: router
+                securityContext:
+                  capabilities:
+                    add: [SYS_ADMIN]
+            """),
+    ),
+    instead=(
+        Example(role="routing", template="""
+            spec:
+              containers:
+              - name: router
+                securityContext:
+                  allowPrivilegeEscalation: null
+                  capabilities:
+                    add: [SYS_ADMIN]
+            """),
+    ),
+    good=(
+        Example(role="decode", template="""
+            spec:
+              containers:
+              - name: decode
+                securityContext:
+                  privileged: true
+            """),
+    ),
+    subject=Subject.MANIFESTS,
+    only_when_overridden=True,
+)  # fmt: skip
