@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from stormc.facts.keys import VOLCANO
+from stormc.facts.limits import ROUTING, SERVING_ROLES
 from stormc.finding import Path
 from stormc.load.engines import read_engines
 from stormc.model import schema
@@ -24,13 +26,12 @@ SYNONYMS = {
 """Names of vLLM and of MindCluster's k8s-deploy-tool for fields of a spec."""
 OF_PODS = {
     "affinity": "{}", "containers": "[]", "dnsPolicy": "ClusterFirst", "initContainers": "[]", "lifecycle": "{}",
-    "livenessProbe": "{}", "restartPolicy": "Never", "runtimeClassName": "ascend", "schedulerName": "volcano",
+    "livenessProbe": "{}", "restartPolicy": "Never", "runtimeClassName": "ascend", "schedulerName": VOLCANO,
     "securityContext": "{}", "serviceAccountName": "NAME", "serviceAccount": "NAME",
     "terminationGracePeriodSeconds": "30", "topologySpreadConstraints": "[]", "hostPID": "true", "hostIPC": "true",
     "volumeMounts": "[]", "sidecars": "[]",
 }  # fmt: skip
 """Fields of Kubernetes' pods that a spec has no field for, and what might stand there."""
-ROLES = ("prefill", "decode")
 
 
 def hint_for(path: Path) -> str:
@@ -47,7 +48,7 @@ def hint_for(path: Path) -> str:
     if flag in engines[engines.newest].flags:
         return f"{flag} is a vLLM flag: write it in engineArgs of a role, or in engine.args"
     if key in OF_PODS:
-        role = path[0] if path[0] in (*ROLES, "routing") else "decode"
+        role = path[0] if path[0] in (*SERVING_ROLES, ROUTING) else "decode"
         return f"no field of specs; an override can: roles: [{{name: {role}, template: {{spec: {{{key}: …}}}}}}]"
     if key in ("encode", "encoder", "union", "mixed"):
         return "the roles of a spec are prefill, decode and routing"
