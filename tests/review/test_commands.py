@@ -88,7 +88,8 @@ def test_the_picture_is_well_formed_and_names_every_app(root: Path, capsys: pyte
 def test_what_if_as_a_table_and_as_one_fault(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["what-if", "a"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "inference/a" and lines[1].startswith("FAULT") and len(lines) == 2 + 8
+    assert lines[0] == "inference/a" and lines[2].startswith("FAULT") and len(lines) == 3 + 8
+    assert lines[1].startswith("one chip fault takes down the whole service: at decode;")
     assert main(["what-if", "specs/a.yaml", "--fail", "chip", "--at", "decode/0/1"]) == 0
     one = capsys.readouterr().out
     assert "MindCluster deletes and reschedules all pods of the instance; 2 pods" in one

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from stormc.actions.comparing import diff
+from stormc.actions import render
+from stormc.actions.comparing import diff, diff_of_compilers
 from stormc.failure import Failure
 from stormc.history.branching import MAIN_LINES
 from stormc.review import report
@@ -238,3 +239,19 @@ def test_the_example_of_the_page(root: Path, monkeypatch: pytest.MonkeyPatch) ->
     documented = page.partition("    $ stormc diff\n")[2].partition("\n\n")[0].splitlines()
     seen = list(report.text(diff(Path("specs"), None, None, (), MAIN_LINES)))
     assert [line.removeprefix("    ") for line in documented] == seen
+
+
+def test_another_compiler_is_compared_by_what_it_rendered(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(root)
+    render(Path("specs"), Path("rendered"))
+    commit(root)
+    assert diff_of_compilers(Path("specs"), Path("rendered"), "HEAD", MAIN_LINES) == []
+    (path,) = Path("rendered/own").glob("stormservice-*.yaml")
+    path.write_text(path.read_text().replace("maxUnavailable: 1", "maxUnavailable: 2"))
+    (path,) = Path("rendered/shared").glob("stormservice-*.yaml")
+    path.write_text(path.read_text().replace("schedulerName: volcano", "schedulerName: older"))
+    commit(root)
+    seen_now = seen(diff_of_compilers(Path("specs"), Path("rendered"), "HEAD", MAIN_LINES), root)
+    assert seen_now == [
+        ("inference/shared", Kind.CHANGED, What.RECREATED), ("inference/own", Kind.CHANGED, What.NOTHING),
+    ]  # fmt: skip

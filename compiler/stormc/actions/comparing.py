@@ -10,12 +10,14 @@ from typing import Any
 from stormc.compile.compilation import Compilation
 from stormc.finding import has_errors
 from stormc.history.trees import Comparison, comparison, read_tree
+from stormc.load.document import load_document
 from stormc.load.releases import version
 from stormc.load.sources import SUFFIXES, Source, Sources, read_sources
 from stormc.payload.read import read_payload
 from stormc.repository.repository import Repository, open_repository
 from stormc.repository.selection import affected
 from stormc.review.diff import AppChange, Side, compare
+from stormc.tree.layout import identity
 
 
 def diff(
@@ -33,6 +35,35 @@ def diff(
     before, after = (_sides(repository, compared) for repository in sides)
     changes = compare(before, after)
     return [change for change in changes if not apps or _named(change, apps)]
+
+
+def diff_of_compilers(specs: Path, out: Path, base: str | None, lines: tuple[str, ...]) -> list[AppChange]:
+    """What this stormc makes of the specs, compared with what the base has below `out`: another stormc rendered that.
+
+    All apps are compiled. Raises Failure where there is nothing to compare with.
+    """
+    compared = comparison(specs, base, None, lines)
+    committed = read_tree(out, compared.base, SUFFIXES).files if compared.base else {}
+    repository, payload = open_repository(read_sources(specs)), read_payload()
+    after = {source.path: _side(repository, repository.compile(source, payload)) for source in repository.apps}
+    by_file = {repository.sources.spec_file(source): source for source in repository.apps}
+    before = {}
+    for path, raw in committed.items():
+        found = identity(raw)
+        source = by_file.get(found.spec_file) if found is not None and found.kind == "StormService" else None
+        if source is not None:
+            before[source.path] = _rendered(path.rpartition("/")[0], committed, after[source.path])
+    return compare(before, after)
+
+
+def _rendered(directory: str, files: Mapping[str, bytes], after: Side) -> Side:
+    """An app as another stormc rendered it; its fields and its file are those of today."""
+    inside = {path: raw for path, raw in files.items() if path.rpartition("/")[0] == directory}
+    documents = [load_document(path, raw)[0] for path, raw in inside.items()]
+    manifests = [document.data for document in documents if document is not None and "metadata" in document.data]
+    storm_service = next(m for m in manifests if m["kind"] == "StormService")["metadata"]
+    label = f"{storm_service['namespace']}/{storm_service['name']}"
+    return Side(label, after.file, after.fields, manifests, inside, after.aibrix)
 
 
 def committed_sources(specs: Path, commit: str | None) -> Sources:

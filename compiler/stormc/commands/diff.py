@@ -7,6 +7,8 @@ import os
 import sys
 from pathlib import Path
 
+from stormc.failure import Failure
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The base, the head, and how to tell it."""
@@ -16,6 +18,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--base", metavar="REF", help="what to compare with (where HEAD left its target branch)")
     parser.add_argument("--head", metavar="REF", help="what is new: a commit, or worktree (worktree)")
     parser.add_argument("--specs", type=Path, default=Path("specs"), metavar="DIR", help="where the specs are (specs)")
+    parser.add_argument(
+        "--compiler-base",
+        action="store_true",
+        help="compare with what the base has in rendered/, made by the stormc of that time: the effect of an upgrade",
+    )
+    parser.add_argument("--out", type=Path, default=Path("rendered"), metavar="DIR", help="where that is (rendered)")
     parser.add_argument("--manifests", action="store_true", help="show the lines of the rendered files that differ too")
     parser.add_argument(
         "--format", choices=("text", "markdown", "json"), default="text", help="form of the report (text)"
@@ -24,12 +32,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints the changes; 0, whatever they are: what is wrong with a spec, validate says."""
-    from stormc.actions.comparing import diff
+    from stormc.actions.comparing import diff, diff_of_compilers
     from stormc.history.branching import main_lines
     from stormc.review import report
 
     head = None if options.head in (None, "worktree") else options.head
-    changes = diff(options.specs, options.base, head, options.app, main_lines(os.environ))
+    lines = main_lines(os.environ)
+    if options.compiler_base:
+        if head is not None or options.app:
+            raise Failure("--compiler-base compares the work tree, all apps: no --head and no APP with it")
+        changes = diff_of_compilers(options.specs, options.out, options.base, lines)
+    else:
+        changes = diff(options.specs, options.base, head, options.app, lines)
     if options.format == "json":
         sys.stdout.write(report.as_json(changes))
     elif options.format == "markdown":

@@ -21,6 +21,9 @@ def table(label: str, found: Sequence[Consequence]) -> Iterator[str]:
         rows.append((one.fault.value, one.role, str(one.pods), shares, serves, retries, one.handling.value))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     yield label
+    fatal = [one.role for one in found if one.fault is Fault.CHIP and not one.serves]
+    if fatal:
+        yield f"one chip fault takes down the whole service: at {' or '.join(fatal)}; more replicas there go on serving"
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
