@@ -13,6 +13,7 @@ from typing import Any
 
 from stormc.compile.compilation import Compilation
 from stormc.compile.stages import storm_service
+from stormc.facts.keys import Annotation, NodeLabel
 from stormc.facts.known_keys import TABLES, Use
 from stormc.facts.limits import SERVING_ROLES
 from stormc.failure import Failure
@@ -25,11 +26,13 @@ from stormc.migrate.compare import Departure, Table, departures, is_mount, merge
 from stormc.migrate.compare import Path as Place
 from stormc.migrate.difference import Difference, because, beside
 from stormc.migrate.judge import judged, kept, map_of
-from stormc.migrate.note import ALONE, FOREIGN, LACKING, REPEATED, Note
+from stormc.migrate.note import ALONE, ASSUMED, FOREIGN, LACKING, REPEATED, SCALED, Note
+from stormc.migrate.serve import facts_of, served
 from stormc.migrate.shape import misshapen
 from stormc.migrate.storm_service import Chosen, Proposal, engine_arguments, every_pod_serves, propose
 from stormc.model import schema
 from stormc.model.app import ROUTING, Ref
+from stormc.model.pod_fields import REFERENCES
 from stormc.passes.runner import Compiled
 from stormc.payload.objects import shared_objects
 from stormc.payload.read import read_payload
@@ -51,6 +54,18 @@ class Imported:
     findings: tuple[Finding, ...]
     differences: tuple[Difference, ...]
     manifests: tuple[Mapping[str, Any], ...] = ()
+
+
+def _variable(entry: Mapping[str, Any]) -> Any:
+    """What a spec's env has for an entry of a container; None for what it has no form for."""
+    if set(entry) <= {"value"}:
+        return entry.get("value", "")
+    source = entry.get("valueFrom")
+    if isinstance(source, dict) and "apiVersion" not in source.get("fieldRef", {"apiVersion": ""}):
+        return None  # a spec's fieldRef has it, as the API server writes it
+    if set(entry) == {"valueFrom"} and isinstance(source, dict) and len(source) == 1 and set(source) <= set(REFERENCES):
+        return source
+    return None
 
 
 class _Read(NamedTuple):
@@ -90,11 +105,36 @@ def import_file(file: str, raw: bytes, where: Target, chosen: Chosen, owner: str
         return [Imported("", None, tuple(f for f in findings if f.rule != REPEATED_KEY), ())]
     found, others = _read(file, documents)
     if not found:
-        text = "the file holds no StormService and no config of the k8s-deploy-tool"
-        return [Imported("", None, (Finding(FOREIGN, file, START, text), *repeated, *others), ())]
+        text, hint = "the file holds no StormService and no config of the k8s-deploy-tool", ""
+        named = next((name for document in documents for name in _formats(document.data)), None)
+        if named:
+            text, hint = (
+                f"this is {named}, which stormc does not import",
+                "write a spec: stormc init NAME --hardware PROFILE",
+            )
+        return [Imported("", None, (Finding(FOREIGN, file, START, text, hint), *repeated, *others), ())]
     made = [_import(file, read, where, chosen, owner) for read in found]
     first, *rest = made
     return [replace(first, findings=(*repeated, *others, *first.findings)), *rest]
+
+
+FORMATS = {
+    "isvc": "a config of OME's deploy tool",
+    "deploy_config": "a config of the infer-operator-deploy-tool",
+    "deploy_server_config": "a config of MindIE-MS",
+    "motor_deploy_config": "a config of MindIE-Motor",
+}
+KINDS = {
+    "InferServiceSet": "an InferServiceSet of MindCluster's infer-operator",
+    "InferenceService": "an InferenceService", "LeaderWorkerSet": "a LeaderWorkerSet", "RoleBasedGroup": "an RBG",
+    "ModelServing": "a ModelServing of Kthena", "Deployment": "a Deployment",
+}  # fmt: skip
+"""What people have that runs vLLM, by the key or kind by which it is known."""
+
+
+def _formats(data: Mapping[str, Any]) -> Iterator[str]:
+    yield from (name for key, name in FORMATS.items() if key in data)
+    yield from (KINDS[m["kind"]] for _, m in _items(data) if isinstance(m, dict) and m.get("kind") in KINDS)
 
 
 def _read(file: str, documents: Sequence[Document]) -> tuple[list[_Read], list[Finding]]:
@@ -112,8 +152,13 @@ def _read(file: str, documents: Sequence[Document]) -> tuple[list[_Read], list[F
             else:
                 metadata = manifest.get("metadata")
                 name = metadata.get("name") if isinstance(metadata, dict) else None
-                text = f"{kind}/{name} is not part of an app: it stays where it is"
-                others.append(Finding(ALONE, file, document.locate(path), text))
+                if kind == "PodAutoscaler":
+                    text = f"PodAutoscaler/{name} writes roles[].replicas: Git takes it back at every sync"
+                    hint = "delete it, or let it scale something else: stormc's replicas stand in the spec"
+                    others.append(Finding(SCALED, file, document.locate(path), text, hint))
+                elif kind:
+                    text = f"{kind}/{name} is not part of an app: it stays where it is"
+                    others.append(Finding(ALONE, file, document.locate(path), text))
     return storms, others
 
 
@@ -169,12 +214,26 @@ def _import(file: str, read: _Read, where: Target, chosen: Chosen, owner: str) -
         storm = read.storm
         proposal = propose(storm, _profiles(where.repository, chosen), chosen)
         notes += proposal.notes
+        if proposal.spec and where.repository.platforms.platform(where.directory).labels_nodes:
+            notes += _newer(storm)
     if proposal is None or proposal.spec is None:
         return Imported(name, None, _findings(file, read, notes), ())
     work = _Work(file, storm, read.services, proposal, where, owner)
     differences = work.run()
     findings = [*_findings(file, read, [*notes, *work.notes]), *work.findings]
     return Imported(name, work.text(), tuple(findings), tuple(differences), tuple(work.manifests()))
+
+
+def _newer(storm: Mapping[str, Any]) -> Iterator[Note]:
+    """Tells where nodes are chosen as the guides from MindCluster 26.1 on do, and the platform is an older one."""
+    for index, role in enumerate(storm["spec"]["template"]["spec"]["roles"]):
+        template = role.get("template") or {}
+        annotations = (template.get("metadata") or {}).get("annotations") or {}
+        selector = (template.get("spec") or {}).get("nodeSelector") or {}
+        if Annotation.SCHEDULE_POLICY in annotations and NodeLabel.ACCELERATOR_TYPE not in selector:
+            text = "nodes are chosen by schedule_policy alone, as from MindCluster 26.1 on"
+            yield Note(ASSUMED, (*ROLES, index), text, 'set mindcluster: "26.1" in platform.yaml if the cluster has it')
+            return
 
 
 def _findings(file: str, read: _Read, notes: Sequence[Note]) -> tuple[Finding, ...]:
@@ -325,15 +384,19 @@ class _Work:
                 note = f"{role}: {refusal.reason}; not copied"
                 self.notes.append(Note(refusal.rule, self._original(path), note, refusal.hint, at_key=True))
                 return
-            literal = departure.theirs if field != "env" else departure.theirs.get("value", "")
+            literal = departure.theirs if field != "env" else _variable(departure.theirs)
             known = TABLES[field].get(key)
-            plain = field != "env" or set(departure.theirs) <= {"value"}
+            plain = literal is not None
             if plain and (known is None or known.use is Use.FREE):
                 entries = self.spec.setdefault(role, {}).setdefault(field, {})
                 entries[key] = literal
                 if self.compiled() is not None:
                     return
                 del entries[key]
+        image = str(self.spec[role].get("image", self.spec["image"])) if role in SERVING_ROLES else ""
+        if path[-1] == "command" and image and "engine" not in self.spec and served(departure.theirs, facts_of(image)):
+            self.refused[path] = "stormc's launcher runs this vllm serve; its flags are fields"
+            return
         if path[-1] == "command" and (arguments := engine_arguments(departure.ours, departure.theirs)) is not None:
             before = dict(self.spec[role])
             self.spec[role]["engineArgs"] = arguments

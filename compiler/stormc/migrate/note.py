@@ -39,8 +39,14 @@ CHECKS = (
     Check(
         "I607", "An import says what it leaves alone.", "Other objects of the file are no part of an app; keep them."
     ),
+    Check(
+        "W608",
+        "Nobody else scales the roles of an imported app.",
+        "A PodAutoscaler writes roles[].replicas of the StormService. Git takes that back at every sync, and the proxy "
+        "knows only the instances of the spec.",
+    ),
 )
-FOREIGN, LACKING, MISSPELT, REPEATED, LEFT_OUT, ASSUMED, ALONE = (check.id for check in CHECKS)
+FOREIGN, LACKING, MISSPELT, REPEATED, LEFT_OUT, ASSUMED, ALONE, SCALED = (check.id for check in CHECKS)
 
 
 class Note(NamedTuple):

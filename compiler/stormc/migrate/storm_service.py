@@ -22,6 +22,7 @@ from stormc.facts.limits import CONNECTORS, SERVING_ROLES, SPEC_VERSION
 from stormc.finding import Path
 from stormc.load.releases import version
 from stormc.migrate.note import ASSUMED, LACKING, LEFT_OUT, Note
+from stormc.migrate.serve import engine_args, facts_of, served
 from stormc.model.profile import Profile
 from stormc.model.quantity import canonical, whole_number
 from stormc.passes.engine.start import LAUNCHER_KEY
@@ -119,8 +120,12 @@ def propose(storm: Mapping[str, Any], profiles: Mapping[str, Profile], chosen: C
     spec: dict[str, Any] = {
         "apiVersion": SPEC_VERSION, "kind": "App", "name": metadata.get("name"),
         "namespace": metadata.get("namespace") or "default", "model": model, "hardware": hardware.name,
-        **_engine(serving),
     }  # fmt: skip
+    commands = [served(r.command + r.arguments, facts_of(str(r.engine.get("image", "")))) for r in serving]
+    as_fields = [command for command in commands if command is not None]
+    if len(as_fields) < len(serving):
+        spec |= _engine(serving)
+        as_fields = []
     images = [str(role.engine.get("image", "")) for role in serving]
     spec["image"] = images[0]
     if secrets := [s["name"] for role in roles.values() for s in role.pod.get("imagePullSecrets") or () if "name" in s]:
@@ -132,6 +137,8 @@ def propose(storm: Mapping[str, Any], profiles: Mapping[str, Profile], chosen: C
     spec |= _kv_transfer(serving, hardware, notes)
     for role in serving:
         spec[role.name] = _role(role, hardware, notes)
+        if as_fields:
+            spec[role.name]["engineArgs"] = engine_args(as_fields[serving.index(role)])
         if role.engine.get("image") != spec["image"]:
             spec[role.name]["image"] = str(role.engine.get("image", ""))
     if router is not None:
