@@ -4,7 +4,7 @@ A rule is the file `rules/<area>/<rule>.py`: what it demands and why, its check,
 
 Ids: the number is that of the fact of MindCluster's rules (R01…R45) where one exists, 046…049 are about the spec,
 050…099 about AIBrix, Kubernetes and the repository. An id is never used for anything else again. E101…E502 are not
-rules but what other rooms report (reference.py).
+rules but what other rooms report (reference/ids.py).
 """
 
 from __future__ import annotations
