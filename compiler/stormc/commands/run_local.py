@@ -21,6 +21,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--reschedule", type=float, default=20.0, metavar="SECONDS",
         help="how long a failed pod stays away before it starts anew at another address (20: the proxy isolates it)",
     )  # fmt: skip
+    parser.add_argument(
+        "--run-commands", action="store_true",
+        help="run engine.command, engine.script and other programs of the app without asking: on this machine, as you",
+    )  # fmt: skip
     parser.add_argument("--state", type=Path, metavar="DIR", help="keep logs and mounted files there")
 
 
@@ -38,4 +42,5 @@ def run(options: argparse.Namespace) -> int:
         raise Failure("run-local needs Linux, where every address of 127.0.0.0/8 is local")
     from stormc.local.session import Wishes, run_session
 
-    return run_session(options.directory, Wishes(options.ask, options.kill, options.reschedule), options.state)
+    wishes = Wishes(options.ask, options.kill, options.reschedule, options.run_commands)
+    return run_session(options.directory, wishes, options.state)

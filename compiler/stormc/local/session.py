@@ -19,6 +19,7 @@ from pathlib import Path
 
 from stormc.failure import Failure
 from stormc.local.cluster import LocalCluster, Manifest, Row, read_manifests
+from stormc.local.programs import foreign_programs, refuse_traversal
 from stormc.record import NamedTuple
 from stormc.report.escape import one_line, raw
 
@@ -32,13 +33,31 @@ class Wishes(NamedTuple):
     ask: str | None
     kills: Sequence[tuple[str, float]]
     reschedule_seconds: float
+    run_commands: bool = False
 
 
 def run_session(directory: Path, wishes: Wishes, state: Path | None) -> int:
     """Runs the app of a rendered directory until it is told to stop; the exit code."""
     manifests = read_manifests(directory)
+    refuse_traversal(manifests)
+    if not wishes.run_commands:
+        _ask_to_run(foreign_programs(manifests))
     with _state(state) as place:
         return asyncio.run(_session(directory, manifests, wishes, place))
+
+
+def _ask_to_run(programs: Sequence[str]) -> None:
+    """Asks the person at the terminal about programs that are not stormc's. Raises Failure unless the answer is y."""
+    if not programs:
+        return
+    text = "\n".join(f"  {one_line(line)}" for line in programs)
+    print(f"the app runs programs of its own on this machine, as you:\n{text}", file=sys.stderr)
+    if _typed():
+        print("run them? [y/N] ", end="", file=sys.stderr, flush=True)
+        if sys.stdin.readline().strip().lower() in ("y", "yes"):
+            return
+        raise Failure("nothing was run")
+    raise Failure("nothing was run; --run-commands runs them")
 
 
 @contextmanager
@@ -78,7 +97,7 @@ async def _session(directory: Path, manifests: list[Manifest], wishes: Wishes, s
             view.invite(_invitation(cluster, manifests, state))
             tasks = [asyncio.create_task(_kill_later(cluster, view, pod, seconds)) for pod, seconds in wishes.kills]
             tasks += [
-                asyncio.create_task(_follow(cluster, view, directory)),
+                asyncio.create_task(_follow(cluster, view, directory, wishes.run_commands)),
                 asyncio.create_task(_obey(cluster, view, stop)),
             ]
             await stop.wait()
@@ -221,7 +240,7 @@ async def _kill(cluster: LocalCluster, view: View, name: str) -> None:
         await cluster.kill(pod)
 
 
-async def _follow(cluster: LocalCluster, view: View, directory: Path) -> None:
+async def _follow(cluster: LocalCluster, view: View, directory: Path, allowed: bool) -> None:
     """Applies the rendered directory again whenever it changes."""
     seen = cluster.manifests
     while True:
@@ -230,6 +249,10 @@ async def _follow(cluster: LocalCluster, view: View, directory: Path) -> None:
             manifests = await asyncio.to_thread(read_manifests, directory)
             if manifests != seen:
                 seen = manifests
+                refuse_traversal(manifests)
+                if not allowed and (programs := foreign_programs(manifests)):
+                    view.say(f"{directory} changed, and is not applied: {one_line('; '.join(programs))}")
+                    continue
                 view.say(f"{directory} changed")
                 for problem in await cluster.apply(manifests):
                     view.say(problem)
