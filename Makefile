@@ -26,6 +26,9 @@ test: $(VENV)/.development ## run all tests
 quick: $(VENV)/.development ## run the tests of the compiler's core: load, model, passes, rules
 	@$(BIN)/pytest -q -n 2 tests/load tests/model tests/passes tests/rules
 
+test-clients: $(VENV)/.clients ## test the proxy with clients as people install them (100 MB more)
+	@$(BIN)/pytest -q tests/clients
+
 e2e: $(VENV)/.development ## test the cluster commands against a real API server
 	@export PATH="$$KUBEBUILDER_ASSETS:$(E2E):$$PATH"; command -v etcd >/dev/null && command -v kube-apiserver >/dev/null || \
 	  { echo "no etcd or kube-apiserver; run: make e2e-tools, or set KUBEBUILDER_ASSETS"; exit 1; }
@@ -66,6 +69,9 @@ lock: $(VENV)/.development ## pin dependencies anew, without index addresses
 	@$(BIN)/python -m piptools compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url \
 	  --no-emit-trusted-host --no-emit-options --no-header --no-annotate --extra dev -c .ci/requirements.txt \
 	  -o .ci/requirements-dev.txt pyproject.toml
+	@$(BIN)/python -m piptools compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url \
+	  --no-emit-trusted-host --no-emit-options --no-header --no-annotate --extra clients -c .ci/requirements-dev.txt \
+	  -o .ci/requirements-clients.txt pyproject.toml
 
 clean: ## remove what make made: .venv, caches
 	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build
