@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from stormc_proxy.fleet.board import Board
-from stormc_proxy.http.connection import Connection, UpstreamError
+from stormc_proxy.http.connection import Connection
 from stormc_proxy.http.deadline import Sweep
+from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.telemetry.latency import summed
 
@@ -151,6 +152,20 @@ def _take_later_failure(instance: dict[str, Any], same: Mapping[str, Any]) -> No
             instance[key] = same[key]
 
 
+def _forked(work: Callable[[], int]) -> int:
+    """The process id of a child that does some work and ends with its code."""
+    child = os.fork()
+    if not child:
+        code = 1
+        try:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_DFL)
+            code = work()
+        finally:
+            os._exit(code)
+    return child
+
+
 def run(count: int, serve: Callable[[Crew], int]) -> int:
     """Run workers until SIGTERM or SIGINT, which each of them gets; 0 when all of them ended well.
 
@@ -168,16 +183,7 @@ def run(count: int, serve: Callable[[Crew], int]) -> int:
             os.kill(child, signal.SIGTERM)
 
     def start(index: int) -> None:
-        child = os.fork()
-        if not child:
-            code = 1
-            try:
-                for number in (signal.SIGTERM, signal.SIGINT):
-                    signal.signal(number, signal.SIG_DFL)
-                code = serve(Crew(index, count, board, parent))
-            finally:
-                os._exit(code)
-        children[child] = index
+        children[_forked(lambda: serve(Crew(index, count, board, parent)))] = index
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from stormc_proxy.fleet.affinity import Affinity
-from stormc_proxy.fleet.pool import Policy, Pool, prefill_load
+from stormc_proxy.fleet.instance import prefill_load
+from stormc_proxy.fleet.pool import Policy, Pool
 from stormc_proxy.fleet.prompt_keys import prompt_of
 from stormc_proxy.flow.body import Body
 from stormc_proxy.settings import Address

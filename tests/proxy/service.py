@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from stormc_proxy.edge.server import Server
-from stormc_proxy.fleet.pool import Instance
+from stormc_proxy.fleet.instance import Instance
 from stormc_proxy.settings import Address, Settings, checked
 from stormc_proxy.telemetry.journal import Journal
 from tests.proxy.client import Client, Reply, ask, path_of, request

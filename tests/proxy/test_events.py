@@ -12,10 +12,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stormc_proxy.http.answer import Head
-from stormc_proxy.http.connection import Collected, Connection, UpstreamError
+from stormc_proxy.http.connection import Connection
 from stormc_proxy.http.endpoint import Endpoint
 from stormc_proxy.http.events import BLOCK_BYTES, DONE, Transcript, chunk, event, is_done, parsed, split, unframed
+from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.http.names import Names
+from stormc_proxy.http.sink import Collected
 from stormc_proxy.settings import Address
 
 PAYLOAD = st.binary(min_size=1, max_size=40)

@@ -10,19 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stormc_proxy.fleet.pool import (
-    EXPECTED,
-    FAULTY,
-    HEALTHY,
-    LEAVING,
-    SCALE,
-    Instance,
-    Lease,
-    Policy,
-    Pool,
-    decode_load,
-    prefill_load,
-)
+from stormc_proxy.fleet.instance import EXPECTED, FAULTY, HEALTHY, LEAVING, SCALE, Instance, decode_load, prefill_load
+from stormc_proxy.fleet.pool import Lease, Policy, Pool
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import Address
 

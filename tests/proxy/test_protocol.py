@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from stormc_proxy.http.connection import UpstreamError
 from stormc_proxy.http.endpoint import Endpoint
+from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.http.names import Names
 from stormc_proxy.settings import Address, Settings, SettingsError, checked, from_arguments
 from tests.proxy.client import CHAT, COMPLETIONS, Client, Reply, ask, question, request

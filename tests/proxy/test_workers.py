@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from stormc_proxy.fleet.board import Board, SharedPool, shared_pool
-from stormc_proxy.fleet.pool import FAULTY, HEALTHY, Policy
+from stormc_proxy.fleet.instance import FAULTY, HEALTHY
+from stormc_proxy.fleet.pool import Policy
 from stormc_proxy.settings import Address
 from stormc_proxy.workers import summed_metrics, summed_status
 from tests.proxy.client import COMPLETIONS, Reply, ask, question

@@ -7,11 +7,11 @@ import json
 
 from stormc_proxy.edge.connection import Request
 from stormc_proxy.edge.keys import is_admin
-from stormc_proxy.fleet.pool import LEAVING, Instance
+from stormc_proxy.fleet.instance import LEAVING, Instance
 from stormc_proxy.fleet.probe import Prober
 from stormc_proxy.flow.exchange import exchange
 from stormc_proxy.flow.router import Router
-from stormc_proxy.http.connection import UpstreamError
+from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.http.reply import Reply, json_reply
 from stormc_proxy.settings import ROLES, Address, SettingsError, address_of
 from stormc_proxy.telemetry.journal import Journal, new_id

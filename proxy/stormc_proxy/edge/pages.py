@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stormc_proxy.edge.connection import Request
-from stormc_proxy.fleet.pool import LEAVING
+from stormc_proxy.fleet.instance import LEAVING
 from stormc_proxy.flow.router import Router
 from stormc_proxy.http.reply import Reply, json_reply, text_reply
 from stormc_proxy.settings import ROLES

@@ -22,8 +22,8 @@ from stormc_proxy.edge.peering import Peering
 from stormc_proxy.edge.routes import CallbackRoutes, Routes
 from stormc_proxy.edge.site import Responder, Site
 from stormc_proxy.fleet.board import shared_pool
+from stormc_proxy.fleet.instance import Instance
 from stormc_proxy.fleet.peers import Sender
-from stormc_proxy.fleet.pool import Instance
 from stormc_proxy.fleet.probe import Prober
 from stormc_proxy.flow.router import Router
 from stormc_proxy.options import FIXED_AT_START

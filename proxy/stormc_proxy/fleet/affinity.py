@@ -12,7 +12,8 @@ from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple
 
-from stormc_proxy.fleet.pool import Instance, Lease, Pool, prefill_load
+from stormc_proxy.fleet.instance import Instance, prefill_load
+from stormc_proxy.fleet.pool import Lease, Pool
 from stormc_proxy.fleet.prefill_choice import Offer
 from stormc_proxy.fleet.prefix_index import PrefixIndex
 from stormc_proxy.fleet.prompt_keys import Chain, Members, Prompt, chained_here, prompt_of, session_of

@@ -16,7 +16,8 @@ import zlib
 from collections.abc import Iterable, Iterator
 
 from stormc_proxy.fleet.choice_log import Choice, ChoiceLog, Colleagues
-from stormc_proxy.fleet.pool import EXPECTED, FAULTY, HEALTHY, LEAVING, Instance, Pool
+from stormc_proxy.fleet.instance import EXPECTED, FAULTY, HEALTHY, LEAVING, Instance
+from stormc_proxy.fleet.pool import Pool
 from stormc_proxy.fleet.prompt_keys import Prompt
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import Address

@@ -14,7 +14,8 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from stormc_proxy.fleet.affinity import Affinity
-from stormc_proxy.fleet.pool import Instance, Pool
+from stormc_proxy.fleet.instance import Instance
+from stormc_proxy.fleet.pool import Pool
 from stormc_proxy.fleet.prompt_keys import Prompt
 from stormc_proxy.settings import ROLES, Address
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from stormc_proxy.fleet.pool import Instance, Pool
+from stormc_proxy.fleet.instance import Instance
+from stormc_proxy.fleet.pool import Pool
 from stormc_proxy.flow.router import Router
-from stormc_proxy.http.connection import UpstreamError
 from stormc_proxy.http.deadline import Deadline
 from stormc_proxy.http.endpoint import Endpoint
+from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import Address
 

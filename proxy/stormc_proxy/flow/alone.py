@@ -7,7 +7,7 @@ is better than none.
 
 from __future__ import annotations
 
-from stormc_proxy.fleet.pool import Instance
+from stormc_proxy.fleet.instance import Instance
 from stormc_proxy.flow import decode
 from stormc_proxy.flow.attempt import Attempt
 from stormc_proxy.flow.body import Body

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from stormc_proxy.fleet.pool import Lease, decode_load
+from stormc_proxy.fleet.instance import decode_load
+from stormc_proxy.fleet.pool import Lease
 from stormc_proxy.flow.exchange import Answer, exchange
 from stormc_proxy.flow.refusal import Refusal, Unanswered, unavailable
 from stormc_proxy.flow.router import Router
-from stormc_proxy.http.connection import UpstreamError
+from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.outcomes import Outcome, of_status
 from stormc_proxy.settings import Address
 from stormc_proxy.telemetry.journal import Record, new_id

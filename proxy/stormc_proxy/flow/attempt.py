@@ -9,7 +9,7 @@ from collections.abc import Callable, Coroutine
 from functools import lru_cache
 from typing import Any
 
-from stormc_proxy.fleet.pool import Instance
+from stormc_proxy.fleet.instance import Instance
 from stormc_proxy.flow.refusal import Refusal
 from stormc_proxy.http.connection import Connection
 from stormc_proxy.telemetry.journal import new_secret

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from typing import Protocol
 
-from stormc_proxy.fleet.pool import Instance
+from stormc_proxy.fleet.instance import Instance
 from stormc_proxy.flow.alone import Alone
 from stormc_proxy.flow.body import Body
 from stormc_proxy.flow.exchange import Answer
 from stormc_proxy.flow.layerwise import Layerwise
-from stormc_proxy.flow.refusal import Refusal, Unanswered
+from stormc_proxy.flow.refusal import Refusal, Unanswered, blame
 from stormc_proxy.flow.request import ClientRequest
 from stormc_proxy.flow.standard import Standard
 from stormc_proxy.outcomes import Outcome
@@ -43,11 +43,8 @@ async def attempts(request: ClientRequest, body: Body, avoid: set[Address]) -> t
     number = 0
     try:
         while number < max(1, settings.max_retries):
-            if last is not None:
-                if not router.decode.other(tried) or not router.budget.allows(router.loop.time()):
-                    break
-                router.retries += 1
-                await asyncio.sleep(settings.retry_delay * 2 ** (number - 1))
+            if last is not None and not await _once_more(request, tried, number):
+                break
             prefer = tried | avoid
             try:
                 found = await way.ask(prefer if router.decode.other(prefer) else tried, tried)
@@ -67,14 +64,23 @@ async def attempts(request: ClientRequest, body: Body, avoid: set[Address]) -> t
                 else:
                     raise
             else:
-                if doubted is not None:
-                    router.decode.failed(doubted.instance, doubted.refusal.end)
+                blame(router.decode, doubted)
                 return found
         final = doubted or last
         assert final is not None
         raise final.refusal
     finally:
         way.close()
+
+
+async def _once_more(request: ClientRequest, tried: set[Address], number: int) -> bool:
+    """Whether there is an instance left to try, and a retry to try it with; after the pause before it."""
+    router = request.router
+    if not router.decode.other(tried) or not router.budget.allows(router.loop.time()):
+        return False
+    router.retries += 1
+    await asyncio.sleep(router.settings.retry_delay * 2 ** (number - 1))
+    return True
 
 
 def _prefill_is_gone(refusal: Refusal) -> bool:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from stormc_proxy.fleet.pool import Instance, Lease, decode_load
+from stormc_proxy.fleet.instance import Instance, decode_load
+from stormc_proxy.fleet.pool import Lease
 from stormc_proxy.flow.attempt import Attempt
 from stormc_proxy.flow.body import Body, Pieces, size_of
 from stormc_proxy.flow.exchange import Answer, error_status, tail
@@ -12,7 +13,8 @@ from stormc_proxy.flow.refusal import Broken, Refusal, Unanswered, unavailable
 from stormc_proxy.flow.request import ClientRequest
 from stormc_proxy.flow.stream import Stream
 from stormc_proxy.http.answer import Head
-from stormc_proxy.http.connection import Connection, UpstreamError
+from stormc_proxy.http.connection import Connection
+from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.outcomes import Outcome, of_status
 from stormc_proxy.settings import Address
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import NamedTuple
 
-from stormc_proxy.fleet.pool import Instance
+from stormc_proxy.fleet.instance import Instance
 from stormc_proxy.flow.body import Pieces, size_of
 from stormc_proxy.http.answer import Head
 from stormc_proxy.http.connection import Connection

@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Any
 
-from stormc_proxy.fleet.pool import Instance
+from stormc_proxy.fleet.instance import Instance
 from stormc_proxy.flow.api import Api
 from stormc_proxy.flow.attempts import attempts
 from stormc_proxy.flow.body import Body, dumped
@@ -16,7 +16,7 @@ from stormc_proxy.flow.request import ClientRequest
 from stormc_proxy.flow.resume import Said, at_limit, continued, gave_up, joined, limit, resumable
 from stormc_proxy.flow.router import Router
 from stormc_proxy.flow.stream import Output, Stream
-from stormc_proxy.http.connection import UpstreamError
+from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import Address
 from stormc_proxy.telemetry.journal import Record, new_id

@@ -10,12 +10,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 
-from stormc_proxy.fleet.pool import Lease, decode_load
+from stormc_proxy.fleet.instance import decode_load
+from stormc_proxy.fleet.pool import Lease
 from stormc_proxy.flow.body import Body, size_of
 from stormc_proxy.flow.exchange import exchange
 from stormc_proxy.flow.prefill import Reported
 from stormc_proxy.flow.request import ClientRequest
-from stormc_proxy.http.connection import UpstreamError
+from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.settings import Address
 from stormc_proxy.transitions import KEPT
 

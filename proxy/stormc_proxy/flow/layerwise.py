@@ -12,7 +12,7 @@ and decode goes on waiting.
 
 from __future__ import annotations
 
-from stormc_proxy.fleet.pool import Instance
+from stormc_proxy.fleet.instance import Instance
 from stormc_proxy.flow import decode
 from stormc_proxy.flow.api import named
 from stormc_proxy.flow.attempt import Attempt

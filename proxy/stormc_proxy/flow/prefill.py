@@ -8,14 +8,15 @@ import time
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from stormc_proxy.fleet.pool import Instance, Lease
+from stormc_proxy.fleet.instance import Instance
+from stormc_proxy.fleet.pool import Lease
 from stormc_proxy.flow.api import prefill_changes
 from stormc_proxy.flow.attempt import Attempt
 from stormc_proxy.flow.body import Body, Pieces, dumped
 from stormc_proxy.flow.exchange import exchange
-from stormc_proxy.flow.refusal import Refusal, Unanswered, unavailable
+from stormc_proxy.flow.refusal import Refusal, Unanswered, blame, unavailable
 from stormc_proxy.flow.request import ClientRequest
-from stormc_proxy.http.connection import UpstreamError
+from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.outcomes import Outcome, of_status
 from stormc_proxy.settings import Address
 
@@ -63,8 +64,7 @@ async def prefill(request: ClientRequest, body: Body, key: str, parameters: str,
         try:
             value = await _one(request, lease, raw, key)
             request.record.cached = router.affinity.answered(prompt, lease, value)
-            if doubted is not None:
-                router.prefill.failed(doubted.instance, doubted.refusal.end)  # another one does what it refused
+            blame(router.prefill, doubted)
             return Prefill(lease, reported(value))
         except Unanswered as error:
             last, sent = error, sent or error.sent

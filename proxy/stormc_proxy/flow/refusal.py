@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from stormc_proxy.fleet.pool import Instance
+from stormc_proxy.fleet.instance import Instance
+from stormc_proxy.fleet.pool import Pool
 from stormc_proxy.flow.api import error_value
 from stormc_proxy.http.answer import Head
-from stormc_proxy.http.connection import UpstreamError
+from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.outcomes import Outcome
 
 RETRY_AFTER_SECONDS = 5
@@ -99,6 +100,12 @@ class Unanswered(Exception):
     def doubtful(self) -> bool:
         """Whether the instance refused what another one may take."""
         return self.refusal.outcome is Outcome.DOUBTFUL
+
+
+def blame(pool: Pool, doubted: Unanswered | None) -> None:
+    """Another instance does what one refused: it was that one's fault."""
+    if doubted is not None:
+        pool.failed(doubted.instance, doubted.refusal.end)
 
 
 def unavailable(role: str) -> Refusal:

@@ -7,7 +7,8 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from stormc_proxy.fleet.affinity import Affinity
-from stormc_proxy.fleet.pool import Instance, Policy, Pool
+from stormc_proxy.fleet.instance import Instance
+from stormc_proxy.fleet.pool import Policy, Pool
 from stormc_proxy.flow.budget import RetryBudget
 from stormc_proxy.http.endpoint import Upstream
 from stormc_proxy.http.names import Names

@@ -13,7 +13,8 @@ from __future__ import annotations
 import asyncio
 import json
 
-from stormc_proxy.fleet.pool import Instance, Lease
+from stormc_proxy.fleet.instance import Instance
+from stormc_proxy.fleet.pool import Lease
 from stormc_proxy.flow import decode
 from stormc_proxy.flow.attempt import Attempt
 from stormc_proxy.flow.body import Body
@@ -79,14 +80,7 @@ class Standard:
             answered, ended = True, "ends"
             return answer
         except asyncio.CancelledError:
-            ended, lingers = "is left", attempt.connection is not None and not attempt.served
-            if lingers:
-                self._kept = None
-                self._request.router.spawn(_linger(attempt, lease, kept, self._request))
-            elif attempt.served:
-                kept.settle("client leaves", tried)
-            else:
-                kept.step("decode was not reached")
+            ended, lingers = "is left", self._left(attempt, lease, kept, tried)
             raise
         except Unanswered as error:
             if error.sent:
@@ -103,6 +97,18 @@ class Standard:
             if not lingers:
                 lease.release()
                 attempt.close(answered, ended)
+
+    def _left(self, attempt: Attempt, lease: Lease, kept: Kept, tried: set[Address]) -> bool:
+        """The client left; whether decode's connection is kept for a moment, so that it learns of the request."""
+        if attempt.served:
+            kept.settle("client leaves", tried)
+        elif attempt.connection is None:
+            kept.step("decode was not reached")
+        else:
+            self._kept = None
+            self._request.router.spawn(_linger(attempt, lease, kept, self._request))
+            return True
+        return False
 
     async def _prefill_first(self) -> Kept:
         """The KV cache at prefill. A client that leaves ends the prefill, unless it is about to be done."""

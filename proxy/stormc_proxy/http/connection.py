@@ -7,59 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
 from collections.abc import Sequence
-from typing import Protocol, cast
+from typing import cast
 
-from stormc_proxy.fleet.pool import Instance
+from stormc_proxy.fleet.instance import Instance
 from stormc_proxy.http.answer import HEAD_BYTES, Framing, Head, read_head
-from stormc_proxy.http.deadline import LONG_SECONDS, Deadline, Sweep
-from stormc_proxy.http.events import unframed
+from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.http.framing import ChunkedFeed, FramingError, PlainFeed
+from stormc_proxy.http.home import Home, watch_peer
+from stormc_proxy.http.sink import Collected, Sink
+from stormc_proxy.http.watch import Watch
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.transitions import EXCHANGE
 
-USER_TIMEOUT_MS = 30_000
 PIECE_BYTES = 256 * 1024
 """So much of a request is written at a time."""
 
 Pieces = bytes | Sequence[bytes | memoryview]
 """A request's body: whole, or in parts that are never put together."""
-
-
-class UpstreamError(Exception):
-    """An instance did not answer as it should; `sent` tells whether it may have seen the request."""
-
-    def __init__(self, outcome: Outcome, sent: bool = True) -> None:
-        """`outcome` says what happened."""
-        super().__init__(outcome.text)
-        self.outcome, self.sent = outcome, sent
-
-
-class Sink(Protocol):
-    """Where a body goes while it arrives."""
-
-    def chunks(self, framed: bytes, count: int, whole: bool) -> None:
-        """`count` whole chunks with their framing, ending where an event ends if the body is events.
-
-        `whole` tells that each of them does, so that no event is torn by framing.
-        """
-
-    def data(self, data: bytes) -> None:
-        """Bytes of a body that is not chunked."""
-
-
-class Home(Protocol):
-    """Where a connection belongs while it is idle."""
-
-    loop: asyncio.AbstractEventLoop
-    sweep: Sweep
-
-    def put(self, connection: Connection) -> None:
-        """Keep it for the next request."""
-
-    def drop(self, connection: Connection) -> None:
-        """It is closed."""
 
 
 class Connection(asyncio.Protocol):
@@ -246,15 +211,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Let TCP watch the peer: a node that lost its power says nothing."""
         self._transport = cast(asyncio.Transport, transport)
-        sock = transport.get_extra_info("socket")
-        if sock is None:
-            return
-        with contextlib.suppress(OSError, AttributeError):
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
+        watch_peer(self._transport)
 
     def pause_writing(self) -> None:
         """The peer reads more slowly than we write."""
@@ -382,63 +339,7 @@ class Connection(asyncio.Protocol):
                 _retrieved(future)
 
 
-class Watch:
-    """Ends an exchange that keeps silent for too long, with patience for a loop that was late itself."""
-
-    __slots__ = ("_awaited", "_connection", "_deadline", "_head", "_limit", "_sweep")
-
-    def __init__(
-        self, connection: Connection, awaited: asyncio.Future[Head] | asyncio.Future[None], limit: float, sweep: Sweep
-    ) -> None:
-        """`awaited` is the answer's head, or the end of its body."""
-        self._connection, self._awaited, self._limit, self._sweep = connection, awaited, limit, sweep
-        self._head = awaited is connection.awaited_head
-        self._deadline: Deadline | None = None
-        if limit >= LONG_SECONDS:
-            sweep.add(self)
-        else:
-            self._deadline = Deadline(connection.loop, limit, self._fired)
-
-    def cancel(self) -> None:
-        """It came."""
-        if self._deadline is not None:
-            self._deadline.cancel()
-        else:
-            self._sweep.discard(self)
-
-    def look(self, now: float) -> None:
-        """End the exchange if its time is over."""
-        if not self._awaited.done() and self._connection.seconds_left(self._limit, self._head) <= 0:
-            self._connection.abort(Outcome.NO_ANSWER if self._head else Outcome.IDLE)
-
-    def _fired(self) -> None:
-        self.look(self._connection.loop.time())
-        if not self._awaited.done():
-            left = self._connection.seconds_left(self._limit, self._head)
-            self._deadline = Deadline(self._connection.loop, max(left, 0.0), self._fired)
-
-
 def _retrieved(future: asyncio.Future[None] | asyncio.Future[Head]) -> None:
     """A failure that nobody awaits any more is not worth a log line."""
     if future.done() and not future.cancelled():
         future.exception()
-
-
-class Collected:
-    """A sink that keeps the body."""
-
-    def __init__(self) -> None:
-        """Empty."""
-        self._parts: list[bytes] = []
-
-    def chunks(self, framed: bytes, count: int, whole: bool) -> None:
-        """Keep the chunks' payload."""
-        self._parts.append(unframed(framed))
-
-    def data(self, data: bytes) -> None:
-        """Keep the bytes."""
-        self._parts.append(data)
-
-    def body(self) -> bytes:
-        """Everything so far."""
-        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)

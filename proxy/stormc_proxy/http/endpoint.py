@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable
 
-from stormc_proxy.fleet.pool import Instance
+from stormc_proxy.fleet.instance import Instance
 from stormc_proxy.http.answer import Head
-from stormc_proxy.http.connection import Connection, Pieces, UpstreamError
+from stormc_proxy.http.connection import Connection, Pieces
 from stormc_proxy.http.deadline import Deadline, Sweep
+from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.http.names import Names, NoAddress, connected
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import Address

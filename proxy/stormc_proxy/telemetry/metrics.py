@@ -8,7 +8,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from stormc_proxy.fleet.pool import EXPECTED, FAULTY, HEALTHY, LEAVING, Instance
+from stormc_proxy.fleet.instance import EXPECTED, FAULTY, HEALTHY, LEAVING, Instance
 from stormc_proxy.flow.router import Router
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.telemetry.journal import Record

@@ -1,0 +1,41 @@
+"""Where connections to engines belong, and what TCP does for them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from typing import TYPE_CHECKING, Protocol
+
+from stormc_proxy.http.deadline import Sweep
+
+if TYPE_CHECKING:
+    from stormc_proxy.http.connection import Connection
+
+USER_TIMEOUT_MS = 30_000
+
+
+class Home(Protocol):
+    """Where a connection belongs while it is idle."""
+
+    loop: asyncio.AbstractEventLoop
+    sweep: Sweep
+
+    def put(self, connection: Connection) -> None:
+        """Keep it for the next request."""
+
+    def drop(self, connection: Connection) -> None:
+        """It is closed."""
+
+
+def watch_peer(transport: asyncio.Transport) -> None:
+    """Let TCP watch the peer: a node that lost its power says nothing."""
+    sock = transport.get_extra_info("socket")
+    if sock is None:
+        return
+    with contextlib.suppress(OSError, AttributeError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 10)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 5)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, 4)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, USER_TIMEOUT_MS)
