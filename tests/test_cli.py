@@ -226,7 +226,7 @@ def completed(words: str) -> list[str]:
         ("stormc ren", {"render"}),
         ("stormc render --c", {"--check"}),
         ("stormc validate --cha", {"--changed"}),
-        ("stormc validate REA", {"README.md"}),
+        ("stormc validate REA", {"README.md", "README.zh.md"}),
         ("stormc profiles atlas-800i-", {"atlas-800i-a2", "atlas-800i-a3", "atlas-800i-a3-sp"}),
         ("stormc rule W02", {"W020", "W021", "W022", "W026"}),
         ("stormc completion ", {"bash", "zsh", "fish"}),
