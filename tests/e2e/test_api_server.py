@@ -242,11 +242,12 @@ def test_delete_takes_the_service_first_and_says_what_hangs(stormc: Run) -> None
 
 
 def test_a_namespace_is_created_when_asked(stormc: Run, tmp_path: Path) -> None:
-    directory = tmp_path / "elsewhere"
-    directory.mkdir()
-    for path in (RENDERED / "a3" / "my-test").iterdir():
-        text = path.read_text(encoding="utf-8").replace("namespace: default", "namespace: elsewhere")
-        (directory / path.name).write_text(text, encoding="utf-8")
+    for source, name in (("a3/my-test", "elsewhere"), ("_shared/default", "_shared/elsewhere")):
+        directory = tmp_path / name
+        directory.mkdir(parents=True)
+        for path in (RENDERED / source).iterdir():
+            text = path.read_text(encoding="utf-8").replace("namespace: default", "namespace: elsewhere")
+            (directory / path.name).write_text(text, encoding="utf-8")
     arguments = ("deploy", "elsewhere", "--rendered", str(tmp_path))
     assert stormc(*arguments) == 2
     assert "--create-namespace" in stormc.err and stormc.err.count("\n") == 1
@@ -281,6 +282,7 @@ def test_a_server_that_does_not_answer_is_one_line(stormc: Run, monkeypatch: pyt
 def test_an_unknown_field_is_refused_by_the_server(stormc: Run, tmp_path: Path) -> None:
     directory = tmp_path / "my-test"
     shutil.copytree(RENDERED / "a3" / "my-test", directory)
+    shutil.copytree(RENDERED / "_shared", tmp_path / "_shared")
     storm = directory / "stormservice-my-test.yaml"
     storm.write_text(storm.read_text().replace("schedulerName: volcano", "schedulerNmae: volcano", 1))
     assert stormc("deploy", "my-test", "--rendered", str(tmp_path), "--dry-run=server") == 2
