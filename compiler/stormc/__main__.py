@@ -35,6 +35,7 @@ VERBS = {
     "profiles": "list hardware profiles, or show one",
     "engines": "list vllm-ascend releases and what each understands, or show one",
     "run-local": "run a rendered app on this machine",
+    "policy": "show what the policies above an app allow",
     "preflight": "check that a cluster has what apps need",
     "deploy": "apply rendered apps to a cluster",
     "status": "show what runs of an app",

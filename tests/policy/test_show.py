@@ -1,0 +1,39 @@
+"""`stormc policy show`: everything that holds for an app, and which line of which platform file says it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from stormc.__main__ import main
+from tests.policy.matrix import APP, POLICY
+
+TEAM = "apiVersion: stormc.dev/v1\nkind: Platform\npolicy:\n  queues: []\n"
+
+
+@pytest.fixture
+def specs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "specs/team").mkdir(parents=True)
+    (tmp_path / "specs/platform.yaml").write_text(POLICY)
+    (tmp_path / "specs/team/platform.yaml").write_text(TEAM)
+    (tmp_path / "specs/team/app.yaml").write_text(APP)
+    return tmp_path / "specs"
+
+
+@pytest.mark.parametrize("app", ["app", "specs/team/app.yaml", "team/app.yaml"])
+def test_every_field_names_its_file_and_line(specs: Path, app: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["policy", "show", app]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert 'namespaces: ["inference", "team-a*"]  (specs/platform.yaml:5)' in lines
+    assert lines[-1] == "queues: []  (specs/team/platform.yaml:4)"
+    assert len(lines) == 16
+
+
+def test_without_a_policy_that_is_said(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for file in specs.rglob("platform.yaml"):
+        file.unlink()
+    assert main(["policy", "show", "app"]) == 0
+    assert "no policy holds for app" in capsys.readouterr().err
+    assert main(["policy", "show", "other"]) == 2
