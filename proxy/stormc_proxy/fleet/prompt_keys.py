@@ -93,11 +93,21 @@ def chain_of(identity: int, texts: Iterable[str], chain: Chain = chained_here) -
 
 def pieces(text: str) -> list[str]:
     """The text between two keys, from the beginning; the rest that is no whole piece is left out."""
-    last = min(len(text), end_of(MOST_KEYS))
-    first = [text[start:end] for start, end in zip((0, *SHORT), SHORT, strict=False) if end <= last]
-    return first + [text[start : start + STEP] for start in range(STEP, last - STEP + 1, STEP)]
+    return list(map(text.__getitem__, _PIECES[: depth_of(len(text))]))
+
+
+def depth_of(characters: int) -> int:
+    """How many keys a text has."""
+    if characters >= STEP:
+        return min(characters // STEP + len(SHORT) - 1, MOST_KEYS)
+    return sum(1 for end in SHORT if end <= characters)
 
 
 def end_of(depth: int) -> int:
     """Characters that the first `depth` keys stand for."""
     return STEP * (depth - len(SHORT) + 1) if depth >= len(SHORT) else SHORT[depth - 1] if depth else 0
+
+
+_ENDS = [end_of(depth) for depth in range(MOST_KEYS + 1)]
+_PIECES = list(map(slice, _ENDS, _ENDS[1:]))
+"""Slices made once: hashing is most of what a prompt costs, and making them would be a tenth of it."""
