@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from itertools import combinations, product
+from itertools import combinations, islice, product
 from typing import Any, NamedTuple
 
 import yaml
@@ -184,19 +184,23 @@ def names_all(spec: Mapping[str, Any], outcomes: Outcomes, fields: Sequence[Path
     assert not falsehoods
 
 
-def names_nothing_else(spec: Mapping[str, Any], outcomes: Outcomes, of: Path = ()) -> None:
+MOST_CONTEXTS = 600
+"""Values of other fields that are tried before a name counts as one too many."""
+
+
+def names_nothing_else(spec: Mapping[str, Any], outcomes: Outcomes, of: Path = (), part: slice = slice(None)) -> None:
     """Every field that a leaf names changes it, for some values of the other fields that it names.
 
-    `of` takes those leaves alone that name a field of a section.
+    `of` takes those leaves alone that name a field of a section, `part` a part of all names.
     """
     open_: dict[tuple[Path, tuple[Path, ...]], set[Place]] = {}
     for place, names in named(spec).items():
         for name in names.fields if names.has(of) else ():
             open_.setdefault((name, names.fields), set()).add(place)
     falsehoods = []
-    for (name, fields), places in open_.items():
+    for (name, fields), places in list(open_.items())[part]:
         left = set(places)
-        for context in contexts(spec, [f for f in fields if f != name]):
+        for context in islice(contexts(spec, [f for f in fields if f != name]), MOST_CONTEXTS):
             left -= changed_by(context, name, outcomes)
             if not left:
                 break
