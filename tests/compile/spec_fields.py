@@ -90,6 +90,30 @@ OVERRIDES: list[list[dict[str, Any]]] = [
     [override("StormService", in_prefill({"containers": [{"name": "side", "image": "side:1"}]}))],
     [override("StormService", in_prefill({"volumes": None})), override("Service", {"spec": {"ipFamilies": ["IPv4"]}})],
     [override("StormService", in_prefill({"tolerations": [{"key": "x", "operator": "Exists"}], "hostNetwork": True}))],
+    [
+        override(
+            "StormService",
+            {
+                "spec": {
+                    "template": {
+                        "spec": {
+                            "roles": [
+                                {
+                                    "name": role,
+                                    "template": {
+                                        "spec": {
+                                            "containers": [{"name": role, "securityContext": {"privileged": True}}]
+                                        }
+                                    },
+                                }
+                                for role in ("prefill", "decode")
+                            ]
+                        }
+                    }
+                }
+            },
+        )
+    ],
     [override("ConfigMap", {"data": {"config.json": "{}", "extra": "text"}})],
 ]
 

@@ -30,7 +30,7 @@ NO_FALLBACK = Fallback()
 _GANG = tuple((role, field) for role in SERVING_ROLES for field in ("podGroupSize", "replicas"))
 """All roles of podGroupSize 1 share a PodGroup, so the gang size of one role depends on the size of the other."""
 
-_WHO_SERVES = tuple(
+WHO_SERVES = tuple(
     (role, field) for role in SERVING_ROLES for field in ("podGroupSize", "dataParallel", "distributedDp")
 )
 """Without a word on the gateway its labels stand where every pod answers HTTP."""
@@ -45,7 +45,6 @@ FALLBACKS: Mapping[Path, Fallback] = {
     **{(role, "distributedDp"): Fallback(((role, "dataParallel"),)) for role in SERVING_ROLES},
     **{(role, "minAvailable"): Fallback(_GANG) for role in SERVING_ROLES},
     ("namespace",): Fallback((), "platform.namespace"),
-    ("gateway",): Fallback(_WHO_SERVES),
     ("hostArch",): Fallback((("hardware",),), "hardware.hostArch"),
     ("model", "volume", "hostPath"): Fallback((("model", "path"),)),
 }

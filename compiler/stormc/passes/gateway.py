@@ -7,16 +7,20 @@ from collections.abc import Iterator
 from stormc.facts.keys import Label
 from stormc.facts.limits import SERVING_ROLES
 from stormc.model.app import ROUTING, App
+from stormc.model.precedence import WHO_SERVES
 from stormc.model.profile import Platform
 from stormc.passes.because import fact, of
 from stormc.passes.edit import Edit, storm
 from stormc.targets.storm_service import role_path
 
 GATEWAY = ("gateway",)
+TO_ENGINES = (GATEWAY, *WHO_SERVES)
 SOURCE = "AIBrix pkg/cache/informers.go"
-NAME = of(("model", "name"), given=(GATEWAY,))._replace(source=SOURCE)
-ENGINE = fact("aibrix", SOURCE, given=(GATEWAY,))
-PORTS = {role: of((role, "port"), given=(GATEWAY,))._replace(source=SOURCE) for role in SERVING_ROLES}
+NAME = {role: of(("model", "name"), given=TO_ENGINES)._replace(source=SOURCE) for role in SERVING_ROLES}
+NAME[ROUTING] = of(("model", "name"), given=(GATEWAY,))._replace(source=SOURCE)
+ENGINE = {role: fact("aibrix", SOURCE, given=TO_ENGINES) for role in SERVING_ROLES}
+ENGINE[ROUTING] = fact("aibrix", SOURCE, given=(GATEWAY,))
+PORTS = {role: of((role, "port"), given=TO_ENGINES)._replace(source=SOURCE) for role in SERVING_ROLES}
 PORTS[ROUTING] = of(("proxy", "port"), given=(GATEWAY,))._replace(source=SOURCE)
 
 
@@ -28,7 +32,7 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
     elif app.gateway == "router":
         ports = {ROUTING: app.proxy["port"]}
     for name, port in ports.items():
-        reasons = {Label.MODEL_NAME: NAME, Label.MODEL_PORT: PORTS[name]}
+        reasons = {Label.MODEL_NAME: NAME[name], Label.MODEL_PORT: PORTS[name]}
         for key, value in app.gateway_labels(port).items():
             path = role_path(name, "template", "metadata", "labels", key)
-            yield Edit(storm(app), path, value, reasons.get(key, ENGINE))
+            yield Edit(storm(app), path, value, reasons.get(key, ENGINE[name]))

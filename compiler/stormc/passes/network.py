@@ -13,6 +13,7 @@ from typing import Any
 from stormc.facts.keys import Label
 from stormc.facts.limits import SERVING_ROLES
 from stormc.model.app import ROUTING, App, Ref
+from stormc.model.precedence import WHO_SERVES
 from stormc.model.profile import Platform
 from stormc.passes.because import LOCAL_RANKS, Reason, fact, of
 from stormc.passes.edit import Edit
@@ -31,7 +32,7 @@ SELECTED: Reason = {(): POLICY, OUR_PODS[1:]: STABLE_LABEL}
 ENGINE_INGRESS: Reason = {
     (): POLICY,
     (0, "from", 0, *OUR_PODS): STABLE_LABEL,
-    (0, "from", 1): fact("aibrix", "AIBrix docs, installation", given=(("gateway",),)),
+    (0, "from", 1): fact("aibrix", "AIBrix docs, installation", given=(("gateway",), *WHO_SERVES)),
     (0, "ports", 1): fact("kubernetes", "networking.k8s.io/v1 NetworkPolicy", given=PORTS),
     (0, "ports", 0, "port"): of(*PORTS),
     (0, "ports", 1, "port"): of(*PORTS),

@@ -11,14 +11,17 @@ from typing import Any
 
 from stormc.model.app import App
 from stormc.model.profile import Platform
-from stormc.passes.because import fact
+from stormc.passes.because import Reason, fact
 from stormc.passes.edit import Edit, storm
 from stormc.targets.storm_service import container_path, pod_path
 
 NO_RAW_SOCKETS: dict[str, Any] = {"capabilities": {"drop": ["NET_RAW"]}}
 NO_ESCALATION: dict[str, Any] = {"allowPrivilegeEscalation": False, **NO_RAW_SOCKETS}
 BECAUSE = fact("kubernetes", "Pod Security Standards; docs/security.md: engine pods")
-UNLESS_PRIVILEGED = fact("kubernetes", "core/v1 ValidateSecurityContext", given=(("overrides",),))
+UNLESS_PRIVILEGED: Reason = {
+    (): BECAUSE,
+    ("allowPrivilegeEscalation",): fact("kubernetes", "core/v1 ValidateSecurityContext", given=(("overrides",),)),
+}
 
 
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
