@@ -42,15 +42,15 @@ def test_releases_are_in_order() -> None:
 
 def test_what_differs() -> None:
     assert [mindcluster(r).labels_nodes for r in ("7.3", "26.0", "26.1")] == [True, True, False]
-    assert [aibrix(r).sorts_environment for r in ("v0.5.0", "v0.6.0", "v0.7.0")] == [True, True, False]
+    assert [aibrix(r).sorts_environment for r in ("v0.5.0", "v0.6.0", "v0.7.0", "v0.8.0")] == [True, True, False, False]
 
 
 def test_an_imaginary_release_is_newer_than_those_before_it() -> None:
     known = (*limits.AIBRIX_RELEASES, "v0.10.0")
     assert [_nearest(running, known) for running in ("v0.10.2", "v0.9.0", "v0.7.1", "v0.4.0")] == [
-        "v0.10.0", "v0.7.0", "v0.7.0", ""
+        "v0.10.0", "v0.8.0", "v0.7.0", ""
     ]  # fmt: skip
-    assert _nearest("v0.10.0", limits.AIBRIX_RELEASES) == "v0.7.0"
+    assert _nearest("v0.10.0", limits.AIBRIX_RELEASES) == "v0.8.0"
 
 
 @pytest.mark.parametrize("variable", ["AAA: $(ROLE_NAME)", "VLLM_HOST_IP: $(POD_IP)", "HCCL_IF_IP: $(POD_IP)"])

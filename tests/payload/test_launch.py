@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from stormc.payload import launch
-from stormc.payload.launch import Pod, Refused, Way, plan, pod_of
+from stormc.payload.launch import Pod, Refused, Way, flag_value, plan, pod_of
 
 VLLM = ("vllm", "serve", "/m", "--port=8000")
 FIRST = {"POD_IP": "10.0.0.1"}
@@ -32,6 +33,56 @@ def commands(flags: str, external: bool, env: dict[str, str]) -> list[str]:
 
 
 HEAD = "app-roleset-x-decode-1-0-0.app"
+KV = '{"kv_connector":"MooncakeConnectorV1","kv_port":"36000"}'
+
+
+def test_independent_engines_share_nothing_but_the_pod() -> None:
+    """No rank knows of another: ports, KV ports and NPUs differ, data parallelism is not spoken of."""
+    command = (*VLLM, "--tensor-parallel-size=2", f"--kv-transfer-config={KV}")
+    first, second_rank = plan(command, Way(independent=2), FIRST)
+    assert first.env == {"ASCEND_RT_VISIBLE_DEVICES": "0,1"}
+    assert second_rank.env == {"ASCEND_RT_VISIBLE_DEVICES": "2,3"}
+    assert flag_value(first.command, "port") == "8000" and flag_value(second_rank.command, "port") == "8001"
+    ports = [json.loads(flag_value(p.command, "kv-transfer-config") or "")["kv_port"] for p in (first, second_rank)]
+    assert ports == ["36000", "36002"]
+    assert not [word for word in (*first.command, *second_rank.command) if "data-parallel" in word]
+
+
+def test_kv_ports_of_inner_connectors_move_too() -> None:
+    inner = f'{{"kv_connector":"MultiConnector","kv_connector_extra_config":{{"connectors":[{KV},{{"a":1}}]}}}}'
+    command = (*VLLM, "--tensor-parallel-size=4", f"--kv-transfer-config={inner}")
+    config = json.loads(flag_value(plan(command, Way(independent=3), FIRST)[2].command, "kv-transfer-config") or "")
+    assert config["kv_connector_extra_config"]["connectors"][0]["kv_port"] == "36008"
+
+
+def test_one_rank_over_all_pods() -> None:
+    command = (*VLLM, "--tensor-parallel-size=8", "--pipeline-parallel-size=2")
+    (head,) = plan(command, Way(multi_node=True), {**FIRST, "POD_GROUP_SIZE": "2", "POD_GROUP_INDEX": "0"})
+    assert head.command[-3:] == ("--nnodes=2", "--node-rank=0", "--master-addr=10.0.0.1")
+    (other,) = plan(command, Way(multi_node=True), second())
+    assert other.command[-4:] == ("--headless", "--nnodes=2", "--node-rank=1", f"--master-addr={HEAD}")
+    assert flag_value(other.command, "port") is None
+    with pytest.raises(Refused, match="do not divide"):
+        plan(command, Way(multi_node=True), second(size=3))
+
+
+def test_ranks_take_the_npus_of_their_stages_and_context() -> None:
+    flags = ("--tensor-parallel-size=2", "--pipeline-parallel-size=2", "--prefill-context-parallel-size=2")
+    processes = plan((*VLLM, *flags, "--data-parallel-size=2"), Way(external=True), FIRST)
+    assert [p.env["ASCEND_RT_VISIBLE_DEVICES"] for p in processes] == ["0,1,2,3,4,5,6,7", "8,9,10,11,12,13,14,15"]
+
+
+def test_variables_of_the_image_are_extended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mooncake").mkdir()
+    monkeypatch.setattr(launch, "LIBRARIES", (f"{tmp_path}/moon*", f"{tmp_path}/absent"))
+    env = {"LD_LIBRARY_PATH": "/cann", "LD_PRELOAD": ""}
+    changed = launch.extended(env, ["LD_LIBRARY_PATH=/mine", "LD_PRELOAD=/j.so"])
+    assert changed == {"LD_LIBRARY_PATH": f"{tmp_path}/mooncake:/mine:/cann", "LD_PRELOAD": "/j.so"}
+    assert launch.extended({"LD_LIBRARY_PATH": f"{tmp_path}/mooncake"}, []) == {}
+    with pytest.raises(Refused):
+        launch.extended({}, ["LD_PRELOAD"])
+
+
 PLANS = [
     ("--tensor-parallel-size=8", False, FIRST, ["vllm serve /m --port=8000 --tensor-parallel-size=8"]),
     (

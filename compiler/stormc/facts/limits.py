@@ -28,7 +28,7 @@ RESERVE_NODES = 2
 PORT_MAX = 65535
 
 MINDCLUSTER_RELEASES = ("7.3", "26.0", "26.1")
-AIBRIX_RELEASES = ("v0.5.0", "v0.6.0", "v0.7.0")
+AIBRIX_RELEASES = ("v0.5.0", "v0.6.0", "v0.7.0", "v0.8.0")
 
 SCHEDULE_POLICIES = (
     "chip8-node8", "chip8-node16", "chip2-node16", "chip2-node16-sp", "chip2-node8", "chip2-node8-sp", "chip4-node8",
