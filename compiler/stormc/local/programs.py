@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from stormc.facts.keys import Directory
 from stormc.failure import Failure
 from stormc.finding import shown
 from stormc.payload.objects import OURS, shared_names, shared_objects
@@ -17,9 +18,9 @@ from stormc.payload.read import read_payload
 
 Manifest = Mapping[str, Any]
 
-_LAUNCHER = ["python3", "/opt/stormc/launcher/launch.py"]
+_LAUNCHER = ["python3", f"{Directory.LAUNCHER}/launch.py"]
 _PROXY = ["python3", "-m", "stormc_proxy"]
-_OWN = "/opt/stormc"
+_OWN = Directory.STORMC
 _LOADERS = ("LD_", "PYTHON", "BASH_ENV", "ENV", "GCONV_PATH", "GLIBC_TUNABLES")
 _HARMLESS = ("PYTHONUNBUFFERED", "PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE", "PYTHONFAULTHANDLER", "PYTHONPATH")
 """Variables that load nothing, and one that run-local sets itself."""
