@@ -1,0 +1,283 @@
+"""Fitting a spec to what runs: it grows by what the comparison finds, and shrinks by what is refused.
+
+What the spec's fields cannot say becomes an override, one value at a time: what a rule or the API server refuses is
+taken out again and listed with the reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import PurePath
+from typing import Any
+
+from stormc.compile.compilation import Compilation
+from stormc.compile.stages import storm_service
+from stormc.facts.known_keys import TABLES, Use
+from stormc.facts.limits import SERVING_ROLES
+from stormc.finding import Finding, Path
+from stormc.migrate.compare import Departure, Table, departures, is_mount, merged, patch, shown_path, table
+from stormc.migrate.compare import Path as Where
+from stormc.migrate.difference import Difference, because, beside
+from stormc.migrate.judge import judged, kept, map_of
+from stormc.migrate.note import Note
+from stormc.migrate.reading import Original
+from stormc.migrate.serve import facts_of, served
+from stormc.migrate.storm_service import Proposal, engine_arguments, every_pod_serves
+from stormc.model import schema
+from stormc.model.app import ROUTING, Ref
+from stormc.model.pod_fields import REFERENCES
+from stormc.passes.runner import Compiled
+from stormc.record import NamedTuple
+from stormc.targets.storm_service import ROLES
+from stormc.text.write import spec_text
+
+Spec = dict[str, Any]
+
+
+class Place(NamedTuple):
+    """Where a spec is to stand: what becomes of a text there under an app's name, and the fields that it inherits."""
+
+    compile: Callable[[str, str], Compilation]
+    inherited: Mapping[str, Any]
+
+
+def _variable(entry: Mapping[str, Any]) -> Any:
+    """What a spec's env has for an entry of a container; None for what it has no form for."""
+    if set(entry) <= {"value"}:
+        return entry.get("value", "")
+    source = entry.get("valueFrom")
+    if isinstance(source, dict) and "apiVersion" not in source.get("fieldRef", {"apiVersion": ""}):
+        return None  # a spec's fieldRef has it, as the API server writes it
+    if set(entry) == {"valueFrom"} and isinstance(source, dict) and len(source) == 1 and set(source) <= set(REFERENCES):
+        return source
+    return None
+
+
+class Fitting:
+    """One app on its way: the spec grows by what the comparison finds, and shrinks by what is refused."""
+
+    def __init__(
+        self, file: str, original: Original, proposal: Proposal, place: Place, owner: str
+    ) -> None:  # fmt: skip
+        assert proposal.spec is not None
+        self.file, self.storm, self.services = file, original.storm, original.services
+        self.place, self.owner = place, owner
+        self.spec: Spec = proposal.spec
+        self.router = proposal.router
+        self.engines = proposal.engines
+        self.theirs = table(self._renamed(), self.engines)
+        self.notes: list[Note] = []
+        self.patches: list[tuple[Where, dict[str, Any]]] = []
+        self.refused: dict[Where, str] = {}
+        self.findings: list[Finding] = []
+        self._compilations: dict[str, Compilation] = {}
+
+    def run(self) -> list[Difference]:
+        """Completes the spec; the differences that remain."""
+        self._settle()
+        proposed = self.compiled()
+        if proposed is None:
+            self.findings = list(self._compile(self._whole()).findings)
+            return []
+        self._proposed = storm_service(proposed)
+        for departure in self._departures():
+            if departure.theirs is not None:
+                self._take(departure)
+        self._drop_refused()
+        self.findings = list(self._compile(self._whole()).findings)
+        return list(self._differences()) if self.compiled() is not None else []
+
+    def text(self) -> str:
+        return spec_text(self._whole())
+
+    def _renamed(self) -> Mapping[str, Any]:
+        """The original with the router under the name that stormc has for it."""
+        if self.router in (None, ROUTING):
+            return self.storm
+        template = self.storm["spec"]["template"]
+        roles = [{**r, "name": ROUTING} if r.get("name") == self.router else r for r in template["spec"]["roles"]]
+        inner = {**template, "spec": {**template["spec"], "roles": roles}}
+        return {**self.storm, "spec": {**self.storm["spec"], "template": inner}}
+
+    def _compile(self, spec: Spec) -> Compilation:
+        text = spec_text(spec)
+        if text not in self._compilations:
+            self._compilations[text] = self.place.compile(spec["name"], text)
+        return self._compilations[text]
+
+    def compiled(self) -> Compiled | None:
+        """Our manifests, or None where the spec has no valid fields."""
+        return self._compile(self._whole()).compiled
+
+    def compilation(self) -> Compilation:
+        """What became of the spec as it is now."""
+        return self._compile(self._whole())
+
+    def _whole(self) -> Spec:
+        """The spec with its overrides, one per role and reason."""
+        grouped: dict[str, tuple[list[str], dict[str, Any]]] = {}
+        for path, part in self.patches:
+            role, text = shown_path(path)
+            texts, patches = grouped.get(role, ([], {}))
+            grouped[role] = ([*texts, text.partition("[")[0].partition(".")[0] or text], merged(patches, part))
+        origin = f"as in {PurePath(self.file).name}; the spec has no such field"
+        overrides = [
+            {"target": "StormService", "patch": part, "owner": self.owner,
+             "reason": f"{', '.join(dict.fromkeys(texts))} {origin}"}
+            for texts, part in grouped.values()
+        ]  # fmt: skip
+        spec = {key: value for key, value in self.spec.items() if value not in ({}, None)}
+        return {**spec, "overrides": overrides} if overrides else spec
+
+    def _ours(self) -> tuple[Table, Compiled]:
+        made = self.compiled()
+        assert made is not None
+        return table(storm_service(made), {}), made
+
+    def _departures(self) -> list[Departure]:
+        return departures(self._ours()[0], self.theirs)
+
+    def _settle(self) -> None:
+        """Takes out what the spec says without saying it: the computed gang size, and defaults."""
+        sizes = {name: self.spec[name]["podGroupSize"] for name in SERVING_ROLES}
+        shared = sum(self.spec[name]["replicas"] for name, size in sizes.items() if size == 1)
+        for name, size in sizes.items():
+            if self.spec[name].get("minAvailable") == (size if size > 1 else shared):
+                del self.spec[name]["minAvailable"]
+        inherited = self.place.inherited
+        for section, fields in schema.SECTIONS.items():
+            if isinstance(self.spec.get(section), dict) and section not in inherited:
+                said = self.spec[section].items()
+                self.spec[section] = {k: v for k, v in said if fields[k].get("default", ...) != v}
+        if all(every_pod_serves(self.spec[name]) for name in SERVING_ROLES) and "gateway" not in inherited:
+            self.spec = {k: v for k, v in self.spec.items() if (k, v) != ("gateway", "roles")}
+        said = self.spec.items()
+        self.spec = {k: v for k, v in said if k in inherited or schema.APP[k].get("default", ...) != v}
+
+    def _take(self, departure: Departure) -> None:
+        """Puts a value of the original into the spec, into an override, or onto the list of what is not taken."""
+        path = departure.path
+        if reason := kept(departure):
+            self.refused[path] = reason
+            return
+        role, mapped = map_of(path)
+        if mapped:
+            field, key = mapped
+            if refusal := judged(role, field, key):
+                self.refused[path] = refusal.reason
+                note = f"{role}: {refusal.reason}; not copied"
+                self.notes.append(Note(refusal.rule, self._original(path), note, refusal.hint, at_key=True))
+                return
+            literal = departure.theirs if field != "env" else _variable(departure.theirs)
+            known = TABLES[field].get(key)
+            plain = literal is not None
+            if plain and (known is None or known.use is Use.FREE):
+                entries = self.spec.setdefault(role, {}).setdefault(field, {})
+                entries[key] = literal
+                if self.compiled() is not None:
+                    return
+                del entries[key]
+        image = str(self.spec[role].get("image", self.spec["image"])) if role in SERVING_ROLES else ""
+        if path[-1] == "command" and image and "engine" not in self.spec and served(departure.theirs, facts_of(image)):
+            self.refused[path] = "stormc's launcher runs this vllm serve; its flags are fields"
+            return
+        if path[-1] == "command" and (arguments := engine_arguments(departure.ours, departure.theirs)) is not None:
+            before = dict(self.spec[role])
+            self.spec[role]["engineArgs"] = arguments
+            if self.compiled() is not None:
+                return
+            self.spec[role] = before
+        if path[-1] == "args" and (*path[:-1], "command") not in self.theirs:
+            whole = {"command": None, "args": departure.theirs}  # the image's own entry point, with these arguments
+            self.patches.append((path, patch(Departure(path[:-1], {}, whole), {}, frozenset())))
+            return
+        if path[-1] == "command" and "engine" not in self.spec:
+            whole = {"command": departure.theirs, "args": None}  # those of the launcher
+            self.patches.append((path, patch(Departure(path[:-1], {}, whole), {}, frozenset())))
+            return
+        mounted = self._mounted(path)
+        if mounted.keys() == {"name"}:
+            self.refused[path] = f"volume {mounted['name']} is not declared"
+            return
+        self.patches.append((path, patch(departure, mounted, self._volumes(path))))
+
+    def _original(self, path: Where) -> Path:
+        """The path of the original's document for a place of its table."""
+        node: Any = self._renamed()
+        made: list[str | int] = []
+        for step in path:
+            if isinstance(step, tuple):
+                index = next((i for i, item in enumerate(node or ()) if step[0] in item.values()), None)
+                if index is None:
+                    break
+                made.append(index)
+                node = node[index]
+            else:
+                made.append(step)
+                node = node.get(str(step)) if isinstance(node, dict) else None
+        return tuple(made)
+
+    def _mounted(self, path: Where) -> Mapping[str, Any]:
+        """The original's volume behind a mount."""
+        if not is_mount(path):
+            return {}
+        role, container = str(path[4][0]), str(path[-3][0])
+        container = self.engines.get(role, container) if container == role else container
+        pod = next(r for r in self._renamed()["spec"]["template"]["spec"]["roles"] if r.get("name") == role)["template"]
+        containers = [*(pod["spec"].get("containers") or ()), *(pod["spec"].get("initContainers") or ())]
+        mounts = next(c for c in containers if c.get("name") == container)["volumeMounts"]
+        name = next(m for m in mounts if m["mountPath"] == path[-1][0]).get("name")
+        volume = next((v for v in pod["spec"].get("volumes") or () if v.get("name") == name), {"name": name})
+        return {key: {} if value is None else value for key, value in volume.items()}
+
+    def _volumes(self, path: Where) -> frozenset[str]:
+        """The names of our volumes in the role of a path."""
+        if not is_mount(path):
+            return frozenset()
+        role = next(r for r in self._proposed["spec"]["template"]["spec"]["roles"] if r["name"] == path[4][0])
+        return frozenset(v["name"] for v in role["template"]["spec"].get("volumes") or ())
+
+    def _drop_refused(self) -> None:
+        """Takes out of the overrides and of the roles' maps what a rule or the API server calls an error."""
+        for field in ("labels", "annotations", "nodeSelector", "env"):
+            for role in ("prefill", "decode", ROUTING):
+                for finding in self._compile({**self.spec, "overrides": []}).findings:
+                    if finding.rule[0] == "E" and finding.path[:2] == (role, field) and len(finding.path) == 3:
+                        key = str(finding.path[2])
+                        if self.spec[role].get(field, {}).pop(key, None) is not None:
+                            where = ("template", "metadata", field, key) if field != "nodeSelector" else ()
+                            place = (*ROLES, (role,), *(where or ("template", "spec", field, key)))
+                            self.refused[place] = f"{finding.rule}: {finding.message}"
+        everything, self.patches = self.patches, []
+        before = self._errors()
+        for path, part in everything:
+            self.patches.append((path, part))
+            errors = self._errors()
+            worse = {errors[place] for place in errors.keys() - before.keys()}
+            if worse:
+                self.patches.pop()
+                self.refused[path] = "; ".join(sorted(worse))
+
+    def _errors(self) -> dict[tuple[str, Path], str]:
+        """The errors of the spec as it is by now: rule and place, and as people read them."""
+        findings = self._compile(self._whole()).findings
+        return {(f.rule, f.path): f"{f.rule}: {f.message}" for f in findings if f.rule[0] == "E"}
+
+    def _differences(self) -> Iterator[Difference]:
+        ours, made = self._ours()
+        yield from beside(made.manifests, self.services)
+        storm = Ref("StormService", self.spec["name"])
+        told: set[tuple[str, str]] = set()
+        origins = self._compile(self._whole()).origins()
+        for departure in departures(ours, self.theirs):
+            role, path = shown_path(departure.path)
+            if role == ROUTING and departure.theirs is None:
+                path, reason = "the proxy", "stormc's own proxy is the router"
+            elif departure.theirs is None:
+                reason = because(origins, storm, departure.path)
+            else:
+                reason = self.refused.get(departure.path, "no override can say it")
+            kind = "added" if departure.theirs is None else "left out" if departure.ours is None else "changed"
+            if (role, path) not in told:
+                told.add((role, path))
+                yield Difference(kind, role, path, reason)
