@@ -44,6 +44,10 @@ lint: $(VENV)/.development ## ruff and mypy --strict
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 
+SEED ?= 1
+fuzz: $(VENV)/.development ## mutated inputs through every verb for a minute; SEED=n for others
+	@$(BIN)/python -m tests.hostile.fuzz --seed $(SEED)
+
 bench: $(VENV)/.development ## measure speed as ratios in one run
 	@$(BIN)/python -m tests.bench
 	@$(BIN)/python -m tests.bench_start
@@ -91,4 +95,4 @@ $(VENV)/.development: .ci/requirements-dev.txt $(VENV)/.runtime
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r .ci/requirements-dev.txt
 	@touch $@
 
-.PHONY: help render demo check test quick e2e e2e-tools lint bench bench-proxy bench-routing golden lock clean
+.PHONY: help fuzz render demo check test quick e2e e2e-tools lint bench bench-proxy bench-routing golden lock clean
