@@ -102,7 +102,7 @@ def read_by_the_proxy(overlay: str, path: Path) -> tuple[settings.Settings, sett
 def test_the_proxy_understands_every_setting_of_the_spec(tmp_path: Path) -> None:
     plain, read = read_by_the_proxy(EVERY_SETTING, tmp_path / "config.json")
     assert (read.mode, read.host, read.advertise_host, read.port, read.metaserver_port) == (
-        "layerwise", "0.0.0.0", "10.0.0.1", 9090, 9091,
+        "layerwise", "::", "10.0.0.1", 9090, 9091,
     )  # fmt: skip
     assert len(read.prefill) == 4 and len(read.decode) == 32
     written = config(EVERY_SETTING)

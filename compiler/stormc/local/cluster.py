@@ -346,6 +346,7 @@ class LocalCluster:
             path = re.escape(mount["mountPath"])
             if (running.root / mount["mountPath"].lstrip("/")).exists():
                 word = re.sub(rf"(?<![\w/]){path}(?=/|$)", f"{running.root}{mount['mountPath']}", word)
+        word = re.sub(r"(?<=^--host=)::$", running.address, word)
         return re.sub(r"(?<![\d.])0\.0\.0\.0(?![\d.])", running.address, word)
 
     def _mount(self, running: RunningPod) -> None:

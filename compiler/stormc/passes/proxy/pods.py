@@ -76,7 +76,7 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
 def _arguments(app: App) -> list[str]:
     """Decode calls the proxy back on the address of the pod."""
     return [
-        f"--config={CONFIG_DIRECTORY}/{CONFIG_KEY}", f"--mode={MODES[app.kv.protocol]}", "--host=0.0.0.0",
+        f"--config={CONFIG_DIRECTORY}/{CONFIG_KEY}", f"--mode={MODES[app.kv.protocol]}", "--host=::",
         "--advertise-host=$(POD_IP)",
     ]  # fmt: skip
 
