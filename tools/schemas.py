@@ -338,6 +338,8 @@ SYNC_POLICY = _closed(
 # An AppProject allows no empty namespace unless it lists one (argo-cd pkg/apis/application/v1alpha1/types.go).
 PLACE = ("server", "namespace")
 DESTINATION = _closed({"server": FILLED_STRING, "namespace": {"type": "string", "pattern": DNS_LABEL}}, PLACE)
+GLOB = rf"^[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?{END}"
+ALLOWED_DESTINATION = _closed({"server": FILLED_STRING, "namespace": {"type": "string", "pattern": GLOB}}, PLACE)
 TEMPLATED_DESTINATION = _closed({"server": FILLED_STRING, "namespace": FILLED_STRING}, PLACE)
 
 
@@ -376,7 +378,7 @@ WIRING_OF_ARGOCD: dict[str, Schema] = {
         {
             "description": {"type": "string", "maxLength": 255},
             "sourceRepos": _list(FILLED_STRING, minItems=1),
-            "destinations": _list(DESTINATION, minItems=1),
+            "destinations": _list(ALLOWED_DESTINATION, minItems=1),
             "namespaceResourceWhitelist": _list(GROUP_KIND, minItems=1),
         },
     )),

@@ -190,3 +190,16 @@ def test_both_engines_sync_what_is_shared_before_the_apps() -> None:
     annotations = documents("_shared")["ConfigMap stormc-launcher"]["metadata"]["annotations"]
     assert annotations["argocd.argoproj.io/sync-options"] == "Prune=false"
     assert annotations["kustomize.toolkit.fluxcd.io/prune"] == "disabled"
+
+
+def test_destinations_with_a_star_hold_what_is_shared_too() -> None:
+    Path("specs").mkdir()
+    more = "argocd: {repoURL: 'https://g/r.git', project: p, destinations: ['inf*']}"
+    Path("specs/platform.yaml").write_text(f"{PLATFORM}gitops: {{{more}}}\n")
+    spec("one.yaml")
+    assert render() == 0
+    project = documents("_gitops")["AppProject p"]
+    assert [entry["namespace"] for entry in project["spec"]["destinations"]] == ["inf*"]
+    assert (
+        documents("_gitops")["ApplicationSet p"]["spec"]["template"]["spec"]["destination"]["namespace"] == "inference"
+    )
