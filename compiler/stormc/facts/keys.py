@@ -154,3 +154,9 @@ class Directory:
     SHM = "/dev/shm"
     STORMC = "/opt/stormc"
     LAUNCHER = "/opt/stormc/launcher"
+
+
+DEVICE_FILES = frozenset(
+    {Directory.HCCN_CONF, "/etc/hixlep", "/etc/hccl_rootinfo.json", "/lib/route.conf", "/usr/bin/urma_admin"}
+)
+"""Files of a node that KV transfer reads: on A2 and A3 the first, on the 950 series the others (vllm-ascend docs)."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from stormc.facts.keys import Annotation, Directory
+from stormc.facts.keys import DEVICE_FILES, Annotation, Directory
 from stormc.finding import Path, dotted, shown
 from stormc.model.app import ROUTER, ROUTING
 from stormc.policy.breach import Breach, Case, Manifest
@@ -104,9 +104,7 @@ def security(pod: Pod) -> Iterator[Breach]:
         host, name = str(source.get("path", "")), volume.get("name", "")
         path = pod.at(("volumes", index), _volume_field(pod, name))
         read_only = all(mount.get("readOnly") for mount in pod.mounts(name))
-        usual = host == Directory.HCCN_CONF or (
-            name == "model" and host == (app.model.host_path or app.model.mount_path)
-        )
+        usual = host in DEVICE_FILES or (name == "model" and host == (app.model.host_path or app.model.mount_path))
         script = app.engine.script is not None and host == app.engine.script.directory
         unusual = not (usual or script) or (not read_only and not script) or _is_system(host)
         message = f"{pod.role} mounts {shown(host)} of the node{'' if read_only else ' and may write there'}"
@@ -131,7 +129,7 @@ def _host_path(pod: Pod, path: Path, host: str, message: str, unusual: bool, har
         yield from pod.case.breach(HOST_PATH, path, message, "mount a PersistentVolumeClaim", unusual=unusual)
         return
     for number, allowed in policy.values("hostPaths"):
-        if not harmless or (host != Directory.HCCN_CONF and not any(below(each, host) for each in allowed)):
+        if not harmless or (host not in DEVICE_FILES and not any(below(each, host) for each in allowed)):
             hint = f"{policy.layers[number].file} allows to read: {', '.join(allowed)}"
             yield Breach(HOST_PATH.forbidden.id, path, message, hint, number)
             return
@@ -139,7 +137,7 @@ def _host_path(pod: Pod, path: Path, host: str, message: str, unusual: bool, har
 
 def _is_system(host: str) -> bool:
     return host == "/" or (
-        host not in (Directory.HCCN_CONF, Directory.SHM) and any(below(each, host) for each in _SYSTEM)
+        host not in DEVICE_FILES and host != Directory.SHM and any(below(each, host) for each in _SYSTEM)
     )
 
 

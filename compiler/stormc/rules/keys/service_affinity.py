@@ -1,6 +1,6 @@
-"""inferserviceid is for super-pod products.
+"""inferserviceid is for the super pods of the 850 and 950 series, from MindCluster 26.1 on.
 
-Only the -sp handlers read it, to place the pods of a service in one super pod; elsewhere it has no effect.
+Only their handlers read it, to place the pods of a service in one super pod or rack; elsewhere it has no effect.
 """
 
 from __future__ import annotations
@@ -8,23 +8,28 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Label
+from stormc.load.releases import version
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
+READERS = ("chip8-node8-sp", "chip8-node8-ra64-sp")
+"""Policies whose handlers read it in 26.1; those of A3 do on master only."""
+
 
 def check(service: StormService) -> Iterator[Violation]:
-    if service.app.profile.super_pod:
+    since = version(service.platform.mindcluster.release) >= version("26.1")
+    if since and service.app.profile.schedule_policy in READERS:
         return
     for template in service.templates:
         if Label.INFER_SERVICE in template.labels:
             path = service.wrote_key(template.role, "labels", Label.INFER_SERVICE)
-            yield Violation(path, f"inferserviceid has no effect on {service.app.profile.name}", "remove it",
-                            at_key=True)  # fmt: skip
+            where = f"{service.app.profile.name} with MindCluster {service.platform.mindcluster}"
+            yield Violation(path, f"inferserviceid has no effect on {where}", "remove it", at_key=True)
 
 
 RULE = Rule(
     "W045", __doc__, check,
-    source="MindCluster docs 01_affinity_scheduling/06_infer_affinity_scheduling.md",
+    source="mind-cluster 26.1 ascend-for-volcano internal/npu/base/inferservice/infer_service.go",
     bad=(
         Example("""
             hardware: atlas-800i-a3
@@ -36,10 +41,19 @@ RULE = Rule(
     ),
     good=(
         Example("""
+            hardware: atlas-850-superpod
             prefill:
+              replicas: 1
+              dataParallel: 1
+              spBlock: 8
               labels:
                 inferserviceid: a
-            """),
+            decode:
+              dataParallel: 16
+              spBlock: 16
+              labels:
+                inferserviceid: a
+            """, platform="mindcluster: '26.1'"),
     ),
     subject=Subject.MANIFESTS,
 )  # fmt: skip
