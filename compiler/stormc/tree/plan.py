@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+import os
+import stat
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from stormc.finding import START, Finding
@@ -47,8 +49,7 @@ def make_plan(
                 Finding(FOREIGN_FILE, f"{out}/{path}", START, "no spec produces this file and stormc did not write it",
                         "move it out of the rendered directory")
             )  # fmt: skip
-    for path in writes:
-        findings += _obstacles(out, path)
+    findings += _obstacles(out, writes)
     unchanged = len(wanted) + len(same) - len(writes)
     return Plan(writes, unchanged, tuple(removals), tuple(findings))
 
@@ -62,17 +63,36 @@ def _present(out: Path, scope: Collection[str] | None) -> Iterator[str]:
             yield from (path for path in listing(out, directory) if "/" not in path[start:])
 
 
-def _obstacles(out: Path, path: str) -> Iterator[Finding]:
-    """A foreign thing where a file must go: a link or directory of that name, or a file that is not ours."""
-    target = out / path
-    if target.is_symlink() or target.is_dir():
-        yield Finding(FOREIGN_FILE, str(target), START, "stormc writes a file here, but this is a link or a directory",
-                      "remove it")  # fmt: skip
-    elif target.exists() and not is_ours(out, path):
-        message = "stormc writes this file, but another one without its header is here"
-        yield Finding(FOREIGN_FILE, str(target), START, message, "move it away")
-    for parent in target.parents:
-        if parent == out:
-            break
-        if parent.is_symlink() or (parent.exists() and not parent.is_dir()):
-            yield Finding(FOREIGN_FILE, str(parent), START, "stormc needs a directory here", "remove it")
+def _obstacles(out: Path, paths: Iterable[str]) -> Iterator[Finding]:
+    """Foreign things where files must go: a link or directory of that name, or a file that is not ours.
+
+    Each directory is looked at once, and no file in one that is not there yet.
+    """
+    states: dict[str, int | None] = {}
+    for path in paths:
+        directories = [path[:at] for at, letter in enumerate(path) if letter == "/"]
+        for directory in directories:
+            if directory not in states:
+                mode = states[directory] = _mode(out, directory)
+                if mode is not None and not stat.S_ISDIR(mode):
+                    message = "stormc needs a directory here"
+                    yield Finding(FOREIGN_FILE, str(out / directory), START, message, "remove it")
+        if directories and states[directories[-1]] is None:
+            continue
+        mode = _mode(out, path)
+        if mode is None:
+            continue
+        if stat.S_ISLNK(mode) or stat.S_ISDIR(mode):
+            message = "stormc writes a file here, but this is a link or a directory"
+            yield Finding(FOREIGN_FILE, str(out / path), START, message, "remove it")
+        elif not is_ours(out, path):
+            message = "stormc writes this file, but another one without its header is here"
+            yield Finding(FOREIGN_FILE, str(out / path), START, message, "move it away")
+
+
+def _mode(out: Path, path: str) -> int | None:
+    """What stands at a path, links not followed; None for nothing."""
+    try:
+        return os.lstat(f"{out}/{path}").st_mode
+    except OSError:
+        return None
