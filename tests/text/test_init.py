@@ -61,3 +61,10 @@ def test_the_schema_is_named_where_there_is_one(tmp_path: Path, monkeypatch: pyt
     assert text.startswith("# yaml-language-server: $schema=../schema/app.schema.json\n")
     assert "\nnamespace: there\n" in text
     assert "\nimage: a:1\n" in text
+
+
+def test_the_first_spec_has_its_canonical_form(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for hardware in ("atlas-800i-a2", "atlas-900-a3-superpod"):
+        assert main(["init", f"on-{hardware}", "--hardware", hardware]) == 0
+    assert main(["fmt", "--check"]) == 0

@@ -15,7 +15,6 @@ name: {name}
   moe: true  # false for a dense model: its ranks start as engines of their own
 image: {image}
 hardware: {hardware}
-networkPolicy: true  # only routing pods reach the engines, which ask nobody for a password
 kvTransfer:
   connector: {connector}  # stormc engines lists those of each release
 prefill:  # one pod on one node: dataParallel × tensorParallel = its {npus} NPUs
@@ -44,6 +43,7 @@ engine:
     OMP_PROC_BIND: "false"
     PYTORCH_NPU_ALLOC_CONF: expandable_segments:True
     TASK_QUEUE_ENABLE: 1
+networkPolicy: true  # only routing pods reach the engines, which ask nobody for a password
 """
 _BLOCK = "  spBlock: {npus}  # NPUs of a logical super pod: each pod may be in another super pod\n"
 _SUFFIXES = {"910b": "", "a3": "-a3", "850": "-a5", "950": "-a5", "350": "-a5"}
