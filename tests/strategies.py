@@ -20,20 +20,24 @@ label_values = st.sampled_from(["on", "y", "1", "NO", "0x10", "null", "1e3", "a.
 
 
 @st.composite
-def roles(draw: st.DrawFn, npus: int) -> dict[str, Any]:
-    """A role whose ranks fill its pods."""
+def roles(draw: st.DrawFn, npus: int, most_parallel: int) -> dict[str, Any]:
+    """A role whose ranks fill its pods, each rank on at most so many NPUs."""
     size = draw(st.sampled_from([1, 1, 2, 4]))
-    tp = draw(st.sampled_from([t for t in (1, 2, 4, 8, 16) if t <= npus]))
+    tp = draw(st.sampled_from([t for t in (1, 2, 4, 8, 16) if t <= min(npus, most_parallel)]))
     role: dict[str, Any] = {"podGroupSize": size, "tensorParallel": tp, "dataParallel": npus // tp * size}
     optional: dict[str, st.SearchStrategy[Any]] = {
         "replicas": st.integers(1, 4),
         "env": st.dictionaries(st.sampled_from(["A", "B", "HCCL_BUFFSIZE"]), words | st.integers(0, 99), max_size=3),
         "labels": st.dictionaries(st.sampled_from(["team", "x.y/z"]), label_values, max_size=2),
         "annotations": st.dictionaries(st.sampled_from(["note", "x.y/z"]), words, max_size=2),
-        "engineArgs": st.dictionaries(
-            st.sampled_from(["max-num-seqs", "quantization", "enforce-eager", "hf-overrides"]),
-            st.none() | st.booleans() | st.integers(0, 9) | words | st.just({"b": 1, "a": [True]}),
-            max_size=3,
+        "engineArgs": st.fixed_dictionaries(
+            {},
+            optional={
+                "max-num-seqs": st.none() | st.integers(1, 99),
+                "enforce-eager": st.none() | st.booleans(),
+                "hf-overrides": st.none() | st.just({"b": 1, "a": [True]}),
+                "x-of-a-plugin": words | st.integers(0, 9),
+            },
         ),
         "resources": st.fixed_dictionaries({}, optional={"cpu": st.sampled_from(["500m", 8, "1000m"])}),
         "shmSize": st.sampled_from(["1024Mi", "64Gi"]),
@@ -59,9 +63,10 @@ def specs(draw: st.DrawFn) -> tuple[dict[str, Any], str]:
         "model": {"name": draw(st.sampled_from(["m", "qwen3-8B"])), "path": draw(st.sampled_from(["/m/a", "/a b/c"]))},
         "image": "vllm-ascend:v0.12.0rc1",
         "hardware": hardware,
-        "prefill": draw(roles(profile.npus)),
-        "decode": draw(roles(profile.npus)),
+        "prefill": draw(roles(profile.npus, profile.npus)),
     }
+    # a rank of prefill sends its KV cache to one of decode, or to several (E705)
+    app["decode"] = draw(roles(profile.npus, app["prefill"]["tensorParallel"]))
     optional: dict[str, st.SearchStrategy[Any]] = {
         "namespace": names,
         "port": st.integers(1024, 60000),
