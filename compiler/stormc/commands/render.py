@@ -8,12 +8,14 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 from stormc.failure import Failure
 
 if TYPE_CHECKING:
     from stormc.actions.effects import Effects
+    from stormc.actions.rendering import Rendered
+    from stormc.tree.plan import Plan
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,13 +57,28 @@ def _annotate(effects: Effects) -> None:
         print(annotation(level, f"effect on {service.label}", lines), file=raw(sys.stdout))
 
 
+def _print_changes(options: argparse.Namespace, result: Rendered, plan: Plan, told: TextIO) -> None:
+    """What would change under --check, what leaves the tree, and what becomes of running pods."""
+    from stormc.report.escape import one_line
+
+    if options.check:
+        for path in plan.writes:
+            kind = "change" if (options.out / path).exists() else "create"
+            print(f"{kind} {one_line(str(options.out / path))}", file=told)
+        for path in plan.removals:
+            print(f"remove {one_line(str(options.out / path))}", file=told)
+    if options.format == "github":
+        _annotate(result.effects)
+    for line in (*result.departures, *_effects(result.effects)):
+        print(one_line(line), file=told if options.check else sys.stderr)
+
+
 def run(options: argparse.Namespace) -> int:
     """Renders and prints; 0 when all is well, 1 with errors or, under --check, with differences."""
     from stormc.actions import render
     from stormc.commands.findings import print_findings
     from stormc.commands.progress import Progress
     from stormc.finding import has_errors
-    from stormc.report.escape import one_line
     from stormc.report.text import count
 
     if options.staged and not options.check:
@@ -84,18 +101,7 @@ def run(options: argparse.Namespace) -> int:
     if plan is None or has_errors(result.findings):
         print(f"{count(result.findings)}; nothing was written", file=sys.stderr)
         return 1
-    if options.check:
-        for path in plan.writes:
-            kind = "change" if (options.out / path).exists() else "create"
-            print(f"{kind} {one_line(str(options.out / path))}", file=told)
-        for path in plan.removals:
-            print(f"remove {one_line(str(options.out / path))}", file=told)
-    for line in result.departures:
-        print(one_line(line), file=told if options.check else sys.stderr)
-    if options.format == "github":
-        _annotate(result.effects)
-    for line in _effects(result.effects):
-        print(one_line(line), file=told if options.check else sys.stderr)
+    _print_changes(options, result, plan, told)
     seconds = time.perf_counter() - start
     verb = ("to write", "to remove") if options.check else ("written", "removed")
     print(
