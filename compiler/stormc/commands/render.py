@@ -86,14 +86,9 @@ def run(options: argparse.Namespace) -> int:
     start = time.perf_counter()
     with Progress("rendering") as progress:
         result = render(
-            options.specs,
-            options.out,
-            options.spec,
-            check=options.check,
-            staged=options.staged,
-            jobs=max(1, options.jobs),
-            progress=progress,
-        )
+            options.specs, options.out, options.spec, check=options.check, staged=options.staged,
+            jobs=max(1, options.jobs), progress=progress,
+        )  # fmt: skip
     as_text = options.format == "text"
     print_findings(result.findings, result.apps, options.format, sys.stderr if as_text else sys.stdout)
     told = sys.stdout if as_text else sys.stderr  # a document has standard output for itself
