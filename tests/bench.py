@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -68,9 +68,9 @@ class Row(NamedTuple):
         return "ok" if self.figure <= self.most else "MISSED"
 
 
-def role(pick: random.Random, npus: int, size: int) -> list[str]:
-    """The fields of a role whose ranks fill its pods."""
-    tensor = pick.choice([1, 2, 4, 8][: npus.bit_length() - 1])
+def role(pick: random.Random, npus: int, size: int, tensors: Sequence[int]) -> list[str]:
+    """The fields of a role whose ranks fill its pods, each on one of so many NPUs."""
+    tensor = pick.choice([t for t in tensors if t <= npus])
     fields = [f"podGroupSize: {size}", f"tensorParallel: {tensor}", f"dataParallel: {npus // tensor * size}"]
     if size > 1 and pick.random() < 0.2:
         fields.append("distributedDp: false")
@@ -91,9 +91,10 @@ def spec_text(number: int) -> str:
         "model:", f"  name: model-{number}", f"  path: /mnt/models/{pick.choice(MODELS)}",
         f"image: vllm-ascend:v0.12.{pick.randrange(4)}", f"hardware: {hardware}", f"port: {8000 + number % 500}",
     ]  # fmt: skip
+    tensors = {"prefill": (4, 8), "decode": (1, 2, 4)}  # a rank of prefill sends its KV cache to one or several (E705)
     for name in ("prefill", "decode"):
         lines += [f"{name}:", f"  replicas: {pick.choice([1, 1, 2, 3])}"]
-        lines += [f"  {field}" for field in role(pick, npus, pick.choice([1, 1, 2, 4]))]
+        lines += [f"  {field}" for field in role(pick, npus, pick.choice([1, 1, 2, 4]), tensors[name])]
     if pick.random() < 0.3:
         lines += ["faults:", f"  retries: {pick.randrange(1, 20)}", "  subHealthy: forceExit"]
     if number % 50 == 0:
