@@ -193,3 +193,12 @@ def test_a_file_as_new_as_the_clock_has_no_stamp(tmp_path: Path) -> None:
     assert stamp(tmp_path, ["a"], written) == ""
     assert stamp(tmp_path, ["a"], written + 1) == stamp(tmp_path, ["a"]) != ""
     assert stamp(tmp_path, ["a", "b"]) == ""
+
+
+def test_a_memory_with_findings_is_believed(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "specs/a.yaml").write_text(spec_text("name: a\ndecode: {dataParallel: 16}"))
+    assert main(["render"]) == 0
+    monkeypatch.setattr(
+        "stormc.repository.repository.Repository.compile", lambda *_, **__: pytest.fail("compiled anew")
+    )
+    assert main(["render"]) == 0

@@ -122,9 +122,10 @@ def _summary(entry: list[Any]) -> Summary:
 
 
 def _finding(entry: list[Any]) -> Finding:
-    rule, file, mark, message, hint, path = _items(entry)
+    rule, file, mark, message, hint, path, meant = _items(entry)
     steps = tuple(step if isinstance(step, str) else _number(step) for step in _items(path))
-    return Finding(_text(rule), _text(file), _mark(mark), _text(message), _text(hint), steps)
+    known = None if meant is None else _text(meant)
+    return Finding(_text(rule), _text(file), _mark(mark), _text(message), _text(hint), steps, known)
 
 
 def _mark(entry: list[Any]) -> Mark:
