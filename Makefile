@@ -34,11 +34,10 @@ e2e: $(VENV)/.development ## test the cluster commands against a real API server
 	  { echo "no etcd or kube-apiserver; run: make e2e-tools, or set KUBEBUILDER_ASSETS"; exit 1; }
 	@$(BIN)/pytest tests/e2e
 
-e2e-tools: ## build kube-apiserver into a cache directory (needs Go; minutes) and install etcd and chromium
-	@command -v etcd >/dev/null || apt-get install -y etcd-server
-	@command -v chromium >/dev/null || apt-get install -y --no-install-recommends chromium
-	@mkdir -p $(E2E)
-	@cd tests/e2e/tools && go build -trimpath -ldflags="-s -w" -o $(E2E)/kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver
+e2e-tools: ## build what `make e2e` starts into a cache directory (needs Go; half an hour, once) and install the rest
+	@for program in etcd:etcd-server redis-server:redis-server chromium:chromium git:git; do \
+	  command -v $${program%:*} >/dev/null || apt-get install -y --no-install-recommends $${program#*:} || exit 1; done
+	@$(MAKE) --no-print-directory -C tests/e2e/tools
 
 lint: $(VENV)/.development ## ruff and mypy --strict
 	@$(BIN)/ruff check .

@@ -1,9 +1,10 @@
-"""Hypothesis: no deadline, because two cores are shared, and examples enough for a suite of five minutes."""
+"""What all tests share: hypothesis without deadlines, because two cores are shared, and the programs of e2e-tools."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from unittest import mock
 
 import pytest
@@ -13,6 +14,9 @@ settings.register_profile(
     "stormc", deadline=None, max_examples=60, print_blob=True, suppress_health_check=[HealthCheck.too_slow]
 )
 settings.load_profile("stormc")
+
+PROGRAMS = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stormc" / "e2e"
+os.environ["PATH"] += f"{os.pathsep}{PROGRAMS}"  # kubectl, where the machine has none
 
 
 @pytest.fixture(scope="session", autouse=True)

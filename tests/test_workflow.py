@@ -1,4 +1,4 @@
-"""The CI workflow: it may do little, trusts pinned actions only, and its commands exist."""
+"""The CI workflows: they may do little, trust pinned actions only, and their commands exist."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ ROOT = Path(__file__).parent.parent
 WORKFLOW: Any = yaml.load((ROOT / ".github/workflows/ci.yaml").read_text(), Loader=yaml.BaseLoader)
 JOBS: dict[str, Any] = WORKFLOW["jobs"]
 STEPS = [step for job in JOBS.values() for step in job["steps"]]
+E2E: Any = yaml.load((ROOT / ".github/workflows/e2e.yaml").read_text(), Loader=yaml.BaseLoader)
+E2E_STEPS = E2E["jobs"]["e2e"]["steps"]
 
 
 def test_nothing_may_be_written_but_code_scanning_results() -> None:
@@ -30,7 +32,7 @@ def test_nothing_may_be_written_but_code_scanning_results() -> None:
 
 
 def test_actions_are_pinned() -> None:
-    used = {step["uses"] for step in STEPS if "uses" in step}
+    used = {step["uses"] for step in STEPS + E2E_STEPS if "uses" in step}
     assert used and all(re.fullmatch(r"[\w-]+/[\w/-]+@(v\d+|[0-9a-f]{40})", action) for action in used)
     checkouts = [step for step in STEPS if step.get("uses", "").startswith("actions/checkout@")]
     kept = [step["with"]["persist-credentials"] for step in checkouts]
@@ -44,6 +46,17 @@ def test_the_stormc_commands_are_valid() -> None:
         ("validate", None, "github"), ("render", True, "text"), ("fmt", True, "text"), ("validate", None, "sarif"),
         ("diff", None, "markdown"), ("diff", None, "json"),
     ]  # fmt: skip
+
+
+def test_the_real_programs_are_tried_every_week_by_a_job_that_may_write_nothing() -> None:
+    assert E2E["permissions"] == {} and E2E["jobs"]["e2e"]["permissions"] == {"contents": "read"}
+    assert set(E2E["on"]) == {"schedule", "workflow_dispatch"}
+    assert [step["with"]["persist-credentials"] for step in E2E_STEPS if "checkout@" in step.get("uses", "")] == [
+        "false"
+    ]
+    makefile = (ROOT / "Makefile").read_text()
+    targets = [step["run"].partition(" make ")[2] for step in E2E_STEPS if "run" in step]
+    assert targets == ["e2e-tools", "e2e"] and all(f"\n{target}: " in makefile for target in targets)
 
 
 @pytest.mark.parametrize("target", [w for s in STEPS for w in s.get("run", "").split() if s["run"].startswith("make")])
