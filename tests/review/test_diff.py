@@ -22,6 +22,19 @@ from tests.samples import spec_text
 SHARED = "decode: {podGroupSize: 1, dataParallel: 16}"
 
 
+ODD = """\
+apiVersion: stormc.dev/v1
+kind: App
+name: odd
+model: {name: big, path: /models/big, moe: true}
+image: engine:v0.18.0
+hardware: atlas-800t-a2
+engine: {args: {seed: 7}, env: {HCCL_BUFFSIZE: 2048}}
+prefill: {dataParallel: 4, tensorParallel: 2, replicas: 3}
+decode: {dataParallel: 8, tensorParallel: 1, engineArgs: {max-num-seqs: 3}}
+"""
+
+
 def git(root: Path, *words: str) -> str:
     identity = ["-c", "user.name=t", "-c", "user.email=t@example.com", "-c", "commit.gpgsign=false"]
     done = subprocess.run(["git", *identity, *words], cwd=root, check=True, capture_output=True, text=True)
@@ -107,6 +120,20 @@ CASES: dict[str, tuple[Callable[[Path], object], list[tuple[str, Kind, What]]]] 
     "another name": (
         edit("own.yaml", "name: own-v2"), [("inference/own-v2", Kind.RENAMED, What.DELETED)],
     ),
+    "another name and another file": (
+        several(move("own.yaml", "eu/newer.yaml"), edit("eu/newer.yaml", "namespace: eu")),
+        [("eu/newer", Kind.RENAMED, What.DELETED)],
+    ),
+    "another app in the place of one": (
+        several(
+            lambda root: (root / "specs/own.yaml").unlink(), lambda root: (root / "specs/odd.yaml").write_text(ODD),
+        ),
+        [("inference/own", Kind.REMOVED, What.DELETED), ("default/odd", Kind.CREATED, What.CREATED)],
+    ),
+    "a platform file that does not parse": (
+        lambda root: (root / "specs/platform.yaml").write_text("a: ["),
+        [(f"inference/{name}", Kind.BROKEN, What.NOTHING) for name in ("other", "own", "shared")],
+    ),
     "another directory": (move("own.yaml", "eu/own.yaml"), [("inference/own", Kind.MOVED, What.NOTHING)]),
     "a new app": (edit("fresh.yaml", ""), [("inference/fresh", Kind.CREATED, What.CREATED)]),
     "a removed app": (
@@ -118,7 +145,7 @@ CASES: dict[str, tuple[Callable[[Path], object], list[tuple[str, Kind, What]]]] 
     ),
     "a spec that does not parse": (
         lambda root: (root / "specs/own.yaml").write_text("a: [") ,
-        [("specs/own.yaml", Kind.BROKEN, What.NOTHING)],
+        [("inference/own", Kind.BROKEN, What.NOTHING)],
     ),
     "the gravest first": (
         several(edit("other.yaml", "proxy: {maxFailures: 5}"), edit("own.yaml", "image: 'x:1'")),
@@ -202,12 +229,28 @@ def test_reports(root: Path) -> None:
     lines = list(report.text(changes))
     assert "  decode.replicas 2 (not set before)" in lines
     assert any("gang size 3 → 4" in line for line in lines)
-    assert lines[-1] == "2 apps changed; 2 restart NPU pods (128 NPUs)"
+    assert lines[-1] == "2 apps changed; 1 restarts NPU pods, 1 deletes them (112 NPUs)"
     document = json.loads(report.as_json(changes))
-    assert document["totals"] == {"apps": 2, "restarting": 2, "npus": 128}
+    assert document["totals"] == {
+        "apps": 2,
+        "restarting": 1,
+        "deleted": 1,
+        "orphaned": 0,
+        "unknown": 0,
+        "npus": 112,
+    }
     (shared,) = [app for app in document["apps"] if app["app"] == "inference/shared"]
     assert shared["keeps"] == {"roles": ["prefill", "decode"], "minAvailable": 3}
     assert shared["roles"][0]["pods"]["recreated"] == 2
+
+
+def test_a_side_that_cannot_be_read_has_no_effect_and_no_fields(root: Path) -> None:
+    (root / "specs/own.yaml").write_text("a: [")
+    (change,) = changes = diff(root / "specs", None, None, (), MAIN_LINES)
+    assert (change.fields, change.files) == ((), ())
+    assert list(report.text(changes))[-2:] == ["  effect unknown", "1 app changed; 1 with errors, effect unknown"]
+    (app,) = json.loads(report.as_json(changes))["apps"]
+    assert (app["effect"], app["files"]) == ("unknown", [])
 
 
 def test_a_comment_never_outgrows_its_limit(root: Path) -> None:

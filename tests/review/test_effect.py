@@ -83,7 +83,7 @@ def test_the_shared_gang_size_restarts_both_roles_and_has_a_way_round() -> None:
     assert roles(seen)["decode"] == ((What.RECREATED, What.SCALED), 1, 2, 0, 0, 48)
     assert seen.keeps == Keeps(("prefill", "decode"), 3)
     (prefill,) = [role for role in seen.roles if role.role == "prefill"]
-    assert prefill.changes == (Change(Field.GANG_SIZE, "huawei.com/schedule_minAvailable", "3", "5"),)
+    assert prefill.changes == (Change(Field.GANG_SIZE, "gang size", "3", "5"),)
     assert (prefill.away, prefill.minutes, prefill.gangs) == (0.5, 60, 1)
     told = app_lines("inference/a", seen)
     assert any("gang size 3 → 5" in line and "50 % of its instances away" in line for line in told)

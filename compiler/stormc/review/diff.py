@@ -10,7 +10,7 @@ from typing import Any
 
 from stormc.finding import Finding, Path
 from stormc.record import NamedTuple
-from stormc.review.effect import SEVERITY, AppEffect, effect
+from stormc.review.effect import SEVERITY, AppEffect, What, effect
 
 
 class Kind(Enum):
@@ -78,19 +78,48 @@ def compare(before: Mapping[str, Side], after: Mapping[str, Side], load_minutes:
     return sorted(changed, key=lambda change: (change.kind is not Kind.BROKEN, -change.severity, change.label))
 
 
-def _pairs(
-    before: Mapping[str, Side], after: Mapping[str, Side]
-) -> Iterator[tuple[Side | None, Side | None]]:  # fmt: skip
-    """The two sides of each app: of the same spec, or of the same name where the spec moved."""
-    left = {path: side for path, side in before.items() if path not in after}
-    by_label = {side.label: path for path, side in left.items() if side.label}
-    for path, side in after.items():
-        if path in before:
-            yield before[path], side
-        else:
-            moved = left.pop(by_label.get(side.label, ""), None)
-            yield moved, side
-    yield from ((side, None) for side in left.values())
+def _pairs(before: Mapping[str, Side], after: Mapping[str, Side]) -> Iterator[tuple[Side | None, Side | None]]:
+    """The two sides of each app: of one spec file, of one name where the file moved, or of specs that are alike."""
+    yield from ((before[path], after[path]) for path in after if path in before)
+    gone = [side for path, side in before.items() if path not in after]
+    new = [side for path, side in after.items() if path not in before]
+    for alike in (_same_name, _mostly_equal):
+        for side in tuple(new):
+            found = max(gone, key=lambda one: alike(one, side), default=None)
+            if found is not None and alike(found, side) >= ALIKE:
+                gone.remove(found)
+                new.remove(side)
+                yield found, side
+    yield from ((None, side) for side in new)
+    yield from ((side, None) for side in gone)
+
+
+ALIKE = 0.5
+"""The share of equal fields that makes one app of a spec that goes and one that comes, as a rename is to Git."""
+
+
+def _same_name(before: Side, after: Side) -> float:
+    return float(bool(after.label) and before.label == after.label)
+
+
+def _mostly_equal(before: Side, after: Side) -> float:
+    """The share of the fields, its name and place aside, that both specs have with the same value."""
+    sides = [dict(_fields(side.fields, ())) for side in (before, after)]
+    one, other = ({path: value for path, value in fields.items() if path not in _IDENTITY} for fields in sides)
+    together = {*one, *other}
+    equal = sum(path in one and path in other and one[path] == other[path] for path in together)
+    return equal / len(together) if together else 0.0
+
+
+_IDENTITY = frozenset({("name",), ("namespace",), ("apiVersion",), ("kind",)})
+
+
+def _fields(node: Any, path: Path) -> Iterator[tuple[Path, Any]]:
+    if isinstance(node, Mapping):
+        for key, value in node.items():
+            yield from _fields(value, (*path, key))
+    else:
+        yield path, node
 
 
 def _change(before: Side | None, after: Side | None, load_minutes: int | None) -> AppChange | None:
@@ -98,10 +127,12 @@ def _change(before: Side | None, after: Side | None, load_minutes: int | None) -
     assert side is not None
     if before is not None and after is not None and _same(before, after):
         return None
-    fields = tuple(field_changes(before.fields if before else {}, after.fields if after else {}, ()))
+    read = all(one is None or one.fields for one in (before, after))
+    fields = tuple(field_changes(before.fields if before else {}, after.fields if after else {}, ())) if read else ()
+    if any(one is not None and one.manifests is None for one in (before, after)):
+        label = side.label or (before.label if before else "") or side.file
+        return AppChange(label, Kind.BROKEN, before, after, fields, (), AppEffect(()))
     files = tuple(file_changes(before.files if before else {}, after.files if after else {}))
-    if (after or before) and any(s is not None and s.manifests is None for s in (before, after)):
-        return AppChange(side.label or side.file, Kind.BROKEN, before, after, fields, files, AppEffect(()))
     if before is not None and after is not None and before.label != after.label:
         gone, new = effect(before.manifests, None), effect(None, after.manifests, load_minutes=load_minutes)
         both = AppEffect((*gone.roles, *new.roles))
@@ -162,14 +193,22 @@ def _lines(before: bytes, after: bytes, old: str, new: str) -> tuple[str, ...]:
 
 
 class Totals(NamedTuple):
-    """The sums that a headline has."""
+    """The sums that a headline has. `restarting`, `deleted` and `orphaned` count apps, `npus` those of running pods."""
 
     apps: int
     restarting: int
+    deleted: int
+    orphaned: int
+    unknown: int
     npus: int
 
 
 def totals(changes: Collection[AppChange]) -> Totals:
-    """How many apps change, how many of them restart NPU pods, and the NPUs that this touches."""
-    restarting = [change.effect.disturbed_npus for change in changes if change.effect.restarts_npus]
-    return Totals(len(changes), len(restarting), sum(restarting))
+    """How many apps change, what becomes of NPU pods that run, and the NPUs of these."""
+    hit = [change.effect for change in changes if change.effect.restarts_npus]
+    deleted = sum(effect.worst is What.DELETED for effect in hit)
+    orphaned = sum(effect.worst in (What.ORPHANED, What.CANNOT_CHANGE) for effect in hit)
+    return Totals(
+        len(changes), len(hit) - deleted - orphaned, deleted, orphaned,
+        sum(change.kind is Kind.BROKEN for change in changes), sum(effect.disturbed_npus for effect in hit),
+    )  # fmt: skip

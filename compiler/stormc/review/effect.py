@@ -8,7 +8,7 @@ v0.6.0 and v0.7.0 with live pods; docs/restarts.md has the table.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from math import ceil
 from typing import Any
@@ -47,7 +47,7 @@ SEVERITY = {what: rank for rank, what in enumerate(What)}
 
 @dataclass(frozen=True)
 class RoleEffect:
-    """One role. Counts are pods; `npus` are those of all pods that are recreated, added, removed or orphaned.
+    """One role. Counts are pods; `npus_per_pod` are those before and after.
 
     `away` is the largest share of the role's instances that is down at a time, `minutes` how long the replacement of
     all of them takes at most (None: nobody knows), `estimated` says that the minutes are a limit and not measured.
@@ -61,7 +61,7 @@ class RoleEffect:
     removed: int = 0
     orphaned: int = 0
     gangs: int = 0
-    npus: int = 0
+    npus_per_pod: tuple[int, int] = (0, 0)
     away: float = 0.0
     minutes: int | None = None
     changes: tuple[Change, ...] = ()
@@ -70,6 +70,16 @@ class RoleEffect:
     def worst(self) -> What:
         """The gravest of what happens."""
         return max(self.what, key=SEVERITY.__getitem__)
+
+    @property
+    def disturbed_npus(self) -> int:
+        """The NPUs of pods that are replaced, removed or left behind."""
+        return self.recreated * self.npus_per_pod[1] + (self.removed + self.orphaned) * self.npus_per_pod[0]
+
+    @property
+    def npus(self) -> int:
+        """The NPUs of all pods that are recreated, added, removed or left behind."""
+        return self.disturbed_npus + self.added * self.npus_per_pod[1]
 
 
 @dataclass(frozen=True)
@@ -87,8 +97,7 @@ class AppEffect:
     @property
     def disturbed_npus(self) -> int:
         """The NPUs of pods that are replaced, lost or left behind; new pods of new services are none of them."""
-        grave = SEVERITY[What.RECREATED]
-        return sum(r.npus for r in self.roles if SEVERITY[r.worst] >= grave and r.worst is not What.CREATED)
+        return sum(role.disturbed_npus for role in self.roles if SEVERITY[role.worst] >= SEVERITY[What.RECREATED])
 
     @property
     def restarts_npus(self) -> bool:
@@ -120,8 +129,10 @@ def effect(
         return AppEffect(tuple(_whole(role, what, load_minutes) for role in (new or old).values()))
     assert before is not None and after is not None
     everything = _for_all(before, after, releases)
+    cause = _upgrade(releases) if everything is What.RECREATED else ()
     pairs = [(old.get(name), new.get(name)) for name in {**new, **old}]
     roles = [_role(one, other, releases[1], everything, load_minutes) for one, other in pairs]
+    roles = [replace(role, changes=(*cause, *role.changes)) if role.recreated else role for role in roles]
     roles = [_reloaded(role, before, after) for role in roles]
     order = {name: role.get("upgradeOrder", 2**31) for name, role in {**old, **new}.items()}
     roles.sort(key=lambda role: order[role.role])
@@ -142,6 +153,11 @@ def _for_all(before: Sequence[Manifest], after: Sequence[Manifest], releases: tu
     if new["spec"].get("updateStrategy", {}).get("type") != "InPlaceUpdate" and _differ(old, new, "template"):
         return What.NEW_ROLE_SET
     return What.RECREATED if releases[0] < HASH_CUT <= releases[1] else None
+
+
+def _upgrade(releases: tuple[Release, Release]) -> tuple[Change, ...]:
+    before, after = (f"v{'.'.join(map(str, release))}" for release in releases)
+    return (Change(Field.AIBRIX, Field.AIBRIX.value, before, after),)
 
 
 def _differ(old: Manifest, new: Manifest, field: str) -> bool:
@@ -165,7 +181,8 @@ def _whole(role: Manifest, what: What, load_minutes: int | None) -> RoleEffect:
     counts = (0, instances) if what is What.CREATED else (instances, 0)
     return RoleEffect(
         str(role["name"]), (what,), counts, added=pods if what is What.CREATED else 0,
-        removed=pods if what is What.DELETED else 0, gangs=_gangs(role, instances), npus=pods * npus_of(role),
+        removed=pods if what is What.DELETED else 0, gangs=_gangs(role, instances),
+        npus_per_pod=(npus_of(role), npus_of(role)),
         minutes=_minutes(role, 1, load_minutes) if what is What.CREATED else None,
     )  # fmt: skip
 
@@ -187,7 +204,7 @@ def _role(
         pods = instances * _size(role)
         return RoleEffect(
             str(role["name"]), (What.ORPHANED,), (instances, 0), orphaned=pods, gangs=_gangs(role, instances),
-            npus=pods * npus_of(role),
+            npus_per_pod=(npus_of(role), 0),
         )  # fmt: skip
     what = everything or _replacement(old, new, release)
     counts = int(old["replicas"]), int(new["replicas"])
@@ -201,7 +218,7 @@ def _role(
     return RoleEffect(
         str(new["name"]), kinds, counts, recreated, added, removed, orphaned,
         gangs=_gangs(new, staying if what else abs(more)) if what or more else 0,
-        npus=(recreated + added) * npus_of(new) + (removed + orphaned) * npus_of(old),
+        npus_per_pod=(npus_of(old), npus_of(new)),
         away=(1.0 if what is not What.RECREATED and what is not What.ROUTING_RESTARTS else down / staying)
         if what and staying else 0.0,
         minutes=_minutes(new, ceil(staying / down) if what and staying else 1, load_minutes) if what or more > 0 else 0,
@@ -266,4 +283,7 @@ def _way_round(roles: Sequence[RoleEffect], new: Mapping[str, Manifest]) -> Keep
     if any(_size(new[role.role]) != 1 for role in hit):
         return None
     values = {role.changes[0].before for role in hit}
-    return Keeps(tuple(role.role for role in hit), int(values.pop())) if len(values) == 1 else None
+    sharing = sum(int(role["replicas"]) for role in new.values() if _size(role) == 1 and npus_of(role))
+    if len(values) != 1 or int(next(iter(values))) > sharing:
+        return None  # a gang larger than its PodGroup is never placed
+    return Keeps(tuple(role.role for role in hit), int(values.pop()))

@@ -28,7 +28,8 @@ def text(changes: Sequence[AppChange], manifests: bool = False) -> Iterator[str]
         yield from (f"  {line}" for line in app_lines(change.label, change.effect)[1:])
         if not change.effect.roles or change.effect.worst is What.NOTHING:
             yield "  no pod restarts" if change.kind is not Kind.BROKEN else "  effect unknown"
-        yield f"  {_file_counts(change.files)}"
+        if change.kind is not Kind.BROKEN:
+            yield f"  {_file_counts(change.files)}"
         if manifests:
             yield from (line for file in change.files for line in file.lines)
     yield headline(changes)
@@ -37,8 +38,17 @@ def text(changes: Sequence[AppChange], manifests: bool = False) -> Iterator[str]
 def headline(changes: Sequence[AppChange]) -> str:
     """The sums of all apps in one line."""
     sums = totals(changes)
-    restarts = f"{sums.restarting} restart NPU pods ({counted(sums.npus, 'NPU')})" if sums.restarting else ""
-    return f"{counted(sums.apps, 'app')} changed; {restarts or 'no NPU pod restarts'}"
+    hit = (
+        (sums.restarting, "restarts NPU pods", "restart NPU pods"),
+        (sums.deleted, "deletes them", "delete them") if sums.restarting else
+        (sums.deleted, "deletes NPU pods", "delete NPU pods"),
+        (sums.orphaned, "leaves NPU pods behind", "leave NPU pods behind"),
+    )  # fmt: skip
+    said = [f"{number} {one if number == 1 else several}" for number, one, several in hit if number]
+    npus = f" ({counted(sums.npus, 'NPU')})" if said else ""
+    if sums.unknown:
+        said.append(f"{sums.unknown} with errors, effect unknown")
+    return f"{counted(sums.apps, 'app')} changed; {', '.join(said) or 'no NPU pod restarts'}{npus}"
 
 
 def _what(change: AppChange) -> str:
@@ -69,7 +79,7 @@ def field_text(field: FieldChange) -> str:
 
 
 def _shown(value: Any) -> str:
-    found = str(value)
+    found = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
     return found if len(found) <= SHOWN_VALUE else f"{found[: SHOWN_VALUE - 1]}…"
 
 
@@ -163,7 +173,8 @@ def _app(change: AppChange) -> dict[str, Any]:
         "app": change.label, "kind": change.kind.name.lower(),
         "before": change.before.file if change.before else None, "after": change.after.file if change.after else None,
         "fields": [{"path": list(f.path), "before": f.before, "after": f.after} for f in change.fields],
-        "effect": change.effect.worst.name.lower(), "restartsNpus": change.effect.restarts_npus,
+        "effect": "unknown" if change.kind is Kind.BROKEN else change.effect.worst.name.lower(),
+        "restartsNpus": change.effect.restarts_npus,
         "roles": [_role(role) for role in change.effect.roles],
         "keeps": {"roles": list(keeps.roles), "minAvailable": keeps.value} if keeps else None,
         "files": [{"path": file.path, "kind": file.kind} for file in change.files],

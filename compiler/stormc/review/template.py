@@ -35,14 +35,17 @@ def as_stored(value: Any) -> Any:
 
 
 class Field(Enum):
-    """What a leaf of a pod template is to the people who change it."""
+    """What a leaf of a pod template is to the people who change it; a release of AIBrix is around all of them."""
 
+    AIBRIX = "AIBrix"
     GANG_SIZE = "gang size"
     IMAGE = "image"
     FLAG = "flag"
     ENV = "variable"
     LABEL = "label"
     ANNOTATION = "annotation"
+    PORT = "port"
+    NODE_SELECTOR = "node selector"
     OTHER = "field"
 
 
@@ -76,7 +79,8 @@ def _leaves(node: Any, path: Path) -> Iterator[tuple[Path, Any]]:
             yield from _leaves(item, (*path, key))
     elif isinstance(node, list) and path and (keys := merge_key("StormService", str(path[-1]))) and _keyed(node, keys):
         for item in node:
-            yield from _leaves(item, (*path, tuple(item[key] for key in keys if key in item)))
+            rest = {key: value for key, value in item.items() if key not in keys}
+            yield from _leaves(rest, (*path, tuple(item[key] for key in keys if key in item)))
     elif isinstance(node, list) and path and path[-1] == "args":
         yield from ((((*path, flag)), value) for flag, value in flags(node).items())
     else:
@@ -107,10 +111,13 @@ def flags(arguments: list[Any]) -> dict[str, str]:
 def _described(path: Path, before: Any, after: Any) -> Change:
     steps = [str(step[0]) if isinstance(step, tuple) else step for step in path]
     if steps[:2] == ["metadata", "annotations"]:
-        field = Field.GANG_SIZE if steps[-1] == GANG_SIZE_ANNOTATION else Field.ANNOTATION
-        return Change(field, steps[-1], before, after)
+        if steps[-1] == GANG_SIZE_ANNOTATION:
+            return Change(Field.GANG_SIZE, Field.GANG_SIZE.value, before, after)
+        return Change(Field.ANNOTATION, steps[-1], before, after)
     if steps[:2] == ["metadata", "labels"]:
         return Change(Field.LABEL, steps[-1], before, after)
+    if steps[:2] == ["spec", "nodeSelector"]:
+        return Change(Field.NODE_SELECTOR, steps[-1], before, after)
     inner = steps[3:] if steps[:2] == ["spec", "containers"] else []
     if inner == ["image"]:
         return Change(Field.IMAGE, "image", before, after)
@@ -118,4 +125,6 @@ def _described(path: Path, before: Any, after: Any) -> Change:
         return Change(Field.FLAG, inner[1], before, after)
     if inner[:1] == ["env"]:
         return Change(Field.ENV, inner[1], before, after)
+    if inner[:1] == ["ports"]:
+        return Change(Field.PORT, inner[1], before, after)
     return Change(Field.OTHER, ".".join(steps), before, after)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from stormc.facts.limits import ROUTING
 from stormc.review.effect import AppEffect, RoleEffect, What
-from stormc.review.template import Change, Field
+from stormc.review.template import Change
 
 SHOWN_CHANGES = 3
 
@@ -26,31 +26,44 @@ def role_line(role: RoleEffect) -> str:
 
 
 def _kinds(role: RoleEffect) -> Iterator[str]:
+    before, after = role.npus_per_pod
     for what in role.what:
-        yield _KINDS.get(what, what.value).format(
-            recreated=counted(role.recreated, "pod"), added=counted(role.added, "pod"),
-            removed=counted(role.removed, "pod"), orphaned=counted(role.orphaned, "pod"), npus=_npus(role),
-        ) if what is not What.SCALED else _scaled(role)  # fmt: skip
+        if what is What.SCALED:
+            yield _scaled(role)
+        elif what in _REPLACED:
+            yield _pods(role.recreated, _REPLACED[what], after)
+        elif what is What.CREATED:
+            yield _pods(role.added, "created", after)
+        elif what is What.DELETED:
+            yield _pods(role.removed, "deleted", before)
+        elif what is What.ORPHANED:
+            yield _pods(role.orphaned, "left behind, running without a service", before)
+            if role.recreated:
+                yield _pods(role.recreated, "created beside what is left behind", after)
+        else:
+            yield what.value + _npus(role.disturbed_npus)
 
 
-_KINDS = {
-    What.RECREATED: "{recreated} recreated{npus}",
-    What.ROUTING_RESTARTS: "{recreated} restarted",
-    What.CREATED: "{added} created{npus}",
-    What.ORPHANED: "{orphaned} left behind, running without a service and holding NPUs{npus}",
-    What.NEW_ROLE_SET: "all pods deleted and created anew{npus}",
-    What.CANNOT_CHANGE: "cannot change in place{npus}",
-    What.DELETED: "{removed} deleted{npus}",
+_REPLACED = {
+    What.RECREATED: "recreated",
+    What.ROUTING_RESTARTS: "restarted",
+    What.NEW_ROLE_SET: "deleted at once and created anew",
 }
 
 
-def _npus(role: RoleEffect) -> str:
-    return f" ({counted(role.npus, 'NPU')})" if role.npus else ""
+def _pods(number: int, what: str, npus_per_pod: int) -> str:
+    return f"{counted(number, 'pod')} {what}{_npus(number * npus_per_pod)}"
+
+
+def _npus(number: int) -> str:
+    return f" ({counted(number, 'NPU')})" if number else ""
 
 
 def _scaled(role: RoleEffect) -> str:
     more = role.instances[1] - role.instances[0]
-    return f"{counted(abs(more), 'instance')} {'added' if more > 0 else 'removed'} ({role.instances[1]} in all)"
+    npus = role.added * role.npus_per_pod[1] + role.removed * role.npus_per_pod[0]
+    how = "added" if more > 0 else "removed"
+    return f"{counted(abs(more), 'instance')} {how}, {role.instances[1]} in all{_npus(npus)}"
 
 
 def _time(role: RoleEffect) -> str:
@@ -61,7 +74,7 @@ def _time(role: RoleEffect) -> str:
 
 def change_text(change: Change) -> str:
     """One leaf: `gang size 2 → 4`, `image a → b`, `flag --max-num-seqs 16 → 64`."""
-    name = {Field.GANG_SIZE: "gang size", Field.IMAGE: "image"}.get(change.field, f"{change.field.value} {change.name}")
+    name = change.field.value if change.name == change.field.value else f"{change.field.value} {change.name}"
     if change.before is None:
         return f"{name} added"
     if change.after is None:

@@ -31,7 +31,8 @@ def check(service: StormService) -> Iterator[Violation]:
             first = first or (role.name, gang)
             if gang != first[1]:
                 yield Violation(path, f"{role.name}.minAvailable {gang} differs from the {first[1]} of {first[0]}, "
-                                "which shares its PodGroup", "set the same in both, or none")  # fmt: skip
+                                "which shares its PodGroup",
+                                f"write minAvailable: {gang} in {first[0]} too, or in neither")  # fmt: skip
 
 
 RULE = Rule(
