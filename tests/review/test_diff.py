@@ -253,6 +253,15 @@ def test_a_side_that_cannot_be_read_has_no_effect_and_no_fields(root: Path) -> N
     assert (app["effect"], app["files"]) == ("unknown", [])
 
 
+def test_measured_minutes_are_counted_instead_of_the_limit(root: Path) -> None:
+    edit("own.yaml", "engine: {loadMinutes: 12}\nprefill: {replicas: 2, labels: {a: b}}")(root)
+    (change,) = changes = diff(root / "specs", None, None, (), MAIN_LINES)
+    (prefill,) = [role for role in change.effect.roles if role.role == "prefill"]
+    assert (prefill.minutes, prefill.measured, prefill.recreated) == (24, True, 2)
+    assert any("about 24 min" in line for line in report.text(changes))
+    assert "| 24 |" in report.markdown(changes)
+
+
 def test_a_comment_never_outgrows_its_limit(root: Path) -> None:
     several(*(edit(f"{name}.yaml", "image: 'x:1'") for name in ("own", "shared", "other")))(root)
     changes = diff(root / "specs", None, None, (), MAIN_LINES)

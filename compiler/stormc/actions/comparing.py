@@ -13,6 +13,7 @@ from stormc.history.trees import Comparison, comparison, read_tree
 from stormc.load.document import load_document
 from stormc.load.releases import version
 from stormc.load.sources import SUFFIXES, Source, Sources, read_sources
+from stormc.model.layers import load_minutes
 from stormc.payload.read import read_payload
 from stormc.repository.repository import Repository, open_repository
 from stormc.repository.selection import affected
@@ -63,7 +64,7 @@ def _rendered(directory: str, files: Mapping[str, bytes], after: Side) -> Side:
     manifests = [document.data for document in documents if document is not None and "metadata" in document.data]
     storm_service = next(m for m in manifests if m["kind"] == "StormService")["metadata"]
     label = f"{storm_service['namespace']}/{storm_service['name']}"
-    return Side(label, after.file, after.fields, manifests, inside, after.aibrix)
+    return Side(label, after.file, after.fields, manifests, inside, after.aibrix, load_minutes=after.load_minutes)
 
 
 def committed_sources(specs: Path, commit: str | None) -> Sources:
@@ -92,7 +93,7 @@ def _side(repository: Repository, made: Compilation) -> Side:
     name, namespace = fields.get("name"), fields.get("namespace", platform.namespace)
     return Side(
         f"{namespace}/{name}" if name else "", made.source.file, fields, manifests, made.files or {},
-        version(platform.aibrix.release), tuple(made.findings) if broken else (),
+        version(platform.aibrix.release), tuple(made.findings) if broken else (), load_minutes(made.layered),
     )  # fmt: skip
 
 

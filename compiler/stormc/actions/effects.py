@@ -8,6 +8,7 @@ from typing import Any
 
 from stormc.load.document import load_document
 from stormc.load.releases import version
+from stormc.model.layers import load_minutes
 from stormc.record import NamedTuple
 from stormc.repository.repository import Repository
 from stormc.review.effect import AppEffect, What, effect
@@ -91,8 +92,17 @@ def _effect(repository: Repository, out: Path, plan: Plan, before: str, after: s
         new = _manifests(path, lambda at: plan.writes.get(at) or on_disk(out, at))
     release = version(repository.platforms.platform(directory.rpartition("/")[0]).aibrix.release)
     who = old[0]["metadata"]
+    minutes = _load_minutes(repository, plan.writes.get(path) if path else None)
     moved = directory if path and path.rpartition("/")[0] != directory else ""
-    return ServiceEffect(f"{who['namespace']}/{who['name']}", effect(old, new, (release, release)), moved)
+    return ServiceEffect(f"{who['namespace']}/{who['name']}", effect(old, new, (release, release), minutes), moved)
+
+
+def _load_minutes(repository: Repository, text: bytes | None) -> int | None:
+    """What the spec of a rendered file says of the minutes until a pod answers."""
+    found = identity(text) if text is not None else None
+    file = found.spec_file if found is not None else ""
+    source = next((one for one in repository.apps if repository.sources.spec_file(one) == file), None)
+    return load_minutes(repository.layered(source)[0]) if source is not None else None
 
 
 def _manifests(storm_service: str, read: Callable[[str], bytes | None]) -> Sequence[Mapping[str, Any]]:

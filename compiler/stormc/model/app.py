@@ -71,6 +71,7 @@ class Engine(NamedTuple):
     command: tuple[str, ...] | None
     script: Script | None
     version: str | None = None
+    load_minutes: int | None = None
 
     @property
     def launches(self) -> bool:

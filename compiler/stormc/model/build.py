@@ -78,6 +78,7 @@ def _engine(data: Mapping[str, Any]) -> Engine:
         command=tuple(command) if command else None,
         script=Script(script["hostPath"], script["command"]) if script else None,
         version=str(data["version"]).removeprefix("v") if "version" in data else None,
+        load_minutes=data.get("loadMinutes"),
     )
 
 

@@ -57,6 +57,13 @@ class Layered(Record):
         return self.file, START
 
 
+def load_minutes(layered: Layered | None) -> int | None:
+    """engine.loadMinutes, as measured by whoever wrote it; None where nobody did."""
+    engine = layered.data.get("engine") if layered is not None else None
+    minutes = engine.get("loadMinutes") if isinstance(engine, dict) else None
+    return minutes if isinstance(minutes, int) else None
+
+
 def finding_at(layered: Layered, rule: str, path: Path, message: str, hint: str = "", key: bool = False) -> Finding:
     """A finding at the value, or the key, of a path."""
     file, mark = layered.locate(path, key)

@@ -154,6 +154,7 @@ ENGINE: Schema = {
     "startupSeconds": whole(
         "Seconds in which a pod may load the model before it counts as failed.", 60, 86400, default=1800
     ),
+    "loadMinutes": whole("Minutes that a pod was seen to take until it answers, for stormc diff alone.", 1, 1440),
     "command": field(
         "list", "The container's command instead of stormc's launcher; the vLLM flags are not passed to it.",
         schema={"type": "string", "minlength": 1}, minlength=1, excludes="script",

@@ -26,7 +26,10 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Side:
-    """An app on one side: its identity and fields, its manifests and files, or the errors that left it without any."""
+    """An app on one side: its identity and fields, its manifests and files, or the errors that left it without any.
+
+    `load_minutes` are the minutes that a pod was measured to take until it answers.
+    """
 
     label: str
     file: str
@@ -35,6 +38,7 @@ class Side:
     files: Mapping[str, bytes]
     aibrix: tuple[int, ...]
     errors: tuple[Finding, ...] = ()
+    load_minutes: int | None = None
 
 
 class FieldChange(NamedTuple):
@@ -71,9 +75,9 @@ class AppChange:
         return -1 if self.kind is Kind.BROKEN else SEVERITY[self.effect.worst]
 
 
-def compare(before: Mapping[str, Side], after: Mapping[str, Side], load_minutes: int | None = None) -> list[AppChange]:
+def compare(before: Mapping[str, Side], after: Mapping[str, Side]) -> list[AppChange]:
     """The apps that differ, those with the gravest effects first. Sides are given by the path of their spec."""
-    changes = [_change(one, other, load_minutes) for one, other in _pairs(before, after)]
+    changes = [_change(one, other) for one, other in _pairs(before, after)]
     changed = [change for change in changes if change is not None]
     return sorted(changed, key=lambda change: (change.kind is not Kind.BROKEN, -change.severity, change.label))
 
@@ -122,7 +126,7 @@ def _fields(node: Any, path: Path) -> Iterator[tuple[Path, Any]]:
         yield path, node
 
 
-def _change(before: Side | None, after: Side | None, load_minutes: int | None) -> AppChange | None:
+def _change(before: Side | None, after: Side | None) -> AppChange | None:
     side = after or before
     assert side is not None
     if before is not None and after is not None and _same(before, after):
@@ -134,11 +138,12 @@ def _change(before: Side | None, after: Side | None, load_minutes: int | None) -
         return AppChange(label, Kind.BROKEN, before, after, fields, (), AppEffect(()))
     files = tuple(file_changes(before.files if before else {}, after.files if after else {}))
     if before is not None and after is not None and before.label != after.label:
-        gone, new = effect(before.manifests, None), effect(None, after.manifests, load_minutes=load_minutes)
+        gone, new = effect(before.manifests, None), effect(None, after.manifests, load_minutes=after.load_minutes)
         both = AppEffect((*gone.roles, *new.roles))
         return AppChange(after.label, Kind.RENAMED, before, after, fields, files, both)
     releases = (before or side).aibrix, side.aibrix
-    seen = effect(before.manifests if before else None, after.manifests if after else None, releases, load_minutes)
+    manifests = [one.manifests if one is not None else None for one in (before, after)]
+    seen = effect(manifests[0], manifests[1], releases, side.load_minutes)
     kind = Kind.CREATED if before is None else Kind.REMOVED if after is None else Kind.CHANGED
     if kind is Kind.CHANGED and before is not None and after is not None and before.file != after.file:
         kind = Kind.MOVED

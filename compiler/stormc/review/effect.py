@@ -50,7 +50,8 @@ class RoleEffect:
     """One role. Counts are pods; `npus_per_pod` are those before and after.
 
     `away` is the largest share of the role's instances that is down at a time, `minutes` how long the replacement of
-    all of them takes at most (None: nobody knows), `estimated` says that the minutes are a limit and not measured.
+    all of them takes at most (None: nobody knows), `measured` says that
+    the minutes are no limit but come from `engine.loadMinutes`.
     """
 
     role: str
@@ -64,6 +65,7 @@ class RoleEffect:
     npus_per_pod: tuple[int, int] = (0, 0)
     away: float = 0.0
     minutes: int | None = None
+    measured: bool = False
     changes: tuple[Change, ...] = ()
 
     @property
@@ -126,7 +128,9 @@ def effect(
     old, new = (_roles(side) for side in (before, after))
     if not old or not new:
         what = What.CREATED if new else What.DELETED
-        return AppEffect(tuple(_whole(role, what, load_minutes) for role in (new or old).values()))
+        measured = load_minutes is not None
+        whole = [_whole(role, what, load_minutes) for role in (new or old).values()]
+        return AppEffect(tuple(replace(role, measured=measured and any(role.npus_per_pod)) for role in whole))
     assert before is not None and after is not None
     everything = _for_all(before, after, releases)
     cause = _upgrade(releases) if everything is What.RECREATED else ()
@@ -135,6 +139,8 @@ def effect(
     roles = [replace(role, changes=(*cause, *role.changes)) if role.recreated else role for role in roles]
     roles = [_reloaded(role, before, after) for role in roles]
     order = {name: role.get("upgradeOrder", 2**31) for name, role in {**old, **new}.items()}
+    if load_minutes is not None:
+        roles = [replace(role, measured=any(role.npus_per_pod)) for role in roles]
     roles.sort(key=lambda role: order[role.role])
     return AppEffect(tuple(roles), _way_round(roles, new))
 

@@ -126,11 +126,16 @@ def _fitting(parts: Sequence[str], room: int) -> list[str]:
 def _row(change: AppChange) -> str:
     roles = change.effect.roles
     npus = sum(role.npus for role in roles if role.worst is not What.NOTHING)
-    minutes = [role.minutes for role in roles if role.recreated and role.minutes and role.npus]
+    slowest = max((r for r in roles if r.recreated and r.minutes and r.npus), key=_minutes, default=None)
+    minutes = f"{'' if slowest.measured else '≤ '}{slowest.minutes}" if slowest is not None else ""
     effect = "unknown: errors" if change.kind is Kind.BROKEN else change.effect.worst.value
     effect = "no pod restarts" if effect == What.NOTHING.value else effect
-    cells = [change.label, change.kind.value, effect, str(npus or ""), f"≤ {max(minutes)}" if minutes else ""]
+    cells = [change.label, change.kind.value, effect, str(npus or ""), minutes]
     return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
+
+
+def _minutes(role: RoleEffect) -> int:
+    return role.minutes or 0
 
 
 def _cell(value: str) -> str:
@@ -187,5 +192,6 @@ def _role(role: RoleEffect) -> dict[str, Any]:
         "instances": {"before": role.instances[0], "after": role.instances[1]},
         "pods": {"recreated": role.recreated, "added": role.added, "removed": role.removed, "orphaned": role.orphaned},
         "gangs": role.gangs, "npus": role.npus, "away": round(role.away, 3), "minutes": role.minutes,
+        "measured": role.measured,
         "because": [change_text(change) for change in role.changes],
     }  # fmt: skip

@@ -69,7 +69,9 @@ def _scaled(role: RoleEffect) -> str:
 def _time(role: RoleEffect) -> str:
     if not (role.recreated or role.added) or role.role == ROUTING:
         return ""
-    return "load time unknown" if role.minutes is None else f"up to {role.minutes} min"
+    if role.minutes is None:
+        return "load time unknown"
+    return f"{'about' if role.measured else 'up to'} {role.minutes} min"
 
 
 def change_text(change: Change) -> str:

@@ -21,8 +21,8 @@ OF_APPS = (
     "super_pod.one_super_pod", "super_pod.whole_nodes", "keys.owned", "parallelism.distributed",
     "parallelism.idle_npus", "parallelism.ranks", "ports.driver_ports", "ports.kv_ports", "ports.rank_ports",
     "engine.connectors", "engine.dense_internal", "engine.dense_or_moe", "engine.directories", "engine.flags",
-    "engine.image_age", "engine.image_hardware", "engine.kv_peer", "engine.model_label", "engine.negations",
-    "engine.release", "engine.release_limits", "engine.start_script", "names.length",
+    "engine.image_age", "engine.image_hardware", "engine.kv_peer", "engine.load_time", "engine.model_label",
+    "engine.negations", "engine.release", "engine.release_limits", "engine.start_script", "names.length",
     "workload.size",
 )  # fmt: skip
 OF_OVERRIDDEN_APPS = (

@@ -1,7 +1,9 @@
 """minAvailable is the whole PodGroup.
 
 With less, Volcano starts instances of which some pods never fit: their NPUs are held and do nothing. The fault
-handling of super pods also takes other paths then.
+handling of super pods also takes other paths then. Single-pod instances share one PodGroup and are whole by
+themselves: there a smaller number in all of its roles is the way to scale without a restart (docs/restarts.md), until
+the next change that restarts the pods anyway.
 """
 
 from __future__ import annotations
@@ -14,12 +16,24 @@ from stormc.rules.storm_service import StormService
 
 
 def check(service: StormService) -> Iterator[Violation]:
+    shared: list[tuple[str, int]] = []
     for role, template in service.serving:
         pods, gang = service.app.gang(role), gang_of(role, template)
-        if gang is not None and gang < pods:
+        if role.shares_pod_group and gang is not None:
+            shared.append((role.name, gang))
+        elif gang is not None and gang < pods:
             path = gang_place(service, role)
             yield Violation(path, f"{role.name}.minAvailable {gang} is below the {pods} pods of its PodGroup",
                             "remove minAvailable")  # fmt: skip
+    if len({gang for _, gang in shared}) == 1:  # of several numbers E005 tells
+        name, gang = shared[0]
+        role = next(role for role, _ in service.serving if role.name == name)
+        pods = service.app.gang(role)
+        if gang < pods:
+            roles = " and ".join(name for name, _ in shared)
+            message = f"minAvailable {gang} of {roles} is below the {pods} pods of their PodGroup"
+            yield Violation(gang_place(service, role), message, "keep it while it saves a restart; remove it with the "
+                            "next change that restarts these pods")  # fmt: skip
 
 
 RULE = Rule(
@@ -30,6 +44,14 @@ RULE = Rule(
             decode:
               minAvailable: 1
             """, at="decode.minAvailable"),
+        Example("""
+            prefill:
+              minAvailable: 2
+            decode:
+              podGroupSize: 1
+              dataParallel: 16
+              minAvailable: 2
+            """, at="prefill.minAvailable"),
     ),
     instead=(
         Example("""
