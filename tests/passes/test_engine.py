@@ -40,11 +40,16 @@ FLAGS = [
     ("decode: {engineArgs: {enable-prefix-caching: false}}", "decode", "--no-enable-prefix-caching", None),
     ("decode: {engineArgs: {no-enable-prefix-caching: false}}", "decode", "--enable-prefix-caching", None),
     (
-        "decode: {engineArgs: {speculative-config.method: mtp, speculative-config.num_speculative_tokens: 3}}",
+        "decode: {engineArgs: {speculative-config: {method: mtp}, speculative-config.num_speculative_tokens: 3}}",
         "decode",
         "--speculative-config",
         '{"method":"mtp","num_speculative_tokens":3}',
     ),
+    ("decode: {engineArgs: {attention_config.kv-dtype: int4}}", "decode", "--attention-config.kv_dtype", "int4"),
+    ("decode: {engineArgs: {profiler-config.a.b: '[1, 2]'}}", "decode", "--profiler-config.a.b", "[1,2]"),
+    ("decode: {engineArgs: {profiler-config.c+: 'x,y'}}", "decode", "--profiler-config.c", '["x","y"]'),
+    ("{engine: {args: {x-y.k: 5}}, decode: {engineArgs: {x-y.j: true}}}", "decode", "--x-y.j", "true"),
+    ("{engine: {args: {x-y.k: 5}}, decode: {engineArgs: {x-y.j: true}}}", "decode", "--x-y.k", "5"),
     (
         'decode: {engineArgs: {compilation-config: \'{"cudagraph_mode": "NONE"}\'}}',
         "decode",

@@ -22,6 +22,8 @@ class Flag(NamedTuple):
 
     value: Any
     path: Path
+    dotted: bool = False
+    """Whether keys like `a.b` alone gave the mapping: then the command line has them like that, too."""
 
 
 def flag_name(key: str, facts: EngineFacts) -> str:
@@ -35,10 +37,12 @@ def read_flags(args: Mapping[str, Any], prefix: Path, facts: EngineFacts) -> dic
     flags: dict[str, Flag] = {}
     for key, value in args.items():
         name, path = flag_name(key, facts), (*prefix, key)
-        inner = key.split(".")[1:]
+        inner = [step.replace("-", "_") for step in key.split(".")[1:]]  # no key of a vLLM config has a hyphen
         if inner:
-            before = flags[name].value if name in flags and isinstance(flags[name].value, dict) else {}
-            flags[name] = Flag(_put(before, inner, _of_json(value)), path)
+            before = flags.get(name)
+            mapping = before.value if before and isinstance(before.value, dict) else {}
+            alone = before.dotted if before else True
+            flags[name] = Flag(_put(mapping, inner, _of_text(value)), path, alone)
             continue
         positive = name.removeprefix("no-")
         if positive != name and name not in facts.flags and isinstance(value, (bool, type(None))):
@@ -58,9 +62,9 @@ def merge_flags(shared: Mapping[str, Flag], own: Mapping[str, Flag]) -> dict[str
     merged = dict(shared)
     for name, flag in own.items():
         under = merged.get(name)
-        dotted = isinstance(flag.path[-1], str) and "." in flag.path[-1]
-        if dotted and under is not None and isinstance(under.value, dict) and isinstance(flag.value, dict):
-            flag = flag._replace(value=deep_merge(under.value, flag.value))
+        adds = isinstance(flag.path[-1], str) and "." in flag.path[-1]
+        if adds and under is not None and isinstance(under.value, dict) and isinstance(flag.value, dict):
+            flag = Flag(deep_merge(under.value, flag.value), flag.path, flag.dotted and under.dotted)
         merged[name] = flag
     return merged
 
@@ -95,11 +99,21 @@ def _of_json(value: Any) -> Any:
     return value
 
 
+def _of_text(value: Any) -> Any:
+    """The value after a dotted flag, which vLLM reads as JSON wherever it is JSON."""
+    if isinstance(value, str):
+        try:
+            return json.loads(value)
+        except ValueError:
+            return value
+    return value
+
+
 def _put(mapping: Mapping[str, Any], steps: Sequence[str], value: Any) -> dict[str, Any]:
     step, rest = steps[0], steps[1:]
     if not rest and step.endswith("+"):
-        old = mapping.get(step[:-1])
-        return {**mapping, step[:-1]: [*(old if isinstance(old, list) else []), value]}
+        old, new = mapping.get(step[:-1]), value.split(",") if isinstance(value, str) else [value]
+        return {**mapping, step[:-1]: [*(old if isinstance(old, list) else []), *new]}
     inner = mapping.get(step)
     return {**mapping, step: _put(inner if isinstance(inner, dict) else {}, rest, value) if rest else value}
 
@@ -117,14 +131,26 @@ def words_of(name: str, value: Any, kind: Any) -> Iterator[str]:
         yield f"--{name}"
         yield from map(_word, value)
     elif isinstance(value, (dict, list)):
-        yield f"--{name}={json.dumps(value, separators=(',', ':'), sort_keys=True, ensure_ascii=False)}"
+        yield f"--{name}={_json(value)}"
     else:
         yield f"--{name}={value}"
 
 
+def dotted_words(name: str, mapping: Mapping[str, Any]) -> Iterator[str]:
+    """The words by which a command line says a mapping key by key, as vLLM puts them together again."""
+    for key, value in sorted(mapping.items()):
+        if isinstance(value, dict) and value:
+            yield from dotted_words(f"{name}.{key}", value)
+        else:
+            yield f"--{name}.{key}={value if isinstance(value, str) else _json(value)}"
+
+
 def _word(value: Any) -> str:
-    compact = isinstance(value, (dict, list))
-    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False) if compact else str(value)
+    return _json(value) if isinstance(value, (dict, list)) else str(value)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)
 
 
 class Command(NamedTuple):

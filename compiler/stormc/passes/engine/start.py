@@ -11,8 +11,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from stormc.facts.keys import Directory
+from stormc.model import kv
 from stormc.model.app import App, Role
-from stormc.model.flags import words_of
+from stormc.model.flags import dotted_words, words_of
 from stormc.model.profile import Platform
 from stormc.model.role import Prepended
 from stormc.passes.because import Because, Reason, fact, of
@@ -112,7 +113,11 @@ def _passed(app: App, role: Role) -> Iterator[Passed]:
     yield [app.model.path], MODEL_PATH, []
     for name, value, because, before in flags(app, role):
         replaced = [(word, before[1]) for word in words_of(name, before[0], kinds.get(name))] if before else []
-        yield list(words_of(name, value, kinds.get(name))), because, replaced
+        user = role.flags.get(name)
+        if user is not None and user.dotted and name != kv.CONFIG:
+            yield list(dotted_words(name, user.value)), because, replaced
+        else:
+            yield list(words_of(name, value, kinds.get(name))), because, replaced
 
 
 def _launcher_options(role: Role) -> Iterator[Passed]:
