@@ -59,7 +59,26 @@ def test_what_the_apps_took_before(root: Path, capsys: pytest.CaptureFixture[str
         subprocess.run(["git", *words], cwd=root, check=True)
     (root / "specs/a.yaml").write_text(spec_text("name: a\nmodel: {name: a}\nprefill: {replicas: 1}"))
     assert main(["capacity", "--base", "HEAD"]) == 0
-    assert ". atlas-900-a3-superpod: 64 NPUs used before, 48 now" in capsys.readouterr().out
+    assert ". atlas-900-a3-superpod: 64 NPUs used before, 48 during the rollout, 48 after it" in capsys.readouterr().out
+
+
+def test_old_pods_hold_their_npus_while_an_app_moves_to_another_name(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "x"]):
+        subprocess.run(["git", *words], cwd=root, check=True)
+    (root / "specs/a.yaml").write_text(spec_text("name: b\nmodel: {name: b}"))
+    assert main(["capacity", "--base", "HEAD", "--format", "json"]) == 0
+    (pool,) = json.loads(capsys.readouterr().out)["pools"]
+    assert (pool["usedBefore"], pool["used"], pool["verdict"]) == (64, 64, "fits")
+    assert pool["verdictDuring"] == "too_small"
+    assert main(["capacity", "--base", "HEAD"]) == 0
+    out = capsys.readouterr().out
+    assert ". atlas-900-a3-superpod, during the rollout: the gangs cannot all run at once" in out
+    assert "  inference/a: its old pods hold their NPUs until they are pruned" in out
+    assert main(["diff", "--base", "HEAD", "--format", "markdown"]) == 0
+    comment = capsys.readouterr().out
+    assert "| . | atlas-900-a3-superpod | 64 | 64 | 64 | 64 | during the rollout: the gangs cannot all run" in comment
 
 
 def test_an_app_with_errors_is_not_counted_and_said(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

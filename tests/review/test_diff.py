@@ -268,7 +268,7 @@ def test_a_comment_never_outgrows_its_limit(root: Path) -> None:
     whole = report.markdown(changes)
     assert whole.startswith(report.MARKER) and whole.count("<details>") == whole.count("</details>") == 3
     for limit in range(400, len(whole) + 100, 300):
-        part = report.markdown(changes, limit)
+        part = report.markdown(changes, limit=limit)
         assert len(part) <= limit
         assert part.count("<details>") == part.count("</details>")
         assert (part == whole) == ("more; run" not in part)

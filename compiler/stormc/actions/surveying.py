@@ -8,21 +8,24 @@ from typing import Any
 
 from stormc.compile.compilation import Stage
 from stormc.finding import Finding, has_errors
+from stormc.load.releases import version
 from stormc.load.sources import Sources, read_sources
 from stormc.payload.read import read_payload
 from stormc.record import NamedTuple
 from stormc.repository.repository import Repository, open_repository
-from stormc.review.capacity import Demand
+from stormc.review.capacity import Demand, Rollout, capacity, rollout
+from stormc.review.effect import effect
 from stormc.review.gangs import gangs
 from stormc.review.placing import Pool
 
 
 class App(NamedTuple):
-    """An app without errors: its name, its spec, and its manifests."""
+    """An app without errors: its name, its spec, its manifests, and the release of its AIBrix."""
 
     label: str
     file: str
     manifests: Sequence[Mapping[str, Any]]
+    aibrix: tuple[int, ...]
 
 
 class Survey(NamedTuple):
@@ -45,10 +48,39 @@ def survey(specs: Path | Sources) -> Survey:
             errors += [f for f in made.findings if f.rule[0] == "E"]
             continue
         label, manifests = f"{made.summary.namespace}/{made.summary.name}", made.compiled.manifests
-        apps.append(App(label, source.file, manifests))
+        release = version(repository.platforms.platform(source.directory).aibrix.release)
+        apps.append(App(label, source.file, manifests, release))
         summary = made.summary
         demands.append(Demand(label, summary.hardware, summary.inventory, tuple(gangs(label, manifests))))
     return Survey(tuple(_pools(repository)), tuple(demands), tuple(apps), tuple(errors))
+
+
+def rollout_of(before: Survey, after: Survey) -> Rollout:
+    """What a change does to the pools: before it, while it rolls out, and after it."""
+    old = {app.label: app for app in before.apps}
+    pairs = [(old[app.label], app) for app in after.apps if app.label in old]
+    left_behind = {
+        app.label
+        for was, app in pairs
+        if any(role.orphaned for role in effect(was.manifests, app.manifests, (was.aibrix, app.aibrix)).roles)
+    }
+    return rollout(capacity(before.pools, before.demands), capacity(after.pools, after.demands), left_behind)
+
+
+def rollout_between(specs: Path, base: str | None, head: str | None, lines: tuple[str, ...]) -> Rollout | None:
+    """The pools around the change that `diff` of the same arguments tells; None where no platform file counts nodes.
+
+    Raises Failure as `diff` does.
+    """
+    from stormc.actions.comparing import committed_sources
+    from stormc.history.trees import comparison
+
+    compared = comparison(specs, base, head, lines)
+    old = committed_sources(specs, compared.base)
+    new = committed_sources(specs, compared.head) if compared.head is not None else read_sources(specs)
+    if not any(open_repository(sources).inventories for sources in (old, new)):
+        return None
+    return rollout_of(survey(old), survey(new))
 
 
 def _pools(repository: Repository) -> list[Pool]:

@@ -10,7 +10,11 @@ from pathlib import Path
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Where the specs are, what to compare with, and the form."""
     parser.add_argument("--specs", type=Path, default=Path("specs"), metavar="DIR", help="where the specs are (specs)")
-    parser.add_argument("--base", metavar="REF", help="show what the apps took at a commit beside it")
+    parser.add_argument(
+        "--base",
+        metavar="REF",
+        help="show beside it what the apps took at a commit, and what they take while the change rolls out",
+    )
     parser.add_argument("--format", choices=("text", "json", "html"), default="text", help="form of the report (text)")
 
 
@@ -18,21 +22,21 @@ def run(options: argparse.Namespace) -> int:
     """Prints the report; 1 where the gangs of a pool cannot all run at once, or where an app has errors."""
     from stormc.actions import survey
     from stormc.actions.comparing import committed_sources
+    from stormc.actions.surveying import rollout_of
     from stormc.review import capacity
     from stormc.review.placing import Verdict
 
     seen = survey(options.specs)
     report = capacity.capacity(seen.pools, seen.demands)
-    earlier = None
+    change = None
     if options.base is not None:
-        past = survey(committed_sources(options.specs, options.base))
-        earlier = capacity.capacity(past.pools, past.demands)
+        change = rollout_of(survey(committed_sources(options.specs, options.base)), seen)
     if options.format == "json":
-        sys.stdout.write(capacity.as_json(report, earlier))
+        sys.stdout.write(capacity.as_json(report, change))
     elif options.format == "html":
         sys.stdout.write(capacity.page(report))
     else:
-        for line in capacity.text(report, earlier):
+        for line in capacity.text(report, change):
             print(line)
     for finding in seen.errors:
         print(f"not counted: {finding.file}:{finding.mark.line}: {finding.rule} {finding.message}", file=sys.stderr)

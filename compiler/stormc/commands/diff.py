@@ -33,6 +33,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints the changes; 0, whatever they are: what is wrong with a spec, validate says."""
     from stormc.actions.comparing import diff, diff_of_compilers
+    from stormc.actions.surveying import rollout_between
     from stormc.history.branching import main_lines
     from stormc.review import report
 
@@ -47,7 +48,8 @@ def run(options: argparse.Namespace) -> int:
     if options.format == "json":
         sys.stdout.write(report.as_json(changes))
     elif options.format == "markdown":
-        sys.stdout.write(report.markdown(changes))
+        npus = rollout_between(options.specs, options.base, head, lines) if not options.compiler_base else None
+        sys.stdout.write(report.markdown(changes, npus))
     else:
         for line in report.text(changes, options.manifests):
             print(line)

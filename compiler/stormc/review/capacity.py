@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from html import escape
 from typing import Any
 
@@ -50,6 +50,38 @@ def capacity(pools: Sequence[Pool], demands: Sequence[Demand]) -> Capacity:
     return Capacity(tuple(placements), tuple(demands), tuple(uncounted))
 
 
+class Rollout(NamedTuple):
+    """The pools before a change, while it rolls out, and after it. `staying` are apps whose old pods stay meanwhile.
+
+    A pod that is replaced gives its NPUs back first: AIBrix deletes it, then makes the new one. Pods of apps that are
+    gone, or that the controller leaves behind, hold theirs until somebody prunes or deletes them.
+    """
+
+    before: Capacity
+    during: Capacity
+    after: Capacity
+    staying: tuple[str, ...]
+
+
+def rollout(before: Capacity, after: Capacity, left_behind: Collection[str]) -> Rollout:
+    """The pools at the three times; `left_behind` are apps of both sides of which old pods stay."""
+    named = {demand.app for demand in after.demands}
+    old = [demand for demand in before.demands if demand.app not in named or demand.app in left_behind]
+    both = [*after.demands, *(demand._replace(app=f"{demand.app} (old pods)") for demand in old)]
+    pools = [one.pool for one in after.placements]
+    during = capacity(pools, both) if old else after
+    return Rollout(before, during, after, tuple(demand.app for demand in old))
+
+
+def rollout_rows(seen: Rollout) -> Iterator[tuple[str, ...]]:
+    """Inventory, product, NPUs, those used before, during and after the rollout, and the verdicts of the last two."""
+    before = {one.pool[:2]: one.used for one in seen.before.placements}
+    for during, after in zip(seen.during.placements, seen.after.placements, strict=True):
+        used = (before.get(after.pool[:2], 0), during.used, after.used)
+        yield (after.pool.directory or ".", after.pool.hardware, str(after.total), *map(str, used),
+               VERDICTS[during.verdict], VERDICTS[after.verdict])  # fmt: skip
+
+
 def free_for(seen: Capacity, app: str) -> int | None:
     """The NPUs of an app's pool that nothing takes; None where no inventory counts them."""
     demand = next((d for d in seen.demands if d.app == app), None)
@@ -59,8 +91,8 @@ def free_for(seen: Capacity, app: str) -> int | None:
     return None
 
 
-def text(seen: Capacity, earlier: Capacity | None = None) -> Iterator[str]:
-    """Tables for a terminal: pools, then apps with their gangs; with `earlier` what the pools held then."""
+def text(seen: Capacity, change: Rollout | None = None) -> Iterator[str]:
+    """Tables for a terminal: pools, then apps with their gangs; with a change what the pools hold meanwhile."""
     rows: list[tuple[str, ...]] = [("INVENTORY", "PRODUCT", "NODES", "NPUS", "USED", "FREE", "STRANDED")]
     for one in seen.placements:
         numbers = (one.pool.nodes, one.total, one.used, one.total - one.used, one.stranded)
@@ -72,8 +104,8 @@ def text(seen: Capacity, earlier: Capacity | None = None) -> Iterator[str]:
         if one.pool.super_pod and one.pool.reserved:
             yield f"  {one.pool.reserved} nodes of each super pod of {one.pool.super_pod} are kept free"
         yield from (f"  no place for {gang.app} {gang.label} ({gang.npus} NPUs)" for gang in one.missing)
-    if earlier is not None:
-        yield from _since(seen, earlier)
+    if change is not None:
+        yield from _since(change)
     yield ""
     lines: list[tuple[str, ...]] = [("APP", "PRODUCT", "GANG", "PODS", "NPUS")]
     for demand in seen.demands:
@@ -84,12 +116,13 @@ def text(seen: Capacity, earlier: Capacity | None = None) -> Iterator[str]:
         yield f"{demand.app}: no inventory counts nodes of {demand.hardware}"
 
 
-def _since(seen: Capacity, earlier: Capacity) -> Iterator[str]:
-    before = {one.pool[:2]: one.used for one in earlier.placements}
-    for one in seen.placements:
-        used = before.get(one.pool[:2], 0)
-        if used != one.used:
-            yield f"{one.pool.directory or '.'} {one.pool.hardware}: {used} NPUs used before, {one.used} now"
+def _since(change: Rollout) -> Iterator[str]:
+    for where, product, _, before, during, after, verdict, _ in rollout_rows(change):
+        if not before == during == after:
+            yield f"{where} {product}: {before} NPUs used before, {during} during the rollout, {after} after it"
+        if change.staying:
+            yield f"{where} {product}, during the rollout: {verdict}"
+    yield from (f"  {app}: its old pods hold their NPUs until they are pruned" for app in change.staying)
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
@@ -98,15 +131,16 @@ def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
-def as_json(seen: Capacity, earlier: Capacity | None = None) -> str:
-    """All of it for programs; with `earlier` each pool has the NPUs that were used then."""
-    before = {one.pool[:2]: one.used for one in earlier.placements} if earlier is not None else {}
+def as_json(seen: Capacity, change: Rollout | None = None) -> str:
+    """All of it for programs; with a change each pool has the NPUs that are used before and during it."""
+    before = {one.pool[:2]: one.used for one in change.before.placements} if change is not None else {}
+    during = {one.pool[:2]: one for one in change.during.placements} if change is not None else {}
     pools = [
         {
             "inventory": one.pool.directory, "hardware": one.pool.hardware, "nodes": one.pool.nodes, "npus": one.total,
             "used": one.used, "free": one.total - one.used, "stranded": one.stranded,
             "verdict": one.verdict.name.lower(), "missing": [_gang(gang) for gang in one.missing],
-            **({"usedBefore": before.get(one.pool[:2], 0)} if earlier is not None else {}),
+            **(_meanwhile(before.get(one.pool[:2], 0), during[one.pool[:2]]) if during else {}),
         }
         for one in seen.placements
     ]  # fmt: skip
@@ -115,6 +149,10 @@ def as_json(seen: Capacity, earlier: Capacity | None = None) -> str:
         for d in seen.demands
     ]
     return json.dumps({"pools": pools, "apps": apps}, indent=2, ensure_ascii=False) + "\n"
+
+
+def _meanwhile(before: int, during: Placement) -> dict[str, Any]:
+    return {"usedBefore": before, "usedDuring": during.used, "verdictDuring": during.verdict.name.lower()}
 
 
 def _gang(gang: Gang) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from stormc.review.capacity import Rollout, rollout_rows
 from stormc.review.diff import AppChange, FieldChange, FileChange, Kind, totals
 from stormc.review.effect import RoleEffect, What
 from stormc.review.words import app_lines, change_text, counted, role_line
@@ -95,21 +96,41 @@ def _errors(change: AppChange) -> Iterator[str]:
             yield f"{name}: {finding.file}:{finding.mark.line}: {finding.rule} {finding.message}"
 
 
-def markdown(changes: Sequence[AppChange], limit: int = COMMENT_LIMIT) -> str:
-    """A comment of at most `limit` characters for a pull request: a table of all apps, then details, gravest first."""
+def markdown(changes: Sequence[AppChange], npus: Rollout | None = None, limit: int = COMMENT_LIMIT) -> str:
+    """A comment of at most `limit` characters for a pull request: a table of all apps, then details, gravest first.
+
+    `npus` are the pools of nodes before, during and after the change; they stand below the table.
+    """
     head = [MARKER, f"### stormc: {headline(changes)}", ""]
     if changes:
         head += ["| app | change | effect | NPUs | minutes |", "|---|---|---|---:|---:|"]
+    pools = list(_pools(npus)) if npus is not None and changes else []
     rows = [_row(change) for change in changes]
     details = ["\n".join(_details(change)) for change in changes]
     left = "\n\n_{} more; run `stormc diff`._"
-    room = limit - sum(len(line) + 1 for line in head) - len(left) - 8
+    room = limit - sum(len(line) + 1 for line in (*head, *pools)) - len(left) - 8
     kept_rows = _fitting(rows, room)
     room -= sum(len(row) + 1 for row in kept_rows)
     kept = _fitting(details, room) if len(kept_rows) == len(rows) else []
-    document = "\n".join([*head, *kept_rows, *(f"\n{part}" for part in kept)])
+    document = "\n".join([*head, *kept_rows, *pools, *(f"\n{part}" for part in kept)])
     missing = len(changes) - (len(kept) if len(kept_rows) == len(rows) else len(kept_rows))
     return document + (left.format(counted(missing, "app")) if missing else "") + "\n"
+
+
+def _pools(npus: Rollout) -> Iterator[str]:
+    rows = list(rollout_rows(npus))
+    if not rows:
+        return
+    yield "\n| inventory | product | NPUs | used before | during the rollout | after | |"
+    yield "|---|---|---:|---:|---:|---:|---|"
+    for where, product, total, before, during, after, meanwhile, at_end in rows:
+        verdict = meanwhile if meanwhile == at_end else f"during the rollout: {meanwhile}; after: {at_end}"
+        yield "| " + " | ".join(map(_cell, (where, product, total, before, during, after, verdict))) + " |"
+    if npus.staying:
+        yield f"\nOld pods hold their NPUs until they are pruned: {', '.join(map(_cell, npus.staying[:SHOWN_APPS]))}"
+
+
+SHOWN_APPS = 20
 
 
 def _fitting(parts: Sequence[str], room: int) -> list[str]:
