@@ -46,11 +46,16 @@ def test_capacity_counts_nodes_gangs_and_what_is_left(root: Path, capsys: pytest
     assert (pool["used"], pool["free"], pool["verdict"], pool["missing"]) == (64, 32, "fits", [])
 
 
-def test_reserved_nodes_are_not_counted(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nodes_in_reserve_are_the_last_ones(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     inventory(root, 4, 1)
+    assert main(["capacity"]) == 0
+    out = capsys.readouterr().out
+    assert "but only in nodes that the scheduler keeps in reserve" in out
+    assert "1 nodes of each super pod of 4 are kept in reserve" in out
+    inventory(root, 3, 1)
     assert main(["capacity"]) == 1
     out = capsys.readouterr().out
-    assert "the gangs cannot all run at once" in out and "1 nodes of each super pod of 4 are kept free" in out
+    assert "the gangs cannot all run at once" in out
     assert "no place for inference/a" in out
 
 

@@ -42,9 +42,10 @@ CASES = [
     (PLAIN, [gang(8, 8, 8, 8)], Verdict.TOO_SMALL, 1, 0),
     (PLAIN, [gang(16)], Verdict.TOO_SMALL, 1, 24),
     (SUPER, [gang(16, 16, 16, block=48), gang(16, 16, 16, block=48), gang(16)], Verdict.FITS, 0, 0),
-    (SUPER, [gang(16, 16, 16, 16, block=64)], Verdict.TOO_SMALL, 1, 112),  # no super pod has four nodes free
+    (SUPER, [gang(16, 16, 16, 16, block=64)], Verdict.RESERVE, 0, 32),  # four nodes only with the one in reserve
+    (SUPER, [gang(16, 16, 16, 16, 16, block=80)], Verdict.TOO_SMALL, 1, 160),  # no super pod has five
     (SUPER, [gang(16, 16, 16, 16, block=32)], Verdict.FITS, 0, 48),  # a single node is left in each super pod
-    (SUPER, [gang(16, 16, 16, 16)], Verdict.TOO_SMALL, 1, 112),  # without sp-block the gang is one block
+    (SUPER, [gang(16, 16, 16, 16, 16)], Verdict.TOO_SMALL, 1, 160),  # without sp-block the gang is one block
 ]
 
 
@@ -87,7 +88,10 @@ def test_a_verdict_is_never_wrong(shapes: list[list[int]], nodes: int, reserved:
     possible = fits(pool, some)
     if placed.verdict is Verdict.FITS:
         assert possible
+    with_reserve = fits(pool._replace(reserved=0), some)
+    if placed.verdict is Verdict.RESERVE:
+        assert with_reserve
     if placed.verdict is Verdict.TOO_SMALL:
-        assert not possible
+        assert not with_reserve
     assert all(node.free >= 0 for nodes_ in placed.super_pods for node in nodes_)
     assert placed.used + sum(n.free for nodes_ in placed.super_pods for n in nodes_) == placed.total

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from stormc.model.profile import Platform
 from stormc.repository.platforms import Platforms
 from stormc.repository.profiles import Profiles
 from stormc.rules.repository import Inventory
@@ -19,8 +20,17 @@ def read_inventories(platforms: Platforms, profiles: Profiles) -> tuple[Inventor
         known = {name: profile for name in nodes if (profile := profiles.get(name)) is not None}
         npus = {name: nodes[name]["nodes"] * profile.npus for name, profile in known.items()}
         marks = {name: document.locate(("inventory", name)) for name in nodes}
-        inventories.append(Inventory(directory, document.file, npus, marks))
+        platform = platforms.platform(directory)
+        reserved = {name: _reserve(platform, nodes[name]["nodes"]) * profile.npus
+                    for name, profile in known.items() if profile.super_pod}  # fmt: skip
+        inventories.append(Inventory(directory, document.file, npus, marks, reserved))
     return tuple(inventories)
+
+
+def _reserve(platform: Platform, nodes: int) -> int:
+    """Nodes in reserve: some of each super pod, the last of which may be smaller."""
+    whole, rest = divmod(nodes, platform.super_pod_size)
+    return whole * min(platform.reserve_nodes, platform.super_pod_size) + min(platform.reserve_nodes, rest)
 
 
 def inventory_of(inventories: Sequence[Inventory], chain: Sequence[str], hardware: str) -> str | None:

@@ -13,6 +13,7 @@ from stormc.review.placing import Placement, Pool, Verdict, place
 
 VERDICTS = {
     Verdict.FITS: "all gangs fit at once",
+    Verdict.RESERVE: "all gangs fit at once, but only in nodes that the scheduler keeps in reserve",
     Verdict.UNPROVEN: "no arrangement was found; the sum fits, another arrangement may exist",
     Verdict.TOO_SMALL: "the gangs cannot all run at once",
 }
@@ -102,7 +103,7 @@ def text(seen: Capacity, change: Rollout | None = None) -> Iterator[str]:
         place_name = f"{one.pool.directory or '.'} {one.pool.hardware}"
         yield f"{place_name}: {VERDICTS[one.verdict]}"
         if one.pool.super_pod and one.pool.reserved:
-            yield f"  {one.pool.reserved} nodes of each super pod of {one.pool.super_pod} are kept free"
+            yield f"  {one.pool.reserved} nodes of each super pod of {one.pool.super_pod} are kept in reserve"
         yield from (f"  no place for {gang.app} {gang.label} ({gang.npus} NPUs)" for gang in one.missing)
     if change is not None:
         yield from _since(change)

@@ -1,5 +1,8 @@
 """Whether all gangs of a pool of nodes can run at once: largest block first, into the fullest place that takes it.
 
+The scheduler keeps some nodes of each super pod in reserve and takes them only for what fits nowhere else
+(ascend-for-volcano superpod/frame.go, selectFromSuperPodsWithReserve), and so does this.
+
 Packing is exact where it finds a place for everything, and where the NPUs do not suffice. Between the two it is a
 heuristic: a gang that it leaves over may fit in another arrangement, and the verdict says so.
 """
@@ -7,7 +10,7 @@ heuristic: a gang that it leaves over may fit in another arrangement, and the ve
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from stormc.record import NamedTuple
@@ -18,13 +21,14 @@ class Verdict(Enum):
     """Whether everything fits."""
 
     FITS = "fits"
+    RESERVE = "fits with the reserve"
     UNPROVEN = "no arrangement found"
     TOO_SMALL = "too small"
 
 
 class Pool(NamedTuple):
     """Nodes of one product that apps share. `super_pod` is nodes per super pod, 0 for products without; `reserved`
-    nodes of each super pod are kept free by the scheduler."""
+    nodes of each super pod the scheduler keeps for what fits nowhere else."""
 
     directory: str
     hardware: str
@@ -67,12 +71,21 @@ class Placement:
 
     @property
     def total(self) -> int:
-        """NPUs of the pool, reserved nodes left out."""
+        """NPUs of the pool, without those in reserve unless they are needed."""
         return sum(len(nodes) for nodes in self.super_pods) * self.pool.node_npus
 
 
 def place(pool: Pool, gangs: Sequence[Gang]) -> Placement:
-    """All gangs on the pool's nodes, as far as there is room."""
+    """All gangs on the pool's nodes, as far as there is room; those in reserve are taken only where it is needed."""
+    placed = _placed(pool, gangs)
+    if not placed.missing or not pool.reserved:
+        return placed
+    everywhere = _placed(pool._replace(reserved=0), gangs)
+    verdict = everywhere.verdict if everywhere.missing else Verdict.RESERVE
+    return replace(everywhere, pool=pool, verdict=verdict)
+
+
+def _placed(pool: Pool, gangs: Sequence[Gang]) -> Placement:
     super_pods = [[Node(pool.node_npus) for _ in range(size)] for size in _super_pods(pool)]
     missing = [gang for gang in sorted(gangs, key=_hardest_first) if not _place(gang, super_pods, pool)]
     shapes = {block for gang in gangs for block in _blocks(gang, pool)}

@@ -50,7 +50,7 @@ OF_OVERRIDDEN_MANIFESTS = (
 )  # fmt: skip
 OF_REPOSITORIES = (
     "repository.expired_overrides", "repository.host_ports", "repository.inventory_demand",
-    "repository.inventory_stock", "repository.models", "repository.services",
+    "repository.inventory_reserve", "repository.inventory_stock", "repository.models", "repository.services",
 )  # fmt: skip
 RULES = (*OF_APPS, *OF_OVERRIDDEN_APPS, *OF_MANIFESTS, *OF_OVERRIDDEN_MANIFESTS, *OF_REPOSITORIES)
 """Area and file of every rule. A rule of an app with overrides is loaded only where there are some: most have none."""

@@ -14,12 +14,16 @@ from stormc.record import NamedTuple
 
 
 class Inventory(NamedTuple):
-    """The NPUs that a platform file says its apps share, per hardware profile, and where it says so."""
+    """The NPUs that a platform file says its apps share, per hardware profile, and where it says so.
+
+    `reserved` are those that the scheduler keeps in reserve, part of `npus`.
+    """
 
     directory: str
     file: str
     npus: Mapping[str, int]
     marks: Mapping[str, Mark]
+    reserved: Mapping[str, int] = {}
 
 
 class Repository(NamedTuple):

@@ -51,7 +51,7 @@ RULE = Rule(
         Example(platform="""
             inventory:
               atlas-900-a3-superpod:
-                nodes: 8
+                nodes: 10
             """, beside=("""
             name: twin
             gateway: 'off'
