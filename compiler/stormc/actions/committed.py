@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from stormc.finding import START, Finding
+from stormc.history.index import is_tracked
 from stormc.tree.checks import COMMITTED_MEMORY
 
 OLD_MEMORY = ".stormc_cache"
@@ -17,11 +18,5 @@ def committed_memory(*directories: Path) -> list[Finding]:
     return [
         Finding(COMMITTED_MEMORY, str(place), START, "the memory of a render is committed",
                 f"git rm -r --cached {OLD_MEMORY}, and delete it")
-        for place in places if os.path.lexists(place) and _is_tracked(place)
+        for place in places if os.path.lexists(place) and is_tracked(place)
     ]  # fmt: skip
-
-
-def _is_tracked(place: Path) -> bool:
-    from stormc.history.repository import is_tracked  # as long to load as checking a spec, and rarely needed
-
-    return is_tracked(place)

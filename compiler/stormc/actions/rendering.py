@@ -158,7 +158,7 @@ def _unstaged(given: _Given, plan: Plan, files: Collection[str], scope: Collecti
     """What the next commit lacks of the rendered files, one finding per directory, once they are rendered."""
     if not given.staged or not plan.is_empty:
         return
-    from stormc.history.staged import unstaged
+    from stormc.history.index import unstaged
 
     found = unstaged(given.out, files, scope)
     for why, paths in (("not in Git", found.missing), ("not staged as it is", found.different),

@@ -1,0 +1,106 @@
+"""What the next commit holds: Git's index, compared with the files of the work tree.
+
+Every commit pays for this in its hook, so Git is called without GitPython, which costs as much as all else of it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from stormc.failure import Failure
+from stormc.history.settings import SAFE, VARIABLES, top_of
+from stormc.record import NamedTuple
+
+try:
+    # hashlib would load OpenSSL (stormc/digest.py)
+    from _sha1 import sha1  # type: ignore[import-not-found]
+except ImportError:
+    from hashlib import sha1
+
+
+class Unstaged(NamedTuple):
+    """Paths below a directory: not in the index at all, there with other content, and there but no longer wanted."""
+
+    missing: tuple[str, ...]
+    different: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+def unstaged(directory: Path, wanted: Iterable[str], scope: Iterable[str] | None) -> Unstaged:
+    """How the index below a directory differs from the wanted files, whose content is that of the work tree.
+
+    `scope` are the directories below that a missing wish is looked for in, None for everything. A file that Git
+    ignores counts as missing. Raises Failure outside of a repository, and without Git.
+    """
+    index = indexed(directory)
+    files = sorted(wanted)
+    missing = [path for path in files if path not in index]
+    different = [p for p in files if p in index and _blob(f"{directory}/{p}", len(index[p])) != index[p]]
+    inside = None if scope is None else {f"{place}/" for place in scope}
+    left = [p for p in sorted(index.keys() - set(files)) if inside is None or f"{p.rpartition('/')[0]}/" in inside]
+    return Unstaged(tuple(missing), tuple(different), tuple(left))
+
+
+def is_tracked(path: Path) -> bool:
+    """Whether Git knows a file or link, or one below a directory, as part of the work tree; False without Git."""
+    try:
+        return bool(indexed(path))
+    except Failure:
+        return False
+
+
+def indexed(path: Path) -> Mapping[str, str]:
+    """The names of the contents that Git's index has for a file or link, or for what lies below a directory.
+
+    They stand by their paths below `path`, "" for itself. Raises Failure outside of a repository, and without Git.
+    """
+    place = f"{os.path.realpath(path.parent)}/{path.name}" if path.is_symlink() else os.path.realpath(path)
+    top = top_of(Path(place if os.path.isdir(place) and not path.is_symlink() else os.path.dirname(place)))
+    if top is None:
+        raise Failure(f"{path} is in no Git repository")
+    below = os.path.relpath(place, top).replace(os.sep, "/")
+    prefix = "" if below == "." else f"{below}/"
+    listing = _git(top, "ls-files", "-z", "--full-name", "--stage", "--", f":(top,literal){prefix.rstrip('/')}")
+    contents = {}
+    for line in filter(None, listing.split("\0")):
+        facts, _, name = line.partition("\t")
+        contents["" if name == below else name.removeprefix(prefix)] = facts.split()[1]
+    return contents
+
+
+def _git(top: Path, *arguments: str) -> str:
+    """What Git prints. Its complaints go where ours go; raises Failure after them."""
+    reading, writing = os.pipe()
+    settings = [part for setting in SAFE for part in ("-c", setting)]
+    try:
+        child = os.posix_spawnp(
+            "git", ["git", "-C", str(top), *settings, *arguments], {**os.environ, **VARIABLES},
+            file_actions=[(os.POSIX_SPAWN_DUP2, writing, 1)],
+        )  # fmt: skip
+    except OSError:
+        os.close(reading)
+        raise Failure("git is not on the PATH") from None
+    finally:
+        os.close(writing)
+    with open(reading, "rb") as stream:
+        output = stream.read()
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code:
+        raise Failure(f"git {arguments[0]} ended with {code}")
+    return os.fsdecode(output)
+
+
+def _blob(path: str, length: int) -> str:
+    """The name that Git gives the content of a file; repositories have SHA-1 or, with longer names, SHA-256."""
+    try:
+        content = Path(path).read_bytes()
+    except OSError:
+        return ""
+    blob = b"blob %d\0" % len(content) + content
+    if length == 40:
+        return str(sha1(blob).hexdigest())
+    from hashlib import sha256  # such repositories are rare
+
+    return sha256(blob).hexdigest()
