@@ -36,6 +36,10 @@ PAIRS = {
         classes("from typing import NamedTuple", "NamedTuple"),
     ),
     "libyaml alone against PyYAML": ("import stormc.load.libyaml", "from yaml import CParser"),
+    "jsonschema-rs without email": (
+        "import stormc.emit.judge",
+        "import jsonschema_rs",
+    ),
     "tables as closures against Cerberus": (
         "from stormc.model.accept import acceptor\nfrom stormc.model.tables import TABLES\nacceptor(TABLES['app'])",
         "from stormc.model.validator import validator\nvalidator('app')",

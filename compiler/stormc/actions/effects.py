@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stormc.load.document import load_document
 from stormc.load.releases import version
 from stormc.model.layers import load_minutes
 from stormc.record import NamedTuple
 from stormc.repository.repository import Repository
-from stormc.review.effect import AppEffect, What, effect
 from stormc.tree.layout import Identity, identity
 from stormc.tree.plan import Plan
 from stormc.tree.read import on_disk
+
+if TYPE_CHECKING:
+    from stormc.review.effect import AppEffect
 
 STORM_SERVICE, PROXY_CONFIG = "/stormservice-", "-proxy-config.yaml"
 MOST = 50
@@ -41,6 +43,8 @@ def effects_of(repository: Repository, out: Path, plan: Plan) -> Effects:
     old = dict(_services(plan, out))
     if not old:
         return Effects()
+    from stormc.review.effect import What  # as long to load as a spec to read
+
     new = {found: path for path, text in plan.writes.items() if STORM_SERVICE in path and (found := _who(text))}
     services = [_effect_on_disk(repository, out, plan, old[who], new.get(who)) for who in sorted(old)[:MOST]]
     seen = [service for service in services if service is not None]
@@ -85,6 +89,8 @@ def _effect_on_disk(
 
 
 def _effect(repository: Repository, out: Path, plan: Plan, before: str, after: str | None) -> ServiceEffect:
+    from stormc.review.effect import effect
+
     path = after or (before if before not in plan.removals else None)
     directory = before.rpartition("/")[0]
     old, new = _manifests(before, lambda at: on_disk(out, at)), None

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from datetime import date
 from functools import partial
 from pathlib import Path
+from time import strftime
 
 from stormc.actions.collector import without_collector
 from stormc.actions.committed import committed_memory
@@ -74,7 +74,7 @@ def render(
     """
     _refuse_overlap(specs, out)
     refuse_link(out)
-    today = today or date.today().isoformat()
+    today = today or strftime("%Y-%m-%d")
     given = _Given(specs, out, selected, staged, jobs, progress, payload or read_payload(), today)
     with without_collector():
         if check:

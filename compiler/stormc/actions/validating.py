@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date
 from pathlib import Path
+from time import strftime
 from typing import TYPE_CHECKING, Any
 
 from stormc.actions.collector import without_collector
@@ -48,7 +48,7 @@ def validate(
     With `crd`, a CustomResourceDefinition, the manifests are checked against it too. The other parameters, and what
     is raised, are those of `render`.
     """
-    programs, day = payload or read_payload(), today or date.today().isoformat()
+    programs, day = payload or read_payload(), today or strftime("%Y-%m-%d")
     with without_collector():
         repository = open_repository(read_sources(specs))
         chosen = select(repository, specs, selected) if changed is None else affected(repository, changed)

@@ -35,6 +35,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def _effects(effects: Effects) -> Iterator[str]:
     """What becomes of running pods, told at the end, where people look."""
+    if not effects.services:
+        return
     from stormc.review.words import app_lines, counted
 
     for service in effects.services:

@@ -6,20 +6,20 @@ from collections.abc import Collection, Mapping
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
-from stormc.finding import Finding
-from stormc.load.sources import Source
-from stormc.model.app import App
-from stormc.model.layers import Layered
-from stormc.model.profile import Platform, Profile
-from stormc.model.summary import Summary
-from stormc.passes.runner import Compiled
-from stormc.payload.read import Payload
 from stormc.policy.policy import NO_POLICY, Policy
 from stormc.record import NamedTuple, Record
 
 if TYPE_CHECKING:
     from stormc.emit.crd import Crd
+    from stormc.finding import Finding
+    from stormc.load.sources import Source
+    from stormc.model.app import App
+    from stormc.model.layers import Layered
+    from stormc.model.profile import Platform, Profile
+    from stormc.model.summary import Summary
     from stormc.passes.origins import Origins
+    from stormc.passes.runner import Compiled
+    from stormc.payload.read import Payload
 
 
 class Stage(IntEnum):

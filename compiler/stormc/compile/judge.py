@@ -12,7 +12,7 @@ from stormc.model.layers import Layered
 from stormc.policy.breach import Case
 from stormc.policy.judge import breaches
 from stormc.rules import rules_for
-from stormc.rules.rule import Subject, Violation
+from stormc.rules.rule import Subject, Violation, finding_of
 from stormc.rules.storm_service import patched_near
 
 if TYPE_CHECKING:
@@ -27,15 +27,6 @@ def apply_rules(subject: Subject, layered: Layered, app: App, *shown: Any) -> It
     for rule in rules_for(subject, bool(app.overrides)):
         for violation in rule.check(*shown):
             yield finding_of(rule.id, violation, layered)
-
-
-def finding_of(rule: str, violation: Violation, layered: Layered) -> Finding:
-    """A rule's violation as a finding. In a file that several apps share, the message names the app."""
-    file, mark = layered.locate(violation.path, violation.at_key)
-    message = violation.message
-    if file != layered.file:
-        message += f" (app {layered.data.get('name')})"
-    return Finding(rule, file, mark, message, violation.hint, violation.path)
 
 
 def policy_breaches(case: Case, layered: Layered, spec: str) -> Iterator[Finding]:

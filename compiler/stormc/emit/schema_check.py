@@ -9,11 +9,10 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
+from pathlib import Path as File
 from typing import Any
 
-import jsonschema_rs
-
+from stormc.emit.judge import jsonschema_rs
 from stormc.facts import kinds
 from stormc.finding import Path, shown
 from stormc.record import NamedTuple
@@ -79,7 +78,7 @@ def _worded(name: str, manifest: object) -> list[SchemaProblem]:
 
 def read_schema(name: str) -> dict[str, Any]:
     """A shipped schema."""
-    schema: dict[str, Any] = json.loads((files("stormc.emit") / "schemas" / name).read_text(encoding="utf-8"))
+    schema: dict[str, Any] = json.loads((File(__file__).parent / "schemas" / name).read_bytes())
     return schema
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 
 from stormc import rules
-from stormc.compile.judge import finding_of
 from stormc.finding import Finding, Severity, in_order
 from stormc.load.sources import Source
 from stormc.model.summary import Summary
@@ -13,7 +12,7 @@ from stormc.repository.namesakes import check_namesakes, namesakes
 from stormc.repository.policies import policy_findings
 from stormc.repository.repository import Repository
 from stormc.rules.repository import Repository as Apps
-from stormc.rules.rule import Subject
+from stormc.rules.rule import Subject, finding_of
 from stormc.text.suppress import commented, suppressed
 
 

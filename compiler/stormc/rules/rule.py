@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from enum import Enum
 
-from stormc.finding import Path, Severity, severity_of
+from stormc.finding import Finding, Path, Severity, severity_of
+from stormc.model.layers import Layered
 from stormc.record import NamedTuple
 
 Check = Callable[..., Iterator["Violation"]]
@@ -33,6 +34,15 @@ class Violation(NamedTuple):
     hint: str = ""
     at_key: bool = False
     app: int = 0
+
+
+def finding_of(rule: str, violation: Violation, layered: Layered) -> Finding:
+    """A rule's violation as a finding. In a file that several apps share, the message names the app."""
+    file, mark = layered.locate(violation.path, violation.at_key)
+    message = violation.message
+    if file != layered.file:
+        message += f" (app {layered.data.get('name')})"
+    return Finding(rule, file, mark, message, violation.hint, violation.path)
 
 
 class Example(NamedTuple):
