@@ -137,7 +137,7 @@ def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
 
 
 def mutated(data: Any, pick: random.Random) -> Any:
-    path = pick.choice([path for path in places(data) if path and path != ("compiler",)])
+    path = pick.choice([path for path in places(data) if path and path[0] != "compiler"])
     holder = data
     for step in path[:-1]:
         holder = holder[step]
@@ -174,10 +174,10 @@ def test_a_damaged_memory_is_none_and_a_strange_one_has_the_right_shape(reposito
         for _ in range(pick.choice((1, 3, 10))):
             noise[pick.randrange(len(noise))] ^= pick.randrange(1, 256)
         place.write_bytes(noise[: pick.choice((len(noise), pick.randrange(len(noise))))])
-        assert recall(place.parent) == {}
+        assert recall(place.parent).apps == {}
         text = json.dumps(mutated(json.loads(body), pick)).encode()
         place.write_bytes(digest(text).encode() + b"\n" + text)
-        memories = recall(place.parent)
+        memories = recall(place.parent).apps
         assert all(is_well_formed(memory) for memory in memories.values())
         refused += not memories
     assert refused > 1000

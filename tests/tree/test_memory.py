@@ -14,7 +14,7 @@ import pytest
 
 from stormc.__main__ import main
 from stormc.digest import digest
-from stormc.tree.memory import FILE, memory_directory
+from stormc.tree.memory import FILE, Compiler, memory_directory, this_compiler
 from stormc.tree.read import on_disk, stamp
 from tests.samples import spec_text
 
@@ -62,7 +62,7 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "a link to itself": lambda memory: link(memory / FILE, FILE),
     "others may write": lambda memory: memory.chmod(0o777),
     "the directory is a link": link_to_itself_elsewhere,
-    "of another compiler": alter(lambda data: data.update(compiler="0" * 32)),
+    "of another compiler": alter(lambda data: data.update(compiler=["0" * 32, ""])),
     "an entry of another shape": alter(lambda data: data["apps"].update({"a.yaml": [1, 2]})),
     "no entries": alter(lambda data: data.update(apps={})),
     "entries as a list": alter(lambda data: data.update(apps=[])),
@@ -202,3 +202,19 @@ def test_a_memory_with_findings_is_believed(root: Path, monkeypatch: pytest.Monk
         "stormc.repository.repository.Repository.compile", lambda *_, **__: pytest.fail("compiled anew")
     )
     assert main(["render"]) == 0
+
+
+def test_the_compiler_is_read_only_when_its_files_were_touched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stormc.tree.memory._JUST_NOW", 0)
+    compiler = this_compiler()
+    assert compiler.stamp and this_compiler(compiler) is compiler
+    earlier = Compiler("0" * 32, "another stamp")
+    assert this_compiler(earlier) == compiler
+    assert this_compiler(Compiler("0" * 32, compiler.stamp)).digest == "0" * 32  # believed, and so not read
+
+
+def test_files_written_just_now_have_no_stamp(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stormc.tree.memory._JUST_NOW", 1 << 62)
+    compiler = this_compiler()
+    assert compiler.stamp == "" and this_compiler(compiler) == compiler
+    assert this_compiler(Compiler("0" * 32, "")) == compiler

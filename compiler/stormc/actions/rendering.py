@@ -25,7 +25,7 @@ from stormc.repository.repository import Repository, open_repository
 from stormc.repository.selection import select
 from stormc.repository.wiring import Wired, shared_needs, wire, wiring_requests
 from stormc.tree.checks import UNSTAGED
-from stormc.tree.memory import Memory, input_digest, memory_directory, recall, remember
+from stormc.tree.memory import Memories, Memory, memory_directory, recall, remember
 from stormc.tree.plan import Plan, make_plan
 from stormc.tree.read import on_disk
 from stormc.tree.shared import Needs, Place, present, shared_files
@@ -128,7 +128,7 @@ def _render(given: _Given, staging: Path | None) -> Rendered:
     memory_place = memory_directory(out, given.specs)
     memories = recall(memory_place)
     start = clock(staging) if staging is not None else 0
-    known = split(chosen, memories, partial(_inputs, repository, given.payload), out, start)
+    known = split(chosen, memories.apps, partial(_inputs, repository, given.payload), out, start)
     apps = _compile(given, repository, known)
     wired = wire(repository, apps.summaries) if not partly else Wired()
     needs = shared_needs(repository, apps.summaries)
@@ -148,7 +148,7 @@ def _render(given: _Given, staging: Path | None) -> Rendered:
     if staging is not None:
         moved = carry_out(out, plan, staging)
         fresh = _memories(partial(_inputs, repository, given.payload), apps.compiled, out, plan, start, moved)
-        left = {**(memories if partly else {}), **known.unchanged, **fresh}
+        left = Memories({**(memories.apps if partly else {}), **known.unchanged, **fresh}, memories.compiler)
         if left != memories:
             remember(memory_place, left)
     return Rendered(len(chosen), findings, plan, departures, effects)
@@ -228,6 +228,6 @@ def _memories(
         if made.summary is not None and not has_errors(made.findings):
             hashes = {path: digest(content) for path, content in (made.files or {}).items()}
             stamp = stamp_after(out, hashes, plan.writes, start, moved)
-            known = input_digest(inputs(made.source))
+            known = digest(*inputs(made.source))
             memories[made.source.path] = Memory(known, made.summary, made.findings, hashes, stamp)
     return memories

@@ -1,6 +1,7 @@
 """What the last render of a tree found out, so that an unchanged spec is not compiled again.
 
-An entry holds for one digest of everything that goes into an app: spec, platform files, profiles, compiler sources.
+An entry holds for one digest of everything that goes into an app: spec, platform files, profiles; and all of them for
+one compiler.
 Nothing depends on it but speed: a missing, foreign or damaged file means that everything is compiled. It lies in the
 user's cache directory and never in a work tree: `render --check` believes it, so no branch may be able to bring one.
 """
@@ -10,9 +11,9 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Mapping
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from stormc.digest import digest
 from stormc.finding import Finding, Mark
 from stormc.model.summary import Summary
 from stormc.record import NamedTuple
+from stormc.tree.read import stamp
 
 FILE = "compiled.json"
 
@@ -37,23 +39,37 @@ class Memory(NamedTuple):
     stamp: str = ""
 
 
-@cache
-def compiler_digest() -> str:
-    """A digest of the compiler's own sources and data, the proxy's digests among them: a change makes memories void."""
-    compiler = os.path.dirname(os.path.dirname(__file__))
-    parts = []
-    for directory, names, files in os.walk(compiler):
+class Compiler(NamedTuple):
+    """Which compiler it was: the digest of its own files, and what the file system says of them (tree/read.py)."""
+
+    digest: str
+    stamp: str
+
+
+class Memories(NamedTuple):
+    """The memories by spec path, and the compiler that they hold for; None where nobody needed to know it yet."""
+
+    apps: dict[str, Memory]
+    compiler: Compiler | None = None
+
+
+COMPILER = Path(__file__).parents[1]
+_JUST_NOW = 2_000_000_000
+"""Nanoseconds in which a file may be written twice without a stamp that shows it, on any file system."""
+
+
+def this_compiler(known: Compiler | None = None) -> Compiler:
+    """The compiler that runs. Its files are read only where their stamp is not that of the known one."""
+    paths = []
+    for directory, names, files in os.walk(COMPILER):
         names[:] = sorted(name for name in names if name != "__pycache__")
-        for name in sorted(files):
-            if name.endswith((".py", ".yaml", ".json")):
-                with open(f"{directory}/{name}", "rb") as file:
-                    parts += [name.encode(), file.read()]
-    return digest(*parts)
-
-
-def input_digest(parts: Iterable[bytes]) -> str:
-    """A digest of everything that an app is compiled from."""
-    return digest(compiler_digest().encode(), *parts)
+        below = directory.removeprefix(str(COMPILER)).lstrip("/")
+        paths += [os.path.join(below, name) for name in sorted(files) if name.endswith((".py", ".yaml", ".json"))]
+    current = stamp(COMPILER, paths, time.time_ns() - _JUST_NOW)
+    if known is not None and current and current == known.stamp:
+        return known
+    contents = [part for path in paths for part in (path.encode(), (COMPILER / path).read_bytes())]
+    return Compiler(digest(*contents), current)
 
 
 def memory_directory(out: Path, specs: Path) -> Path | None:
@@ -84,20 +100,21 @@ def _is_private(directory: Path) -> bool:
     )  # fmt: skip
 
 
-def recall(directory: Path | None) -> dict[str, Memory]:
-    """The memories by spec path; empty when there are none or they cannot be trusted."""
+def recall(directory: Path | None) -> Memories:
+    """The memories of the compiler that runs; empty when there are none or they cannot be trusted."""
     if directory is None or not _is_private(directory):
-        return {}
+        return Memories({})
     try:
         checksum, _, text = _content(directory / FILE).partition(b"\n")
         if checksum.decode() != digest(text):
-            return {}
+            return Memories({})
         data = json.loads(text)
-        if data["compiler"] != compiler_digest():
-            return {}
-        return {_text(path): _memory(entry) for path, entry in data["apps"].items()}
+        earlier = Compiler(*map(_text, data["compiler"]))
+        compiler = this_compiler(earlier)
+        entries = data["apps"].items() if compiler.digest == earlier.digest else ()
+        return Memories({_text(path): _memory(entry) for path, entry in entries}, compiler)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return {}
+        return Memories({})
 
 
 def _memory(entry: list[Any]) -> Memory:
@@ -167,11 +184,12 @@ def _content(file: Path) -> bytes:
         return stream.read()
 
 
-def remember(directory: Path | None, memories: Mapping[str, Memory]) -> None:
+def remember(directory: Path | None, memories: Memories) -> None:
     """Keeps the memories for the next render; atomic, and silent where the directory cannot be written."""
     if directory is None:
         return
-    text = json.dumps({"compiler": compiler_digest(), "apps": memories}, separators=(",", ":")).encode()
+    data = {"compiler": memories.compiler or this_compiler(), "apps": memories.apps}
+    text = json.dumps(data, separators=(",", ":")).encode()
     temporary = directory / f"{FILE}.{os.urandom(8).hex()}"
     try:
         directory.parent.mkdir(0o700, parents=True, exist_ok=True)

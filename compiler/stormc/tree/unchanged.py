@@ -8,7 +8,7 @@ from pathlib import Path
 from stormc.digest import digest
 from stormc.load.sources import Source
 from stormc.record import NamedTuple
-from stormc.tree.memory import Memory, input_digest
+from stormc.tree.memory import Memory
 from stormc.tree.read import on_disk, stamp
 
 Inputs = Callable[[Source], Iterable[bytes]]
@@ -31,7 +31,7 @@ def split(chosen: Iterable[Source], memories: Mapping[str, Memory], inputs: Inpu
     result = Split([], {})
     for source in chosen:
         memory = memories.get(source.path)
-        current = _intact(out, memory, now) if memory and memory.digest == input_digest(inputs(source)) else None
+        current = _intact(out, memory, now) if memory and memory.digest == digest(*inputs(source)) else None
         if current is None:
             result.changed.append(source)
         else:
