@@ -5,6 +5,7 @@ Code asks the table, never the words of a message; the words are for people.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple
 
@@ -31,11 +32,13 @@ class Outcome(Enum):
     NO_ADDRESS = Meaning(False, True, 502, "its name cannot be resolved")
     REFUSED = Meaning(True, True, 502, "connection refused")
     UNREACHABLE = Meaning(True, True, 502, "none of its addresses answers")
+    NO_DESCRIPTORS = Meaning(False, True, 503, "the proxy has no descriptor or port left")
     CONNECT_TIMEOUT = Meaning(True, True, 504, "connect timeout")
     CONNECTION_CLOSED = Meaning(True, True, 502, "connection closed")
     RESET = Meaning(True, True, 502, "connection reset")
     CLOSED_EARLY = Meaning(True, True, 502, "connection closed early")
     MALFORMED = Meaning(True, True, 502, "malformed answer")
+    EMPTY = Meaning(True, True, 0, "an answer that says nothing")
     TOO_LONG = Meaning(True, True, 502, "its answer has an event or a head that is too long")
     NO_ANSWER = Meaning(True, True, 504, "no answer in time")
     IDLE = Meaning(True, True, 504, "stream idle")
@@ -69,6 +72,10 @@ class Outcome(Enum):
         self.counts, self.elsewhere, self.status, self.text = Meaning(*meaning)  # type: ignore[arg-type]
 
 
+_ANTHROPIC = {
+    "invalid_request_error": 400, "authentication_error": 401, "permission_error": 403, "not_found_error": 404,
+    "request_too_large": 413, "rate_limit_error": 429, "overloaded_error": 529,
+}  # fmt: skip
 SECOND_OPINION = frozenset((401, 403, 404, 405, 408, 413, 429, 501))
 """Statuses that may be the mistake of one instance: a wrong key, a model not loaded, a queue that is full."""
 
@@ -84,6 +91,10 @@ def of_status(status: int) -> Outcome:
     return Outcome.SERVER_ERROR if status >= 500 else Outcome.JUDGED
 
 
-def of_error_code(code: object) -> int:
-    """The status that an error event of a 200 stream stands for; vLLM puts it into `code`."""
-    return code if isinstance(code, int) and 400 <= code <= 599 else 500
+def of_error(error: Mapping[str, object]) -> int:
+    """The status that an error event of a 200 stream stands for: `code` in vLLM's, the type in Anthropic's API."""
+    code = error.get("code")
+    code = int(code) if isinstance(code, str) and code.isascii() and code.isdigit() and len(code) == 3 else code
+    if isinstance(code, int) and 400 <= code <= 599:
+        return code
+    return _ANTHROPIC.get(str(error.get("type")), 500)

@@ -63,6 +63,23 @@ def events(path: str, body: Mapping[str, Any]) -> list[bytes]:
     return [*(b"data: %b\n\n" % json.dumps(e).encode() for e in _chunks(path, body)), b"data: [DONE]\n\n"]
 
 
+def announcements(path: str) -> int:
+    """How many events of a stream come before the engine is asked at all (vllm's responses/serving.py)."""
+    return 2 if path.endswith("/responses") else 0
+
+
+def failure(path: str) -> bytes:
+    """The event of an engine that could not go on."""
+    if path.endswith("/messages"):
+        error = {"type": "error", "error": {"type": "overloaded_error", "message": "no room"}}
+        return b"event: error\ndata: %b\n\n" % json.dumps(error).encode()
+    if path.endswith("/responses"):
+        failed = {**response("failed", "m"), "error": {"code": "server_error", "message": "no room"}}
+        value = {"type": "response.failed", "sequence_number": 2, "response": failed}
+        return b"event: response.failed\ndata: %b\n\n" % json.dumps(value).encode()
+    return b"data: %b\n\n" % json.dumps({"error": {"message": "no room", "type": "x", "code": 503}}).encode()
+
+
 def _chunks(path: str, body: Mapping[str, Any]) -> list[dict[str, Any]]:
     chat, tools = path.endswith("/chat/completions"), bool(body.get("tools"))
     parts: list[dict[str, Any]] = [{"content": word} for word in WORDS]
@@ -112,7 +129,8 @@ def _responses(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     model, place = body.get("model"), {"item_id": "msg_1", "output_index": 0, "content_index": 0}
     deltas = [{"type": "response.output_text.delta", **place, "delta": word, "logprobs": []} for word in WORDS]
     told: list[dict[str, Any]] = [
-        {"type": "response.created", "response": response("in_progress", model)}, *deltas,
+        {"type": "response.created", "response": response("in_progress", model)},
+        {"type": "response.in_progress", "response": response("in_progress", model)}, *deltas,
         {"type": "response.completed", "response": response("completed", model)},
     ]  # fmt: skip
     return [{**each, "sequence_number": number} for number, each in enumerate(told)]

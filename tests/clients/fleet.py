@@ -16,21 +16,25 @@ from aiohttp import web
 from stormc_proxy.edge.server import Server
 from stormc_proxy.settings import Address, Settings, checked
 from stormc_proxy.telemetry.journal import Journal
-from tests.clients.dialects import events, whole
+from tests.clients.dialects import announcements, events, failure, whole
 
 UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 class Engine:
-    """A prefill or decode engine. `status` other than 200 refuses, `cut` breaks a stream off after so many events."""
+    """A prefill or decode engine.
+
+    `status` other than 200 refuses; a stream breaks off after `cut` events, or ends with an error after `fails`.
+    """
 
     def __init__(self, role: str, prefilled: dict[str, asyncio.Event]) -> None:
         """Engines that share `prefilled` know whose KV cache has arrived."""
         self.role, self._prefilled = role, prefilled
         self.status, self.cut, self.pause, self.port = 200, 0, 0.0, 0
+        self.fails: int | None = None
         self.seen: list[dict[str, Any]] = []
         self.left = 0
-        self._runner = web.ServerRunner(web.Server(self._answer), handler_cancellation=True)
+        self._runner = web.ServerRunner(web.Server(self._answer, handler_cancellation=True))
 
     async def start(self) -> None:
         """Listen."""
@@ -67,6 +71,13 @@ class Engine:
         offer = {"remote_host": "127.0.0.1", "remote_port": 1, "remote_block_ids": [[1]], "remote_engine_id": "e"}
         return web.json_response({"kv_transfer_params": offer, "usage": {"prompt_tokens": 9, "completion_tokens": 1}})
 
+    async def _call_back(self, url: str, told: dict[str, Any]) -> None:
+        await asyncio.sleep(0.05)
+        async with aiohttp.ClientSession() as session:
+            await session.post(url, json=told)
+        key = str(told["request_id"]).removeprefix("chatcmpl-")
+        await asyncio.wait_for(self._prefilled.setdefault(key, asyncio.Event()).wait(), 10)
+
     async def _decode(self, request: web.BaseRequest, key: str, body: dict[str, Any]) -> web.StreamResponse:
         parameters = body["kv_transfer_params"]
         if "metaserver" in parameters:
@@ -76,14 +87,21 @@ class Engine:
                 "remote_port": 1,
                 "do_remote_decode": True,
             }
-            async with aiohttp.ClientSession() as session:
-                await session.post(parameters["metaserver"], json=told)
-            await asyncio.wait_for(self._prefilled.setdefault(key, asyncio.Event()).wait(), 10)
+            calling = asyncio.ensure_future(self._call_back(parameters["metaserver"], told))
+        else:
+            calling = asyncio.ensure_future(asyncio.sleep(0))
         if not body.get("stream"):
+            await calling
+            await asyncio.sleep(self.pause * 8)
             return web.json_response(whole(request.path, body))
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         for number, event in enumerate(events(request.path, body)):
+            if number == announcements(request.path):
+                await calling
+            if number == self.fails:
+                await response.write(failure(request.path))
+                return response
             if self.cut and number == self.cut:
                 assert request.transport is not None
                 request.transport.abort()

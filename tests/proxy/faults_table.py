@@ -18,10 +18,11 @@ from stormc_proxy.transitions import MACHINES, drawing
 DOCS = Path(__file__).parents[2] / "docs" / "proxy.md"
 MODES = ("layerwise", "standard")
 ROLES = ("prefill", "decode")
-ANSWER, EVENT = "answer", "error event"
+ANSWER, EVENT, NOTHING = "answer", "error event", "nothing"
 EXPLAINED = {
     ANSWER: "the whole answer, byte for byte that of the engine that gave it in the end",
     EVENT: "what was sent before is right, then an SSE error event and the end, no `[DONE]`",
+    NOTHING: "status 200 and no event, as the engine says",
     "400 …": "status and body of the engine",
     "502 …": "a JSON error of the proxy",
 }
@@ -91,6 +92,14 @@ def _of_both_roles() -> Iterator[Row]:
         yield Row("body cut by a reset", role, ANSWER, "502", ANSWER, torn, {"fault": "cut_reset"})
         yield Row("body cut by a clean close", role, ANSWER, "502", ANSWER, torn, {"fault": "cut_close"})
         yield Row("not HTTP", role, ANSWER, "502", manner={"fault": "garbage"})
+        yield Row("another protocol's greeting", role, ANSWER, "502", manner={"fault": "banner"})
+        yield Row("lines that end without CR", role, ANSWER, "502", manner={"fault": "line_feeds"})
+        yield Row("a transfer coding that is not known", role, ANSWER, "502", manner={"fault": "coding"})
+        yield Row("answers in gzip, unasked for", role, ANSWER, ANSWER, manner={"gzipped": True}, counts=False)
+        yield Row("answers in HTTP/1.0", role, ANSWER, ANSWER, manner={"old": True}, counts=False)
+        yield Row("an interim answer (103) before each", role, ANSWER, ANSWER, manner={"interim": True}, counts=False)
+        yield Row("chunks with extensions and trailers", role, ANSWER, ANSWER, manner={"trailers": True},
+                  counts=False)  # fmt: skip
         yield Row("black hole, no timeouts set: the probes find it", role, ANSWER, "502",
                   manner={"fault": "black_hole"}, settings=_PROBED)  # fmt: skip
         yield Row("silent, `/health` is fine, response timeout", role, ANSWER, "504", manner={"fault": "hang"},
@@ -118,6 +127,8 @@ def _of_decode() -> Iterator[Row]:
     yield Row("an error event in place of the first event, `n: 3`", "decode", ANSWER, "500!",
               manner={"fault": "error_first"}, request={"n": 3})  # fmt: skip
     yield Row("an error object with status 200", "decode", ANSWER, "500!", manner={"fault": "error_body"})
+    yield Row("status 200 and nothing", "decode", ANSWER, "502", both_stream=NOTHING, manner={"fault": "nothing"})
+    yield Row("status 200 and no JSON", "decode", ANSWER, "502", both_stream=NOTHING, manner={"fault": "nonsense"})
     yield Row("comments while the request waits", "decode", ANSWER, ANSWER,
               manner={"comments": 0.01, "seconds": 0.05}, counts=False)  # fmt: skip
     once = {"recomputes": 1}

@@ -18,7 +18,8 @@ from stormc_proxy.fleet.instance import Instance
 from stormc_proxy.settings import Address, Settings, checked
 from stormc_proxy.telemetry.journal import Journal
 from tests.proxy.client import Client, Reply, ask, path_of, request
-from tests.proxy.engine import Engine, Fabric, Manner
+from tests.proxy.engine import Engine
+from tests.proxy.manner import Fabric, Manner
 
 T = TypeVar("T")
 

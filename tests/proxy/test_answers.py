@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.proxy.answers import answer_to
 from tests.proxy.client import Client, Reply, question
-from tests.proxy.engine import Manner, answer_to
+from tests.proxy.manner import Manner
 from tests.proxy.service import run, service, until
 
 BOTH = pytest.mark.parametrize("mode", ["layerwise", "standard"])

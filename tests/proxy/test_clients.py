@@ -18,8 +18,10 @@ from typing import Any
 import openai
 import pytest
 
+from tests.proxy.answers import answer_to
 from tests.proxy.client import COMPLETIONS, Client, Reply, ask, question, request
-from tests.proxy.engine import Engine, Fabric, Manner, answer_to
+from tests.proxy.engine import Engine
+from tests.proxy.manner import Fabric, Manner
 from tests.proxy.service import Service, run, service, until
 
 ROOT = Path(__file__).parents[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import resource
 import socket
@@ -17,8 +18,9 @@ from stormc_proxy.http.deadline import LATE_SECONDS, Deadline
 from stormc_proxy.http.names import Names, NoAddress
 from stormc_proxy.transitions import MACHINES, Impossible, drawing
 from tests.proxy.client import CHAT, COMPLETIONS, Client, ask, question, request
-from tests.proxy.engine import MODELS, Manner
+from tests.proxy.manner import Manner
 from tests.proxy.service import run, service, until
+from tests.proxy.wire import MODELS
 
 # -- keys --------------------------------------------------------------------------------------------------------------
 
@@ -217,6 +219,39 @@ def test_descriptors_are_raised_to_the_hard_limit() -> None:
         assert raise_descriptors() == hard == resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_no_more_requests_than_there_are_descriptors_for() -> None:
+    async def test() -> None:
+        async with service("standard", max_requests=4096) as s:
+            s.server.check_descriptors(48)
+            assert s.server.admission.max_requests == 8
+            assert [line["max_requests"] for line in s.records() if line["event"] == "few_descriptors"] == [8]
+
+    run(test())
+
+
+@pytest.mark.parametrize("error", [errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL])
+@pytest.mark.parametrize("mode", ["layerwise", "standard"])
+def test_what_the_proxy_itself_lacks_is_held_against_no_engine(
+    mode: str, error: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def test() -> None:
+        async with service(mode, probe_interval_seconds=0.05, fallback=False) as s:
+
+            async def lacking(*arguments: object, **options: object) -> None:
+                raise OSError(error, "switched on")
+
+            with monkeypatch.context() as patch:
+                patch.setattr("stormc_proxy.http.endpoint.connected", lacking)
+                for _ in range(6):
+                    assert (await s.ask(question(False, False))).status == 503
+                await asyncio.sleep(0.5)
+            assert s.failures("prefill") == s.failures("decode") == [0, 0]
+            assert not [line for line in s.records() if line["event"] == "isolated"]
+            assert (await s.ask(question(False, False))).status == 200
+
+    run(test())
 
 
 # -- names and time ----------------------------------------------------------------------------------------------------

@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from tests.proxy.answers import answer_to, refusal
 from tests.proxy.client import Reply, question
-from tests.proxy.engine import Engine, Manner, answer_to, refusal
-from tests.proxy.faults_table import ANSWER, DOCS, EVENT, ROWS, Cell, Row, cells, written
+from tests.proxy.engine import Engine
+from tests.proxy.faults_table import ANSWER, DOCS, EVENT, NOTHING, ROWS, Cell, Row, cells, written
+from tests.proxy.manner import Manner
 from tests.proxy.service import Service, run, service, until
 
 TOKENS = 8
@@ -95,7 +97,7 @@ def _check(cell: Cell, reply: Reply, body: Mapping[str, Any], running: Service) 
         resumed = cell.stream and cell.row.role == "decode" and cell.row.manner.get("fault", "").startswith("cut")
         if not cell.row.request and "recomputes" not in cell.row.manner and not resumed:
             sent = [seen.sent for engine in running.decode for seen in engine.seen if seen.finished]
-            sent = [body for body in sent if b"engine says" not in body]
+            sent = [body for body in sent if body and b"engine says" not in body]
             assert len(sent) == 1
             assert reply.body == sent[0] if cell.stream else _without_cached(reply.json) == json.loads(sent[0])
     elif outcome == EVENT:
@@ -105,6 +107,8 @@ def _check(cell: Cell, reply: Reply, body: Mapping[str, Any], running: Service) 
             assert text.startswith(reply.text(index))
         assert cell.row.manner.get("recompute_after") == 0 or any(reply.text(index) for index in range(3))
         assert b"[DONE]" not in reply.body
+    elif outcome == NOTHING:
+        assert (reply.status, reply.complete, reply.body) == (200, True, b""), reply
     elif outcome.endswith("!"):
         status = int(outcome[:-1])
         assert (reply.status, reply.complete) == (status, True), reply

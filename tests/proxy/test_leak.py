@@ -14,7 +14,7 @@ import pytest
 
 from stormc_proxy.http.endpoint import IDLE_CONNECTIONS
 from tests.proxy.client import question
-from tests.proxy.engine import Manner
+from tests.proxy.manner import Manner
 from tests.proxy.service import Service, run, service, until
 
 REQUESTS = 10_000

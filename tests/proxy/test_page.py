@@ -15,7 +15,7 @@ import pytest
 from aiohttp import web
 
 from tests.proxy.client import ask, question
-from tests.proxy.engine import Manner
+from tests.proxy.manner import Manner
 from tests.proxy.service import Service, run, service, until
 
 DOCS = Path(__file__).parent.parent.parent / "docs"

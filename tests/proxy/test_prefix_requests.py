@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tests.proxy.client import ask
-from tests.proxy.engine import Manner
+from tests.proxy.manner import Manner
 from tests.proxy.service import Service, run, service, until
 
 MODES = pytest.mark.parametrize("mode", ["layerwise", "standard"])

@@ -21,9 +21,11 @@ from stormc_proxy.http.endpoint import Endpoint
 from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.http.names import Names
 from stormc_proxy.settings import Address, Settings, SettingsError, checked, from_arguments
+from tests.proxy.answers import FIRST_ID, answer_to, refusal
 from tests.proxy.client import CHAT, COMPLETIONS, Client, Reply, ask, question, request
-from tests.proxy.engine import FIRST_ID, MODELS, OPAQUE, Manner, answer_to, refusal
+from tests.proxy.manner import OPAQUE, Manner
 from tests.proxy.service import Service, run, service, until
+from tests.proxy.wire import MODELS
 
 MODES = ("layerwise", "standard")
 BOTH = pytest.mark.parametrize("mode", MODES)

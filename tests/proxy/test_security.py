@@ -10,7 +10,7 @@ import pytest
 from stormc_proxy.flow.attempt import is_at
 from stormc_proxy.telemetry.journal import new_id
 from tests.proxy.client import ask, question
-from tests.proxy.engine import Manner
+from tests.proxy.manner import Manner
 from tests.proxy.service import Service, run, service, until
 
 THIEF = {"do_remote_decode": True, "remote_host": "10.66.6.6", "remote_port": 666, "remote_block_ids": [[1]]}

@@ -17,8 +17,9 @@ from stormc_proxy.fleet.instance import FAULTY, HEALTHY
 from stormc_proxy.fleet.pool import Policy
 from stormc_proxy.settings import Address
 from stormc_proxy.workers import summed_metrics, summed_status
+from tests.proxy.answers import answer_to
 from tests.proxy.client import COMPLETIONS, Reply, ask, question
-from tests.proxy.engine import Manner, answer_to
+from tests.proxy.manner import Manner
 from tests.proxy.service import run, until
 from tests.proxy.test_clients import Process, started
 

@@ -8,11 +8,15 @@ import resource
 import socket
 from collections.abc import Callable
 
+from stormc_proxy.http.home import watch_client
+
 BACKLOG = 4096
 ACCEPTS = 64
 """Connections that are taken at once; asyncio tries as often when there are no descriptors, and says so each time."""
 PER_REQUEST = 3
 """Descriptors of a running request: the client, prefill, decode."""
+OWN_DESCRIPTORS = 24
+"""Those of the process itself: sockets that listen, the loop, files, probes."""
 EVERYWHERE = ("::", "0:0:0:0:0:0:0:0")
 
 
@@ -56,6 +60,7 @@ def _socket(family: int, address: tuple[str, int], shared: bool, both: bool = Fa
     made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio sets TCP_NODELAY for this protocol
     try:
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        watch_client(made)
         if shared:
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:

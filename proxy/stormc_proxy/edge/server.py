@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import secrets
 import signal
 import traceback
@@ -16,7 +17,7 @@ from stormc_proxy.edge.callbacks import PATH, Callbacks
 from stormc_proxy.edge.connection import ClientConnection
 from stormc_proxy.edge.generate import Engines
 from stormc_proxy.edge.keys import InboundKeys
-from stormc_proxy.edge.listen import PER_REQUEST, bound, listen
+from stormc_proxy.edge.listen import OWN_DESCRIPTORS, PER_REQUEST, bound, listen
 from stormc_proxy.edge.pages import Pages
 from stormc_proxy.edge.peering import Peering
 from stormc_proxy.edge.routes import CallbackRoutes, Routes
@@ -26,6 +27,7 @@ from stormc_proxy.fleet.instance import Instance
 from stormc_proxy.fleet.peers import Sender
 from stormc_proxy.fleet.probe import Prober
 from stormc_proxy.flow.router import Router
+from stormc_proxy.http.endpoint import OWN_LIMITS
 from stormc_proxy.options import FIXED_AT_START
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import ROLES, Address, Settings, SettingsError, from_file
@@ -52,8 +54,9 @@ class Server:
         self.lag = LoopLag(loop, self._stalled)
         self.metrics = Metrics(self.router, self.lag, crew.index if crew is not None else None)
         self.prober = Prober(self.router)
-        workers = crew.count if crew is not None else 1
-        self.admission = Admission(-(-settings.max_requests // workers), -(-settings.max_inflight_bytes // workers))
+        self._descriptors = 0
+        self.admission = Admission(0, 0)
+        self._limit(settings)
         self.keys = InboundKeys(settings.inbound_keys_file, settings.inbound_keys)
         self.engines = Engines(self.router, self.metrics, self.journal, self.admission, self.keys)
         self.callbacks = Callbacks(self.router, self.journal)
@@ -121,10 +124,21 @@ class Server:
         return self._crew is None or self._crew.index == 0
 
     def check_descriptors(self, count: int) -> None:
-        """Say when there are too few descriptors for the requests that are let in."""
-        needed = PER_REQUEST * self.admission.max_requests
+        """Let in no more requests than there are descriptors for, and say when those are fewer than wanted."""
+        needed, self._descriptors = PER_REQUEST * self.admission.max_requests, count
         if count < needed:
-            self.journal.event("few_descriptors", descriptors=count, needed=needed)
+            self._limit(self._settings)
+            most = self.admission.max_requests
+            self.journal.event("few_descriptors", descriptors=count, needed=needed, max_requests=most)
+
+    def _limit(self, settings: Settings) -> None:
+        """This worker's share of what may run at a time."""
+        workers = self._crew.count if self._crew is not None else 1
+        requests = -(-settings.max_requests // workers)
+        if self._descriptors:
+            most = max(1, (self._descriptors - OWN_DESCRIPTORS) // PER_REQUEST)
+            requests = min(requests, most) if requests else most
+        self.admission.max_requests, self.admission.max_bytes = requests, -(-settings.max_inflight_bytes // workers)
 
     async def drain(self) -> bool:
         """Refuse new requests and wait for the running ones, whose callbacks still come; False if time ran out."""
@@ -189,9 +203,7 @@ class Server:
         fixed = [name for name in FIXED_AT_START if getattr(settings, name) != getattr(self._settings, name)]
         self._settings = settings = replace(settings, **{name: getattr(self._settings, name) for name in fixed})
         self.router.apply(settings)
-        workers = self._crew.count if self._crew is not None else 1
-        self.admission.max_requests = -(-settings.max_requests // workers)
-        self.admission.max_bytes = -(-settings.max_inflight_bytes // workers)
+        self._limit(settings)
         counts = {role: len(settings.addresses(role)) for role in ROLES}
         self.journal.event("reloaded", **counts, waits_for_start=fixed)
 
@@ -220,6 +232,9 @@ class Server:
     def _failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         """What asyncio would print with a traceback: where, but nothing of what it was about."""
         error = context.get("exception")
+        if isinstance(error, OSError) and error.errno in OWN_LIMITS:
+            self.journal.seldom("no_descriptors", error=os.strerror(error.errno))
+            return
         frames = traceback.extract_tb(error.__traceback__) if isinstance(error, BaseException) else []
         where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
         self.metrics.internal_errors += 1

@@ -57,7 +57,7 @@ class Prober:
 
     async def _probe(self, pool: Pool, instance: Instance) -> None:
         why = await self._asked(instance.address)
-        if why is not Outcome.NO_ADDRESS:  # a resolver that is away says nothing about the instance
+        if why is None or why.counts:  # a resolver that is away, or no descriptor, says nothing about the instance
             pool.probed(instance, why is None, why.text if why is not None else "")
 
     async def healthy(self, address: Address) -> bool:

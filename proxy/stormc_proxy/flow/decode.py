@@ -60,6 +60,8 @@ async def ask(request: ClientRequest, attempt: Attempt, raw: Pieces, first: Firs
     status = error_status(content)
     if status:
         raise _refused(request, instance, Head(status, b"", head.headers), content)
+    if not content.lstrip().startswith(b"{"):
+        raise _failed(request, attempt, UpstreamError(Outcome.MALFORMED))
     router.decode.succeeded(instance)
     return Answer(head, content)
 
@@ -77,6 +79,12 @@ async def _streamed(
             raise
     else:
         stream.flush()
+    if stream.refused is not None and not stream.refused.status:
+        pool.failed(attempt.instance, Outcome.EMPTY.text)
+        connection.finish()
+        attempt.connection = None
+        said = Refusal(Outcome.EMPTY, head.status, "", head.headers, stream.refused.body, Outcome.EMPTY.text, "decode")
+        raise Unanswered(said, attempt.instance)
     if stream.refused is not None:
         others = [field for field in head.headers if field[0].lower() != b"content-type"]
         error_head = Head(stream.refused.status, b"", [*others, (b"Content-Type", b"application/json")])

@@ -10,7 +10,7 @@ from stormc_proxy.flow.body import Pieces, size_of
 from stormc_proxy.http.answer import Head
 from stormc_proxy.http.connection import Connection
 from stormc_proxy.http.endpoint import Upstream
-from stormc_proxy.outcomes import of_error_code
+from stormc_proxy.outcomes import of_error
 from stormc_proxy.settings import Settings
 
 ERROR_BYTES = 64
@@ -33,7 +33,7 @@ def error_status(content: bytes) -> int:
     except (ValueError, RecursionError):
         return 0
     error = value.get("error") if isinstance(value, dict) and "choices" not in value else None
-    return of_error_code(error.get("code")) if isinstance(error, dict) else 0
+    return of_error(error) if isinstance(error, dict) else 0
 
 
 def tail(key: str, size: int) -> bytes:

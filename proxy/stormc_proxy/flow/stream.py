@@ -1,8 +1,9 @@
 """A streamed answer on its way from decode to the client: bytes as they come, events only where one has to change.
 
 What is an answer: the first event with data. Comments and blank lines before it (vLLM's --sse-keep-alive-interval sends
-them while a request waits) go to the client and say nothing about the request. An error in place of the first event is
-a refusal like its status.
+them while a request waits) go to the client and say nothing about the request. Announcements of the Responses API,
+which vLLM sends before the engine has even been asked (responses/serving.py), wait for the first event that says
+something. An error in place of the first event is a refusal like its status.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from stormc_proxy.flow.resume import Said, gave_up, summed_usage, total_usage, w
 from stormc_proxy.http.answer import Head
 from stormc_proxy.http.connection import Connection
 from stormc_proxy.http.events import DONE, Transcript, chunk, event, has_data, parsed, split, unframed
-from stormc_proxy.outcomes import Outcome, of_error_code
+from stormc_proxy.outcomes import Outcome, of_error
 
 _MARK = b"recomputed"
 _USAGE = b'"usage"'
 _ERROR = b'"error"'
+_RESPONSE = b'"response.'
+_ANNOUNCEMENTS = ("response.created", "response.queued", "response.in_progress")
 _USED = re.compile(rb'"(?:completion|output)_tokens":\s*(\d+)')
 
 
@@ -45,9 +48,10 @@ class Output(Protocol):
 
 
 class Refused(NamedTuple):
-    """An error in place of the first event."""
+    """An error in place of the first event, or the end of the stream."""
 
     status: int
+    """0 of a stream that says nothing."""
     body: bytes
 
 
@@ -59,9 +63,9 @@ class Stream:
     """
 
     __slots__ = (
-        "_adds_cached", "_first", "_head", "_is_events", "_last", "_output", "_partial", "_resumed", "_source",
-        "cached", "chat", "committed", "cut", "events", "failed", "first_id", "given_up", "refused", "said", "started",
-        "terminal", "transcript",
+        "_adds_cached", "_announced", "_first", "_head", "_is_events", "_last", "_output", "_partial", "_resumed",
+        "_source", "cached", "chat", "committed", "cut", "events", "failed", "first_id", "given_up", "refused", "said",
+        "started", "terminal", "transcript",
     )  # fmt: skip
 
     def __init__(self, output: Output, chat: bool, keep: bool) -> None:
@@ -76,7 +80,7 @@ class Stream:
         self.refused: Refused | None = None
         self.first_id: dict[str, Any] = {}
         self.terminal: dict[str, Any] = {}
-        self._partial = self._last = b""
+        self._partial = self._last = self._announced = b""
         self._head: Head | None = None
         self._source: Connection | None = None
         self._first: Callable[[], None] | None = None
@@ -100,7 +104,7 @@ class Stream:
         """Before the body of an attempt; `first` is called with its first event."""
         self._head, self._source, self._first = head, connection, first
         self._is_events = head.get(b"content-type").lower().startswith(b"text/event-stream")
-        self._partial = self._last = b""
+        self._partial = self._last = self._announced = b""
         self.refused = None
         self._resumed = self._resumed or self.given_up
         self.given_up = self.cut = False
@@ -144,36 +148,44 @@ class Stream:
         if self._partial:
             rest, self._partial = self._partial, b""
             self.chunks(chunk(rest), 1, True)
-        if self._first is not None and self.refused is None:
+        if self._first is None or self.refused is not None:
+            return
+        if self.committed or not self._is_events:
             self._open()
+        else:
+            self.refused = Refused(0, self._announced)
 
     def _before_first(self, framed: bytes) -> bytes:
         """What is left of chunks from the first event on; comments before it go out, an error stays here."""
         payload = unframed(framed)
-        if not self._is_events or (payload.startswith(b"data:") and _ERROR not in payload):
+        if not self._is_events or (payload.startswith(b"data:") and _ERROR not in payload and _RESPONSE not in payload):
             self._open()
             return framed
         if self.refused is not None:
             return b""
-        start = 0
+        start, comments = 0, []
         for raw in split(payload):
-            if has_data(raw):
+            if not has_data(raw):
+                comments.append(raw)
+            elif not _announces(raw):
                 break
+            else:
+                self._announced += raw
             start += len(raw)
-        if start and not self._resumed:
+        if comments and not self._resumed:
             self._commit()
-            self._output.write(chunk(payload[:start]))
+            self._output.write(chunk(b"".join(comments)))
         rest = payload[start:]
         if not rest:
             return b""
         value = parsed(split(rest)[0]) if _ERROR in rest else None
         if value is not None and (error := error_of(value)) is not None:
-            self.refused = Refused(of_error_code(error.get("code")), _dumped(value))
+            self.refused = Refused(of_error(error), _dumped(value))
             assert self._source is not None
             self._source.abort(Outcome.SERVER_ERROR)
             return b""
         self._open()
-        return chunk(rest)
+        return chunk(self._announced + rest)
 
     def _commit(self) -> None:
         assert self._head is not None
@@ -284,8 +296,16 @@ class Stream:
         self._output.write(chunk(DONE))
 
 
+def _announces(raw: bytes) -> bool:
+    """Whether an event tells no more than that the request is known."""
+    value = parsed(raw) if _RESPONSE in raw else None
+    return value is not None and value.get("type") in _ANNOUNCEMENTS
+
+
 def error_of(value: dict[str, Any]) -> dict[str, Any] | None:
     """The error that an event tells, in any API; None if it tells none."""
+    if value.get("type") == "response.failed" and isinstance(value.get("response"), dict):
+        return value["response"].get("error") or {}
     error = value.get("error")
     if isinstance(error, dict):
         return error

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from stormc_proxy.http.coding import CODINGS
+
 HEAD_BYTES = 64 * 1024
+PROTOCOL = b"HTTP/1."
 UNTIL_CLOSE = -1
 _HOP_BY_HOP = frozenset(
     (b"connection", b"keep-alive", b"transfer-encoding", b"content-length", b"te", b"trailer", b"upgrade",
@@ -36,19 +39,21 @@ class Framing(NamedTuple):
     keep: bool
     """The connection may be used again."""
     events: bool
-    """The body is server-sent events."""
+    """The body is server-sent events, as they are."""
+    coding: str = ""
+    """How the body is compressed; nobody asked for it, so it is undone."""
 
 
 def read_head(raw: bytes) -> tuple[Head, Framing]:
     """The head in `raw`, without its blank line. Raises ValueError for what is no HTTP/1 head."""
     lines = raw.split(b"\r\n")
     version, status_text, *reason = lines[0].split(b" ", 2)
-    if not version.startswith(b"HTTP/1.") or len(status_text) != 3:
+    if not version.startswith(PROTOCOL) or len(status_text) != 3:
         raise ValueError("status line")
     status = int(status_text)
     fields = []
     length: int | None = None
-    chunked, keep, events = False, version == b"HTTP/1.1", False
+    chunked, keep, events, coding = False, version == b"HTTP/1.1", False, ""
     for line in lines[1:]:
         name, colon, value = line.partition(b":")
         if not colon:
@@ -57,13 +62,17 @@ def read_head(raw: bytes) -> tuple[Head, Framing]:
         lower = name.lower()
         if lower in _HOP_BY_HOP:
             if lower == b"content-length":
-                if not value.isdigit():
+                if not value.isdigit() or length not in (None, int(value)):
                     raise ValueError("content-length")
                 length = int(value)
             elif lower == b"transfer-encoding":
-                chunked = value.lower() == b"chunked"
+                if value.lower() != b"chunked":
+                    raise ValueError("transfer-encoding")
+                chunked = True
             elif lower == b"connection":
                 keep = value.lower() != b"close" and (keep or value.lower() == b"keep-alive")
+        elif lower == b"content-encoding" and value.lower().decode("latin-1") in CODINGS:
+            coding = value.lower().decode()
         else:
             fields.append((name, value))
             if lower == b"content-type":
@@ -71,4 +80,5 @@ def read_head(raw: bytes) -> tuple[Head, Framing]:
     if status in (204, 304):
         length, chunked = 0, False
     left = 0 if chunked else UNTIL_CLOSE if length is None else length
-    return Head(status, reason[0] if reason else b"", fields), Framing(left, chunked, keep and left >= 0, events)
+    framing = Framing(left, chunked, keep and left >= 0, events and not coding, coding)
+    return Head(status, reason[0] if reason else b"", fields), framing

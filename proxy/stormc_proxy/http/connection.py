@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import cast
 
 from stormc_proxy.fleet.instance import Instance
-from stormc_proxy.http.answer import HEAD_BYTES, Framing, Head, read_head
+from stormc_proxy.http.answer import HEAD_BYTES, PROTOCOL, Framing, Head, read_head
 from stormc_proxy.http.failure import UpstreamError
-from stormc_proxy.http.framing import ChunkedFeed, FramingError, PlainFeed
+from stormc_proxy.http.framing import ChunkedFeed, Feed, FramingError, feed_of
 from stormc_proxy.http.home import Home, watch_peer
 from stormc_proxy.http.sink import Collected, Sink
 from stormc_proxy.http.watch import Watch
@@ -46,7 +46,7 @@ class Connection(asyncio.Protocol):
         self._body_done: asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
         self._framing: Framing | None = None
-        self._feed: ChunkedFeed | PlainFeed | None = None
+        self._feed: Feed | None = None
         self.sink: Sink | None = None
         self._instance: Instance | None = None
         self._held: list[bytes] = []
@@ -246,7 +246,9 @@ class Connection(asyncio.Protocol):
         while self._body_done is None:
             end = head.find(b"\r\n\r\n")
             if end < 0:
-                if len(head) > HEAD_BYTES:
+                if not head.startswith(PROTOCOL[: len(head)]) or b"\n\n" in head:
+                    self.abort(Outcome.MALFORMED)
+                elif len(head) > HEAD_BYTES:
                     self.abort(Outcome.TOO_LONG)
                 return
             raw = bytes(head[:end])
@@ -269,7 +271,7 @@ class Connection(asyncio.Protocol):
         self.state = EXCHANGE.step(self.state, "head")
         self._spoke = self._last
         self._framing = framing
-        self._feed = feed = ChunkedFeed(framing) if framing.chunked else PlainFeed(framing)
+        self._feed = feed = feed_of(framing)
         self._body_done = self._loop.create_future()
         self._body_done.add_done_callback(_retrieved)
         if feed.done:
@@ -292,7 +294,7 @@ class Connection(asyncio.Protocol):
 
     def _lost(self) -> None:
         done, feed = self._body_done, self._feed
-        ends = isinstance(feed, PlainFeed) and feed.ends_with_connection and self._gone is Outcome.CLOSED_EARLY
+        ends = feed is not None and feed.ends_with_connection and self._gone is Outcome.CLOSED_EARLY
         if done is not None and not done.done() and ends:
             self._ended()
         else:
@@ -312,16 +314,14 @@ class Connection(asyncio.Protocol):
     def _body(self, data: bytes) -> None:
         sink, feed = self.sink, self._feed
         assert sink is not None and feed is not None
-        if isinstance(feed, PlainFeed):
-            sink.data(feed.feed(data))
-        else:
-            try:
-                passed = feed.feed(data)
-            except FramingError as error:
-                self.abort(error.outcome)
-                return
-            if passed.framed:
+        try:
+            if not isinstance(feed, ChunkedFeed):
+                sink.data(feed.feed(data))
+            elif (passed := feed.feed(data)).framed:
                 sink.chunks(*passed)
+        except FramingError as error:
+            self.abort(error.outcome)
+            return
         if feed.done:
             self._ended()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 from collections.abc import Callable, Iterable
 
 from stormc_proxy.fleet.instance import Instance
@@ -16,6 +17,8 @@ from stormc_proxy.settings import Address
 
 KEEP_ALIVE_SECONDS = 4.0
 IDLE_CONNECTIONS = 256
+OWN_LIMITS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)
+"""Of this process and this machine; no engine is to blame for them."""
 _RACE = (Outcome.RESET, Outcome.CLOSED_EARLY, Outcome.CONNECTION_CLOSED)
 
 
@@ -73,8 +76,7 @@ class Endpoint:
         except NoAddress as error:
             raise UpstreamError(Outcome.NO_ADDRESS, sent=False) from error
         except OSError as error:
-            refused = isinstance(error, ConnectionRefusedError)
-            raise UpstreamError(Outcome.REFUSED if refused else Outcome.UNREACHABLE, sent=False) from error
+            raise UpstreamError(_why(error), sent=False) from error
         self._names.answered(host, address)
         assert isinstance(made, Connection)
         return made
@@ -107,6 +109,13 @@ class Endpoint:
         for connection in self._idle:
             connection.close()
         self._idle.clear()
+
+
+def _why(error: OSError) -> Outcome:
+    """What a connection failed of."""
+    if error.errno in OWN_LIMITS:
+        return Outcome.NO_DESCRIPTORS
+    return Outcome.REFUSED if isinstance(error, ConnectionRefusedError) else Outcome.UNREACHABLE
 
 
 def _unwanted(opening: asyncio.Task[Connection]) -> None:

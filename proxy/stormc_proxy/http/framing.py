@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import NamedTuple
 
 from stormc_proxy.http.answer import UNTIL_CLOSE, Framing
@@ -63,6 +64,7 @@ class ChunkedFeed:
     """A body in chunks."""
 
     __slots__ = ("_events", "_held", "_missing", "clean", "done")
+    ends_with_connection = False
 
     def __init__(self, framing: Framing) -> None:
         """Before the first byte."""
@@ -137,6 +139,53 @@ class ChunkedFeed:
             return NOTHING
         self.done, self.clean = True, trailer + 4 == len(data)
         return Passed(data[:position], count, whole) if position else NOTHING
+
+
+class PackedFeed:
+    """A body that its engine compressed, plain again."""
+
+    def __init__(self, inner: PlainFeed | ChunkedFeed, coding: str) -> None:
+        """`inner` undoes the framing, `coding` is one of coding.CODINGS."""
+        self._inner = inner
+        self._reader = zlib.decompressobj(31 if coding == "gzip" else 15)
+
+    def feed(self, data: bytes) -> bytes:
+        """The plain bytes. Raises FramingError."""
+        inner = self._inner
+        packed = inner.feed(data)
+        if isinstance(packed, Passed):
+            packed = unframed(packed.framed) if packed.framed else b""
+        try:
+            plain = self._reader.decompress(packed)
+        except zlib.error:
+            raise FramingError(Outcome.MALFORMED) from None
+        if inner.done and not self._reader.eof:
+            raise FramingError(Outcome.CLOSED_EARLY)
+        return plain
+
+    @property
+    def done(self) -> bool:
+        """Whether the body is whole."""
+        return self._inner.done
+
+    @property
+    def clean(self) -> bool:
+        """Whether nothing came behind it."""
+        return self._inner.clean
+
+    @property
+    def ends_with_connection(self) -> bool:
+        """As PlainFeed."""
+        return self._inner.ends_with_connection
+
+
+Feed = ChunkedFeed | PlainFeed | PackedFeed
+
+
+def feed_of(framing: Framing) -> Feed:
+    """What reads a body."""
+    feed = ChunkedFeed(framing) if framing.chunked else PlainFeed(framing)
+    return PackedFeed(feed, framing.coding) if framing.coding and not feed.done else feed
 
 
 def _size(line: bytes) -> int:
