@@ -253,6 +253,28 @@ def test_a_side_that_cannot_be_read_has_no_effect_and_no_fields(root: Path) -> N
     assert (app["effect"], app["files"]) == ("unknown", [])
 
 
+ARGOCD = "gitops: {argocd: {repoURL: 'https://git.example.com/x.git', project: llm}}"
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (move("own.yaml", "eu/own.yaml"), "Application own goes and keeps the objects, eu-own takes them over"),
+        (lambda root: (root / "specs/own.yaml").unlink(), "Argo CD removes Application own and keeps its objects"),
+        (edit("own.yaml", "namespace: eu"), "Argo CD holds every sync of Application own"),
+        (edit("own.yaml", "image: 'x:1'"), ""),
+    ],
+)
+def test_what_the_engine_does_with_objects_that_leave(root: Path, change: Callable[[Path], object], said: str) -> None:
+    platform(ARGOCD)(root)
+    commit(root)
+    change(root)
+    (told,) = changes = diff(root / "specs", None, None, (), MAIN_LINES)
+    assert bool(told.engine) == bool(said)
+    assert said in "\n".join(told.engine)
+    assert all(line.strip() in report.as_json(changes).replace('\\"', '"') for line in told.engine)
+
+
 def test_measured_minutes_are_counted_instead_of_the_limit(root: Path) -> None:
     edit("own.yaml", "engine: {loadMinutes: 12}\nprefill: {replicas: 2, labels: {a: b}}")(root)
     (change,) = changes = diff(root / "specs", None, None, (), MAIN_LINES)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from stormc.compile.compilation import Compilation
-from stormc.finding import has_errors
+from stormc.finding import Severity, has_errors
 from stormc.history.trees import Comparison, comparison, read_tree
 from stormc.load.document import load_document
 from stormc.load.releases import version
@@ -17,7 +18,7 @@ from stormc.model.layers import load_minutes
 from stormc.payload.read import read_payload
 from stormc.repository.repository import Repository, open_repository
 from stormc.repository.selection import affected
-from stormc.review.diff import AppChange, Side, compare
+from stormc.review.diff import AppChange, Kind, Side, compare
 from stormc.tree.layout import identity
 
 
@@ -35,7 +36,21 @@ def diff(
         sides[1] = open_repository(read_sources(specs))
     before, after = (_sides(repository, compared) for repository in sides)
     changes = compare(before, after)
-    return [change for change in changes if not apps or _named(change, apps)]
+    return [_handed_over(change, sides[1]) for change in changes if not apps or _named(change, apps)]
+
+
+def _handed_over(change: AppChange, repository: Repository) -> AppChange:
+    """The change with what Argo CD or Flux does about objects that leave the tree, or go to another Application."""
+    if change.before is None or change.kind not in (Kind.REMOVED, Kind.RENAMED, Kind.MOVED):
+        return change
+    from stormc.gitops.prune import departures, moves, warnings
+    from stormc.repository.wiring import wiring_requests
+
+    requests, after = wiring_requests(repository), change.after.files if change.after is not None else {}
+    if change.kind is Kind.MOVED:
+        return replace(change, engine=tuple(moves(change.before.files, after, requests)))
+    leaving = departures(change.before.files, after)
+    return replace(change, engine=tuple(warnings(leaving, requests))[1:])
 
 
 def diff_of_compilers(specs: Path, out: Path, base: str | None, lines: tuple[str, ...]) -> list[AppChange]:
@@ -90,10 +105,11 @@ def _side(repository: Repository, made: Compilation) -> Side:
     manifests: Sequence[Mapping[str, Any]] | None = None
     if not broken and made.compiled is not None:
         manifests = made.compiled.manifests
+    errors = [f for f in made.findings or repository.findings if f.severity is Severity.ERROR] if broken else []
     name, namespace = fields.get("name"), fields.get("namespace", platform.namespace)
     return Side(
         f"{namespace}/{name}" if name else "", made.source.file, fields, manifests, made.files or {},
-        version(platform.aibrix.release), tuple(made.findings) if broken else (), load_minutes(made.layered),
+        version(platform.aibrix.release), tuple(errors), load_minutes(made.layered),
     )  # fmt: skip
 
 

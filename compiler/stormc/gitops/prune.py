@@ -70,6 +70,21 @@ def warnings(left: Sequence[Departure], requests: Sequence[Request]) -> Iterator
             yield f"    delete what is kept: {_command(departure)}"
 
 
+def moves(before: Mapping[str, bytes], after: Mapping[str, bytes], requests: Sequence[Request]) -> Iterator[str]:
+    """What becomes of a service whose rendered directory moves: another Application or Kustomization syncs it."""
+    old, new = ({_directory(path) for path, text in files.items() if _is_service(text)} for files in (before, after))
+    for left, right in zip(sorted(old), sorted(new), strict=False):
+        request = nearest(requests, right)
+        argocd, flux = request.gitops if request else (None, None)
+        for kind in filter(None, (argocd and "Application", flux and "Kustomization")):
+            yield f"{kind} {unit_name(left)} goes and keeps the objects, {unit_name(right)} takes them over"
+
+
+def _is_service(text: bytes) -> bool:
+    found = identity(text)
+    return found is not None and found.kind == "StormService"
+
+
 class _Engine(NamedTuple):
     """What an engine does, and whether it keeps anything that people then have to delete."""
 

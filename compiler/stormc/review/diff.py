@@ -59,7 +59,10 @@ class FileChange(NamedTuple):
 
 @dataclass(frozen=True)
 class AppChange:
-    """One app that the change touches. `label` is its name after the change, or before it where it is gone."""
+    """One app that the change touches. `label` is its name after the change, or before it where it is gone.
+
+    `engine` are lines on what Argo CD or Flux does with objects that leave the rendered tree, or change hands.
+    """
 
     label: str
     kind: Kind
@@ -68,6 +71,7 @@ class AppChange:
     fields: tuple[FieldChange, ...]
     files: tuple[FileChange, ...]
     effect: AppEffect
+    engine: tuple[str, ...] = ()
 
     @property
     def severity(self) -> int:

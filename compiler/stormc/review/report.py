@@ -29,6 +29,7 @@ def text(changes: Sequence[AppChange], manifests: bool = False) -> Iterator[str]
         yield from (f"  {line}" for line in app_lines(change.label, change.effect)[1:])
         if not change.effect.roles or change.effect.worst is What.NOTHING:
             yield "  no pod restarts" if change.kind is not Kind.BROKEN else "  effect unknown"
+        yield from (f"  {line}" for line in change.engine)
         if change.kind is not Kind.BROKEN:
             yield f"  {_file_counts(change.files)}"
         if manifests:
@@ -172,6 +173,7 @@ def _details(change: AppChange) -> Iterator[str]:
     yield from (f"- {_cell(role_line(role))}" for role in roles)
     if change.effect.keeps:
         yield f"\n{_cell(app_lines('', change.effect)[-1].strip())}"
+    yield from (f"- {_cell(line.strip())}" for line in change.engine)
     shown = [line for file in change.files for line in file.lines]
     if shown:
         yield f"\n{_file_counts(change.files)}\n"
@@ -204,6 +206,7 @@ def _app(change: AppChange) -> dict[str, Any]:
         "roles": [_role(role) for role in change.effect.roles],
         "keeps": {"roles": list(keeps.roles), "minAvailable": keeps.value} if keeps else None,
         "files": [{"path": file.path, "kind": file.kind} for file in change.files],
+        "engine": [line.strip() for line in change.engine],
     }  # fmt: skip
 
 
