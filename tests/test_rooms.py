@@ -11,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parent.parent
-VALUES = {"stormc.finding", "stormc.failure", "stormc.digest", "stormc.record", "stormc.facts"}
+VALUES = {"stormc.finding", "stormc.phrase", "stormc.failure", "stormc.digest", "stormc.record", "stormc.facts"}
 """What every room may import."""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from enum import StrEnum
 
+from stormc.phrase import NONE, Phrase, phrase
 from stormc.record import NamedTuple
 
 Path = tuple[str | int, ...]
@@ -44,8 +45,8 @@ class Finding(NamedTuple):
     rule: str
     file: str
     mark: Mark
-    message: str
-    hint: str = ""
+    message: Phrase
+    hint: Phrase = NONE
     path: Path = ()
     meant: str | None = None
     """The known word that an unknown one at the end of the path is probably meant to be."""
@@ -82,9 +83,9 @@ def dotted(path: Path) -> str:
 def shown(value: object) -> str:
     """A value short enough for a message; never a whole subtree, which might hold a secret."""
     if isinstance(value, dict):
-        return "a mapping"
+        return phrase("a mapping")
     if isinstance(value, list):
-        return "a list"
+        return phrase("a list")
     if value is None:
         return "null"
     if isinstance(value, bool):
@@ -102,9 +103,9 @@ def closest(word: str, known: Iterable[str]) -> str | None:
     return by_lower[close[0]] if close else None
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def did_you_mean(word: str, known: Iterable[str]) -> Phrase:
     """A hint that names the closest known word, or all of them when none is close and they are few."""
     words = sorted(known)
     if meant := closest(word, words):
-        return f"did you mean {meant}?"
-    return f"known: {', '.join(words)}" if len(words) <= 14 else ""
+        return phrase("did you mean {meant}?", meant=meant)
+    return phrase("known: {words}", words=", ".join(words)) if len(words) <= 14 else NONE

@@ -14,6 +14,7 @@ import pytest
 
 from stormc.__main__ import main
 from stormc.finding import START, Finding, Mark
+from stormc.phrase import phrase
 from stormc.report import FORMATS, Report
 from stormc.report.text import wants_colour
 
@@ -24,7 +25,7 @@ HERE = Mark(1, 4, 1, 5)
 
 
 def finding(rule: str = "E036", mark: Mark = HERE, **fields: Any) -> Finding:
-    return Finding(**{"rule": rule, "file": "specs/a.yaml", "mark": mark, "message": "wrong", **fields})
+    return Finding(**{"rule": rule, "file": "specs/a.yaml", "mark": mark, "message": phrase("wrong"), **fields})
 
 
 def printed(chosen: str, findings: Sequence[Finding], colour: bool = False) -> str:

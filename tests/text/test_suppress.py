@@ -10,6 +10,7 @@ import pytest
 from stormc.__main__ import main
 from stormc.finding import Finding, Mark
 from stormc.load.sources import Source
+from stormc.phrase import phrase
 from stormc.text.suppress import suppressed
 from tests.samples import spec_text
 
@@ -18,7 +19,7 @@ W, OTHER = "W020", "W021"
 
 def left(text: str, *found: tuple[str, int], complete: bool = True) -> list[tuple[str, int]]:
     """What is left of findings, given as id and line of one file."""
-    findings = [Finding(rule, "a.yaml", Mark(line, 1, line, 2), "m") for rule, line in found]
+    findings = [Finding(rule, "a.yaml", Mark(line, 1, line, 2), phrase("m")) for rule, line in found]
     source = Source("a.yaml", "a.yaml", text.encode())
     kept = suppressed(findings, [source], {"a.yaml"} if complete else (), {W, OTHER})
     return [(finding.rule, finding.mark.line) for finding in kept]

@@ -19,6 +19,7 @@ from stormc.migrate.reading import Original, formats, newer_style, read_original
 from stormc.migrate.storm_service import Chosen, propose
 from stormc.payload.objects import shared_objects
 from stormc.payload.read import read_payload
+from stormc.phrase import NONE, phrase
 from stormc.record import NamedTuple, Record, replace
 from stormc.repository.profiles import builtin_names
 from stormc.repository.repository import Repository, open_repository
@@ -57,17 +58,19 @@ def target(specs: File, out: File | None) -> Target:
 def import_file(file: str, raw: bytes, where: Target, chosen: Chosen, owner: str) -> list[Imported]:
     """The apps of one file; one without a name where there is none in it. Raises Failure for an unknown profile."""
     documents, findings = load_documents(file, raw)
-    repeated = [f._replace(rule=REPEATED, hint="the last one counts") for f in findings if f.rule == REPEATED_KEY]
+    repeated = [
+        f._replace(rule=REPEATED, hint=phrase("the last one counts")) for f in findings if f.rule == REPEATED_KEY
+    ]
     if len(repeated) < len(findings):
         return [Imported("", None, tuple(f for f in findings if f.rule != REPEATED_KEY), ())]
     originals, others = read_originals(file, documents)
     if not originals:
-        text, hint = "the file holds no StormService and no config of the k8s-deploy-tool", ""
+        text, hint = phrase("the file holds no StormService and no config of the k8s-deploy-tool"), NONE
         named = next((name for document in documents for name in formats(document.data)), None)
         if named:
             text, hint = (
-                f"this is {named}, which stormc does not import",
-                "write a spec: stormc init NAME --hardware PROFILE",
+                phrase("this is {named}, which stormc does not import", named=named),
+                phrase("write a spec: stormc init NAME --hardware PROFILE"),
             )
         return [Imported("", None, (Finding(FOREIGN, file, START, text, hint), *repeated, *others), ())]
     made = [_import(file, original, where, chosen, owner) for original in originals]

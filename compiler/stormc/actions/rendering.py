@@ -18,6 +18,7 @@ from stormc.finding import START, Finding, has_errors, in_order
 from stormc.load.sources import Source, read_sources
 from stormc.model.summary import Summary
 from stormc.payload.read import Payload, read_payload
+from stormc.phrase import NONE, phrase
 from stormc.record import NamedTuple
 from stormc.repository.judge import judge_all
 from stormc.repository.processes import Progress, compile_all
@@ -161,15 +162,22 @@ def _unstaged(given: _Given, plan: Plan, files: Collection[str], scope: Collecti
     from stormc.history.index import unstaged
 
     found = unstaged(given.out, files, scope)
-    for why, paths in (("not in Git", found.missing), ("not staged as it is", found.different),
-                       ("staged, and no longer rendered", found.left)):  # fmt: skip
+    for why, paths in (
+        (phrase("not in Git"), found.missing),
+        (phrase("not staged as it is"), found.different),
+        (phrase("staged, and no longer rendered"), found.left),
+    ):
         by_directory: dict[str, list[str]] = {}
         for path in paths:
             by_directory.setdefault(path.rpartition("/")[0], []).append(path)
         for directory, inside in by_directory.items():
-            more = f", and {len(inside) - 1} more here" if len(inside) > 1 else ""
+            more = phrase(", and {count} more here", count=len(inside) - 1) if len(inside) > 1 else NONE
             yield Finding(
-                UNSTAGED, f"{given.out}/{inside[0]}", START, f"{why}{more}", f"git add -A {given.out}/{directory}"
+                UNSTAGED,
+                f"{given.out}/{inside[0]}",
+                START,
+                phrase("{why}{more}", why=why, more=more),
+                phrase("git add -A {out}/{directory}", out=given.out, directory=directory),
             )
 
 

@@ -9,6 +9,7 @@ from stormc.emit.checks import REFUSED, REFUSED_BY_CRD
 from stormc.finding import Finding, Severity
 from stormc.model.app import App
 from stormc.model.layers import Layered
+from stormc.phrase import Phrase, phrase
 from stormc.policy.breach import Case
 from stormc.policy.judge import breaches
 from stormc.rules import rules_for
@@ -44,7 +45,7 @@ def refusals(manifests: Sequence[Manifest], layered: Layered, app: App) -> Itera
     """
     from stormc.emit.schema_check import check_manifest
 
-    hint = "correct the override" if app.overrides else "lower replicas or dataParallel"
+    hint = phrase("correct the override") if app.overrides else phrase("lower replicas or dataParallel")
     for manifest in manifests:
         for problem in check_manifest(manifest):
             yield _refusal(REFUSED, manifest, problem, layered, app, hint)
@@ -52,7 +53,7 @@ def refusals(manifests: Sequence[Manifest], layered: Layered, app: App) -> Itera
 
 def crd_refusals(crd: Crd, manifests: Sequence[Manifest], layered: Layered, app: App) -> Iterator[Finding]:
     """What a CRD that the user brings would refuse or prune."""
-    hint = "the cluster has another AIBrix release?"
+    hint = phrase("the cluster has another AIBrix release?")
     for manifest in manifests:
         if manifest["kind"] == "StormService":
             for problem in crd.problems(manifest):
@@ -60,9 +61,9 @@ def crd_refusals(crd: Crd, manifests: Sequence[Manifest], layered: Layered, app:
 
 
 def _refusal(
-    rule: str, manifest: Manifest, problem: SchemaProblem, layered: Layered, app: App, hint: str
+    rule: str, manifest: Manifest, problem: SchemaProblem, layered: Layered, app: App, hint: Phrase
 ) -> Finding:  # fmt: skip
     path = patched_near(app.overrides, manifest, problem.path) or ("overrides",)
     file, mark = layered.locate(path)
     where = f"{manifest.get('kind')} {(manifest.get('metadata') or {}).get('name')}"
-    return Finding(rule, file, mark, f"{where}: {problem.message}", hint, path)
+    return Finding(rule, file, mark, phrase("{where}: {message}", where=where, message=problem.message), hint, path)

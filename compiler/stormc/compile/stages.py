@@ -18,6 +18,7 @@ from stormc.model.summary import Summary
 from stormc.model.wrong_fields import follows, without_wrong_fields
 from stormc.passes import PIPELINE
 from stormc.passes.runner import Compiled, run_pipeline
+from stormc.phrase import phrase
 from stormc.policy.breach import Case
 from stormc.record import NamedTuple, replace
 from stormc.rules.mistakes import without_mistakes
@@ -93,7 +94,7 @@ def _unknown_profile(layered: Layered, setting: Setting) -> Iterator[Finding]:
     hardware = layered.data.get("hardware")
     if setting.profile is None and isinstance(hardware, str) and hardware not in setting.profile_names:
         file, mark = layered.locate(("hardware",))
-        message = f"hardware {hardware!r} is no known profile"
+        message = phrase("hardware {hardware!r} is no known profile", hardware=hardware)
         yield Finding(
             UNKNOWN_PROFILE, file, mark, message, did_you_mean(hardware, setting.profile_names), ("hardware",)
         )

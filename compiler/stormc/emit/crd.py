@@ -9,6 +9,7 @@ from typing import Any
 from stormc.emit.schema_check import MAP_KEYS, Schema, SchemaProblem
 from stormc.emit.schema_words import NOUNS, StrictValidator, problems_of
 from stormc.finding import shown
+from stormc.phrase import phrase
 
 _CHECKS: dict[str, type | tuple[type, ...]] = {
     "enum": list, "required": list, "uniqueItems": bool, "minLength": int, "maxLength": int, "minItems": int,
@@ -52,17 +53,29 @@ class Crd:
         spec = self.data.get("spec")
         names = spec.get("names") if isinstance(spec, dict) else None
         if not isinstance(spec, dict) or not isinstance(names, dict):
-            return [SchemaProblem((), "the file is not a CustomResourceDefinition: it has no spec.names")]
+            return [SchemaProblem((), phrase("the file is not a CustomResourceDefinition: it has no spec.names"))]
         if spec.get("group") != group or names.get("kind") != manifest.get("kind"):
             described, kind = f"{names.get('kind')} of {spec.get('group')}", shown(manifest.get("kind"))
-            return [SchemaProblem(("kind",), f"the CRD describes {described}, not {kind} of {group}")]
+            return [
+                SchemaProblem(
+                    ("kind",),
+                    phrase(
+                        "the CRD describes {described}, not {kind} of {group}",
+                        described=described,
+                        kind=kind,
+                        group=group,
+                    ),
+                )
+            ]
         schema = _schema(spec.get("versions"), version)
         if schema is None:
-            return [SchemaProblem(("apiVersion",), f"the CRD does not serve version {version}")]
+            return [SchemaProblem(("apiVersion",), phrase("the CRD does not serve version {version}", version=version))]
         if version not in self._validators:
             self._validators[version] = _validator(schema)
         if self._validators[version] is None:
-            return [SchemaProblem((), f"version {version} of the CRD has no valid openAPIV3Schema")]
+            return [
+                SchemaProblem((), phrase("version {version} of the CRD has no valid openAPIV3Schema", version=version))
+            ]
         return problems_of(self._validators[version], manifest)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from stormc.emit.judge import jsonschema_rs
 from stormc.facts import kinds
 from stormc.finding import Path, shown
+from stormc.phrase import Phrase, phrase
 from stormc.record import NamedTuple
 
 Schema = Mapping[str, Any]
@@ -42,7 +43,7 @@ class SchemaProblem(NamedTuple):
     """One thing that the API server would refuse or drop, and where."""
 
     path: Path
-    message: str
+    message: Phrase
 
 
 def check_manifest(manifest: Mapping[str, Any]) -> list[SchemaProblem]:
@@ -50,14 +51,27 @@ def check_manifest(manifest: Mapping[str, Any]) -> list[SchemaProblem]:
     kind = manifest.get("apiVersion"), manifest.get("kind")
     name = SCHEMAS.get(kind) if all(isinstance(part, str) for part in kind) else None  # type: ignore[arg-type]
     if name is None:
-        return [SchemaProblem(("kind",), f"no schema for kind {shown(kind[1])} of {shown(kind[0])}")]
+        return [
+            SchemaProblem(
+                ("kind",), phrase("no schema for kind {kind} of {version}", kind=shown(kind[1]), version=shown(kind[0]))
+            )
+        ]
     problems = [] if holds(name, manifest) else _worded(name, manifest)
     if not problems and manifest["kind"] == "ConfigMap":
         texts = manifest.get("data", {}).values()
         if 4 * sum(map(len, texts)) > CONFIG_MAP_BYTES:  # no letter has more than four bytes
             size = sum(len(text.encode()) for text in texts)
             if size > CONFIG_MAP_BYTES:
-                problems = [SchemaProblem(("data",), f"data has {size} bytes, the limit is {CONFIG_MAP_BYTES}")]
+                problems = [
+                    SchemaProblem(
+                        ("data",),
+                        phrase(
+                            "data has {size} bytes, the limit is {config_map_bytes}",
+                            size=size,
+                            config_map_bytes=CONFIG_MAP_BYTES,
+                        ),
+                    )
+                ]
     return problems
 
 
@@ -73,7 +87,9 @@ def holds(name: str, manifest: object) -> bool:
 def _worded(name: str, manifest: object) -> list[SchemaProblem]:
     from stormc.emit.schema_words import problems_of, strict
 
-    return problems_of(strict(name), manifest) or [SchemaProblem((), "the manifest does not satisfy its schema")]
+    return problems_of(strict(name), manifest) or [
+        SchemaProblem((), phrase("the manifest does not satisfy its schema"))
+    ]
 
 
 def read_schema(name: str) -> dict[str, Any]:

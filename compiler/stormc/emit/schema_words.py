@@ -13,6 +13,7 @@ from jsonschema.validators import extend
 
 from stormc.emit.schema_check import MAP_KEYS, Schema, SchemaProblem, key_defaults, read_schema
 from stormc.finding import Path, closest, dotted, shown
+from stormc.phrase import NONE, Phrase, either, phrase
 
 DEFAULTS = "x-key-defaults"
 
@@ -29,7 +30,7 @@ def _is_integer(_: object, value: object) -> bool:
 def _pattern(_: Any, pattern: str, value: Any, schema: Schema) -> Iterator[ValidationError]:
     """The keyword pattern, whose `$` is the end of a text; Python's also stands before a last line break."""
     if isinstance(value, str) and not re.search(re.sub(r"\$$", r"\\Z", pattern), value):
-        yield ValidationError("has the wrong form")
+        yield ValidationError(phrase("has the wrong form"))
 
 
 def _map_keys(_: Any, keys: Sequence[str], value: Any, schema: Schema) -> Iterator[ValidationError]:
@@ -45,7 +46,8 @@ def _map_keys(_: Any, keys: Sequence[str], value: Any, schema: Schema) -> Iterat
         mark = tuple(_identity(part) for part in found)
         if mark in seen:
             named = ", ".join(f"{key} {shown(part)}" for key, part in zip(keys, found, strict=True) if part is not None)
-            yield ValidationError(f"repeats {named or 'an earlier item without ' + ', '.join(keys)}", path=[index])
+            without = phrase("an earlier item without {keys}", keys=", ".join(keys))
+            yield ValidationError(phrase("repeats {item}", item=named or without), path=[index])
         seen.add(mark)
 
 
@@ -101,28 +103,45 @@ def _order(problem: SchemaProblem) -> tuple[list[tuple[bool, int, str]], str]:
 
 
 NOUNS = {
-    "string": "a string", "integer": "an integer", "boolean": "true or false", "object": "a mapping", "array": "a list",
-    "number": "a number", "null": "null",
-}  # fmt: skip
-_SENTENCES: dict[str, Callable[[Any, Any], str]] = {
+    "string": phrase("a string"),
+    "integer": phrase("an integer"),
+    "boolean": phrase("true or false"),
+    "object": phrase("a mapping"),
+    "array": phrase("a list"),
+    "number": phrase("a number"),
+    "null": phrase("null"),
+}
+_SENTENCES: dict[str, Callable[[Any, Any], Phrase]] = {
     "enum": lambda value, allowed: _enum_sentence(value, allowed),
-    "minimum": lambda value, low: f"{shown(value)} is less than the minimum of {low}",
-    "maximum": lambda value, high: f"{shown(value)} is more than the maximum of {high}",
-    "exclusiveMinimum": lambda value, low: f"{shown(value)} is not more than {low}",
-    "exclusiveMaximum": lambda value, high: f"{shown(value)} is not less than {high}",
-    "multipleOf": lambda value, unit: f"{shown(value)} is not a multiple of {unit}",
+    "minimum": lambda value, low: phrase("{value} is less than the minimum of {low}", value=shown(value), low=low),
+    "maximum": lambda value, high: phrase("{value} is more than the maximum of {high}", value=shown(value), high=high),
+    "exclusiveMinimum": lambda value, low: phrase("{value} is not more than {low}", value=shown(value), low=low),
+    "exclusiveMaximum": lambda value, high: phrase("{value} is not less than {high}", value=shown(value), high=high),
+    "multipleOf": lambda value, unit: phrase("{value} is not a multiple of {unit}", value=shown(value), unit=unit),
     "minLength": lambda value, low: (
-        f"has {len(value)} characters, at least {low} must be there" if value else "is empty"
+        phrase("has {length} characters, at least {low} must be there", length=len(value), low=low)
+        if value
+        else phrase("is empty")
     ),
-    "maxLength": lambda value, high: f"{shown(value)} has {len(value)} characters, the limit is {high}",
-    "minItems": lambda value, low: f"has {len(value)} items, at least {low} must be there" if value else "is empty",
-    "maxItems": lambda value, high: f"has {len(value)} items, the limit is {high}",
-    "uniqueItems": lambda value, _: "has the same item twice",
+    "maxLength": lambda value, high: phrase(
+        "{value} has {length} characters, the limit is {high}", value=shown(value), length=len(value), high=high
+    ),
+    "minItems": lambda value, low: (
+        phrase("has {length} items, at least {low} must be there", length=len(value), low=low)
+        if value
+        else phrase("is empty")
+    ),
+    "maxItems": lambda value, high: phrase("has {length} items, the limit is {high}", length=len(value), high=high),
+    "uniqueItems": lambda value, _: phrase("has the same item twice"),
     "minProperties": lambda value, low: (
-        f"has {len(value)} fields, at least {low} must be there" if value else "is empty"
+        phrase("has {length} fields, at least {low} must be there", length=len(value), low=low)
+        if value
+        else phrase("is empty")
     ),
-    "maxProperties": lambda value, high: f"has {len(value)} fields, the limit is {high}",
-    "pattern": lambda value, _: f"{shown(value)} has the wrong form",
+    "maxProperties": lambda value, high: phrase(
+        "has {length} fields, the limit is {high}", length=len(value), high=high
+    ),
+    "pattern": lambda value, _: phrase("{value} has the wrong form", value=shown(value)),
 }
 
 
@@ -131,44 +150,68 @@ def _problems(error: Any) -> Iterator[SchemaProblem]:
     path: Path = tuple(error.absolute_path)
     keyword, value, demand = str(error.validator), error.instance, error.validator_value
     if "propertyNames" in error.absolute_schema_path:
-        yield SchemaProblem((*path, value), f"the key {shown(value)} of {_named(path)} has the wrong form")
+        yield SchemaProblem(
+            (*path, value),
+            phrase("the key {value} of {path} has the wrong form", value=shown(value), path=_named(path)),
+        )
     elif keyword == "additionalProperties":
         known = error.schema.get("properties", {})
         for key in value:
             if key not in known:
                 meant = closest(key, known)
-                guess = f", did you mean {meant}?" if meant else ""
-                yield SchemaProblem((*path, key), f"{_named((*path, key))} is not a known field{guess}")
+                guess = phrase(", did you mean {meant}?", meant=meant) if meant else NONE
+                yield SchemaProblem(
+                    (*path, key), phrase("{path} is not a known field{guess}", path=_named((*path, key)), guess=guess)
+                )
     elif keyword == "required":
         for key in demand:
             if key not in value:
-                yield SchemaProblem((*path, key), f"{_named((*path, key))} is missing")
+                yield SchemaProblem((*path, key), phrase("{path} is missing", path=_named((*path, key))))
     elif keyword == "type":
-        yield SchemaProblem(path, f"{_named(path)} {_type_sentence(value, demand)}")
+        yield SchemaProblem(path, phrase("{path} {problem}", path=_named(path), problem=_type_sentence(value, demand)))
     elif keyword in _SENTENCES:
-        yield SchemaProblem(path, f"{_named(path)} {_SENTENCES[keyword](value, demand)}")
+        yield SchemaProblem(
+            path, phrase("{path} {problem}", path=_named(path), problem=_SENTENCES[keyword](value, demand))
+        )
     elif keyword == MAP_KEYS:
-        yield SchemaProblem(path, f"{_named(path)} {error.message}")
+        yield SchemaProblem(path, phrase("{path} {problem}", path=_named(path), problem=error.message))
     elif keyword in ("anyOf", "oneOf", "allOf", "not"):
-        yield SchemaProblem(path, f"{_named(path)} {shown(value)} does not satisfy {keyword} of the schema")
+        yield SchemaProblem(
+            path,
+            phrase(
+                "{path} {value} does not satisfy {keyword} of the schema",
+                path=_named(path),
+                value=shown(value),
+                keyword=keyword,
+            ),
+        )
     else:
-        yield SchemaProblem(path, f"{_named(path)} {shown(value)} does not satisfy {keyword} {shown(demand)}")
+        yield SchemaProblem(
+            path,
+            phrase(
+                "{path} {value} does not satisfy {keyword} {demand}",
+                path=_named(path),
+                value=shown(value),
+                keyword=keyword,
+                demand=shown(demand),
+            ),
+        )
 
 
 def _named(path: Path) -> str:
-    return dotted(path) or "the manifest"
+    return dotted(path) or phrase("the manifest")
 
 
-def _enum_sentence(value: object, allowed: list[Any]) -> str:
+def _enum_sentence(value: object, allowed: list[Any]) -> Phrase:
     if value is False and allowed == [True]:
-        return "is false, which Go says by leaving it out"
-    return f"{shown(value)} is not one of {', '.join(shown(a) for a in allowed)}"
+        return phrase("is false, which Go says by leaving it out")
+    return phrase("{value} is not one of {allowed}", value=shown(value), allowed=", ".join(shown(a) for a in allowed))
 
 
-def _type_sentence(value: object, demand: Any) -> str:
+def _type_sentence(value: object, demand: Any) -> Phrase:
     if value is None:
-        return "must not be null"
+        return phrase("must not be null")
     if isinstance(value, dict) and "object" in demand:
-        return "has a key that is not a string"
-    wanted = " or ".join(NOUNS[name] for name in ([demand] if isinstance(demand, str) else demand))
-    return f"must be {wanted}, got {shown(value)}"
+        return phrase("has a key that is not a string")
+    wanted = either(NOUNS[name] for name in ([demand] if isinstance(demand, str) else demand))
+    return phrase("must be {wanted}, got {value}", wanted=wanted, value=shown(value))

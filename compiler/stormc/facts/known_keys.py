@@ -14,6 +14,7 @@ from enum import Enum
 
 from stormc.facts import keys
 from stormc.facts.keys import Annotation, Env, Label, NodeLabel
+from stormc.phrase import NONE, Phrase, phrase
 from stormc.record import NamedTuple
 
 
@@ -31,10 +32,11 @@ OWNED = (Use.FIELD, Use.CONTROLLER)
 
 
 class Key(NamedTuple):
-    """A known key. `text` is the spec field of FIELD, the writer of CONTROLLER, the place or reason of the others."""
+    """A known key: the spec field of FIELD or the writer of CONTROLLER, and why it does not count of the others."""
 
     use: Use
     text: str = ""
+    reason: Phrase = NONE
 
 
 def _each(key: Key, *names: str) -> dict[str, Key]:
@@ -43,14 +45,16 @@ def _each(key: Key, *names: str) -> dict[str, Key]:
 
 FREE = Key(Use.FREE)
 AIBRIX = Key(Use.CONTROLLER, "AIBrix")
-VOLCANO = Key(Use.CONTROLLER, "the scheduler")
-TRAINING = Key(Use.FOREIGN, "it belongs to training jobs, where Ascend Operator sets it")
-MINDIE = Key(Use.FOREIGN, "it makes the scheduler take the pods for a MindIE or OME service")
-SHARED_CHIP = Key(Use.FOREIGN, "it shares one card between pods, whereas vLLM takes whole NPUs")
-POD_GROUP = Key(Use.ELSEWHERE, "it is read on a PodGroup; volcano-controller does not copy it from a pod")
-STORM_SERVICE = Key(Use.ELSEWHERE, "it is read on the StormService's metadata")
-NOBODY = Key(Use.ELSEWHERE, "no release reads it")
-SCHEDULER_CONFIG = Key(Use.ELSEWHERE, "it is a setting of the scheduler's configuration")
+VOLCANO = Key(Use.CONTROLLER, phrase("the scheduler"))
+TRAINING = Key(Use.FOREIGN, reason=phrase("it belongs to training jobs, where Ascend Operator sets it"))
+MINDIE = Key(Use.FOREIGN, reason=phrase("it makes the scheduler take the pods for a MindIE or OME service"))
+SHARED_CHIP = Key(Use.FOREIGN, reason=phrase("it shares one card between pods, whereas vLLM takes whole NPUs"))
+POD_GROUP = Key(
+    Use.ELSEWHERE, reason=phrase("it is read on a PodGroup; volcano-controller does not copy it from a pod")
+)
+STORM_SERVICE = Key(Use.ELSEWHERE, reason=phrase("it is read on the StormService's metadata"))
+NOBODY = Key(Use.ELSEWHERE, reason=phrase("no release reads it"))
+SCHEDULER_CONFIG = Key(Use.ELSEWHERE, reason=phrase("it is a setting of the scheduler's configuration"))
 
 
 LABELS: Mapping[str, Key] = {
@@ -99,7 +103,7 @@ ANNOTATIONS: Mapping[str, Key] = {
     **_each(STORM_SERVICE, Annotation.SIDECAR_INJECTION, "model.aibrix.ai/sidecar-runtime-image"),
     "huawei.com/infer_service_schedule": NOBODY,
     "scheduling.volcano.sh/group-min-member": Key(
-        Use.ELSEWHERE, "it is read on ReplicaSets, StatefulSets and Jobs; use minAvailable"
+        Use.ELSEWHERE, reason=phrase("it is read on ReplicaSets, StatefulSets and Jobs; use minAvailable")
     ),
     "grace-over-time": SCHEDULER_CONFIG,
     "recover-strategy": TRAINING,
@@ -133,7 +137,10 @@ ENV: Mapping[str, Key] = {
 TABLES: Mapping[str, Mapping[str, Key]] = {
     "labels": LABELS, "annotations": ANNOTATIONS, "nodeSelector": NODE_SELECTOR, "env": ENV,
 }  # fmt: skip
-NOUNS = {"labels": "label", "annotations": "annotation", "nodeSelector": "node label", "env": "environment variable"}
+NOUNS = {
+    "labels": phrase("label"), "annotations": phrase("annotation"), "nodeSelector": phrase("node label"),
+    "env": phrase("environment variable"),
+}  # fmt: skip
 
 RESERVED = (
     keys.HUAWEI_PREFIX, "volcano.sh/", "scheduling.volcano.sh/", "model.aibrix.ai/", keys.STORM_SERVICE_PREFIX,

@@ -9,6 +9,7 @@ from stormc.emit.schema_check import check_manifest
 from stormc.finding import Finding
 from stormc.gitops.files import wiring_directories
 from stormc.gitops.wiring import Wiring
+from stormc.phrase import phrase
 
 
 def check_output(made: Sequence[Wiring]) -> Iterator[Finding]:
@@ -19,4 +20,10 @@ def check_output(made: Sequence[Wiring]) -> Iterator[Finding]:
             for manifest in manifests:
                 for problem in check_manifest(manifest):
                     where = f"{manifest['kind']} {manifest['metadata']['name']}"
-                    yield Finding(REFUSED, request.file, request.mark, f"{where}: {problem.message}", path=("gitops",))
+                    yield Finding(
+                        REFUSED,
+                        request.file,
+                        request.mark,
+                        phrase("{where}: {message}", where=where, message=problem.message),
+                        path=("gitops",),
+                    )

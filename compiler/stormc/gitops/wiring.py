@@ -15,6 +15,7 @@ from stormc.facts.limits import LABEL_BYTES
 from stormc.finding import Check, Finding, Mark, Path
 from stormc.model.profile import Gitops
 from stormc.model.summary import Summary
+from stormc.phrase import phrase
 from stormc.record import NamedTuple
 from stormc.tree.shared import Place
 
@@ -171,8 +172,12 @@ def check_wirings(made: Sequence[Wiring], summaries: Iterable[Summary]) -> Itera
     """Names that two objects would share, that are too long, or that stormc keeps for itself."""
     for summary in summaries:
         if DIRECTORY in summary.directory.split("/"):
-            message = f"renders into {summary.directory}/, but {DIRECTORY} is where the wiring of engines goes"
-            yield Finding(RESERVED_DIRECTORY, summary.file, summary.mark, message, "choose another directory")
+            message = phrase(
+                "renders into {directory}/, but {reserved} is where the wiring of engines goes",
+                directory=summary.directory,
+                reserved=DIRECTORY,
+            )
+            yield Finding(RESERVED_DIRECTORY, summary.file, summary.mark, message, phrase("choose another directory"))
     yield from _check_projects([wiring.request for wiring in made])
     yield from _check_units(made)
 
@@ -188,8 +193,10 @@ def _check_projects(requests: Sequence[Request]) -> Iterator[Finding]:
         owners |= {name: request for name in names if name not in owners}
         if first is not request:
             path: Path = ("gitops", "argocd", "project")
-            message = f"project {argocd.project} of Argo CD is also that of {first.file}"
-            hint = "an AppProject has one owner: name another"
+            message = phrase(
+                "project {project} of Argo CD is also that of {file}", project=argocd.project, file=first.file
+            )
+            hint = phrase("an AppProject has one owner: name another")
             yield Finding(SHARED_PROJECT, request.file, request.mark, message, hint, path)
 
 
@@ -200,12 +207,28 @@ def _check_units(made: Sequence[Wiring]) -> Iterator[Finding]:
     taken.update(name for wiring in made for name in wiring.request.entries)
     for app, name in names.items():
         if taken[name] > 1:
-            message = f"the engines know another unit of the name {name}, which this app's directory becomes"
-            yield Finding(NAME_TAKEN, app.file, app.mark, message, "rename the app or one of its directories")
+            message = phrase(
+                "the engines know another unit of the name {name}, which this app's directory becomes", name=name
+            )
+            yield Finding(NAME_TAKEN, app.file, app.mark, message, phrase("rename the app or one of its directories"))
         if len(name) > LABEL_BYTES:
-            message = f"unit {name} of the engines has {len(name)} characters, the limit is {LABEL_BYTES}"
-            yield Finding(NAME_TAKEN, app.file, app.mark, message, "shorten the name of the app or of its directories")
+            message = phrase(
+                "unit {name} of the engines has {length} characters, the limit is {label_bytes}",
+                name=name,
+                length=len(name),
+                label_bytes=LABEL_BYTES,
+            )
+            yield Finding(
+                NAME_TAKEN, app.file, app.mark, message, phrase("shorten the name of the app or of its directories")
+            )
     for (request, _), name in shared.items():
         if len(name) > LABEL_BYTES:
-            message = f"unit {name} of the engines has {len(name)} characters, the limit is {LABEL_BYTES}"
-            yield Finding(NAME_TAKEN, request.file, request.mark, message, "shorten the names of its directories")
+            message = phrase(
+                "unit {name} of the engines has {length} characters, the limit is {label_bytes}",
+                name=name,
+                length=len(name),
+                label_bytes=LABEL_BYTES,
+            )
+            yield Finding(
+                NAME_TAKEN, request.file, request.mark, message, phrase("shorten the names of its directories")
+            )

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 from stormc.finding import START, Finding, Mark, Path
 from stormc.load.checks import NO_MAPPING, NOT_PLAIN, NOT_UTF_8, REPEATED_KEY, SEVERAL_DOCUMENTS, TOO_DEEP, TOO_LARGE
 from stormc.load.libyaml import MarkedYAMLError, Parser, YAMLError
+from stormc.phrase import NONE, Phrase, phrase
 from stormc.record import NamedTuple, Record, field
 
 T = TypeVar("T")
@@ -122,16 +123,25 @@ def _parsed(file: str, text: str, read: Callable[[_Builder], T], keys: int) -> t
 
 def _decoded(file: str, raw: bytes) -> str:
     if len(raw) > MAX_BYTES:
-        raise _Stop(Finding(TOO_LARGE, file, START, f"file has {len(raw)} bytes, the limit is {MAX_BYTES}",
-                            "keep only the spec in it"))  # fmt: skip
+        raise _Stop(
+            Finding(
+                TOO_LARGE,
+                file,
+                START,
+                phrase("file has {length} bytes, the limit is {max_bytes}", length=len(raw), max_bytes=MAX_BYTES),
+                phrase("keep only the spec in it"),
+            )
+        )
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         head = raw[: error.start]
         line, column = head.count(b"\n") + 1, error.start - (head.rfind(b"\n") + 1) + 1
         mark = Mark(line, column, line, column + 1)
-        hint = "save the file as UTF-8"
-        raise _Stop(Finding(NOT_UTF_8, file, mark, f"not UTF-8: byte 0x{raw[error.start]:02x}", hint)) from None
+        hint = phrase("save the file as UTF-8")
+        raise _Stop(
+            Finding(NOT_UTF_8, file, mark, phrase("not UTF-8: byte 0x{raw:02x}", raw=raw[error.start]), hint)
+        ) from None
     return text
 
 
@@ -142,7 +152,9 @@ def _tab(file: str, text: str) -> Finding | None:
         if match and line.strip():
             column = match.start("tab") + 1
             mark = Mark(number, column, number, column + 1)
-            return Finding(NOT_PLAIN, file, mark, "a tab indents this line", "YAML indents with spaces only")
+            return Finding(
+                NOT_PLAIN, file, mark, phrase("a tab indents this line"), phrase("YAML indents with spaces only")
+            )
     return None
 
 
@@ -153,10 +165,12 @@ def _full_width_colon(file: str, text: str) -> Finding | None:
         if match:
             column = match.start("colon") + 1
             return Finding(
-                NOT_PLAIN, file, Mark(number, column, number, column + 1),
-                f"full-width colon '：' (U+FF1A) after {match['key']}",
-                f"write '{match['key']}: ' with an ASCII colon and a space",
-            )  # fmt: skip
+                NOT_PLAIN,
+                file,
+                Mark(number, column, number, column + 1),
+                phrase("full-width colon '：' (U+FF1A) after {key}", key=match["key"]),
+                phrase("write '{key}: ' with an ASCII colon and a space", key=match["key"]),
+            )
     return None
 
 
@@ -201,7 +215,15 @@ class _Builder:
         except YAMLError as error:
             problem = str(error).split("\n")[0]
             mark = _unprintable(self.text)
-            raise _Stop(Finding(NOT_PLAIN, self.file, mark, f"not YAML: {problem}", "remove the character")) from None
+            raise _Stop(
+                Finding(
+                    NOT_PLAIN,
+                    self.file,
+                    mark,
+                    phrase("not YAML: {problem}", problem=problem),
+                    phrase("remove the character"),
+                )
+            ) from None
 
     def _syntax(self, error: Any) -> Finding:
         found = _full_width_colon(self.file, self.text) or _tab(self.file, self.text)
@@ -210,10 +232,12 @@ class _Builder:
         at = error.problem_mark or error.context_mark
         mark = Mark(at.line + 1, at.column + 1, at.line + 1, at.column + 2) if at else START
         context = f" {error.context}" if error.context else ""
-        message = f"not YAML:{context} {error.problem}".replace(":  ", ": ")
-        return Finding(NOT_PLAIN, self.file, mark, message, "look at quotes, brackets and indentation up to here")
+        message = phrase("not YAML:{context} {problem}", context=context, problem=str(error.problem).strip())
+        return Finding(
+            NOT_PLAIN, self.file, mark, message, phrase("look at quotes, brackets and indentation up to here")
+        )
 
-    def _stop(self, rule: str, event: Any, message: str, hint: str = "") -> _Stop:
+    def _stop(self, rule: str, event: Any, message: Phrase, hint: Phrase = NONE) -> _Stop:
         found = _full_width_colon(self.file, self.text) if rule == NO_MAPPING else None
         return _Stop(found or Finding(rule, self.file, _mark(event), message, hint))
 
@@ -222,20 +246,27 @@ class _Builder:
         events.get_event()
         first = events.get_event()
         if type(first).__name__ == "StreamEndEvent":
-            raise self._stop(NO_MAPPING, first, "the file is empty", "write a spec, or remove the file")
+            raise self._stop(NO_MAPPING, first, phrase("the file is empty"), phrase("write a spec, or remove the file"))
         root = events.get_event()
         if type(root).__name__ != "MappingStartEvent":
             kind = "a list" if type(root).__name__ == "SequenceStartEvent" else "a single value"
             if kind == "a single value" and not getattr(root, "value", ""):
-                raise self._stop(NO_MAPPING, root, "the file is empty", "write a spec, or remove the file")
+                raise self._stop(
+                    NO_MAPPING, root, phrase("the file is empty"), phrase("write a spec, or remove the file")
+                )
             raise self._stop(
-                NO_MAPPING, root, f"the file holds {kind}, not a mapping", "start with apiVersion: and kind:"
+                NO_MAPPING,
+                root,
+                phrase("the file holds {kind}, not a mapping", kind=kind),
+                phrase("start with apiVersion: and kind:"),
             )
         data = self._collection(root, ())
         events.get_event()
         extra = events.get_event()
         if type(extra).__name__ != "StreamEndEvent":
-            raise self._stop(SEVERAL_DOCUMENTS, extra, "a second YAML document starts here", "one spec per file")
+            raise self._stop(
+                SEVERAL_DOCUMENTS, extra, phrase("a second YAML document starts here"), phrase("one spec per file")
+            )
         assert isinstance(data, dict)
         return data
 
@@ -250,7 +281,7 @@ class _Builder:
                 data = self._collection(root, ())
                 made.append(Document(self.file, data, self.keys, self.values, self.text))
             elif type(root).__name__ == "SequenceStartEvent" or root.value:
-                raise self._stop(NO_MAPPING, root, "a document of the file is no mapping", "remove it")
+                raise self._stop(NO_MAPPING, root, phrase("a document of the file is no mapping"), phrase("remove it"))
             self._parser.get_event()
         return made
 
@@ -277,7 +308,12 @@ class _Builder:
             child = (*where, key)
             if kind in ("MappingStartEvent", "SequenceStartEvent"):
                 if len(stack) >= MAX_DEPTH:
-                    raise self._stop(TOO_DEEP, event, f"nested deeper than {MAX_DEPTH} levels", "flatten it")
+                    raise self._stop(
+                        TOO_DEEP,
+                        event,
+                        phrase("nested deeper than {max_depth} levels", max_depth=MAX_DEPTH),
+                        phrase("flatten it"),
+                    )
                 self._counted(event, 1)
                 value = self._new(event)
                 self._opened(event.anchor)
@@ -293,31 +329,47 @@ class _Builder:
 
     def _key(self, event: Any, kind: str, node: dict[str, Any], where: Path) -> tuple[str, Any, str]:
         if kind != "ScalarEvent":
-            raise self._stop(NOT_PLAIN, event, "a key must be a plain string", "write one key: value pair per line")
+            raise self._stop(
+                NOT_PLAIN, event, phrase("a key must be a plain string"), phrase("write one key: value pair per line")
+            )
         key: str = event.value
         if key == "<<" and event.implicit[0]:
             raise self._stop(
-                NOT_PLAIN, event, "merge keys (<<) are not supported", "put shared values into platform.yaml"
+                NOT_PLAIN,
+                event,
+                phrase("merge keys (<<) are not supported"),
+                phrase("put shared values into platform.yaml"),
             )
         path: Path = (*where, key)
         if key in node:
             first = self.keys[path]
             self.findings.append(
-                Finding(REPEATED_KEY, self.file, _mark(event), f"duplicate key {key}, first set on line {first.line}",
-                        "keep one of the two", path)
-            )  # fmt: skip
+                Finding(
+                    REPEATED_KEY,
+                    self.file,
+                    _mark(event),
+                    phrase("duplicate key {key}, first set on line {line}", key=key, line=first.line),
+                    phrase("keep one of the two"),
+                    path,
+                )
+            )
         else:
             self.keys[path] = _mark(event)
             if len(self.keys) > self._most_keys:
                 raise self._stop(
-                    "E107", event, f"the file has more than {self._most_keys} keys", "remove what is no spec"
+                    "E107",
+                    event,
+                    phrase("the file has more than {most_keys} keys", most_keys=self._most_keys),
+                    phrase("remove what is no spec"),
                 )
         value = self._parser.get_event()
         return key, value, type(value).__name__
 
     def _new(self, event: Any) -> Any:
         if event.tag is not None and event.tag not in ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq", "!"):
-            raise self._stop(NOT_PLAIN, event, f"tag {event.tag} is not supported", "remove the tag")
+            raise self._stop(
+                NOT_PLAIN, event, phrase("tag {tag} is not supported", tag=event.tag), phrase("remove the tag")
+            )
         return {} if type(event).__name__ == "MappingStartEvent" else []
 
     def _opened(self, anchor: str | None) -> None:
@@ -334,20 +386,33 @@ class _Builder:
         self._count += size
         if self._count > MAX_VALUES:
             raise self._stop(
-                TOO_DEEP, event, f"the file expands to more than {MAX_VALUES} values", "remove the aliases"
+                TOO_DEEP,
+                event,
+                phrase("the file expands to more than {max_values} values", max_values=MAX_VALUES),
+                phrase("remove the aliases"),
             )
 
     def _scalar_or_alias(self, event: Any, kind: str) -> Any:
         if kind == "AliasEvent":
             if event.anchor in self._open:
-                raise self._stop(TOO_DEEP, event, f"alias *{event.anchor} contains itself", "remove the alias")
+                raise self._stop(
+                    TOO_DEEP,
+                    event,
+                    phrase("alias *{anchor} contains itself", anchor=event.anchor),
+                    phrase("remove the alias"),
+                )
             if event.anchor not in self._anchors:
-                raise self._stop(NOT_PLAIN, event, f"alias *{event.anchor} has no anchor before it", "write the value")
+                raise self._stop(
+                    NOT_PLAIN,
+                    event,
+                    phrase("alias *{anchor} has no anchor before it", anchor=event.anchor),
+                    phrase("write the value"),
+                )
             value, size = self._anchors[event.anchor]
             self._repeated += size.characters
             if self._repeated > MAX_ALIASED:
-                message = f"aliases repeat more than {MAX_ALIASED} characters"
-                raise self._stop("E107", event, message, "remove the aliases")
+                message = phrase("aliases repeat more than {max_aliased} characters", max_aliased=MAX_ALIASED)
+                raise self._stop("E107", event, message, phrase("remove the aliases"))
             self._counted(event, size.values)
             return value
         self._counted(event, 1)
@@ -362,7 +427,7 @@ class _Builder:
         if tag is not None:
             if tag in ("tag:yaml.org,2002:str", "!"):
                 return text
-            raise self._stop(NOT_PLAIN, event, f"tag {tag} is not supported", "remove the tag")
+            raise self._stop(NOT_PLAIN, event, phrase("tag {tag} is not supported", tag=tag), phrase("remove the tag"))
         if not event.implicit[0]:
             return text
         if text in _WORDS:

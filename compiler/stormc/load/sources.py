@@ -12,6 +12,7 @@ from stormc.failure import Failure
 from stormc.finding import START, Finding
 from stormc.load.checks import NOT_UTF_8, OUTSIDE, UNREADABLE
 from stormc.load.document import MAX_BYTES
+from stormc.phrase import phrase
 from stormc.record import NamedTuple
 
 PLATFORM_FILES = ("platform.yaml", "platform.yml")
@@ -86,21 +87,28 @@ def _walk(root: str, below: str, findings: list[Finding], shown: str) -> Iterato
     try:
         entries = sorted(os.scandir(f"{root}/{below}"), key=lambda entry: entry.name)
     except OSError as error:
-        findings.append(Finding(UNREADABLE, f"{shown}/{below}", START, f"directory cannot be read: {error.strerror}",
-                                "make it readable"))  # fmt: skip
+        findings.append(
+            Finding(
+                UNREADABLE,
+                f"{shown}/{below}",
+                START,
+                phrase("directory cannot be read: {strerror}", strerror=error.strerror),
+                phrase("make it readable"),
+            )
+        )
         return
     for entry in entries:
         path = f"{below}/{entry.name}" if below else entry.name
         if entry.name.startswith("."):
             continue
         if _NO_NAME.search(entry.name) and (entry.is_dir() or entry.name.endswith(SUFFIXES)):
-            message = "the name is not UTF-8, or holds a control character"
-            findings.append(Finding(NOT_UTF_8, f"{shown}/{path}", START, message, "rename it"))
+            message = phrase("the name is not UTF-8, or holds a control character")
+            findings.append(Finding(NOT_UTF_8, f"{shown}/{path}", START, message, phrase("rename it")))
         elif entry.is_dir(follow_symlinks=False):
             yield from _walk(root, path, findings, shown)
         elif entry.is_symlink() and os.path.isdir(entry.path):
-            message = "a symbolic link to a directory is not followed"
-            findings.append(Finding(OUTSIDE, f"{shown}/{path}", START, message, "move the specs here"))
+            message = phrase("a symbolic link to a directory is not followed")
+            findings.append(Finding(OUTSIDE, f"{shown}/{path}", START, message, phrase("move the specs here")))
         elif entry.name.endswith(SUFFIXES):
             yield path, entry.is_symlink()
 
@@ -110,19 +118,29 @@ def _read(root: str, path: str, file: str, is_link: bool) -> bytes | Finding:
     try:
         if is_link and not os.path.realpath(full).startswith(root + os.sep):
             return Finding(
-                OUTSIDE, file, START, "a symbolic link leads out of the specs directory", "copy the file here"
+                OUTSIDE,
+                file,
+                START,
+                phrase("a symbolic link leads out of the specs directory"),
+                phrase("copy the file here"),
             )
         # Without O_NONBLOCK, opening a named pipe waits for a writer for ever.
         handle = os.open(full, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         try:
             status = os.fstat(handle)
             if not stat.S_ISREG(status.st_mode):
-                return Finding(UNREADABLE, file, START, "not a regular file", "remove it")
+                return Finding(UNREADABLE, file, START, phrase("not a regular file"), phrase("remove it"))
             return _all(handle, min(status.st_size, MAX_BYTES) + 1)
         finally:
             os.close(handle)
     except OSError as error:
-        return Finding(UNREADABLE, file, START, f"cannot be read: {error.strerror}", "make it readable, or remove it")
+        return Finding(
+            UNREADABLE,
+            file,
+            START,
+            phrase("cannot be read: {strerror}", strerror=error.strerror),
+            phrase("make it readable, or remove it"),
+        )
 
 
 def _all(handle: int, most: int) -> bytes:

@@ -17,6 +17,7 @@ from stormc.finding import Path, closest, dotted, shown
 from stormc.migrate.note import ASSUMED, LACKING, LEFT_OUT, MISSPELT, Note
 from stormc.model.quantity import whole_number
 from stormc.model.schema import ROLE
+from stormc.phrase import NONE, phrase
 from stormc.targets.storm_service import ROLES, pod_labels
 from stormc.targets.storm_service import roles as roles_of
 
@@ -83,22 +84,37 @@ def _shape(config: Mapping[str, Any]) -> Iterator[Note]:
         if node is None:
             continue
         if not isinstance(node, dict):
-            yield Note(LACKING, path, f"{dotted(path)} must be a mapping, got {shown(node)}")
+            yield Note(
+                LACKING, path, phrase("{path} must be a mapping, got {node}", path=dotted(path), node=shown(node))
+            )
             continue
         for key in (key for key in node if key not in fields):
             meant = closest(key, fields)
-            message = f"the k8s-deploy-tool does not read {dotted((*path, key))}; not copied"
-            yield Note(MISSPELT, (*path, key), message, f"did you mean {meant}?" if meant else "", at_key=True)
+            message = phrase("the k8s-deploy-tool does not read {path}; not copied", path=dotted((*path, key)))
+            yield Note(
+                MISSPELT,
+                (*path, key),
+                message,
+                phrase("did you mean {meant}?", meant=meant) if meant else NONE,
+                at_key=True,
+            )
         for table in _TABLES:
             if not isinstance(node.get(table) or {}, dict):
-                yield Note(LACKING, (*path, table), f"{dotted((*path, table))} must be a mapping")
+                yield Note(LACKING, (*path, table), phrase("{path} must be a mapping", path=dotted((*path, table))))
     for path in _REQUIRED:
         if _at(config, path) in (None, "") and isinstance(_at(config, path[:-1]), dict):
-            yield Note(LACKING, path[:-1], f"{dotted(path)} is missing", "the k8s-deploy-tool requires it too")
+            yield Note(
+                LACKING,
+                path[:-1],
+                phrase("{path} is missing", path=dotted(path)),
+                phrase("the k8s-deploy-tool requires it too"),
+            )
     for path in (*_REQUIRED, ("app_namespace",), ("storm_service", "routing", "image")):
         value = _at(config, path)
         if path[-1] not in ("storm_service", "prefill", "decode") and isinstance(value, (dict, list)):
-            yield Note(LACKING, path, f"{dotted(path)} must be a string, got {shown(value)}")
+            yield Note(
+                LACKING, path, phrase("{path} must be a string, got {value}", path=dotted(path), value=shown(value))
+            )
     for role in ("prefill", "decode", "routing"):
         fields = _at(config, ("storm_service", role))
         if isinstance(fields, dict):
@@ -109,12 +125,19 @@ def _counts(role: str, fields: Mapping[str, Any]) -> Iterator[Note]:
     for count, most in _COUNTS.items():
         if count in fields and not 1 <= (_count(fields[count]) or 0) <= most:
             at: Path = ("storm_service", role, count)
-            text = f"{dotted(at)} must be a whole number from 1 to {most}, got {shown(fields[count])}"
+            text = phrase(
+                "{at} must be a whole number from 1 to {most}, got {fields}",
+                at=dotted(at),
+                most=most,
+                fields=shown(fields[count]),
+            )
             yield Note(LACKING, at, text)
     pods = (_count(fields.get("replicas")) or 1) * (_count(fields.get("podGroupSize")) or 1)
     if pods > _MOST_PODS:
-        text = f"storm_service.{role} has {pods} pods, more than {_MOST_PODS}"
-        yield Note(LACKING, ("storm_service", role), text, "lower replicas or podGroupSize")
+        text = phrase(
+            "storm_service.{role} has {pods} pods, more than {most_pods}", role=role, pods=pods, most_pods=_MOST_PODS
+        )
+        yield Note(LACKING, ("storm_service", role), text, phrase("lower replicas or podGroupSize"))
 
 
 def _at(data: Any, path: Path) -> Any:
@@ -134,8 +157,13 @@ def _settled(config: Mapping[str, Any], notes: list[Note]) -> dict[str, Any]:
     service = dict(config["storm_service"])
     said = service.get("distributed_dp", "true")
     if str(said).lower() not in ("true", "false") or not isinstance(said, str) or said.lower() != said:
-        text = f"storm_service.distributed_dp is {shown(said)}; the k8s-deploy-tool wants the string true or false"
-        notes.append(Note(ASSUMED, ("storm_service", "distributed_dp"), text, f"read as {_truth(said)}"))
+        text = phrase(
+            "storm_service.distributed_dp is {said}; the k8s-deploy-tool wants the string true or false",
+            said=shown(said),
+        )
+        notes.append(
+            Note(ASSUMED, ("storm_service", "distributed_dp"), text, phrase("read as {said}", said=_truth(said)))
+        )
     service["distributed_dp"] = _truth(said)
     for role in ("prefill", "decode", "routing"):
         fields = service.get(role)
@@ -145,13 +173,26 @@ def _settled(config: Mapping[str, Any], notes: list[Note]) -> dict[str, Any]:
         for count in _COUNTS:
             if isinstance(fields.get(count), str):
                 at: Path = ("storm_service", role, count)
-                notes.append(Note(ASSUMED, at, f"{dotted(at)} is a string", f"read as {fields[count]}"))
+                notes.append(
+                    Note(
+                        ASSUMED,
+                        at,
+                        phrase("{at} is a string", at=dotted(at)),
+                        phrase("read as {fields}", fields=fields[count]),
+                    )
+                )
             fields[count] = _count(fields.get(count, 1))
         for table in _TABLES:
             fields[table] = {key: _text(value) for key, value in (fields.get(table) or {}).items()}
     if service["distributed_dp"] == "true" and "routing" not in service:
-        notes.append(Note(LEFT_OUT, ("storm_service",), "distributed_dp needs a routing role, and there is none",
-                          "stormc always has one"))  # fmt: skip
+        notes.append(
+            Note(
+                LEFT_OUT,
+                ("storm_service",),
+                phrase("distributed_dp needs a routing role, and there is none"),
+                phrase("stormc always has one"),
+            )
+        )
     namespace = config.get("app_namespace") or "default"
     return {"app_name": str(config["app_name"]), "app_namespace": str(namespace), "storm_service": service}
 

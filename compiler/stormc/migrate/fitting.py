@@ -27,6 +27,7 @@ from stormc.model import schema
 from stormc.model.app import ROUTING, Ref
 from stormc.model.pod_fields import REFERENCES
 from stormc.passes.runner import Compiled
+from stormc.phrase import phrase
 from stormc.record import NamedTuple
 from stormc.targets.storm_service import ROLES
 from stormc.text.write import spec_text
@@ -165,7 +166,7 @@ class Fitting:
             field, key = mapped
             if refusal := judged(role, field, key):
                 self.refused[path] = refusal.reason
-                note = f"{role}: {refusal.reason}; not copied"
+                note = phrase("{role}: {reason}; not copied", role=role, reason=refusal.reason)
                 self.notes.append(Note(refusal.rule, self._original(path), note, refusal.hint, at_key=True))
                 return
             literal = departure.theirs if field != "env" else _variable(departure.theirs)

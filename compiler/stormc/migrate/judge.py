@@ -11,6 +11,7 @@ from stormc.migrate.compare import Departure, Path, is_mount, shown_path
 from stormc.migrate.note import LEFT_OUT, MISSPELT
 from stormc.migrate.storm_service import ACCELERATOR
 from stormc.model.app import ROUTING
+from stormc.phrase import NONE, Phrase, phrase
 from stormc.record import NamedTuple
 from stormc.rules.vocabulary import home, meant
 from stormc.targets.storm_service import ROLES
@@ -26,8 +27,8 @@ class Refusal(NamedTuple):
     """Why a key is not copied, as a finding has it."""
 
     rule: str
-    reason: str
-    hint: str = ""
+    reason: Phrase
+    hint: Phrase = NONE
 
 
 def map_of(path: Path) -> tuple[str, tuple[str, str] | None]:
@@ -51,17 +52,25 @@ def judged(role: str, field: str, key: str) -> Refusal | None:
     elsewhere = home(field, key)
     close = None if known or elsewhere else meant(field, key)
     if close:
-        return Refusal(MISSPELT, f"{noun} {key} is unknown to every release", f"did you mean {close}?")
+        return Refusal(
+            MISSPELT,
+            phrase("{noun} {key} is unknown to every release", noun=noun, key=key),
+            phrase("did you mean {close}?", close=close),
+        )
     if known and known.use is Use.CONTROLLER and key != Env.POD_IP:
-        return Refusal(LEFT_OUT, f"{noun} {key} is written by {known.text}")
+        return Refusal(LEFT_OUT, phrase("{noun} {key} is written by {known}", noun=noun, key=key, known=known.text))
     if known and known.use in (Use.ELSEWHERE, Use.FOREIGN):
-        return Refusal(LEFT_OUT, f"{noun} {key} has no place on these pods", known.text)
+        return Refusal(LEFT_OUT, phrase("{noun} {key} has no place on these pods", noun=noun, key=key), known.reason)
     if known and known.use is Use.FIELD and role == ROUTING:
-        return Refusal(LEFT_OUT, f"{noun} {key} has no effect on pods without NPUs")
+        return Refusal(LEFT_OUT, phrase("{noun} {key} has no effect on pods without NPUs", noun=noun, key=key))
     if elsewhere:
-        return Refusal(LEFT_OUT, f"{key} has no effect as {noun}", f"it is read among the {elsewhere}")
+        return Refusal(
+            LEFT_OUT,
+            phrase("{key} has no effect as {noun}", key=key, noun=noun),
+            phrase("it is read among the {elsewhere}", elsewhere=elsewhere),
+        )
     if known is None and field in ("labels", "annotations") and key.startswith(RESERVED):
-        return Refusal(LEFT_OUT, f"no supported release reads {noun} {key}")
+        return Refusal(LEFT_OUT, phrase("no supported release reads {noun} {key}", noun=noun, key=key))
     return None
 
 

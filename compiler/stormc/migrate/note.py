@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stormc.finding import Check, Path
+from stormc.phrase import NONE, Phrase
 from stormc.record import NamedTuple
 
 CHECKS = (
@@ -54,6 +55,6 @@ class Note(NamedTuple):
 
     rule: str
     path: Path
-    message: str
-    hint: str = ""
+    message: Phrase
+    hint: Phrase = NONE
     at_key: bool = False

@@ -11,6 +11,7 @@ from stormc.load.document import Document
 from stormc.migrate import deploy_tool
 from stormc.migrate.note import ALONE, ASSUMED, LACKING, SCALED, Note
 from stormc.migrate.shape import misshapen
+from stormc.phrase import phrase
 from stormc.record import NamedTuple
 from stormc.targets.storm_service import ROLES
 
@@ -61,11 +62,13 @@ def read_originals(file: str, documents: Sequence[Document]) -> tuple[list[Origi
                 metadata = manifest.get("metadata")
                 name = metadata.get("name") if isinstance(metadata, dict) else None
                 if kind == "PodAutoscaler":
-                    text = f"PodAutoscaler/{name} writes roles[].replicas: Git takes it back at every sync"
-                    hint = "delete it, or let it scale something else: stormc's replicas stand in the spec"
+                    text = phrase(
+                        "PodAutoscaler/{name} writes roles[].replicas: Git takes it back at every sync", name=name
+                    )
+                    hint = phrase("delete it, or let it scale something else: stormc's replicas stand in the spec")
                     others.append(Finding(SCALED, file, document.locate(path), text, hint))
                 elif kind:
-                    text = f"{kind}/{name} is not part of an app: it stays where it is"
+                    text = phrase("{kind}/{name} is not part of an app: it stays where it is", kind=kind, name=name)
                     others.append(Finding(ALONE, file, document.locate(path), text))
     return storms, others
 
@@ -75,7 +78,7 @@ def _shape(manifest: Mapping[str, Any]) -> Iterator[Note]:
     if note:
         yield note
     elif not (manifest.get("metadata") or {}).get("name"):
-        yield Note(LACKING, ("metadata",), "the StormService has no name")
+        yield Note(LACKING, ("metadata",), phrase("the StormService has no name"))
 
 
 def _items(data: Mapping[str, Any]) -> Iterator[tuple[Path, Mapping[str, Any]]]:
@@ -120,8 +123,10 @@ def newer_style(storm: Mapping[str, Any]) -> Iterator[Note]:
         annotations = (template.get("metadata") or {}).get("annotations") or {}
         selector = (template.get("spec") or {}).get("nodeSelector") or {}
         if Annotation.SCHEDULE_POLICY in annotations and NodeLabel.ACCELERATOR_TYPE not in selector:
-            text = "nodes are chosen by schedule_policy alone, as from MindCluster 26.1 on"
-            yield Note(ASSUMED, (*ROLES, index), text, 'set mindcluster: "26.1" in platform.yaml if the cluster has it')
+            text = phrase("nodes are chosen by schedule_policy alone, as from MindCluster 26.1 on")
+            yield Note(
+                ASSUMED, (*ROLES, index), text, phrase('set mindcluster: "26.1" in platform.yaml if the cluster has it')
+            )
             return
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from stormc.facts.kinds import merge_key
 from stormc.finding import Path, dotted, shown
 from stormc.migrate.note import LACKING, Note
+from stormc.phrase import phrase
 
 Schema = Mapping[str, Any]
 
@@ -52,7 +53,11 @@ def _problems(node: Any, schema: Schema, definitions: Schema, path: Path) -> Ite
     if node is None and not (path and isinstance(path[-1], int)):
         return
     if not (_is_amount(node) if amount else _fits(node, schema, path)):
-        yield Note(LACKING, path, f"{dotted(path)} is not what a StormService has there: {shown(node)}")
+        yield Note(
+            LACKING,
+            path,
+            phrase("{path} is not what a StormService has there: {node}", path=dotted(path), node=shown(node)),
+        )
     elif isinstance(node, dict):
         known, rest = schema.get("properties", {}), schema.get("additionalProperties")
         for key, value in node.items():
@@ -74,10 +79,12 @@ def _items(node: list[Any], schema: Schema, definitions: Schema, path: Path) -> 
             continue
         for key in needed:
             if item.get(key) in (None, ""):
-                yield Note(LACKING, at, f"{dotted((*at, key))} is missing")
+                yield Note(LACKING, at, phrase("{path} is missing", path=dotted((*at, key))))
         identity = tuple(item.get(key) for key in keys)
         if identity in seen and path[-1] in _NAMED_ONCE:
-            yield Note(LACKING, at, f"{dotted(path)} has {shown(identity[0])} twice")
+            yield Note(
+                LACKING, at, phrase("{path} has {identity} twice", path=dotted(path), identity=shown(identity[0]))
+            )
         seen.add(identity)
 
 

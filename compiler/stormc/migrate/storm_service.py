@@ -26,6 +26,7 @@ from stormc.migrate.serve import engine_args, facts_of, served
 from stormc.model.profile import Profile
 from stormc.model.quantity import canonical, whole_number
 from stormc.passes.engine.start import LAUNCHER_KEY
+from stormc.phrase import NONE, both, chained, phrase
 from stormc.record import NamedTuple
 from stormc.targets.storm_service import ROLES
 
@@ -103,15 +104,32 @@ def propose(storm: Mapping[str, Any], profiles: Mapping[str, Profile], chosen: C
     if missing:
         said = ", ".join(roles) or "none"
         at: Path = ROLES if roles else ("spec",)
-        notes.append(Note(LACKING, at, f"no role {' and no role '.join(missing)}; the roles are: {said}",
-                          "stormc compiles services of prefill and decode"))  # fmt: skip
+        notes.append(
+            Note(
+                LACKING,
+                at,
+                phrase(
+                    "no role {missing}; the roles are: {said}",
+                    missing=chained(missing, "{words} and no role {last}"),
+                    said=said,
+                ),
+                phrase("stormc compiles services of prefill and decode"),
+            )
+        )
         return Proposal(None, notes, {}, None)
     serving = [roles[name] for name in SERVING_ROLES]
     others = [r for name, r in roles.items() if name not in SERVING_ROLES]
     router = next((r for r in others if r.name == "routing"), None)
     if router is None and len(others) == 1 and not others[0].accelerators:
         router = others[0]
-        notes.append(Note(ASSUMED, router.path, f"role {router.name} is taken for the router", "it becomes routing"))
+        notes.append(
+            Note(
+                ASSUMED,
+                router.path,
+                phrase("role {router} is taken for the router", router=router.name),
+                phrase("it becomes routing"),
+            )
+        )
     hardware = _hardware(serving, profiles, chosen, notes)
     model = _model(serving, chosen, notes)
     if hardware is None or model is None:
@@ -229,8 +247,10 @@ def _hardware(
     told = [f"{key} {value}" for key, value in asked if value]
     if not told and not npus:
         seen = ", ".join(role.accelerators) or "no accelerator"
-        text = f"the hardware cannot be told: {seen}, no accelerator-type, no schedule_policy"
-        notes.append(Note(LACKING, role.path, text, "name a profile with --hardware; stormc profiles lists them"))
+        text = phrase("the hardware cannot be told: {seen}, no accelerator-type, no schedule_policy", seen=seen)
+        notes.append(
+            Note(LACKING, role.path, text, phrase("name a profile with --hardware; stormc profiles lists them"))
+        )
         return None
     count = max(npus.values(), default=0)
     fits = [
@@ -240,15 +260,29 @@ def _hardware(
         and (told or p.super_pod == (Annotation.SP_BLOCK in role.annotations))
     ]  # fmt: skip
     if not fits:
-        text = f"no profile has {', '.join([*told, *(f'{n} {r}' for r, n in npus.items())])}"
-        notes.append(Note(LACKING, role.path, text, "name a profile with --hardware, or write one (docs/spec.md)"))
+        text = phrase("no profile has {value}", value=", ".join([*told, *(f"{n} {r}" for r, n in npus.items())]))
+        notes.append(
+            Note(LACKING, role.path, text, phrase("name a profile with --hardware, or write one (docs/spec.md)"))
+        )
         return None
     blocks = Annotation.SP_BLOCK in role.annotations
     best, *rest = sorted(fits, key=lambda p: (p.super_pod != blocks, not p.documented, version(p.mindcluster), p.name))
     since = ", ".join(told) or f"{count} NPUs per pod"
     also = f"as well as {', '.join(sorted(p.name for p in rest))}" if rest else ""
-    notes.append(Note(ASSUMED, role.path, f"hardware {best.name}: it has {since}{also and ', '}{also}",
-                      "--hardware names another" if rest else ""))  # fmt: skip
+    notes.append(
+        Note(
+            ASSUMED,
+            role.path,
+            phrase(
+                "hardware {best}: it has {since}{also}{also2}",
+                best=best.name,
+                since=since,
+                also=also and ", ",
+                also2=also,
+            ),
+            phrase("--hardware names another") if rest else NONE,
+        )
+    )
     return best
 
 
@@ -257,8 +291,8 @@ def _model(serving: Sequence[RoleFacts], chosen: Chosen, notes: list[Note]) -> d
     path = chosen.model_path or role.flag("model", "model-path") or role.env.get("MODEL_PATH") or ""
     if not path.startswith("/"):
         seen = f"{path!r} is no directory" if path else "no --model, no vllm serve PATH, no MODEL_PATH"
-        text = f"the model's directory cannot be told: {seen}"
-        notes.append(Note(LACKING, role.path, text, "name it with --model-path"))
+        text = phrase("the model's directory cannot be told: {seen}", seen=seen)
+        notes.append(Note(LACKING, role.path, text, phrase("name it with --model-path")))
         return None
     name = role.labels.get(Label.MODEL_NAME) or role.flag("served-model-name") or role.env.get("MODEL_NAME")
     model: dict[str, Any] = {"name": name or path.rstrip("/").rpartition("/")[2], "path": path}
@@ -320,8 +354,10 @@ def _kv_transfer(serving: Sequence[RoleFacts], hardware: Profile, notes: list[No
         if number is not None and number != hardware.kv_port:
             found["kvTransfer"]["port"] = number
     elif connector:
-        text = f"stormc's proxy does not know the protocol of {connector}"
-        notes.append(Note(LEFT_OUT, serving[0].path, text, f"it knows {' and '.join(CONNECTORS)}"))
+        text = phrase("stormc's proxy does not know the protocol of {connector}", connector=connector)
+        notes.append(
+            Note(LEFT_OUT, serving[0].path, text, phrase("it knows {connectors}", connectors=both(CONNECTORS)))
+        )
     return found
 
 
@@ -329,14 +365,29 @@ def _role(role: RoleFacts, hardware: Profile, notes: list[Note]) -> dict[str, An
     npus = max(role.accelerators.values(), default=hardware.npus)
     foreign = [name for name in role.accelerators if name != hardware.resource]
     for name in foreign:
-        notes.append(Note(LEFT_OUT, role.path, f"{role.name} asks for {name}", f"it becomes {hardware.resource}"))
+        notes.append(
+            Note(
+                LEFT_OUT,
+                role.path,
+                phrase("{role} asks for {name}", role=role.name, name=name),
+                phrase("it becomes {resource}", resource=hardware.resource),
+            )
+        )
     stem = role.name.upper()
     env = {key: number for key, value in role.env.items() if (number := whole_number(str(value))) is not None}
     ranks = role.number("data-parallel-size", "dp-size") or env.get(f"{stem}_DP_SIZE") or role.size
     tp = role.number("tensor-parallel-size", "tp-size") or env.get(f"{stem}_TP_SIZE")
     if tp is None:
         tp = max(1, npus // max(1, ranks // role.size))
-        notes.append(Note(ASSUMED, role.path, f"{role.name}.tensorParallel {tp}: the ranks fill the pod's {npus} NPUs"))
+        notes.append(
+            Note(
+                ASSUMED,
+                role.path,
+                phrase(
+                    "{role}.tensorParallel {tp}: the ranks fill the pod's {npus} NPUs", role=role.name, tp=tp, npus=npus
+                ),
+            )
+        )
     external = role.env.get("DISTRIBUTED_DP") == "true" or "data-parallel-rank" in role.flags
     external = external or role.arguments[:1] == ["--external-dp"]
     made: dict[str, Any] = {"replicas": role.role.get("replicas") or 1, "podGroupSize": role.size,
@@ -394,7 +445,10 @@ def _routing(router: RoleFacts, image: str, notes: list[Note]) -> dict[str, Any]
         if str(own).partition("@")[0].rpartition(":")[0] == repository:
             made["image"] = own
         else:
-            text, hint = f"image {own} of role {router.name} is not copied", "routing.image needs Python 3.10 or newer"
+            text, hint = (
+                phrase("image {own} of role {router} is not copied", own=own, router=router.name),
+                phrase("routing.image needs Python 3.10 or newer"),
+            )
             notes.append(Note(LEFT_OUT, router.path, text, hint))
     return made | _pods(router)
 

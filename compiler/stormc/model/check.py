@@ -13,6 +13,7 @@ from stormc.model.accept import Accept, NotAccepted, acceptor
 from stormc.model.checks import CONTRADICTION, MISSING, UNKNOWN_KEY, WRONG_TYPE
 from stormc.model.layers import Layered, finding_at
 from stormc.model.tables import TABLES
+from stormc.phrase import phrase
 
 Fields = dict[str, Any]
 
@@ -58,8 +59,8 @@ def check_app(layered: Layered) -> tuple[Fields | None, list[Finding]]:
         if isinstance(override, dict):
             findings += _check(layered, "override", at, override)[1]
         else:
-            message = f"{dotted(at)} must be a mapping, got {shown(override)}"
-            hint = "write its fields below it, indented" if override is not None else "give it a value"
+            message = phrase("{at} must be a mapping, got {override}", at=dotted(at), override=shown(override))
+            hint = phrase("write its fields below it, indented") if override is not None else phrase("give it a value")
             findings.append(finding_at(layered, WRONG_TYPE, at, message, hint))
     return (None if findings else result), _without_follow_ups(findings)
 
@@ -88,7 +89,14 @@ def _check_defaults(layered: Layered, defaults: Mapping[str, Any]) -> Iterator[F
     for field in schema.NOT_IN_DEFAULTS:
         if field in defaults:
             at: Path = ("defaults", field)
-            yield finding_at(layered, UNKNOWN_KEY, at, f"{dotted(at)} belongs into each app", "move it there", key=True)
+            yield finding_at(
+                layered,
+                UNKNOWN_KEY,
+                at,
+                phrase("{at} belongs into each app", at=dotted(at)),
+                phrase("move it there"),
+                key=True,
+            )
     fields = {
         key: value
         for key, value in defaults.items()
@@ -121,12 +129,22 @@ def check_profile(layered: Layered) -> tuple[Fields | None, list[Finding]]:
 def _profile_contradictions(layered: Layered, profile: Mapping[str, Any]) -> Iterator[Finding]:
     policy: str = profile["schedulePolicy"]
     if profile["superPod"] != policy.endswith("-sp"):
-        hint = f"set superPod: {str(policy.endswith('-sp')).lower()}, or choose another policy"
-        yield finding_at(layered, CONTRADICTION, ("superPod",), f"superPod contradicts schedulePolicy {policy}", hint)
+        hint = phrase("set superPod: {lower}, or choose another policy", lower=str(policy.endswith("-sp")).lower())
+        yield finding_at(
+            layered,
+            CONTRADICTION,
+            ("superPod",),
+            phrase("superPod contradicts schedulePolicy {policy}", policy=policy),
+            hint,
+        )
     node = re.match(r"chip\d+-node(\d+)", policy)
     if node and int(node[1]) != profile["npus"]:
-        message = f"npus {profile['npus']} is not the node of schedulePolicy {policy}"
-        yield finding_at(layered, CONTRADICTION, ("npus",), message, f"set {node[1]}, or choose another policy")
+        message = phrase("npus {npus} is not the node of schedulePolicy {policy}", npus=profile["npus"], policy=policy)
+        yield finding_at(
+            layered, CONTRADICTION, ("npus",), message, phrase("set {node}, or choose another policy", node=node[1])
+        )
     elif max(profile["podNpus"]) > profile["npus"]:
-        message = f"podNpus go up to {max(profile['podNpus'])}, a node has {profile['npus']}"
-        yield finding_at(layered, CONTRADICTION, ("podNpus",), message, f"at most {profile['npus']}")
+        message = phrase(
+            "podNpus go up to {pod_npus}, a node has {npus}", pod_npus=max(profile["podNpus"]), npus=profile["npus"]
+        )
+        yield finding_at(layered, CONTRADICTION, ("podNpus",), message, phrase("at most {npus}", npus=profile["npus"]))

@@ -7,6 +7,7 @@ from typing import Any
 
 from stormc.finding import START, Finding, Mark, Path
 from stormc.load.document import Document
+from stormc.phrase import NONE, Phrase
 from stormc.record import Record
 
 KEEP_NULLS = ("engineArgs", "args", "env")
@@ -64,7 +65,9 @@ def load_minutes(layered: Layered | None) -> int | None:
     return minutes if isinstance(minutes, int) else None
 
 
-def finding_at(layered: Layered, rule: str, path: Path, message: str, hint: str = "", key: bool = False) -> Finding:
+def finding_at(
+    layered: Layered, rule: str, path: Path, message: Phrase, hint: Phrase = NONE, key: bool = False
+) -> Finding:
     """A finding at the value, or the key, of a path."""
     file, mark = layered.locate(path, key)
     return Finding(rule, file, mark, message, hint, path)

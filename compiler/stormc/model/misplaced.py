@@ -12,6 +12,7 @@ from stormc.facts.limits import ROUTING, SERVING_ROLES
 from stormc.finding import Path
 from stormc.load.engines import read_engines
 from stormc.model import schema
+from stormc.phrase import NONE, Phrase, either, phrase
 
 SYNONYMS = {
     "dp": "dataParallel", "dp_size": "dataParallel", "dpSize": "dataParallel", "data_parallel_size": "dataParallel",
@@ -34,36 +35,46 @@ OF_PODS = {
 """Fields of Kubernetes' pods that a spec has no field for, and what might stand there."""
 
 
-def hint_for(path: Path) -> str:
-    """The hint for an unknown key at a path of an app, or "" where nothing is known of it."""
+def hint_for(path: Path) -> Phrase:
+    """The hint for an unknown key at a path of an app, or NONE where nothing is known of it."""
     key = str(path[-1])
     places = [place for place in _places().get(key, ()) if place != path[:-1]]
     if places:
-        return f"it belongs {_below(places)}"
+        return phrase("it belongs {places}", places=_below(places))
     meant = SYNONYMS.get(key)
     if meant and (here := list(_places().get(meant, ()))):
-        return f"write {meant}" if path[:-1] in here else f"write {meant} {_below(here)}"
+        return (
+            phrase("write {meant}", meant=meant)
+            if path[:-1] in here
+            else phrase("write {meant} {here}", meant=meant, here=_below(here))
+        )
     flag = re.sub(r"(?<=[a-z0-9])([A-Z])", lambda m: f"-{m[1].lower()}", key).replace("_", "-")
     engines = read_engines()
     if flag in engines[engines.newest].flags:
-        return f"{flag} is a vLLM flag: write it in engineArgs of a role, or in engine.args"
+        return phrase("{flag} is a vLLM flag: write it in engineArgs of a role, or in engine.args", flag=flag)
     if key in OF_PODS:
         role = path[0] if path[0] in (*SERVING_ROLES, ROUTING) else "decode"
-        return f"no field of specs; an override can: roles: [{{name: {role}, template: {{spec: {{{key}: …}}}}}}]"
+        return phrase(
+            "no field of specs; an override can: roles: [{{name: {role}, template: {{spec: {{{key}: …}}}}}}]",
+            role=role,
+            key=key,
+        )
     if key in ("encode", "encoder", "union", "mixed"):
-        return "the roles of a spec are prefill, decode and routing"
+        return phrase("the roles of a spec are prefill, decode and routing")
     if key in ("service", "services"):
-        return "no field of specs; an override can: target: Service"
+        return phrase("no field of specs; an override can: target: Service")
     if key in ("metadata", "spec"):
-        return "specs are flat: its fields stand at the top level"
-    return ""
+        return phrase("specs are flat: its fields stand at the top level")
+    return NONE
 
 
-def _below(places: list[Path]) -> str:
-    texts = [".".join(map(str, place)) for place in places if place]
+def _below(places: list[Path]) -> Phrase:
+    sections = [".".join(map(str, place)) for place in places if place]
     if () not in places:
-        return f"below {' or '.join(texts)}"
-    return f"to the top level, or below {' or '.join(texts)}" if texts else "to the top level"
+        return phrase("below {sections}", sections=either(sections))
+    if not sections:
+        return phrase("to the top level")
+    return phrase("to the top level, or below {sections}", sections=either(sections))
 
 
 @cache

@@ -13,6 +13,7 @@ from cerberus.schema import DefinitionSchema
 from stormc.model import field as forms
 from stormc.model.accept import distributed
 from stormc.model.tables import TABLES
+from stormc.phrase import both, phrase
 
 
 class SpecValidator(Validator):  # type: ignore[misc]
@@ -43,7 +44,8 @@ class SpecValidator(Validator):  # type: ignore[misc]
         if isinstance(value, dict):
             given = [name for name in names if value.get(name) is not None]
             if len(given) != 1:
-                self._error(field, f"needs one of {', '.join(names)}" if not given else f"has {' and '.join(given)}")
+                needed = phrase("needs one of {names}", names=", ".join(names))
+                self._error(field, phrase("has {names}", names=both(given)) if given else needed)
 
     def _normalize_default_setter_distributed_dp(self, document: Mapping[str, Any]) -> bool:
         return distributed(document)

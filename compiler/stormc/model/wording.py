@@ -24,17 +24,26 @@ from stormc.model.layers import Layered, finding_at
 from stormc.model.misplaced import hint_for
 from stormc.model.tables import TABLES
 from stormc.model.validator import validator
+from stormc.phrase import NONE, Phrase, described, either, phrase, verbatim
 
 _NOUNS = {
-    "integer": "an integer", "string": "a string", "boolean": "true or false", "dict": "a mapping", "list": "a list",
-    "float": "a number",
-}  # fmt: skip
+    "integer": phrase("an integer"),
+    "string": phrase("a string"),
+    "boolean": phrase("true or false"),
+    "dict": phrase("a mapping"),
+    "list": phrase("a list"),
+    "float": phrase("a number"),
+}
 
 
 _TYPE_HINTS = {
-    "integer": "write a whole number", "string": "write a text", "boolean": "write true or false",
-    "dict": "write its fields below it, indented", "list": "write one '- item' per line", "float": "write a number",
-}  # fmt: skip
+    "integer": phrase("write a whole number"),
+    "string": phrase("write a text"),
+    "boolean": phrase("write true or false"),
+    "dict": phrase("write its fields below it, indented"),
+    "list": phrase("write one '- item' per line"),
+    "float": phrase("write a number"),
+}
 
 
 _YAML_11_BOOLEANS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
@@ -74,34 +83,70 @@ def _finding(layered: Layered, table: forms.Schema, prefix: Path, error: Any, gu
     if error.code == errors.UNKNOWN_FIELD.code:
         known = _rules(table, error.document_path[:-1])
         word = str(path[-1]).split("：")[0]
-        elsewhere = hint_for(path) if guess and any(table is known_table for known_table in OF_APPS) else ""
-        hint = elsewhere or (did_you_mean(word, known) if guess else "")
+        elsewhere = hint_for(path) if guess and any(table is known_table for known_table in OF_APPS) else NONE
+        hint = elsewhere or (did_you_mean(word, known) if guess else NONE)
         unknown = finding_at(
-            layered, UNKNOWN_KEY, path, f"unknown key {name}", hint or "docs/spec.md has all fields", key=True
+            layered,
+            UNKNOWN_KEY,
+            path,
+            phrase("unknown key {name}", name=name),
+            hint or phrase("docs/spec.md has all fields"),
+            key=True,
         )
         return unknown._replace(meant=closest(word, known) if guess and not elsewhere else None)
     if error.code == errors.REQUIRED_FIELD.code:
         meaning: str = rules.get("meta", {}).get("description", "")
         only = rules.get("allowed", ())
-        return finding_at(layered, MISSING, path, f"{name} is missing",
-                          f"write {path[-1]}: {only[0]}" if len(only) == 1 else meaning.rstrip("."))  # fmt: skip
+        return finding_at(
+            layered,
+            MISSING,
+            path,
+            phrase("{name} is missing", name=name),
+            phrase("write {path}: {only}", path=path[-1], only=only[0]) if len(only) == 1 else described(meaning),
+        )
     if error.code in (errors.BAD_TYPE.code, errors.NOT_NULLABLE.code):
         types = [constraint] if isinstance(constraint, str) else constraint if isinstance(constraint, list) else []
-        wanted = " or ".join(_NOUNS.get(t, t) for t in types) or "set"
+        wanted = either(_NOUNS.get(name, name) for name in types) if types else phrase("set")
         return finding_at(
-            layered, WRONG_TYPE, path, f"{name} must be {wanted}, got {shown(value)}", type_hint(types, value, path)
+            layered,
+            WRONG_TYPE,
+            path,
+            phrase("{name} must be {wanted}, got {value}", name=name, wanted=wanted, value=shown(value)),
+            type_hint(types, value, path),
         )
     if error.code in (errors.MIN_VALUE.code, errors.MAX_VALUE.code):
         low, high = rules.get("min", constraint), rules.get("max")
-        hint = f"at least {low}" if error.code == errors.MIN_VALUE.code else f"at most {high}"
-        wrong = f"below {low}" if high is None else f"outside {low}…{high}"
-        return finding_at(layered, OUT_OF_RANGE, path, f"{name} {shown(value)} is {wrong}", hint)
+        hint = (
+            phrase("at least {low}", low=low)
+            if error.code == errors.MIN_VALUE.code
+            else phrase("at most {high}", high=high)
+        )
+        wrong = phrase("below {low}", low=low) if high is None else phrase("outside {low}…{high}", low=low, high=high)
+        return finding_at(
+            layered,
+            OUT_OF_RANGE,
+            path,
+            phrase("{name} {value} is {wrong}", name=name, value=shown(value), wrong=wrong),
+            hint,
+        )
     if error.code in (errors.UNALLOWED_VALUE.code, errors.UNALLOWED_VALUES.code):
         allowed = [str(a) for a in constraint]
         hint = did_you_mean(str(value), allowed)
-        return finding_at(layered, NOT_ALLOWED, path, f"{name} {shown(value)} is not one of {', '.join(allowed)}", hint)
+        return finding_at(
+            layered,
+            NOT_ALLOWED,
+            path,
+            phrase("{name} {value} is not one of {allowed}", name=name, value=shown(value), allowed=", ".join(allowed)),
+            hint,
+        )
     if error.code == errors.CUSTOM.code:
-        return finding_at(layered, NOT_ALLOWED, path, f"{name} {error.info[0]}", "keep one of them")
+        return finding_at(
+            layered,
+            NOT_ALLOWED,
+            path,
+            phrase("{name} {info}", name=name, info=error.info[0]),
+            phrase("keep one of them"),
+        )
     return _text_finding(layered, path, error)
 
 
@@ -109,73 +154,106 @@ def _text_finding(layered: Layered, path: Path, error: Any) -> Finding:
     name, value, constraint = dotted(path), error.value, error.constraint
     on_key = "keysrules" in error.schema_path
     if error.code == errors.REGEX_MISMATCH.code:
-        what = f"key {shown(value)} of {dotted(path[:-1])}" if on_key else f"{name} {shown(value)}"
-        return finding_at(layered, WRONG_FORM, path, f"{what} has the wrong form", _form(constraint), key=on_key)
+        what = (
+            phrase("key {key} of {path}", key=shown(value), path=dotted(path[:-1]))
+            if on_key
+            else verbatim(f"{name} {shown(value)}")
+        )
+        return finding_at(
+            layered, WRONG_FORM, path, phrase("{what} has the wrong form", what=what), _form(constraint), key=on_key
+        )
     if error.code == errors.MAX_LENGTH.code:
-        return finding_at(layered, WRONG_FORM, path, f"{name} has {len(value)} characters, the limit is {constraint}",
-                   "shorten it")  # fmt: skip
+        return finding_at(
+            layered,
+            WRONG_FORM,
+            path,
+            phrase(
+                "{name} has {length} characters, the limit is {constraint}",
+                name=name,
+                length=len(value),
+                constraint=constraint,
+            ),
+            phrase("shorten it"),
+        )
     if error.code == errors.MIN_LENGTH.code:
-        return finding_at(layered, WRONG_FORM, path, f"{name} is empty", "give it a value")
+        return finding_at(layered, WRONG_FORM, path, phrase("{name} is empty", name=name), phrase("give it a value"))
     if error.code == errors.EXCLUDES_FIELD.code:
-        return finding_at(layered, NOT_ALLOWED, path, f"{name} excludes {constraint}", "keep one of the two")
-    message = f"{name}: {error.rule} {shown(constraint)} does not hold for {shown(value)}"
-    return finding_at(layered, BROKEN_CONSTRAINT, path, message, "see docs/spec.md")
+        return finding_at(
+            layered,
+            NOT_ALLOWED,
+            path,
+            phrase("{name} excludes {constraint}", name=name, constraint=constraint),
+            phrase("keep one of the two"),
+        )
+    message = phrase(
+        "{name}: {rule} {constraint} does not hold for {value}",
+        name=name,
+        rule=error.rule,
+        constraint=shown(constraint),
+        value=shown(value),
+    )
+    return finding_at(layered, BROKEN_CONSTRAINT, path, message, phrase("see docs/spec.md"))
 
 
 _FORMS = {
-    limits.NAME_PATTERN: "lower-case letters, digits and '-', first a letter, last no '-'",
-    limits.NAMESPACE_PATTERN: "lower-case letters, digits and '-', first and last no '-'",
-    quantity.PATTERN: "a Kubernetes quantity such as 500m, 8 or 64Gi",
-    forms.IMAGE: "[registry/]name:tag or name@sha256:digest, the name in lower case",
-    forms.ABSOLUTE_PATH: "an absolute path without '..'",
-    forms.ENV_NAME: "letters, digits and '_', first no digit",
-    forms.LABEL_KEY: "[prefix/]name with letters, digits, '-', '_', '.', at most 63 characters; the prefix a DNS name",
-    forms.LABEL_VALUE: "at most 63 letters, digits, '-', '_', '.', first and last a letter or digit",
-    forms.DNS_SUBDOMAIN: "lower-case letters, digits, '-' and '.', first and last a letter or digit",
-    forms.FLAG: "a vLLM flag without '--', such as max-model-len",
-    forms.DATE: "a day as YYYY-MM-DD",
+    limits.NAME_PATTERN: phrase("lower-case letters, digits and '-', first a letter, last no '-'"),
+    limits.NAMESPACE_PATTERN: phrase("lower-case letters, digits and '-', first and last no '-'"),
+    quantity.PATTERN: phrase("a Kubernetes quantity such as 500m, 8 or 64Gi"),
+    forms.IMAGE: phrase("[registry/]name:tag or name@sha256:digest, the name in lower case"),
+    forms.ABSOLUTE_PATH: phrase("an absolute path without '..'"),
+    forms.ENV_NAME: phrase("letters, digits and '_', first no digit"),
+    forms.LABEL_KEY: phrase(
+        "[prefix/]name with letters, digits, '-', '_', '.', at most 63 characters; the prefix a DNS name"
+    ),
+    forms.LABEL_VALUE: phrase("at most 63 letters, digits, '-', '_', '.', first and last a letter or digit"),
+    forms.DNS_SUBDOMAIN: phrase("lower-case letters, digits, '-' and '.', first and last a letter or digit"),
+    forms.FLAG: phrase("a vLLM flag without '--', such as max-model-len"),
+    forms.DATE: phrase("a day as YYYY-MM-DD"),
 }
 
 
-def _form(pattern: str) -> str:
-    return _FORMS.get(pattern, f"the form is {pattern}")
+def _form(pattern: str) -> Phrase:
+    return _FORMS.get(pattern) or phrase("the form is {pattern}", pattern=pattern)
 
 
 OF_APPS = [schema.APP, *schema.SECTIONS.values()]
 """The tables of whose fields it is known where else they may stand."""
 _SHAPES = {
-    "env": 'a mapping, such as HCCL_BUFFSIZE: "1024"', "engineArgs": "a mapping, such as max-num-seqs: 64",
-    "args": "a mapping, such as max-num-seqs: 64",
-    "patch": "a strategic merge patch, such as {spec: {…}}; a list of operations is a JSON patch",
-    "persistentVolumeClaim": "the claim's name, such as persistentVolumeClaim: weights",
-    "imagePullSecrets": "names, such as imagePullSecrets: [registry]",
-}  # fmt: skip
+    "env": phrase('a mapping, such as HCCL_BUFFSIZE: "1024"'),
+    "engineArgs": phrase("a mapping, such as max-num-seqs: 64"),
+    "args": phrase("a mapping, such as max-num-seqs: 64"),
+    "patch": phrase("a strategic merge patch, such as {{spec: {{…}}}}; a list of operations is a JSON patch"),
+    "persistentVolumeClaim": phrase("the claim's name, such as persistentVolumeClaim: weights"),
+    "imagePullSecrets": phrase("names, such as imagePullSecrets: [registry]"),
+}
 
 
-def type_hint(types: list[str], value: object, path: Path = ()) -> str:
+def type_hint(types: list[str], value: object, path: Path = ()) -> Phrase:
     """What to write instead of a value of the wrong type."""
     place = next((str(step) for step in reversed(path) if isinstance(step, str)), "")
     if isinstance(value, (list, dict)) and place in _SHAPES:
-        return f"write {_SHAPES[place]}"
+        return phrase("write {shape}", shape=_SHAPES[place])
     if isinstance(value, bool) and "string" in types:
-        return f'quote it: "{shown(value)}"'
+        return phrase('quote it: "{value}"', value=shown(value))
     if isinstance(value, float) and place == "cpu" and value > 0:
-        return f"write {round(value * 1000)}m"
+        return phrase("write {value}m", value=round(value * 1000))
     if isinstance(value, float) and "string" in types:
-        return f'quote it: "{value}"'
+        return phrase('quote it: "{value}"', value=value)
     if types == ["integer"] and isinstance(value, str) and value.strip().isdigit() and not value.isascii():
-        return f"write {int(value)}"
+        return phrase("write {value}", value=int(value))
     if isinstance(value, str) and "：" in value:
-        return "it contains a full-width colon '：' (U+FF1A): write 'key: value' with an ASCII colon and a space"
+        return phrase(
+            "it contains a full-width colon '：' (U+FF1A): write 'key: value' with an ASCII colon and a space"
+        )
     if "boolean" in types and isinstance(value, str) and value.lower() in _YAML_11_BOOLEANS:
-        return f"write {_YAML_11_BOOLEANS[value.lower()]}"
+        return phrase("write {value}", value=_YAML_11_BOOLEANS[value.lower()])
     if types == ["string"] and isinstance(value, (int, float)):
-        return f'quote it: "{shown(value)}"'
+        return phrase('quote it: "{value}"', value=shown(value))
     if types == ["integer"] and isinstance(value, str) and value.strip().isdigit():
-        return f"write {value.strip()} without quotes"
+        return phrase("write {value} without quotes", value=value.strip())
     if types == ["integer"] and isinstance(value, float) and value.is_integer() and abs(value) < 1 << 53:
-        return f"write {int(value)}"
-    return _TYPE_HINTS[types[0]] if types and value is not None else "give it a value"
+        return phrase("write {value}", value=int(value))
+    return _TYPE_HINTS[types[0]] if types and value is not None else phrase("give it a value")
 
 
 def _rules(table: Mapping[str, Any], path: Path) -> Mapping[str, Any]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from stormc.finding import Path
 from stormc.model.app import App
+from stormc.phrase import Phrase, phrase
 from stormc.policy.concerns import Concern
 from stormc.policy.policy import Policy
 from stormc.record import NamedTuple
@@ -21,8 +22,8 @@ class Breach(NamedTuple):
 
     rule: str
     path: Path
-    message: str
-    hint: str
+    message: Phrase
+    hint: Phrase
     layer: int = 0
 
 
@@ -34,7 +35,7 @@ class Case(NamedTuple):
     manifests: Sequence[Manifest]
 
     def breach(
-        self, concern: Concern, path: Path, message: str, hint: str, *, key: str = "", value: str = "",
+        self, concern: Concern, path: Path, message: Phrase, hint: Phrase, *, key: str = "", value: str = "",
         unusual: bool = True,
     ) -> Iterator[Breach]:  # fmt: skip
         """The breach that a fact about the app is, if any.
@@ -46,7 +47,12 @@ class Case(NamedTuple):
         if key and policy.covers(key):
             layer = policy.refusing(value, key)
             if layer is not None:
-                allowed = f"{policy.layers[layer].file} lists {key}: {', '.join(policy.layers[layer].fields[key])}"
+                allowed = phrase(
+                    "{file} lists {key}: {fields}",
+                    file=policy.layers[layer].file,
+                    key=key,
+                    fields=", ".join(policy.layers[layer].fields[key]),
+                )
                 yield Breach(concern.forbidden.id, path, message, allowed if len(allowed) < 200 else hint, layer)
         elif unusual and policy and not concern.key:
             yield Breach(concern.forbidden.id, path, message, hint)

@@ -7,6 +7,7 @@ from typing import Any
 
 from stormc.finding import Path, dotted
 from stormc.model.app import Override
+from stormc.phrase import phrase
 from stormc.policy.breach import Breach, Case
 from stormc.policy.concerns import COMMAND, EXPOSURE, METADATA, NAMESPACE, NETWORK, OVERRIDE
 from stormc.policy.policy import matches
@@ -59,8 +60,8 @@ def namespace(case: Case) -> Iterator[Breach]:
     yield from case.breach(
         NAMESPACE,
         ("namespace",),
-        f"namespace {name} is not for this app",
-        "choose another one",
+        phrase("namespace {name} is not for this app", name=name),
+        phrase("choose another one"),
         key="namespaces",
         value=name,
         unusual=unusual,
@@ -78,8 +79,8 @@ def services(case: Case) -> Iterator[Breach]:
         yield from case.breach(
             EXPOSURE,
             path,
-            f"Service {name} is of type {kind}",
-            "remove it; clients inside the cluster use its name",
+            phrase("Service {name} is of type {kind}", name=name, kind=kind),
+            phrase("remove it; clients inside the cluster use its name"),
             key="serviceTypes",
             value=kind,
             unusual=kind not in ("ClusterIP", "NodePort"),
@@ -87,7 +88,9 @@ def services(case: Case) -> Iterator[Breach]:
         for field in _ADDRESSES:
             if spec.get(field):
                 path = case.wrote(manifest, ("spec", field), ("overrides",), 2)
-                yield from case.breach(EXPOSURE, path, f"Service {name} has {field}", "remove it")
+                yield from case.breach(
+                    EXPOSURE, path, phrase("Service {name} has {field}", name=name, field=field), phrase("remove it")
+                )
 
 
 def network(case: Case) -> Iterator[Breach]:
@@ -97,8 +100,8 @@ def network(case: Case) -> Iterator[Breach]:
             yield Breach(
                 NETWORK.forbidden.id,
                 ("networkPolicy",),
-                "the app has no network policies",
-                "set networkPolicy: true",
+                phrase("the app has no network policies"),
+                phrase("set networkPolicy: true"),
                 number,
             )
             break
@@ -109,30 +112,40 @@ def network(case: Case) -> Iterator[Breach]:
             yield from case.breach(
                 NETWORK,
                 path,
-                f"overrides[{index}] changes whom a NetworkPolicy lets in",
-                "remove it; a NetworkPolicy of your own goes into a directory of its own",
+                phrase("overrides[{index}] changes whom a NetworkPolicy lets in", index=index),
+                phrase("remove it; a NetworkPolicy of your own goes into a directory of its own"),
             )
 
 
 def metadata(case: Case) -> Iterator[Breach]:
     """Labels, annotations and finalizers by which others act, in fields and overrides."""
-    hint = "remove it, or use a prefix of your own"
+    hint = phrase("remove it, or use a prefix of your own")
     for role in (*case.app.serving_roles, case.app.routing):
         for table in ("labels", "annotations"):
             for key in getattr(role, table):
                 if _acts(key):
                     path: Path = (role.name, table, key)
-                    yield from case.breach(METADATA, path, f"{key} of {role.name} is a key by which others act", hint)
+                    yield from case.breach(
+                        METADATA,
+                        path,
+                        phrase("{key} of {role} is a key by which others act", key=key, role=role.name),
+                        hint,
+                    )
     for index, override in enumerate(case.app.overrides):
         for path, key in _patched_keys(override.patch, ("overrides", index, "patch")):
-            yield from case.breach(METADATA, path, f"overrides[{index}] writes {key}, by which others act", hint)
+            yield from case.breach(
+                METADATA,
+                path,
+                phrase("overrides[{index}] writes {key}, by which others act", index=index, key=key),
+                hint,
+            )
         if override.kind == "ConfigMap" and set(override.patch) & {"data", "binaryData"}:
             path = ("overrides", index, "patch")
             yield from case.breach(
                 COMMAND,
                 path,
-                f"overrides[{index}] replaces what a ConfigMap of stormc holds",
-                "use the fields of the spec",
+                phrase("overrides[{index}] replaces what a ConfigMap of stormc holds", index=index),
+                phrase("use the fields of the spec"),
             )
 
 
@@ -164,8 +177,8 @@ def overrides(case: Case) -> Iterator[Breach]:
                     yield Breach(
                         OVERRIDE.forbidden.id,
                         (*at, "patch", *path),
-                        f"{dotted((*at, 'patch', *path))} is denied",
-                        f"{policy.layers[number].file} denies {pattern}",
+                        phrase("{path} is denied", path=dotted((*at, "patch", *path))),
+                        phrase("{file} denies {pattern}", file=policy.layers[number].file, pattern=pattern),
                         number,
                     )
                     break
@@ -175,8 +188,10 @@ def overrides(case: Case) -> Iterator[Breach]:
                     yield Breach(
                         OVERRIDE.forbidden.id,
                         (*at, "patch", *path),
-                        f"{dotted((*at, 'patch', *path))} is not allowed",
-                        f"{policy.layers[number].file} allows: {', '.join(patterns)}",
+                        phrase("{path} is not allowed", path=dotted((*at, "patch", *path))),
+                        phrase(
+                            "{file} allows: {patterns}", file=policy.layers[number].file, patterns=", ".join(patterns)
+                        ),
                         number,
                     )
                     break
@@ -185,15 +200,19 @@ def overrides(case: Case) -> Iterator[Breach]:
                 yield Breach(
                     OVERRIDE.forbidden.id,
                     (*at, "owner"),
-                    f"overrides[{index}].owner is no approver",
-                    f"approvers: {', '.join(approvers)}",
+                    phrase("overrides[{index}].owner is no approver", index=index),
+                    phrase("approvers: {approvers}", approvers=", ".join(approvers)),
                     number,
                 )
                 break
         for number, _ in policy.values("overrides", "expires"):
             if not override.expires:
                 yield Breach(
-                    OVERRIDE.forbidden.id, at, f"overrides[{index}] has no last day", "add expires: YYYY-MM-DD", number
+                    OVERRIDE.forbidden.id,
+                    at,
+                    phrase("overrides[{index}] has no last day", index=index),
+                    phrase("add expires: YYYY-MM-DD"),
+                    number,
                 )
                 break
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stormc.finding import Path
+from stormc.phrase import Phrase, phrase
 
 CAPABILITIES = frozenset(
     [
@@ -48,7 +49,7 @@ VOLUMES = frozenset(
 )
 KINDS = ("initContainers", "containers", "ephemeralContainers")
 
-Problem = tuple[Path, str]
+Problem = tuple[Path, Phrase]
 """A path of the pod spec, and what is wrong there."""
 
 
@@ -56,7 +57,7 @@ def problems(pod: Mapping[str, Any], level: str) -> Iterator[Problem]:
     """What the pods of a pod spec do beyond a level: npu and baseline, or restricted."""
     for field in ("hostNetwork", "hostPID", "hostIPC"):
         if pod.get(field):
-            yield (field,), f"{field}: the pods share it with the node"
+            yield (field,), phrase("{field}: the pods share it with the node", field=field)
     yield from _context(pod.get("securityContext") or {}, ("securityContext",))
     for kind in KINDS:
         for index, container in enumerate(pod.get(kind) or ()):
@@ -69,35 +70,44 @@ def _context(context: Mapping[str, Any], at: Path) -> Iterator[Problem]:
     """What the security contexts of pods and containers have in common."""
     for field in ("seccompProfile", "appArmorProfile"):
         if (context.get(field) or {}).get("type") == "Unconfined":
-            yield (*at, field), f"{field} Unconfined turns the filter of the container runtime off"
+            yield (*at, field), phrase("{field} Unconfined turns the filter of the container runtime off", field=field)
     options = context.get("seLinuxOptions") or {}
     if options.get("type", "") not in SELINUX_TYPES or options.get("user") or options.get("role"):
-        yield (*at, "seLinuxOptions"), "seLinuxOptions choose a type, user or role of the node's own"
+        yield (*at, "seLinuxOptions"), phrase("seLinuxOptions choose a type, user or role of the node's own")
     if (context.get("windowsOptions") or {}).get("hostProcess"):
-        yield (*at, "windowsOptions"), "hostProcess: the container is a process of the node"
+        yield (*at, "windowsOptions"), phrase("hostProcess: the container is a process of the node")
     if context.get("runAsUser") == 0 or context.get("runAsNonRoot") is False:
         field = "runAsUser" if context.get("runAsUser") == 0 else "runAsNonRoot"
-        yield (*at, field), "the container is told to run as root"
+        yield (*at, field), phrase("the container is told to run as root")
     for index, sysctl in enumerate(context.get("sysctls") or ()):
         if sysctl.get("name") not in SYSCTLS:
-            yield (*at, "sysctls", index), f"sysctl {sysctl.get('name')} changes the kernel beyond the pod"
+            yield (
+                (*at, "sysctls", index),
+                phrase("sysctl {name} changes the kernel beyond the pod", name=sysctl.get("name")),
+            )
 
 
 def _container(container: Mapping[str, Any], at: Path) -> Iterator[Problem]:
     name, context = container.get("name"), container.get("securityContext") or {}
     inside = (*at, "securityContext")
     if context.get("privileged"):
-        yield (*inside, "privileged"), f"container {name} is privileged: it has the node"
+        yield (*inside, "privileged"), phrase("container {name} is privileged: it has the node", name=name)
     added = list((context.get("capabilities") or {}).get("add") or ())
     wrong = [capability for capability in added if str(capability).removeprefix("CAP_") not in CAPABILITIES]
     if wrong:
-        yield (*inside, "capabilities"), f"container {name} adds capability {', '.join(map(str, wrong))}"
+        yield (
+            (*inside, "capabilities"),
+            phrase("container {name} adds capability {str}", name=name, str=", ".join(map(str, wrong))),
+        )
     if context.get("procMount", "Default") != "Default":
-        yield (*inside, "procMount"), f"container {name} sees /proc unmasked"
+        yield (*inside, "procMount"), phrase("container {name} sees /proc unmasked", name=name)
     yield from _context(context, inside)
     for index, port in enumerate(container.get("ports") or ()):
         if port.get("hostPort"):
-            yield (*at, "ports", index), f"container {name} takes port {port['hostPort']} of the node"
+            yield (
+                (*at, "ports", index),
+                phrase("container {name} takes port {host_port} of the node", name=name, host_port=port["hostPort"]),
+            )
 
 
 def _restricted(pod: Mapping[str, Any]) -> Iterator[Problem]:
@@ -105,20 +115,34 @@ def _restricted(pod: Mapping[str, Any]) -> Iterator[Problem]:
     for index, volume in enumerate(pod.get("volumes") or ()):
         kind = next((key for key in volume if key not in VOLUMES and key != "name"), None)
         if kind:
-            yield ("volumes", index), f"restricted pods have no volume of kind {kind}"
+            yield ("volumes", index), phrase("restricted pods have no volume of kind {kind}", kind=kind)
     for kind in KINDS:
         for index, container in enumerate(pod.get(kind) or ()):
             at: Path = (kind, index, "securityContext")
             context = container.get("securityContext") or {}
             capabilities = context.get("capabilities") or {}
             if context.get("allowPrivilegeEscalation") is not False:
-                yield at, f"restricted: container {container.get('name')} has no allowPrivilegeEscalation: false"
+                yield (
+                    at,
+                    phrase(
+                        "restricted: container {name} has no allowPrivilegeEscalation: false",
+                        name=container.get("name"),
+                    ),
+                )
             if "ALL" not in (capabilities.get("drop") or ()) or set(capabilities.get("add") or ()) - {
                 "NET_BIND_SERVICE"
             }:
-                yield at, f"restricted: container {container.get('name')} does not drop capability ALL"
+                yield (
+                    at,
+                    phrase("restricted: container {name} does not drop capability ALL", name=container.get("name")),
+                )
             if not context.get("runAsNonRoot", shared.get("runAsNonRoot")):
-                yield at, f"restricted: container {container.get('name')} has no runAsNonRoot: true"
+                yield at, phrase("restricted: container {name} has no runAsNonRoot: true", name=container.get("name"))
             profile = context.get("seccompProfile") or shared.get("seccompProfile") or {}
             if profile.get("type") not in ("RuntimeDefault", "Localhost"):
-                yield at, f"restricted: container {container.get('name')} has no seccompProfile RuntimeDefault"
+                yield (
+                    at,
+                    phrase(
+                        "restricted: container {name} has no seccompProfile RuntimeDefault", name=container.get("name")
+                    ),
+                )

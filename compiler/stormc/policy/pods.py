@@ -8,6 +8,7 @@ from typing import Any
 from stormc.facts.keys import DEVICE_FILES, Annotation, Directory
 from stormc.finding import Path, dotted, shown
 from stormc.model.app import ROUTER, ROUTING
+from stormc.phrase import Phrase, phrase
 from stormc.policy.breach import Breach, Case, Manifest
 from stormc.policy.concerns import (
     COMMAND,
@@ -95,8 +96,10 @@ def security(pod: Pod) -> Iterator[Breach]:
     policy, app = pod.case.policy, pod.case.app
     for path, text in problems(pod.spec, policy.level):
         own: Path = ("hostNetwork",) if path == ("hostNetwork",) else ()
-        message = f"{pod.role}: {text} (pod security {policy.level})"
-        yield from pod.case.breach(POD_SECURITY, pod.at(path, own), message, "remove it, or ask for an exception")
+        message = phrase("{role}: {text} (pod security {level})", role=pod.role, text=text, level=policy.level)
+        yield from pod.case.breach(
+            POD_SECURITY, pod.at(path, own), message, phrase("remove it, or ask for an exception")
+        )
     for index, volume in enumerate(pod.spec.get("volumes") or ()):
         source = volume.get("hostPath")
         if not isinstance(source, dict):
@@ -107,30 +110,39 @@ def security(pod: Pod) -> Iterator[Breach]:
         usual = host in DEVICE_FILES or (name == "model" and host == (app.model.host_path or app.model.mount_path))
         script = app.engine.script is not None and host == app.engine.script.directory
         unusual = not (usual or script) or (not read_only and not script) or _is_system(host)
-        message = f"{pod.role} mounts {shown(host)} of the node{'' if read_only else ' and may write there'}"
+        message = phrase(
+            "{role} mounts {host} of the node{word}",
+            role=pod.role,
+            host=shown(host),
+            word="" if read_only else phrase(" and may write there"),
+        )
         yield from _host_path(pod, path, host, message, unusual, read_only or script)
     account, token = pod.spec.get("serviceAccountName"), pod.spec.get("automountServiceAccountToken")
     if account or token:
         field = "serviceAccountName" if account else "automountServiceAccountToken"
-        message = f"{pod.role} uses service account {account or 'default'} with its token"
+        message = phrase(
+            "{role} uses service account {account} with its token", role=pod.role, account=account or phrase("default")
+        )
         yield from pod.case.breach(
             SERVICE_ACCOUNT,
             pod.at((field,)),
             message,
-            "remove it; no program of stormc needs one",
+            phrase("remove it; no program of stormc needs one"),
             key="serviceAccounts",
             value=str(account or "default"),
         )
 
 
-def _host_path(pod: Pod, path: Path, host: str, message: str, unusual: bool, harmless: bool) -> Iterator[Breach]:
+def _host_path(pod: Pod, path: Path, host: str, message: Phrase, unusual: bool, harmless: bool) -> Iterator[Breach]:
     policy = pod.case.policy
     if not policy.covers("hostPaths"):
-        yield from pod.case.breach(HOST_PATH, path, message, "mount a PersistentVolumeClaim", unusual=unusual)
+        yield from pod.case.breach(HOST_PATH, path, message, phrase("mount a PersistentVolumeClaim"), unusual=unusual)
         return
     for number, allowed in policy.values("hostPaths"):
         if not harmless or (host not in DEVICE_FILES and not any(below(each, host) for each in allowed)):
-            hint = f"{policy.layers[number].file} allows to read: {', '.join(allowed)}"
+            hint = phrase(
+                "{file} allows to read: {allowed}", file=policy.layers[number].file, allowed=", ".join(allowed)
+            )
             yield Breach(HOST_PATH.forbidden.id, path, message, hint, number)
             return
 
@@ -156,20 +168,32 @@ def placement(pod: Pod) -> Iterator[Breach]:
         yield from case.breach(
             NODE,
             pod.at(("nodeName",)),
-            f"{pod.role} asks for node {spec['nodeName']} by its name",
-            "remove it: the scheduler is passed by",
+            phrase("{role} asks for node {node_name} by its name", role=pod.role, node_name=spec["nodeName"]),
+            phrase("remove it: the scheduler is passed by"),
         )
     for key in spec.get("nodeSelector") or {}:
         if key.startswith(_CONTROL_PLANE):
             path = pod.at(("nodeSelector", key), (pod.role, "nodeSelector", key))
-            yield from case.breach(NODE, path, f"{pod.role} asks for nodes of the control plane", "remove it")
+            yield from case.breach(
+                NODE, path, phrase("{role} asks for nodes of the control plane", role=pod.role), phrase("remove it")
+            )
     for index, toleration in enumerate(spec.get("tolerations") or ()):
         key = toleration.get("key") or ""
         path = pod.at(("tolerations",), (pod.role, "tolerations", index))
         unusual = not key or key.startswith(_CONTROL_PLANE)
-        message = f"{pod.role} tolerates {f'taint {key}' if key else 'every taint'}"
+        message = phrase(
+            "{role} tolerates {value}",
+            role=pod.role,
+            value=phrase("taint {key}", key=key) if key else phrase("every taint"),
+        )
         yield from case.breach(
-            NODE, path, message, "name the taint of the NPU nodes", key="tolerations", value=key, unusual=unusual
+            NODE,
+            path,
+            message,
+            phrase("name the taint of the NPU nodes"),
+            key="tolerations",
+            value=key,
+            unusual=unusual,
         )
     priority = spec.get("priorityClassName")
     if priority:
@@ -177,8 +201,8 @@ def placement(pod: Pod) -> Iterator[Breach]:
         yield from case.breach(
             PRIORITY,
             path,
-            f"{pod.role} has priority class {priority}",
-            "choose another one",
+            phrase("{role} has priority class {priority}", role=pod.role, priority=priority),
+            phrase("choose another one"),
             key="priorityClasses",
             value=priority,
             unusual=priority.startswith("system-"),
@@ -202,8 +226,8 @@ def placement(pod: Pod) -> Iterator[Breach]:
         yield from case.breach(
             QUEUE,
             path,
-            f"{pod.role} waits in queue {queue}",
-            "choose another queue",
+            phrase("{role} waits in queue {queue}", role=pod.role, queue=queue),
+            phrase("choose another queue"),
             key="queues",
             value=str(queue),
             unusual=queue != "default",
@@ -227,28 +251,35 @@ def programs(pod: Pod) -> Iterator[Breach]:
             yield from case.breach(
                 CONTAINER,
                 pod.at(at),
-                f"{pod.role} has container {name} beside stormc's",
-                "remove it, or put its work into the image",
+                phrase("{role} has container {name} beside stormc's", role=pod.role, name=name),
+                phrase("remove it, or put its work into the image"),
             )
         for hook, handler in _hooks(container):
             path = (*at, *hook)
             if not case.wrote(pod.storm, (*_ROLES, pod.number, "template", "spec", *path), (), 10):
                 continue
-            message = f"{dotted(hook)} of container {name} runs {shown(' '.join(map(str, handler)))}"
-            yield from case.breach(COMMAND, pod.at(path), message, "use httpGet, or ask for an exception")
+            message = phrase(
+                "{hook} of container {name} runs {str}",
+                hook=dotted(hook),
+                name=name,
+                str=shown(" ".join(map(str, handler))),
+            )
+            yield from case.breach(COMMAND, pod.at(path), message, phrase("use httpGet, or ask for an exception"))
         for field_name in ("command", "args"):
             patched = case.wrote(pod.storm, (*_ROLES, pod.number, "template", "spec", *at, field_name), (), 10)
             if own and patched and field_name in container:
-                message = f"an override replaces {field_name} of container {name}"
-                yield from case.breach(COMMAND, patched, message, "use engineArgs or engine.command")
+                message = phrase(
+                    "an override replaces {field_name} of container {name}", field_name=field_name, name=name
+                )
+                yield from case.breach(COMMAND, patched, message, phrase("use engineArgs or engine.command"))
         flags = [str(word) for word in container.get("args") or ()]
         denied = next((n for n, value in case.policy.values("trustRemoteCode") if value == "deny"), None)
         if denied is not None and "--trust-remote-code" in flags:
             yield Breach(
                 REMOTE_CODE.forbidden.id,
                 pod.at((*at, "args"), (pod.role, "engineArgs")),
-                f"{pod.role} runs code from the model's directory: --trust-remote-code",
-                "set engineArgs: {trust-remote-code: null}",
+                phrase("{role} runs code from the model's directory: --trust-remote-code", role=pod.role),
+                phrase("set engineArgs: {{trust-remote-code: null}}"),
                 denied,
             )
     for field_name, value in (("command", app.engine.command), ("script", app.engine.script)):
@@ -260,11 +291,11 @@ def _image(pod: Pod, path: Path, name: str, image: str) -> Iterator[Breach]:
     policy = pod.case.policy
     for number, prefixes in policy.values("registries"):
         if not any(begins(prefix, image) for prefix in prefixes):
-            hint = f"{policy.layers[number].file} allows: {', '.join(prefixes)}"
+            hint = phrase("{file} allows: {prefixes}", file=policy.layers[number].file, prefixes=", ".join(prefixes))
             yield Breach(
                 REGISTRY.forbidden.id,
                 path,
-                f"image {shown(image)} of {pod.role} is from no allowed registry",
+                phrase("image {image} of {role} is from no allowed registry", image=shown(image), role=pod.role),
                 hint,
                 number,
             )
@@ -276,8 +307,8 @@ def _image(pod: Pod, path: Path, name: str, image: str) -> Iterator[Breach]:
             yield Breach(
                 PINNED.forbidden.id,
                 path,
-                f"image {shown(image)} of {pod.role} has no {how}",
-                f"pin it by {how}",
+                phrase("image {image} of {role} has no {how}", image=shown(image), role=pod.role, how=how),
+                phrase("pin it by {how}", how=how),
                 number,
             )
             break
@@ -295,40 +326,56 @@ def _hooks(container: Mapping[str, Any]) -> Iterator[tuple[Path, list[Any]]]:
 
 
 def _engine(case: Case, field: str) -> Iterator[Breach]:
-    message = f"engine.{field} starts a program of the spec instead of stormc's launcher"
+    message = phrase("engine.{field} starts a program of the spec instead of stormc's launcher", field=field)
     path: Path = ("engine", field)
     said = list(case.policy.values("engine", field))
     denied = next((number for number, value in said if value == "deny"), None)
     if denied is not None:
-        yield Breach(COMMAND.forbidden.id, path, message, f"{case.policy.layers[denied].file} denies it", denied)
+        yield Breach(
+            COMMAND.forbidden.id,
+            path,
+            message,
+            phrase("{file} denies it", file=case.policy.layers[denied].file),
+            denied,
+        )
     elif not said and field == "command":
-        yield from case.breach(COMMAND, path, message, "use the launcher and engineArgs")
+        yield from case.breach(COMMAND, path, message, phrase("use the launcher and engineArgs"))
 
 
 def secrets(pod: Pod) -> Iterator[Breach]:
     """Secrets that pods read, and those that stand in plain text."""
     case = pod.case
     for name, path in _secret_names(pod):
-        message = f"{pod.role} reads Secret {name}"
+        message = phrase("{role} reads Secret {name}", role=pod.role, name=name)
         yield from case.breach(
-            SECRET, path, message, "a policy lists the Secrets of its apps", key="secrets", value=name
+            SECRET, path, message, phrase("a policy lists the Secrets of its apps"), key="secrets", value=name
         )
     for at, container in pod.containers():
         for index, entry in enumerate(container.get("env") or ()):
             name, value = str(entry.get("name")), str(entry.get("value", ""))
             path = pod.at((*at, "env", index), (pod.role, "env", name))
-            hint = f"env: {{{name}: {{secretKeyRef: {{name: SECRET, key: KEY}}}}}}"
-            yield from _plain(case, path, f"variable {name} of {pod.role}", names_secret(name), value, hint)
+            hint = phrase("env: {{{name}: {{secretKeyRef: {{name: SECRET, key: KEY}}}}}}", name=name)
+            yield from _plain(
+                case,
+                path,
+                phrase("variable {name} of {role}", name=name, role=pod.role),
+                names_secret(name),
+                value,
+                hint,
+            )
             if "${" in value:
                 yield from case.breach(
-                    SUBSTITUTION, path, f"variable {name} of {pod.role} holds ${{…}}", "write $(NAME)"
+                    SUBSTITUTION,
+                    path,
+                    phrase("variable {name} of {role} holds ${{…}}", name=name, role=pod.role),
+                    phrase("write $(NAME)"),
                 )
             if name.startswith(_LOADERS) and name not in _HARMLESS and value:
                 yield from case.breach(
                     COMMAND,
                     path,
-                    f"variable {name} of {pod.role} loads code into every program",
-                    "build it into the image",
+                    phrase("variable {name} of {role} loads code into every program", name=name, role=pod.role),
+                    phrase("build it into the image"),
                 )
         for word in container.get("args") or ():
             flag, _, value = str(word).partition("=")
@@ -336,18 +383,18 @@ def secrets(pod: Pod) -> Iterator[Breach]:
             yield from _plain(
                 case,
                 path,
-                f"flag {shown(flag)} of {pod.role}",
+                phrase("flag {flag} of {role}", flag=shown(flag), role=pod.role),
                 names_secret(flag.lstrip("-")),
                 value,
-                "use a variable with secretKeyRef",
+                phrase("use a variable with secretKeyRef"),
             )
 
 
-def _plain(case: Case, path: Path, what: str, by_name: bool, value: str, hint: str) -> Iterator[Breach]:
+def _plain(case: Case, path: Path, what: str, by_name: bool, value: str, hint: Phrase) -> Iterator[Breach]:
     if holds_password(value):
-        yield Breach(PLAIN_SECRET.forbidden.id, path, f"{what} holds a password in a URL", hint)
+        yield Breach(PLAIN_SECRET.forbidden.id, path, phrase("{what} holds a password in a URL", what=what), hint)
     elif value and "$(" not in value and (by_name or holds_secret(value)):
-        yield from case.breach(PLAIN_SECRET, path, f"{what} holds a secret in plain text", hint)
+        yield from case.breach(PLAIN_SECRET, path, phrase("{what} holds a secret in plain text", what=what), hint)
 
 
 def _secret_names(pod: Pod) -> Iterator[tuple[str, Path]]:

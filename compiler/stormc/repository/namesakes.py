@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from stormc.finding import Finding
 from stormc.load.sources import Source
 from stormc.model.summary import Summary
+from stormc.phrase import phrase
 from stormc.repository.checks import NAMESAKE, SAME_DIRECTORY
 from stormc.repository.repository import Repository
 from stormc.tree.shared import DIRECTORY as SHARED
@@ -55,19 +56,29 @@ def check_namesakes(summaries: Sequence[Summary]) -> list[Finding]:
         if SHARED in summary.directory.split("/"):
             from stormc.gitops.wiring import RESERVED_DIRECTORY
 
-            message = f"renders into {summary.directory}/, but {SHARED} is where apps have what they share"
+            message = phrase(
+                "renders into {directory}/, but {shared} is where apps have what they share",
+                directory=summary.directory,
+                shared=SHARED,
+            )
             findings.append(
-                Finding(RESERVED_DIRECTORY, summary.file, summary.mark, message, "choose another directory")
+                Finding(RESERVED_DIRECTORY, summary.file, summary.mark, message, phrase("choose another directory"))
             )
         first = services.setdefault((summary.namespace, summary.name), summary)
         if first is not summary:
-            message = f"app {summary.namespace}/{summary.name} is also defined in {first.file}:{first.mark.line}"
-            hint = "a StormService has one owner: rename one of the two or change its namespace"
+            message = phrase(
+                "app {namespace}/{summary} is also defined in {file}:{line}",
+                namespace=summary.namespace,
+                summary=summary.name,
+                file=first.file,
+                line=first.mark.line,
+            )
+            hint = phrase("a StormService has one owner: rename one of the two or change its namespace")
             findings.append(Finding(NAMESAKE, summary.file, summary.mark, message, hint, ("name",)))
             continue
         first = directories.setdefault(summary.directory, summary)
         if first is not summary:
-            message = f"renders into {summary.directory}/, as {first.file} does"
-            hint = "rename one of the two or move it to another directory"
+            message = phrase("renders into {directory}/, as {file} does", directory=summary.directory, file=first.file)
+            hint = phrase("rename one of the two or move it to another directory")
             findings.append(Finding(SAME_DIRECTORY, summary.file, summary.mark, message, hint, ("name",)))
     return findings

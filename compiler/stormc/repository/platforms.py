@@ -11,6 +11,7 @@ from stormc.load.sources import Source
 from stormc.model.checks import WRONG_FORM
 from stormc.model.layers import Layer, Layered, merge_layers
 from stormc.model.profile import Platform, build_platform
+from stormc.phrase import phrase
 from stormc.record import Record, replace
 from stormc.repository.checks import DEFINED_TWICE, OTHER_VERSION
 from stormc.repository.policies import platform_findings
@@ -53,8 +54,10 @@ def read_platforms(files: Iterable[Source]) -> Platforms:
             continue
         document, problems = _load(source)
         if source.directory in sources:
-            message = f"{sources[source.directory].file} is the platform file of this directory already"
-            findings.append(Finding(DEFINED_TWICE, source.file, START, message, "keep one of the two"))
+            message = phrase(
+                "{file} is the platform file of this directory already", file=sources[source.directory].file
+            )
+            findings.append(Finding(DEFINED_TWICE, source.file, START, message, phrase("keep one of the two")))
         sources[source.directory] = source
         if document is not None:
             documents[source.directory] = document
@@ -86,12 +89,26 @@ def _pinned(document: Document) -> Iterator[Finding]:
         if SpecifierSet(wanted).contains(__version__, prereleases=True):
             return
     except InvalidSpecifier:
-        hint = 'write comparisons with commas between them: ">=0.2,<0.3"'
-        yield Finding(WRONG_FORM, document.file, mark, f"stormc {wanted!r} is no range of versions", hint, ("stormc",))
+        hint = phrase('write comparisons with commas between them: ">=0.2,<0.3"')
+        yield Finding(
+            WRONG_FORM,
+            document.file,
+            mark,
+            phrase("stormc {wanted!r} is no range of versions", wanted=wanted),
+            hint,
+            ("stormc",),
+        )
         return
-    message = f"this is stormc {__version__}, and the apps here are rendered by {wanted}"
+    message = phrase(
+        "this is stormc {version}, and the apps here are rendered by {wanted}", version=__version__, wanted=wanted
+    )
     yield Finding(
-        OTHER_VERSION, document.file, mark, message, f'pip install "stormc{wanted}", or change the line', ("stormc",)
+        OTHER_VERSION,
+        document.file,
+        mark,
+        message,
+        phrase('pip install "stormc{wanted}", or change the line', wanted=wanted),
+        ("stormc",),
     )
 
 

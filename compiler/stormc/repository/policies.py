@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from stormc.finding import Finding, Path
 from stormc.load.document import Document
 from stormc.model.summary import Summary
+from stormc.phrase import Phrase, chained, phrase
 from stormc.policy.concerns import DELEGATED, DESTINATION, EXCEPTION, NPUS, OVERRIDE, PLAIN_SECRET
 from stormc.policy.policy import Layer, Policy, matches
 from stormc.policy.secrets import holds_password
@@ -38,13 +39,23 @@ def platform_findings(platforms: Platforms) -> Iterator[Finding]:
         for field in document.data if above else ():
             if field not in ALWAYS and field not in above.delegated:
                 top = next(layer for layer in above.layers if field not in Policy((layer,)).delegated)
-                message = f"{field} is not for a platform file below the policy of {top.file}"
-                hint = f"its policy delegates: {', '.join(sorted(above.delegated)) or 'nothing'}"
+                message = phrase(
+                    "{field} is not for a platform file below the policy of {file}", field=field, file=top.file
+                )
+                hint = phrase(
+                    "its policy delegates: {delegated}",
+                    delegated=", ".join(sorted(above.delegated)) or phrase("nothing"),
+                )
                 yield _at(DELEGATED.forbidden.id, document, (field,), message, hint)
         for path, text in _texts(document.data, ()):
             if holds_password(text):
-                yield _at(PLAIN_SECRET.forbidden.id, document, path, "a URL holds a password",
-                          "remove it; the engine reads its credentials from a Secret")  # fmt: skip
+                yield _at(
+                    PLAIN_SECRET.forbidden.id,
+                    document,
+                    path,
+                    phrase("a URL holds a password"),
+                    phrase("remove it; the engine reads its credentials from a Secret"),
+                )
 
 
 def _texts(node: object, path: Path) -> Iterator[tuple[Path, str]]:
@@ -60,7 +71,7 @@ def _texts(node: object, path: Path) -> Iterator[tuple[Path, str]]:
             yield from _texts(value, (*path, step))
 
 
-def _at(rule: str, document: Document, path: Path, message: str, hint: str) -> Finding:
+def _at(rule: str, document: Document, path: Path, message: Phrase, hint: Phrase) -> Finding:
     return Finding(rule, document.file, document.locate(path), message, hint, path)
 
 
@@ -73,24 +84,44 @@ def policy_findings(repository: Repository, apps: Sequence[Summary], today: str)
         for index, entry in enumerate(fields.get("exceptions", ())):
             if entry.get("expires", today) < today:
                 path: Path = ("policy", "exceptions", index, "expires")
-                yield _at(EXCEPTION.forbidden.id, document, path, f"the exception ended on {entry['expires']}",
-                          "remove it, or renew it")  # fmt: skip
+                yield _at(
+                    EXCEPTION.forbidden.id,
+                    document,
+                    path,
+                    phrase("the exception ended on {expires}", expires=entry["expires"]),
+                    phrase("remove it, or renew it"),
+                )
         inside = [app for app in apps if not directory or app.directory.startswith(f"{directory}/")]
         taken = 0
         for app in inside if "maxNpus" in fields else ():
             taken += app.npus
             if taken > fields["maxNpus"]:
-                message = f"app {app.name} takes {app.npus} NPUs; with those before it that is {taken}"
-                hint = f"{document.file} allows {fields['maxNpus']} below {directory or 'specs'}"
+                message = phrase(
+                    "app {app} takes {npus} NPUs; with those before it that is {taken}",
+                    app=app.name,
+                    npus=app.npus,
+                    taken=taken,
+                )
+                hint = phrase(
+                    "{file} allows {max_npus} below {directory}",
+                    file=document.file,
+                    max_npus=fields["maxNpus"],
+                    directory=directory or phrase("specs"),
+                )
                 yield Finding(NPUS.forbidden.id, app.file, app.mark, message, hint, ("name",))
                 break
         most = fields.get("overrides", {}).get("maxDays")
         for app in inside if most is not None else ():
             for index, day in app.expiries:
                 if (date.fromisoformat(day) - date.fromisoformat(today)).days > most:
-                    yield Finding(OVERRIDE.forbidden.id, app.file, app.mark,
-                                  f"overrides[{index}] of {app.name} lasts until {day}",
-                                  f"{document.file} allows {most} days", ("overrides", index, "expires"))  # fmt: skip
+                    yield Finding(
+                        OVERRIDE.forbidden.id,
+                        app.file,
+                        app.mark,
+                        phrase("overrides[{index}] of {app} lasts until {day}", index=index, app=app.name, day=day),
+                        phrase("{file} allows {most} days", file=document.file, most=most),
+                        ("overrides", index, "expires"),
+                    )
 
 
 def wiring_findings(repository: Repository, wirings: Iterable[Wiring]) -> Iterator[Finding]:
@@ -103,20 +134,43 @@ def wiring_findings(repository: Repository, wirings: Iterable[Wiring]) -> Iterat
         if missing:
             rule = DESTINATION.forbidden if policy.covers("gitops") else DESTINATION.warned
             assert rule is not None
-            yield Finding(rule.id, request.file, request.mark, f"gitops has no {' and no '.join(missing)}",
-                          "say where the engine may deploy, and as whom", ("gitops",))  # fmt: skip
+            yield Finding(
+                rule.id,
+                request.file,
+                request.mark,
+                phrase("gitops has no {missing}", missing=chained(missing, "{words} and no {last}")),
+                phrase("say where the engine may deploy, and as whom"),
+                ("gitops",),
+            )
         for layer in policy.layers:
             limits = layer.fields.get("gitops", {})
             wanted = {"project": argocd and argocd.project, "serviceAccount": flux and flux.service_account}
             for field, value in wanted.items():
                 if value and field in limits and value != limits[field]:
-                    yield Finding(DESTINATION.forbidden.id, request.file, request.mark, f"gitops has {field} {value}",
-                                  f"{layer.file} fixes {limits[field]}", ("gitops",))  # fmt: skip
+                    yield Finding(
+                        DESTINATION.forbidden.id,
+                        request.file,
+                        request.mark,
+                        phrase("gitops has {field} {value}", field=field, value=value),
+                        phrase("{file} fixes {limits}", file=layer.file, limits=limits[field]),
+                        ("gitops",),
+                    )
         allowed = [list(argocd.destinations)] if argocd and argocd.destinations else []
         allowed += [patterns for _, patterns in policy.values("gitops", "destinations")]
         for app in wiring.apps:
             refusing = [each for each in allowed if not any(matches(pattern, app.namespace) for pattern in each)]
             if refusing:
-                message = f"{request.file} does not deploy to namespace {app.namespace} of app {app.name}"
-                yield Finding(DESTINATION.forbidden.id, app.file, app.mark, message,
-                              f"destinations: {', '.join(refusing[0])}", ("namespace",))  # fmt: skip
+                message = phrase(
+                    "{file} does not deploy to namespace {namespace} of app {app}",
+                    file=request.file,
+                    namespace=app.namespace,
+                    app=app.name,
+                )
+                yield Finding(
+                    DESTINATION.forbidden.id,
+                    app.file,
+                    app.mark,
+                    message,
+                    phrase("destinations: {refusing}", refusing=", ".join(refusing[0])),
+                    ("namespace",),
+                )

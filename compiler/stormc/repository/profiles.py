@@ -11,6 +11,7 @@ from stormc.load.document import load_document
 from stormc.load.sources import Source
 from stormc.model.layers import Layer, Layered
 from stormc.model.profile import Profile, build_profile
+from stormc.phrase import phrase
 from stormc.record import Record
 from stormc.repository.checks import DEFINED_TWICE
 
@@ -48,8 +49,8 @@ def own_profiles(files: Iterable[Source]) -> Profiles:
             broken.add(Path(source.path).stem)
             continue
         if profile.name in own or (BUILTIN / f"{profile.name}.yaml").exists():
-            message = f"a profile named {profile.name} exists already"
-            findings.append(Finding(DEFINED_TWICE, source.file, START, message, "choose another name"))
+            message = phrase("a profile named {profile} exists already", profile=profile.name)
+            findings.append(Finding(DEFINED_TWICE, source.file, START, message, phrase("choose another name")))
         own[profile.name] = profile
     return Profiles(own, frozenset(broken), tuple(findings))
 

@@ -7,6 +7,7 @@ from enum import Enum
 
 from stormc.finding import Finding, Path, Severity, severity_of
 from stormc.model.layers import Layered
+from stormc.phrase import NONE, Phrase, phrase
 from stormc.record import NamedTuple
 
 Check = Callable[..., Iterator["Violation"]]
@@ -30,8 +31,8 @@ class Violation(NamedTuple):
     """
 
     path: Path
-    message: str
-    hint: str = ""
+    message: Phrase
+    hint: Phrase = NONE
     at_key: bool = False
     app: int = 0
 
@@ -41,7 +42,7 @@ def finding_of(rule: str, violation: Violation, layered: Layered) -> Finding:
     file, mark = layered.locate(violation.path, violation.at_key)
     message = violation.message
     if file != layered.file:
-        message += f" (app {layered.data.get('name')})"
+        message = phrase("{message} (app {app})", message=message, app=layered.data.get("name"))
     return Finding(rule, file, mark, message, violation.hint, violation.path)
 
 

@@ -13,6 +13,7 @@ from ruamel.yaml.error import MarkedYAMLError
 
 from stormc.finding import START, Finding, Mark
 from stormc.load.document import Document, load_document
+from stormc.phrase import phrase, verbatim
 from stormc.text.checks import LOST, STALE
 from stormc.text.order import ordered
 from stormc.text.quotes import set_quotes
@@ -20,8 +21,8 @@ from stormc.text.roundtrip import dumped, round_trip
 from stormc.text.write import spec_text
 
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*$", re.M)
-_NO_PLACE = "a comment stands where its place cannot be kept"
-_OWN_LINE = "move it onto a line of its own"
+_NO_PLACE = phrase("a comment stands where its place cannot be kept")
+_OWN_LINE = phrase("move it onto a line of its own")
 
 
 def formatted(file: str, raw: bytes) -> tuple[str | None, list[Finding]]:
@@ -57,7 +58,7 @@ def _formatted(document: Document) -> tuple[str | None, list[Finding]]:
     except MarkedYAMLError as error:
         at = error.problem_mark
         mark = Mark(at.line + 1, at.column + 1, at.line + 1, at.column + 2) if at is not None else START
-        return None, [Finding(LOST, document.file, mark, str(error.problem), "put blanks where tabs are")]
+        return None, [Finding(LOST, document.file, mark, verbatim(error.problem), phrase("put blanks where tabs are"))]
     return None, [_misplaced(document, text)]
 
 
@@ -82,7 +83,9 @@ def stale(file: str, raw: bytes, text: str) -> Finding | None:
         return None
     old, new = raw.decode("utf-8-sig", "replace").split("\n"), text.split("\n")
     line = next((n for n, (a, b) in enumerate(zip(old, new, strict=False), 1) if a != b), min(len(old), len(new)))
-    return Finding(STALE, file, Mark(line, 1, line, 1), "the file is not in canonical form", "run: stormc fmt")
+    return Finding(
+        STALE, file, Mark(line, 1, line, 1), phrase("the file is not in canonical form"), phrase("run: stormc fmt")
+    )
 
 
 def _once(document: Document) -> str:

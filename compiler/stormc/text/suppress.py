@@ -14,6 +14,7 @@ from typing import Any
 from stormc.finding import Finding, Mark, Severity, did_you_mean
 from stormc.load.document import Document, load_document
 from stormc.load.sources import Source
+from stormc.phrase import NONE, phrase
 from stormc.record import NamedTuple
 from stormc.text.checks import NO_ID, NO_REASON, NO_SUPPRESSION, SUPPRESSED_ERROR, UNUSED
 
@@ -23,7 +24,7 @@ _COMMENT = re.compile(r"#\s*stormc:\s*(?P<rest>.*)")
 _IGNORE = re.compile(r"ignore\[(?P<ids>[^\]]*)\]\s*(?P<reason>.*)")
 _ID = re.compile(r"[EWI][0-9]{3}")
 MANY = 1 << 62
-_FORM = "write # stormc: ignore[W020] and the reason"
+_FORM = phrase("write # stormc: ignore[W020] and the reason")
 
 
 class Suppression(NamedTuple):
@@ -70,9 +71,9 @@ MOST_GUESSES = 20
 
 def _unused(suppression: Suppression, known: Collection[str], guess: bool) -> Finding:
     id_ = suppression.rule
-    guessed = did_you_mean(id_, known) if guess and id_ not in known else ""
-    hint = "remove the comment" if id_ in known else guessed or "stormc knows no such finding"
-    return Finding(UNUSED, suppression.file, suppression.mark, f"no {id_} here to ignore", hint)
+    guessed = did_you_mean(id_, known) if guess and id_ not in known else NONE
+    hint = phrase("remove the comment") if id_ in known else guessed or phrase("stormc knows no such finding")
+    return Finding(UNUSED, suppression.file, suppression.mark, phrase("no {id} here to ignore", id=id_), hint)
 
 
 def read_suppressions(document: Document) -> tuple[list[Suppression], list[Finding]]:
@@ -89,21 +90,25 @@ def read_suppressions(document: Document) -> tuple[list[Suppression], list[Findi
         ignore = _IGNORE.fullmatch(match["rest"])
         if ignore is None:
             problems.append(
-                Finding(NO_SUPPRESSION, document.file, mark, "this comment to stormc has the wrong form", _FORM)
+                Finding(NO_SUPPRESSION, document.file, mark, phrase("this comment to stormc has the wrong form"), _FORM)
             )
             continue
         if not ignore["reason"]:
-            problems.append(Finding(NO_REASON, document.file, mark, "ignore needs a reason", _FORM))
+            problems.append(Finding(NO_REASON, document.file, mark, phrase("ignore needs a reason"), _FORM))
             continue
         alone = not lines[number - 1][: column - 1].strip()
         below = _below(lines) if below is None else below
         about = (number, below[number - 1]) if alone else (number,)
         for id_ in dict.fromkeys(part.strip() for part in ignore["ids"].split(",")):
             if not _ID.fullmatch(id_):
-                problems.append(Finding(NO_ID, document.file, mark, f"{id_!r} is no id of a finding", _FORM))
+                problems.append(
+                    Finding(NO_ID, document.file, mark, phrase("{id!r} is no id of a finding", id=id_), _FORM)
+                )
             elif id_[0] == "E":
-                message = f"{id_} is an error, and errors cannot be ignored"
-                problems.append(Finding(SUPPRESSED_ERROR, document.file, mark, message, "correct what it reports"))
+                message = phrase("{id} is an error, and errors cannot be ignored", id=id_)
+                problems.append(
+                    Finding(SUPPRESSED_ERROR, document.file, mark, message, phrase("correct what it reports"))
+                )
             else:
                 made.append(Suppression(document.file, mark, id_, about))
     return made, problems

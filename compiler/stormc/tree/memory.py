@@ -20,6 +20,7 @@ from typing import Any
 from stormc.digest import digest
 from stormc.finding import Finding, Mark
 from stormc.model.summary import Summary
+from stormc.phrase import Phrase, phrase
 from stormc.record import NamedTuple
 from stormc.tree.read import stamp
 
@@ -113,7 +114,7 @@ def recall(directory: Path | None) -> Memories:
         compiler = this_compiler(earlier)
         entries = data["apps"].items() if compiler.digest == earlier.digest else ()
         return Memories({_text(path): _memory(entry) for path, entry in entries}, compiler)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         return Memories({})
 
 
@@ -142,7 +143,25 @@ def _finding(entry: list[Any]) -> Finding:
     rule, file, mark, message, hint, path, meant = _items(entry)
     steps = tuple(step if isinstance(step, str) else _number(step) for step in _items(path))
     known = None if meant is None else _text(meant)
-    return Finding(_text(rule), _text(file), _mark(mark), _text(message), _text(hint), steps, known)
+    return Finding(_text(rule), _text(file), _mark(mark), _phrase(message), _phrase(hint), steps, known)
+
+
+def _phrase(entry: Any) -> Phrase:
+    """A phrase from its template and values; a value is a phrase, or as it is."""
+    template, values = _items(entry)
+    if not isinstance(values, dict):
+        raise TypeError(values)
+    return phrase(
+        _text(template),
+        **{name: _phrase(value) if isinstance(value, list) else value for name, value in values.items()},
+    )
+
+
+def _with_templates(value: Any) -> Any:
+    """A value as JSON keeps it: phrases with their templates, so that they can be shown in any language."""
+    if isinstance(value, Phrase):
+        return value.template, {name: _with_templates(part) for name, part in value.values.items()}
+    return tuple(map(_with_templates, value)) if isinstance(value, tuple) else value
 
 
 def _mark(entry: list[Any]) -> Mark:
@@ -188,7 +207,8 @@ def remember(directory: Path | None, memories: Memories) -> None:
     """Keeps the memories for the next render; atomic, and silent where the directory cannot be written."""
     if directory is None:
         return
-    data = {"compiler": memories.compiler or this_compiler(), "apps": memories.apps}
+    apps = {path: memory._replace(findings=_with_templates(memory.findings)) for path, memory in memories.apps.items()}
+    data = {"compiler": memories.compiler or this_compiler(), "apps": apps}
     text = json.dumps(data, separators=(",", ":")).encode()
     temporary = directory / f"{FILE}.{os.urandom(8).hex()}"
     try:

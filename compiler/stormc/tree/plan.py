@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from stormc.finding import START, Finding
+from stormc.phrase import phrase
 from stormc.record import NamedTuple
 from stormc.tree.checks import FOREIGN_FILE
 from stormc.tree.read import is_ours, listing, on_disk
@@ -46,9 +47,14 @@ def make_plan(
             removals.append(path)
         else:
             findings.append(
-                Finding(FOREIGN_FILE, f"{out}/{path}", START, "no spec produces this file and stormc did not write it",
-                        "move it out of the rendered directory")
-            )  # fmt: skip
+                Finding(
+                    FOREIGN_FILE,
+                    f"{out}/{path}",
+                    START,
+                    phrase("no spec produces this file and stormc did not write it"),
+                    phrase("move it out of the rendered directory"),
+                )
+            )
     findings += _obstacles(out, writes)
     unchanged = len(wanted) + len(same) - len(writes)
     return Plan(writes, unchanged, tuple(removals), tuple(findings))
@@ -75,19 +81,19 @@ def _obstacles(out: Path, paths: Iterable[str]) -> Iterator[Finding]:
             if directory not in states:
                 mode = states[directory] = _mode(out, directory)
                 if mode is not None and not stat.S_ISDIR(mode):
-                    message = "stormc needs a directory here"
-                    yield Finding(FOREIGN_FILE, str(out / directory), START, message, "remove it")
+                    message = phrase("stormc needs a directory here")
+                    yield Finding(FOREIGN_FILE, str(out / directory), START, message, phrase("remove it"))
         if directories and states[directories[-1]] is None:
             continue
         mode = _mode(out, path)
         if mode is None:
             continue
         if stat.S_ISLNK(mode) or stat.S_ISDIR(mode):
-            message = "stormc writes a file here, but this is a link or a directory"
-            yield Finding(FOREIGN_FILE, str(out / path), START, message, "remove it")
+            message = phrase("stormc writes a file here, but this is a link or a directory")
+            yield Finding(FOREIGN_FILE, str(out / path), START, message, phrase("remove it"))
         elif not is_ours(out, path):
-            message = "stormc writes this file, but another one without its header is here"
-            yield Finding(FOREIGN_FILE, str(out / path), START, message, "move it away")
+            message = phrase("stormc writes this file, but another one without its header is here")
+            yield Finding(FOREIGN_FILE, str(out / path), START, message, phrase("move it away"))
 
 
 def _mode(out: Path, path: str) -> int | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.phrase import phrase
 from stormc.rules.engine_run import runs
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
@@ -19,8 +20,16 @@ def check(service: StormService) -> Iterator[Violation]:
             continue
         if int(str(tokens)) < int(str(sequences)):
             flag = "max-num-seqs" if "max-num-seqs" in run.role.flags else "max-num-batched-tokens"
-            yield Violation(run.at(flag), f"{run.role.name}: max-num-batched-tokens {tokens} is below max-num-seqs "
-                            f"{sequences}", f"at least {sequences} batched tokens")  # fmt: skip
+            yield Violation(
+                run.at(flag),
+                phrase(
+                    "{role}: max-num-batched-tokens {tokens} is below max-num-seqs {sequences}",
+                    role=run.role.name,
+                    tokens=tokens,
+                    sequences=sequences,
+                ),
+                phrase("at least {sequences} batched tokens", sequences=sequences),
+            )
 
 
 RULE = Rule(

@@ -12,6 +12,7 @@ from stormc.finding import Path, did_you_mean
 from stormc.model.app import App
 from stormc.model.kv import CONFIG, inner_connectors
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 UPSTREAM = {"MooncakeConnector": "MooncakeConnectorV1"}
@@ -36,12 +37,20 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
         told.add(name)
         if name not in facts.connectors:
             close = did_you_mean(name, (c for c, protocol in facts.connectors.items() if protocol))
-            yield Violation(path, f"release {facts.release} has no connector {name}",
-                            close or f"stormc engines {facts.release} lists them")  # fmt: skip
+            yield Violation(
+                path,
+                phrase("release {release} has no connector {name}", release=facts.release, name=name),
+                close or phrase("stormc engines {release} lists them", release=facts.release),
+            )
         elif name in UPSTREAM:
-            yield Violation(path, f"{name} is vLLM's own; vllm-ascend's is {UPSTREAM[name]}",
-                            f"write {UPSTREAM[name]}, or name the module in kvTransfer.extra.kv_connector_module_path"
-                            )  # fmt: skip
+            yield Violation(
+                path,
+                phrase("{name} is vLLM's own; vllm-ascend's is {upstream}", name=name, upstream=UPSTREAM[name]),
+                phrase(
+                    "write {upstream}, or name the module in kvTransfer.extra.kv_connector_module_path",
+                    upstream=UPSTREAM[name],
+                ),
+            )
 
 
 RULE = Rule(

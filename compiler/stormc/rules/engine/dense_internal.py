@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 
@@ -17,11 +18,16 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in app.serving_roles:
         together = role.data_parallel > 1 and not role.distributed_dp
         if role.moe is False and together and "dense-ranks-alone" in role.facts.refuses:
-            text = f"{role.name}: vLLM {role.facts.vllm} runs the ranks of a dense model apart"
-            yield Violation((role.name, "distributedDp"), text, "leave distributedDp out")
+            text = phrase(
+                "{role}: vLLM {vllm} runs the ranks of a dense model apart", role=role.name, vllm=role.facts.vllm
+            )
+            yield Violation((role.name, "distributedDp"), text, phrase("leave distributedDp out"))
         elif role.moe is False and app.expert_parallel:
-            yield Violation(("expertParallel",), "expertParallel is for mixture-of-experts models, model.moe is false",
-                            "remove one of the two")  # fmt: skip
+            yield Violation(
+                ("expertParallel",),
+                phrase("expertParallel is for mixture-of-experts models, model.moe is false"),
+                phrase("remove one of the two"),
+            )
             return
 
 

@@ -10,14 +10,20 @@ from collections.abc import Iterator
 
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in app.serving_roles:
         if role.moe is None and role.data_parallel > 1 and "dense-ranks-alone" in role.facts.refuses:
-            text = f"whether {app.model.name} is dense decides how the {role.data_parallel} ranks of {role.name} start"
-            yield Violation(("model",), text, "model.moe: true for mixture of experts, false for dense")
+            text = phrase(
+                "whether {model} is dense decides how the {data_parallel} ranks of {role} start",
+                model=app.model.name,
+                data_parallel=role.data_parallel,
+                role=role.name,
+            )
+            yield Violation(("model",), text, phrase("model.moe: true for mixture of experts, false for dense"))
             return
 
 

@@ -13,6 +13,7 @@ from stormc.facts.keys import Directory
 from stormc.finding import Path
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 SYSTEM = (
@@ -34,11 +35,23 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
         if place in same:
             below = place
         if place in SYSTEM:
-            yield Violation(path, f"a volume on {place} hides the container's own files", "choose a directory below it")
+            yield Violation(
+                path,
+                phrase("a volume on {place} hides the container's own files", place=place),
+                phrase("choose a directory below it"),
+            )
         elif below:
-            yield Violation(path, f"a volume on {place} meets the one on {below}", "choose another directory")
+            yield Violation(
+                path,
+                phrase("a volume on {place} meets the one on {below}", place=place, below=below),
+                phrase("choose another directory"),
+            )
         elif ":" in place:
-            yield Violation(path, f"a volume cannot be mounted on {place}, which has a ':'", "rename the directory")
+            yield Violation(
+                path,
+                phrase("a volume cannot be mounted on {place}, which has a ':'", place=place),
+                phrase("rename the directory"),
+            )
 
 
 def _plain(directory: str) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.phrase import phrase
 from stormc.rules.engine_run import Run, runs
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
@@ -19,8 +20,14 @@ def check(service: StormService) -> Iterator[Violation]:
             wrong = next(_differences(service, run), None)
             if wrong:
                 name, value, wanted = wrong
-                text = f"{run.role.name}: the command has {name} {value}, Services and proxy expect {wanted}"
-                yield Violation(run.command_path, text, f"write {wanted}, or change the field")
+                text = phrase(
+                    "{role}: the command has {name} {value}, Services and proxy expect {wanted}",
+                    role=run.role.name,
+                    name=name,
+                    value=value,
+                    wanted=wanted,
+                )
+                yield Violation(run.command_path, text, phrase("write {wanted}, or change the field", wanted=wanted))
 
 
 def _differences(service: StormService, run: Run) -> Iterator[tuple[str, str, str]]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from stormc.finding import did_you_mean, shown
+from stormc.phrase import Phrase, phrase
 from stormc.rules.engine_run import runs
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
@@ -34,9 +35,9 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 """Values for which vLLM's own validation of its config classes is known (vllm/config/)."""
 _NUMBERS = {
-    "int": (re.compile(r"-?[0-9]+"), "a whole number"),
-    "size": (re.compile(r"-1|auto|[0-9]+|[0-9]+(\.[0-9]+)?[kKmMgGtT]"), "a whole number, such as 32768 or 32k"),
-    "float": (re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE]-?[0-9]+)?"), "a number"),
+    "int": (re.compile(r"-?[0-9]+"), phrase("a whole number")),
+    "size": (re.compile(r"-1|auto|[0-9]+|[0-9]+(\.[0-9]+)?[kKmMgGtT]"), phrase("a whole number, such as 32768 or 32k")),
+    "float": (re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE]-?[0-9]+)?"), phrase("a number")),
 }
 
 
@@ -45,30 +46,42 @@ def check(service: StormService) -> Iterator[Violation]:
         for flag, value in run.flags.items():
             problem = _problem(flag, value, run.role.facts.flags.get(flag))
             if problem:
-                message = f"{run.role.name}: --{flag} is {shown(value)}, vLLM wants {problem[0]}"
+                message = phrase(
+                    "{role}: --{flag} is {value}, vLLM wants {problem}",
+                    role=run.role.name,
+                    flag=flag,
+                    value=shown(value),
+                    problem=problem[0],
+                )
                 yield Violation(run.at(flag), message, problem[1])
 
 
-def _problem(flag: str, value: Any, kind: Any) -> tuple[str, str] | None:
+def _problem(flag: str, value: Any, kind: Any) -> tuple[Phrase, Phrase] | None:
     """What vLLM wants instead of a value, and what to write; None where the value is right or nothing is known."""
     if isinstance(kind, list):
         fits = str(value) in map(str, kind) or flag == "kv-cache-dtype"
         words = ", ".join(map(str, kind))
-        return None if fits else (f"one of {words}", did_you_mean(str(value), map(str, kind)) or f"known: {words}")
+        if fits:
+            return None
+        close = did_you_mean(str(value), map(str, kind))
+        return phrase("one of {words}", words=words), close or phrase("known: {words}", words=words)
     if kind in ("switch", "once"):
-        return None if isinstance(value, bool) else ("no value", "write true or false")
+        return None if isinstance(value, bool) else (phrase("no value"), phrase("write true or false"))
     if kind == "json" and not isinstance(value, (dict, list)):
         empty = value in ("", "None", "null") or (flag == "compilation-config" and str(value).isdigit())
-        return None if empty else ("JSON", "write a mapping, or JSON that is complete")
+        return None if empty else (phrase("JSON"), phrase("write a mapping, or JSON that is complete"))
     if isinstance(kind, str) and kind in _NUMBERS:
         pattern, noun = _NUMBERS[kind]
         if not pattern.fullmatch(str(value)) or isinstance(value, bool):
-            return None if str(value) in ("None", "") else (noun, f"write {noun}")
+            return None if str(value) in ("None", "") else (noun, phrase("write {noun}", noun=noun))
         low, high = RANGES.get(flag, (-float("inf"), float("inf")))
         number = float(value) if kind != "size" or str(value).lstrip("-").isdigit() else low
-        return None if low <= number <= high else (f"{low:g}…{high:g}", f"write a number in {low:g}…{high:g}")
+        if low <= number <= high:
+            return None
+        stretch = phrase("{low:g}…{high:g}", low=low, high=high)
+        return stretch, phrase("write a number in {stretch}", stretch=stretch)
     if isinstance(kind, str) and kind in ("text", "object") and value is True:
-        return ("a value", "give it one, or remove it")
+        return (phrase("a value"), phrase("give it one, or remove it"))
     return None
 
 

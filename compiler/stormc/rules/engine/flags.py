@@ -11,6 +11,7 @@ from typing import Any
 
 from stormc.model.app import App, Role
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 # vLLM flag → the spec field that sets it; an empty one means that the launcher sets it for each rank.
@@ -49,8 +50,12 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
                 continue
             field = FLAGS[flag]
             told = f"stormc sets it to {neutral[flag]}" if flag in neutral else "the launcher sets it for each rank"
-            yield Violation(role.flag_path(flag), f"{role.name}: {flag} is {value}, {told}",
-                            f"use {field}" if field else "remove it", at_key=True)  # fmt: skip
+            yield Violation(
+                role.flag_path(flag),
+                phrase("{role}: {flag} is {value}, {told}", role=role.name, flag=flag, value=value, told=told),
+                phrase("use {field}", field=field) if field else phrase("remove it"),
+                at_key=True,
+            )
 
 
 def _neutral(app: App, role: Role) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Label
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -18,8 +19,11 @@ def check(service: StormService) -> Iterator[Violation]:
         return
     for role, template in service.serving:
         if not role.every_pod_serves and Label.MODEL_NAME in template.labels:
-            yield Violation(("gateway",), f"pods of {role.name} without HTTP carry {Label.MODEL_NAME}",
-                            "leave gateway out, or set router")  # fmt: skip
+            yield Violation(
+                ("gateway",),
+                phrase("pods of {role} without HTTP carry {model_name}", role=role.name, model_name=Label.MODEL_NAME),
+                phrase("leave gateway out, or set router"),
+            )
 
 
 RULE = Rule(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService, environment
 
@@ -20,8 +21,12 @@ def check(service: StormService) -> Iterator[Violation]:
                     path = service.wrote_env(template.role, container, name)
                     if path == (template.role,):
                         path = service.wrote_pod(template.role, ("hostNetwork",), path)
-                    hint = f"{template.role}.hostNetwork: true, and the node's interface as interface"
-                    yield Violation(path, f"{template.role} runs on the host network, {name} is eth0", hint)
+                    hint = phrase("{role}.hostNetwork: true, and the node's interface as interface", role=template.role)
+                    yield Violation(
+                        path,
+                        phrase("{role} runs on the host network, {name} is eth0", role=template.role, name=name),
+                        hint,
+                    )
                     break
 
 

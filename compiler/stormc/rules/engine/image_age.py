@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 OLD = re.compile(r"v?0\.([0-9]+)\.[0-9]")
@@ -21,8 +22,11 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
         image, _, tag = role.image.partition("@")[0].rpartition(":")
         match = OLD.match(tag)
         if image.endswith("vllm-ascend") and match and int(match[1]) < 12:
-            yield Violation(("image",), f"vllm-ascend {tag} is older than 0.12, the first that P/D is documented for",
-                            "take a later image, such as v0.23.0")  # fmt: skip
+            yield Violation(
+                ("image",),
+                phrase("vllm-ascend {tag} is older than 0.12, the first that P/D is documented for", tag=tag),
+                phrase("take a later image, such as v0.23.0"),
+            )
             return
 
 

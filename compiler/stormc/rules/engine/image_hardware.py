@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 UPSTREAM = re.compile(r"(.*/)?ascend/vllm-ascend:.*")
@@ -29,7 +30,11 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
         if wanted is None or suffix == wanted or not (suffix or UPSTREAM.fullmatch(role.image)):
             continue
         made = f"-{wanted}" if wanted else "no suffix"
-        yield Violation(("image",), f"image {tag} is not made for {app.profile.product}", f"take the tag with {made}")
+        yield Violation(
+            ("image",),
+            phrase("image {tag} is not made for {product}", tag=tag, product=app.profile.product),
+            phrase("take the tag with {made}", made=made),
+        )
         return
 
 

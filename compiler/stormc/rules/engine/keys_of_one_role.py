@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from stormc.phrase import phrase
 from stormc.rules.engine_run import runs
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
@@ -20,11 +21,17 @@ def check(service: StormService) -> Iterator[Violation]:
             continue
         config = run.mapping("additional-config")
         if has(config, "recompute_scheduler_enable"):
-            yield Violation(run.at("additional-config"), "recompute_scheduler_enable has no effect on prefill",
-                            "write it under decode only")  # fmt: skip
+            yield Violation(
+                run.at("additional-config"),
+                phrase("recompute_scheduler_enable has no effect on prefill"),
+                phrase("write it under decode only"),
+            )
         if run.env.get("VLLM_ASCEND_ENABLE_MLAPO", "0") not in ("0", ""):
-            yield Violation(run.role.env_path("VLLM_ASCEND_ENABLE_MLAPO"), "MLAPO serves decode only",
-                            "write VLLM_ASCEND_ENABLE_MLAPO under decode.env only")  # fmt: skip
+            yield Violation(
+                run.role.env_path("VLLM_ASCEND_ENABLE_MLAPO"),
+                phrase("MLAPO serves decode only"),
+                phrase("write VLLM_ASCEND_ENABLE_MLAPO under decode.env only"),
+            )
 
 
 def has(config: Mapping[str, Any], key: str) -> bool:

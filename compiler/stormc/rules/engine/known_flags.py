@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.finding import did_you_mean
+from stormc.phrase import phrase
 from stormc.rules.engine_run import runs
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
@@ -23,11 +24,18 @@ def check(service: StormService) -> Iterator[Violation]:
             known = f"vllm serve of release {facts.release}"
             if flag in facts.removed_flags:
                 message = f"{known} has no --{flag} any more"
-                hint = f"it went after {facts.removed_flags[flag]}: remove it"
+                hint = phrase("it went after {removed_flags}: remove it", removed_flags=facts.removed_flags[flag])
             else:
                 message = f"{known} does not know --{flag}"
-                hint = did_you_mean(flag, facts.flags) or f"stormc engines {facts.release} lists them"
-            yield Violation(run.at(flag), f"{run.role.name}: {message}", hint, at_key=not run.own_command)
+                hint = did_you_mean(flag, facts.flags) or phrase(
+                    "stormc engines {release} lists them", release=facts.release
+                )
+            yield Violation(
+                run.at(flag),
+                phrase("{role}: {message}", role=run.role.name, message=message),
+                hint,
+                at_key=not run.own_command,
+            )
 
 
 RULE = Rule(

@@ -15,6 +15,7 @@ from typing import Any
 from stormc.finding import Path
 from stormc.model.app import App, Role
 from stormc.model.kv import MULTI, carrying
+from stormc.phrase import phrase
 from stormc.rules.engine_run import Run, runs
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
@@ -32,27 +33,44 @@ def check(service: StormService) -> Iterator[Violation]:
         if not run.launched and "Mooncake" not in str(config):
             continue  # another engine's command, of which nothing is known
         if not isinstance(config, dict):
-            yield Violation(path, f"{role.name} has no KV transfer", "remove the flag, or write a mapping")
+            yield Violation(
+                path, phrase("{role} has no KV transfer", role=role.name), phrase("remove the flag, or write a mapping")
+            )
             continue
         part = carrying(config, role.facts)
         if part is None or (part.name not in ("", app.connector) and app.connector != MULTI):
             named = part.name if part else str(config.get("kv_connector"))
             step = (*(part.path if part else ()), "kv_connector")
-            text = f"{role.name}: {named} does not carry KV cache as {app.connector} does"
-            yield Violation(_inside(run, *step), text, "name the same connector in both roles and in kvTransfer")
+            text = phrase(
+                "{role}: {named} does not carry KV cache as {connector} does",
+                role=role.name,
+                named=named,
+                connector=app.connector,
+            )
+            yield Violation(
+                _inside(run, *step), text, phrase("name the same connector in both roles and in kvTransfer")
+            )
             continue
         wrong = next(((w, v) for w, v in _kv_facts(role, app) if kv_value(part.config, w) not in (v, None)), None)
         if wrong:
             steps, value = wrong
-            text = f"{role.name}: {'.'.join(steps)} of kv-transfer-config is not {value}, as the roles have it"
-            yield Violation(_inside(run, *part.path, *steps), text, f"write {value}")
+            text = phrase(
+                "{role}: {steps} of kv-transfer-config is not {value}, as the roles have it",
+                role=role.name,
+                steps=".".join(steps),
+                value=value,
+            )
+            yield Violation(_inside(run, *part.path, *steps), text, phrase("write {value}", value=value))
         elif (
             "engine_id" in config
             and "unique-engine-ids" not in role.facts.does
             and (role.replicas > 1 or _engine_id(app.prefill) == _engine_id(app.decode))
         ):
-            yield Violation(_inside(run, "engine_id"), f"several instances have engine_id {config['engine_id']}",
-                            "leave it out: the plugin makes one")  # fmt: skip
+            yield Violation(
+                _inside(run, "engine_id"),
+                phrase("several instances have engine_id {engine_id}", engine_id=config["engine_id"]),
+                phrase("leave it out: the plugin makes one"),
+            )
 
 
 def _inside(run: Run, *steps: str | int) -> Path:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from stormc.model.app import App
 from stormc.model.kv import carrying
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.engine.kv_config import KV_CONFIG, kv_sizes, kv_value
 from stormc.rules.rule import Example, Rule, Violation
 
@@ -25,8 +26,14 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
             if kv_value(part.config, steps) not in (value, None):
                 yield Violation(
                     (*role.flag_path(KV_CONFIG), *part.path, *steps),
-                    f"{role.name}: {'.'.join(steps)} of kv-transfer-config is not {value}, as {other.name} has it",
-                    f"write {value}",
+                    phrase(
+                        "{role}: {steps} of kv-transfer-config is not {value}, as {other} has it",
+                        role=role.name,
+                        steps=".".join(steps),
+                        value=value,
+                        other=other.name,
+                    ),
+                    phrase("write {value}", value=value),
                 )
                 break
 

@@ -10,16 +10,23 @@ from collections.abc import Iterator
 
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     measured = app.engine.load_minutes
     if measured is not None and measured * 60 > app.engine.startup_seconds:
-        message = (
-            f"engine.loadMinutes is {measured}, the startup probe gives up after {app.engine.startup_seconds} seconds"
+        message = phrase(
+            "engine.loadMinutes is {measured}, the startup probe gives up after {startup_seconds} seconds",
+            measured=measured,
+            startup_seconds=app.engine.startup_seconds,
         )
-        yield Violation(("engine", "loadMinutes"), message, f"set engine.startupSeconds to {measured * 90}")
+        yield Violation(
+            ("engine", "loadMinutes"),
+            message,
+            phrase("set engine.startupSeconds to {measured}", measured=measured * 90),
+        )
 
 
 RULE = Rule(

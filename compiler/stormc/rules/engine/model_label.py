@@ -11,14 +11,21 @@ from collections.abc import Iterator
 from stormc.facts import limits
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     if app.gateway != "off" and not _is_label_value(app.model.name):
-        yield Violation(("model", "name"), f"model.name {app.model.name} is no label value, as gateway {app.gateway} "
-                        "needs it", "set gateway: off, or choose a name without '/' of at most 63 characters"
-                        )  # fmt: skip
+        yield Violation(
+            ("model", "name"),
+            phrase(
+                "model.name {model} is no label value, as gateway {gateway} needs it",
+                model=app.model.name,
+                gateway=app.gateway,
+            ),
+            phrase("set gateway: off, or choose a name without '/' of at most 63 characters"),
+        )
 
 
 def _is_label_value(text: str) -> bool:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 
@@ -17,8 +18,13 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
         for name, flag in role.flags.items():
             kind = role.facts.flags.get(name)
             if flag.value is False and kind == "once":
-                text = f"{role.name}: vLLM {role.facts.vllm} has no --no-{name}: false is not passed"
-                yield Violation(flag.path, text, "write null to say that the flag is not passed")
+                text = phrase(
+                    "{role}: vLLM {vllm} has no --no-{name}: false is not passed",
+                    role=role.name,
+                    vllm=role.facts.vllm,
+                    name=name,
+                )
+                yield Violation(flag.path, text, phrase("write null to say that the flag is not passed"))
 
 
 RULE = Rule(

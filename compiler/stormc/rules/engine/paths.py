@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from stormc.phrase import phrase
 from stormc.rules.engine_run import runs
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
@@ -36,7 +37,9 @@ def check(service: StormService) -> Iterator[Violation]:
         for path, place in found:
             if isinstance(place, str) and _is_foreign(place) and not any(f"{place}/".startswith(m) for m in mounts):
                 yield Violation(
-                    path, f"{run.role.name}: {place} is on no volume", "mount it: volumes, of the app or a role"
+                    path,
+                    phrase("{role}: {place} is on no volume", role=run.role.name, place=place),
+                    phrase("mount it: volumes, of the app or a role"),
                 )
 
 

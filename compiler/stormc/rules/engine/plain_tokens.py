@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService, environment
 
@@ -20,15 +21,21 @@ def check(service: StormService) -> Iterator[Violation]:
     for template in service.templates:
         for container, name, entry in environment(template):
             if TOKEN.fullmatch(name) and entry.get("value"):
-                hint = f"{name}: {{secretKeyRef: {{name: SECRET, key: KEY}}}}"
+                hint = phrase("{name}: {{secretKeyRef: {{name: SECRET, key: KEY}}}}", name=name)
                 yield Violation(
-                    service.wrote_env(template.role, container, name), f"{name} stands here as plain text", hint
+                    service.wrote_env(template.role, container, name),
+                    phrase("{name} stands here as plain text", name=name),
+                    hint,
                 )
     for role in service.app.serving_roles:
         for flag in FLAGS:
             if isinstance(role.engine_args.get(flag), str):
-                hint = "write VLLM_API_KEY or HF_TOKEN as a variable with secretKeyRef"
-                yield Violation(role.flag_path(flag), f"{role.name}: --{flag} stands here as plain text", hint)
+                hint = phrase("write VLLM_API_KEY or HF_TOKEN as a variable with secretKeyRef")
+                yield Violation(
+                    role.flag_path(flag),
+                    phrase("{role}: --{flag} stands here as plain text", role=role.name, flag=flag),
+                    hint,
+                )
 
 
 RULE = Rule(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.phrase import phrase
 from stormc.rules.engine.keys_of_one_role import has
 from stormc.rules.engine_run import runs
 from stormc.rules.rule import Example, Rule, Subject, Violation
@@ -19,8 +20,11 @@ def check(service: StormService) -> Iterator[Violation]:
         return
     for run in runs(service):
         if run.role.name == "decode" and not has(run.mapping("additional-config"), "recompute_scheduler_enable"):
-            yield Violation(("proxy", "maxRecomputes"), "no decode instance gives answers up for recomputation",
-                            "set decode.engineArgs.additional-config.recompute_scheduler_enable: true")  # fmt: skip
+            yield Violation(
+                ("proxy", "maxRecomputes"),
+                phrase("no decode instance gives answers up for recomputation"),
+                phrase("set decode.engineArgs.additional-config.recompute_scheduler_enable: true"),
+            )
 
 
 RULE = Rule(

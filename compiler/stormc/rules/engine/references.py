@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from stormc.facts.keys import Env
 from stormc.facts.known_keys import ENV, Use
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService, environment
 
@@ -34,8 +35,11 @@ def check(service: StormService) -> Iterator[Violation]:
                     builtin = builtin and not grouped and wanted < name
                 if not builtin and not ((container, wanted) in written and wanted < name):
                     path = service.wrote_env(template.role, container, name)
-                    yield Violation(path, f"$({wanted}) in {name} stays literal",
-                                    "expand it in a command, or use valueFrom in an override")  # fmt: skip
+                    yield Violation(
+                        path,
+                        phrase("$({wanted}) in {name} stays literal", wanted=wanted, name=name),
+                        phrase("expand it in a command, or use valueFrom in an override"),
+                    )
 
 
 RULE = Rule(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.phrase import phrase
 from stormc.rules.engine.keys_of_one_role import has
 from stormc.rules.engine_run import runs
 from stormc.rules.rule import Example, Rule, Subject, Violation
@@ -24,8 +25,13 @@ def check(service: StormService) -> Iterator[Violation]:
         config = run.mapping("additional-config")
         for fact, key, roles in REFUSED:
             if fact in run.role.facts.refuses and run.role.name in roles and has(config, key):
-                text = f"{run.role.name}: vllm-ascend {run.role.facts.release} refuses {key} here"
-                yield Violation(run.at("additional-config"), text, "remove the key")
+                text = phrase(
+                    "{role}: vllm-ascend {release} refuses {key} here",
+                    role=run.role.name,
+                    release=run.role.facts.release,
+                    key=key,
+                )
+                yield Violation(run.at("additional-config"), text, phrase("remove the key"))
 
 
 RULE = Rule(

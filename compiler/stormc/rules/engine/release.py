@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 
@@ -17,8 +18,11 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
     if not app.prefill.facts_known or not app.decode.facts_known:
         role = app.decode if app.prefill.facts_known else app.prefill
         path = ("engine", "version") if app.engine.version else ("image",)
-        yield Violation(path, f"which vllm-ascend runs cannot be told: {role.facts.release} is assumed",
-                        "set engine.version, such as 0.23; stormc engines lists the releases")  # fmt: skip
+        yield Violation(
+            path,
+            phrase("which vllm-ascend runs cannot be told: {release} is assumed", release=role.facts.release),
+            phrase("set engine.version, such as 0.23; stormc engines lists the releases"),
+        )
 
 
 RULE = Rule(

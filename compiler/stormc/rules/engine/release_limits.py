@@ -12,6 +12,7 @@ from stormc.finding import Path
 from stormc.model.app import App
 from stormc.model.profile import Platform
 from stormc.model.role import Role
+from stormc.phrase import Phrase, phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 
@@ -19,10 +20,14 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in app.serving_roles:
         for field, text, hint in _refused(app, role):
             path: Path = (role.name, field)
-            yield Violation(path, f"{role.name}: {text}, in release {role.facts.release}", hint)
+            yield Violation(
+                path,
+                phrase("{role}: {text}, in release {release}", role=role.name, text=text, release=role.facts.release),
+                hint,
+            )
 
 
-def _refused(app: App, role: Role) -> Iterator[tuple[str, str, str]]:
+def _refused(app: App, role: Role) -> Iterator[tuple[str, Phrase, Phrase]]:
     facts, refuses = role.facts, role.facts.refuses
     stages, context = role.pipeline_parallel, role.prefill_context
     for field, flag, size in (
@@ -32,20 +37,40 @@ def _refused(app: App, role: Role) -> Iterator[tuple[str, str, str]]:
         ("podGroupSize", "nnodes", 2 if role.spans_pods else 1),
     ):
         if size > 1 and flag not in facts.flags:
-            yield field, f"vLLM {facts.vllm} has no --{flag}", "take 1, or a later image"
+            yield (
+                field,
+                phrase("vLLM {vllm} has no --{flag}", vllm=facts.vllm, flag=flag),
+                phrase("take 1, or a later image"),
+            )
             return
     if stages > 1 and role.name == "decode" and "decode-pipeline" in refuses:
-        yield "pipelineParallel", "decode runs in one pipeline stage only", "remove it: pipeline stages are for prefill"
+        yield (
+            "pipelineParallel",
+            phrase("decode runs in one pipeline stage only"),
+            phrase("remove it: pipeline stages are for prefill"),
+        )
     if context > 1 and "context-at-all" in refuses:
-        yield "prefillContextParallel", "vLLM takes 1 only", "remove it, or take a later image"
+        yield "prefillContextParallel", phrase("vLLM takes 1 only"), phrase("remove it, or take a later image")
     elif context > 1 and role.data_parallel > 1 and "context-with-data" in refuses:
-        yield "prefillContextParallel", "context and data parallelism exclude each other", "set one of the two to 1"
+        yield (
+            "prefillContextParallel",
+            phrase("context and data parallelism exclude each other"),
+            phrase("set one of the two to 1"),
+        )
     elif context > 1 and stages > 1 and "pipeline-with-context" in refuses:
-        yield "prefillContextParallel", "context and pipeline parallelism exclude each other", "set one of the two to 1"
+        yield (
+            "prefillContextParallel",
+            phrase("context and pipeline parallelism exclude each other"),
+            phrase("set one of the two to 1"),
+        )
     elif context > 1 and role.name == "decode" and "layerwise-context" in refuses and "Layerwise" in app.connector:
-        yield "prefillContextParallel", "the layerwise connector wants 1 in decode", "remove it"
+        yield "prefillContextParallel", phrase("the layerwise connector wants 1 in decode"), phrase("remove it")
     if role.tensor_parallel % role.decode_context and "decode-context-divides" in refuses:
-        yield "decodeContextParallel", f"it does not divide tensorParallel {role.tensor_parallel}", "take a divisor"
+        yield (
+            "decodeContextParallel",
+            phrase("it does not divide tensorParallel {size}", size=role.tensor_parallel),
+            phrase("take a divisor"),
+        )
 
 
 RULE = Rule(

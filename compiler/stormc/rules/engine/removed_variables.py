@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.finding import did_you_mean
+from stormc.phrase import phrase
 from stormc.rules.engine_run import runs
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
@@ -23,11 +24,26 @@ def check(service: StormService) -> Iterator[Violation]:
             path = service.wrote_env(run.role.name, run.role.name, name)
             if name in facts.removed_env:
                 last = facts.removed_env[name]
-                text = f"release {facts.release} does not read {name} any more, the last to do so was {last}"
+                text = phrase(
+                    "release {release} does not read {name} any more, the last to do so was {last}",
+                    release=facts.release,
+                    name=name,
+                    last=last,
+                )
                 replaced = facts.renamed_env.get(name)
-                yield Violation(path, text, f"write {replaced} in engineArgs" if replaced else "remove it", at_key=True)
+                yield Violation(
+                    path,
+                    text,
+                    phrase("write {replaced} in engineArgs", replaced=replaced) if replaced else phrase("remove it"),
+                    at_key=True,
+                )
             elif hint := did_you_mean(name, facts.env):
-                yield Violation(path, f"release {facts.release} does not read {name}", hint, at_key=True)
+                yield Violation(
+                    path,
+                    phrase("release {release} does not read {name}", release=facts.release, name=name),
+                    hint,
+                    at_key=True,
+                )
 
 
 RULE = Rule(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from stormc.model.kv import inner_connectors
+from stormc.phrase import phrase
 from stormc.rules.engine_run import Run, runs
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
@@ -27,19 +28,30 @@ def check(service: StormService) -> Iterator[Violation]:
         values = [str(run.flags.get(flag, "")) for run in pair]
         if values[0] != values[1]:
             run = decode if values[1] else prefill
-            yield Violation(run.at(flag), f"--{flag} of prefill and decode differ: {_said(values)}",
-                            "write it once, under engine.args")  # fmt: skip
+            yield Violation(
+                run.at(flag),
+                phrase("--{flag} of prefill and decode differ: {values}", flag=flag, values=_said(values)),
+                phrase("write it once, under engine.args"),
+            )
     methods = [_method(run) for run in pair]
     if methods[0] != methods[1]:
         run = decode if methods[1] else prefill
-        yield Violation(run.at("speculative-config"), f"the speculative methods of prefill and decode differ: "
-                        f"{_said(methods)}", "give both the same method; the number of tokens may differ")  # fmt: skip
+        yield Violation(
+            run.at("speculative-config"),
+            phrase("the speculative methods of prefill and decode differ: {methods}", methods=_said(methods)),
+            phrase("give both the same method; the number of tokens may differ"),
+        )
     seeds = [run.env.get("PYTHONHASHSEED", "") for run in pair]
     if seeds[0] != seeds[1] and any(_has_pool(run) for run in pair):
         run = decode if seeds[1] else prefill
-        yield Violation(run.role.env_path("PYTHONHASHSEED"), "PYTHONHASHSEED of prefill and decode differ: "
-                        f"{_said(seeds)}; keys of the KV pool differ with it", "write it once, under engine.env"
-                        )  # fmt: skip
+        yield Violation(
+            run.role.env_path("PYTHONHASHSEED"),
+            phrase(
+                "PYTHONHASHSEED of prefill and decode differ: {seeds}; keys of the KV pool differ with it",
+                seeds=_said(seeds),
+            ),
+            phrase("write it once, under engine.env"),
+        )
 
 
 def _method(run: Run) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.model.app import ROUTING
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -16,8 +17,11 @@ from stormc.rules.storm_service import StormService
 def check(service: StormService) -> Iterator[Violation]:
     for template in service.templates:
         if template.role == ROUTING and template.entry.get("replicas") == 0:
-            yield Violation(service.wrote_role(ROUTING, ("replicas",), ("routing", "replicas")), "no routing pod runs",
-                            "set 1 or more")  # fmt: skip
+            yield Violation(
+                service.wrote_role(ROUTING, ("replicas",), ("routing", "replicas")),
+                phrase("no routing pod runs"),
+                phrase("set 1 or more"),
+            )
 
 
 RULE = Rule(

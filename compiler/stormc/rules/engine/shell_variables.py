@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService, environment
 
@@ -25,10 +26,14 @@ def check(service: StormService) -> Iterator[Violation]:
             first = value[: match.start()].rstrip(":")
             same = name in match.groups() and value.endswith(match[0]) and first
             hint = (
-                f"to put it before the image's own: {name}: {{prepend: {first}}}" if same else "write the value itself"
+                phrase("to put it before the image's own: {name}: {{prepend: {first}}}", name=name, first=first)
+                if same
+                else phrase("write the value itself")
             )
             yield Violation(
-                service.wrote_env(template.role, container, name), f"{match[0]} in {name} stays literal", hint
+                service.wrote_env(template.role, container, name),
+                phrase("{match} in {name} stays literal", match=match[0], name=name),
+                hint,
             )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from stormc.finding import Path
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 
@@ -18,8 +19,11 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
     script, command = app.engine.script, app.engine.command or ()
     path: Path = ("engine", "script", "command") if script else ("engine", "command")
     if any("start_server.sh" in word for word in ([script.command] if script else command)):
-        yield Violation(path, "start_server.sh hides the exit code of a rank that died",
-                        f"leave engine.{path[1]} out: stormc's launcher returns it")  # fmt: skip
+        yield Violation(
+            path,
+            phrase("start_server.sh hides the exit code of a rank that died"),
+            phrase("leave engine.{path} out: stormc's launcher returns it", path=path[1]),
+        )
 
 
 RULE = Rule(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.phrase import phrase
 from stormc.rules.engine_run import runs
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
@@ -20,8 +21,16 @@ def check(service: StormService) -> Iterator[Violation]:
         probe, text = run.container.get("startupProbe") or {}, run.env.get(NAME, "")
         allowed = int(probe.get("periodSeconds", 10)) * int(probe.get("failureThreshold", 3))
         if probe and text.isdigit() and int(text) > allowed:
-            message = f"{run.role.name}: {NAME} is {text} s, the startup probe gives up after {allowed} s"
-            yield Violation(run.role.env_path(NAME), message, f"set engine.startupSeconds to {text} or more")
+            message = phrase(
+                "{role}: {name} is {text} s, the startup probe gives up after {allowed} s",
+                role=run.role.name,
+                name=NAME,
+                text=text,
+                allowed=allowed,
+            )
+            yield Violation(
+                run.role.env_path(NAME), message, phrase("set engine.startupSeconds to {text} or more", text=text)
+            )
 
 
 RULE = Rule(

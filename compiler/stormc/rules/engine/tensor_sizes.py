@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.phrase import phrase
 from stormc.rules.engine_run import runs
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
@@ -21,8 +22,12 @@ def check(service: StormService) -> Iterator[Violation]:
     prefill, decode = sizes["prefill"], sizes["decode"]
     if decode < 1 or prefill % decode:
         run = next(run for run in runs(service) if run.role.name == "decode")
-        text = f"decode has {decode} tensor-parallel NPUs, prefill {prefill}: no multiple of it"
-        hint = f"take {_divisor(prefill, decode)} in decode, or more in prefill"
+        text = phrase(
+            "decode has {decode} tensor-parallel NPUs, prefill {prefill}: no multiple of it",
+            decode=decode,
+            prefill=prefill,
+        )
+        hint = phrase("take {prefill} in decode, or more in prefill", prefill=_divisor(prefill, decode))
         yield Violation(run.at("tensor-parallel-size"), text, hint)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Env
+from stormc.phrase import phrase
 from stormc.rules.engine_run import runs
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
@@ -20,8 +21,14 @@ def check(service: StormService) -> Iterator[Violation]:
         devices = [device for device in run.env.get(NAME, "").split(",") if device.strip()]
         if devices and len(devices) < run.role.npus_used:
             needed = run.role.npus_used
-            text = f"{run.role.name}: {NAME} names {len(devices)} NPUs, the ranks of a pod need {needed}"
-            yield Violation(run.role.env_path(NAME), text, "leave it out: the launcher counts from 0")
+            text = phrase(
+                "{role}: {name} names {length} NPUs, the ranks of a pod need {needed}",
+                role=run.role.name,
+                name=NAME,
+                length=len(devices),
+                needed=needed,
+            )
+            yield Violation(run.role.env_path(NAME), text, phrase("leave it out: the launcher counts from 0"))
 
 
 RULE = Rule(

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 
@@ -19,9 +20,14 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in app.serving_roles:
         if role.pod_group_size > 1:
             yield Violation(
-                ("faults", "retries"), f"a crashed process of {role.name}, podGroupSize {role.pod_group_size}, is not "
-                "recovered with retries 0", "set faults.retries above 0",
-            )  # fmt: skip
+                ("faults", "retries"),
+                phrase(
+                    "a crashed process of {role}, podGroupSize {pod_group_size}, is not recovered with retries 0",
+                    role=role.name,
+                    pod_group_size=role.pod_group_size,
+                ),
+                phrase("set faults.retries above 0"),
+            )
             return
 
 

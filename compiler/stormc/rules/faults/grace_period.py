@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from stormc.facts import limits
 from stormc.facts.keys import Label
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -20,8 +21,15 @@ def check(service: StormService) -> Iterator[Violation]:
         graceful = template.labels.get(Label.FAULT_SCHEDULING) == "grace"
         if graceful and not 1 <= seconds <= limits.GRACE_SECONDS_MAX:
             path = service.wrote_pod(role.name, ("terminationGracePeriodSeconds",), ("faults", "gracePeriodSeconds"))
-            yield Violation(path, f"terminationGracePeriodSeconds {seconds} is outside 1…{limits.GRACE_SECONDS_MAX}",
-                            "set faults.gracePeriodSeconds")  # fmt: skip
+            yield Violation(
+                path,
+                phrase(
+                    "terminationGracePeriodSeconds {seconds} is outside 1…{grace_seconds_max}",
+                    seconds=seconds,
+                    grace_seconds_max=limits.GRACE_SECONDS_MAX,
+                ),
+                phrase("set faults.gracePeriodSeconds"),
+            )
 
 
 RULE = Rule(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Annotation, Label
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -23,8 +24,13 @@ def check(service: StormService) -> Iterator[Violation]:
         ):
             if key in keys:
                 path = service.wrote_key(role.name, table, key)
-                message = f"{role.name} has podGroupSize {role.pod_group_size} and {key}"
-                yield Violation(path, message, "remove it", at_key=True)
+                message = phrase(
+                    "{role} has podGroupSize {pod_group_size} and {key}",
+                    role=role.name,
+                    pod_group_size=role.pod_group_size,
+                    key=key,
+                )
+                yield Violation(path, message, phrase("remove it"), at_key=True)
 
 
 RULE = Rule(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.phrase import phrase
 from stormc.rules.faults import asks_for_retries
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
@@ -18,8 +19,13 @@ def check(service: StormService) -> Iterator[Violation]:
         policy = template.pod.get("restartPolicy", "Always")
         if asks_for_retries(template) and policy in ("Always", "OnFailure"):
             path = service.wrote_pod(role.name, ("restartPolicy",), ("faults", "retries"))
-            yield Violation(path, f"{role.name} has restartPolicy {policy} and fault-retry-times above 0",
-                            "leave Never, or set faults.retries: 0")  # fmt: skip
+            yield Violation(
+                path,
+                phrase(
+                    "{role} has restartPolicy {policy} and fault-retry-times above 0", role=role.name, policy=policy
+                ),
+                phrase("leave Never, or set faults.retries: 0"),
+            )
 
 
 RULE = Rule(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from stormc.facts import limits
 from stormc.facts.keys import Label
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -18,8 +19,15 @@ def check(service: StormService) -> Iterator[Violation]:
         value = template.labels.get(Label.FAULT_RETRY_TIMES)
         if value is not None and not (value.isascii() and value.isdigit() and int(value) <= limits.RETRIES_MAX):
             path = service.wrote_key(role.name, "labels", Label.FAULT_RETRY_TIMES, ("faults", "retries"))
-            yield Violation(path, f"fault-retry-times {value} is no number from 0 to {limits.RETRIES_MAX}",
-                            "use faults.retries")  # fmt: skip
+            yield Violation(
+                path,
+                phrase(
+                    "fault-retry-times {value} is no number from 0 to {retries_max}",
+                    value=value,
+                    retries_max=limits.RETRIES_MAX,
+                ),
+                phrase("use faults.retries"),
+            )
 
 
 RULE = Rule(

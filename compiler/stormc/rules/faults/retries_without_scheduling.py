@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Label
+from stormc.phrase import phrase
 from stormc.rules.faults import asks_for_retries
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
@@ -17,7 +18,11 @@ def check(service: StormService) -> Iterator[Violation]:
     for role, template in service.serving:
         if asks_for_retries(template) and template.labels.get(Label.FAULT_SCHEDULING, "off") == "off":
             path = service.wrote_key(role.name, "labels", Label.FAULT_RETRY_TIMES)
-            yield Violation(path, f"{role.name} has fault-retry-times and no fault-scheduling", "remove one of both")
+            yield Violation(
+                path,
+                phrase("{role} has fault-retry-times and no fault-scheduling", role=role.name),
+                phrase("remove one of both"),
+            )
 
 
 RULE = Rule(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import FAULT_SCHEDULING_VALUES, Label
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -18,7 +19,11 @@ def check(service: StormService) -> Iterator[Violation]:
         value = template.labels.get(Label.FAULT_SCHEDULING, "off")
         if value not in FAULT_SCHEDULING_VALUES:
             path = service.wrote_key(role.name, "labels", Label.FAULT_SCHEDULING, ("faults", "scheduling"))
-            yield Violation(path, f"fault-scheduling {value} switches fault recovery off", "use grace, force or off")
+            yield Violation(
+                path,
+                phrase("fault-scheduling {value} switches fault recovery off", value=value),
+                phrase("use grace, force or off"),
+            )
 
 
 RULE = Rule(

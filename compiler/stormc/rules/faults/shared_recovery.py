@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Annotation, Label
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -18,13 +19,19 @@ def check(service: StormService) -> Iterator[Violation]:
         pods = f"{role.name} has podGroupSize 1 and no"
         if template.labels.get(Label.POD_RESCHEDULING) != "on":
             path = service.wrote_key(role.name, "labels", Label.POD_RESCHEDULING)
-            yield Violation(path, f"{pods} {Label.POD_RESCHEDULING}: on", "do not override it")
+            yield Violation(
+                path,
+                phrase("{pods} {pod_rescheduling}: on", pods=pods, pod_rescheduling=Label.POD_RESCHEDULING),
+                phrase("do not override it"),
+            )
         if template.annotations.get(Annotation.RECOVER_POLICY_PATH) != "pod":
             path = service.wrote_key(role.name, "annotations", Annotation.RECOVER_POLICY_PATH)
             yield Violation(
                 path,
-                f"{pods} {Annotation.RECOVER_POLICY_PATH}: pod",
-                "do not override it",
+                phrase(
+                    "{pods} {recover_policy_path}: pod", pods=pods, recover_policy_path=Annotation.RECOVER_POLICY_PATH
+                ),
+                phrase("do not override it"),
             )
 
 

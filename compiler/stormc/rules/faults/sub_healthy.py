@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import SUB_HEALTHY_VALUES, Label
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -19,7 +20,9 @@ def check(service: StormService) -> Iterator[Violation]:
         if value not in SUB_HEALTHY_VALUES:
             path = service.wrote_key(role.name, "labels", Label.SUB_HEALTHY_STRATEGY, ("faults", "subHealthy"))
             yield Violation(
-                path, f"subHealthyStrategy {value} is taken for ignore", f"use {', '.join(SUB_HEALTHY_VALUES)}"
+                path,
+                phrase("subHealthyStrategy {value} is taken for ignore", value=value),
+                phrase("use {sub_healthy_values}", sub_healthy_values=", ".join(SUB_HEALTHY_VALUES)),
             )
 
 

@@ -9,15 +9,17 @@ from collections.abc import Iterator
 
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     if app.faults.grace_period_seconds and app.faults.scheduling != "grace":
         yield Violation(
-            ("faults", "gracePeriodSeconds"), f"gracePeriodSeconds has no effect with scheduling "
-            f"{app.faults.scheduling}", "set scheduling: grace, or remove it",
-        )  # fmt: skip
+            ("faults", "gracePeriodSeconds"),
+            phrase("gracePeriodSeconds has no effect with scheduling {scheduling}", scheduling=app.faults.scheduling),
+            phrase("set scheduling: grace, or remove it"),
+        )
 
 
 RULE = Rule(

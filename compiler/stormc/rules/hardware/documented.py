@@ -10,14 +10,18 @@ from collections.abc import Iterator
 
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     profile = app.profile
     if not profile.documented and any(series in profile.accelerator_type for series in ("850", "950", "350")):
-        yield Violation(("hardware",), f"MindCluster does not document StormService on {profile.product}",
-                        "try it on your cluster first; stormc profiles shows which are documented")  # fmt: skip
+        yield Violation(
+            ("hardware",),
+            phrase("MindCluster does not document StormService on {product}", product=profile.product),
+            phrase("try it on your cluster first; stormc profiles shows which are documented"),
+        )
 
 
 RULE = Rule(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Directory
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -21,7 +22,11 @@ def check(service: StormService) -> Iterator[Violation]:
                 if container["name"] == role.name and path not in mounts:
                     where = service.wrote_pod(role.name, ("containers", (role.name,), "volumeMounts", (path,)),
                                                ("overrides",))  # fmt: skip
-                    yield Violation(where, f"{role.name} does not mount {path}", "keep stormc's mount")
+                    yield Violation(
+                        where,
+                        phrase("{role} does not mount {path}", role=role.name, path=path),
+                        phrase("keep stormc's mount"),
+                    )
 
 
 RULE = Rule(

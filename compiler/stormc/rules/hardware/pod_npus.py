@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from stormc.model.app import App, Role
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 
@@ -19,14 +20,24 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
             legal = ", ".join(map(str, app.profile.pod_npus))
             yield Violation(
                 (role.name, "npus"),
-                f"{role.name}.npus {role.npus} is not schedulable on {app.profile.name}",
-                f"a pod may ask for {legal}",
+                phrase(
+                    "{role}.npus {npus} is not schedulable on {profile}",
+                    role=role.name,
+                    npus=role.npus,
+                    profile=app.profile.name,
+                ),
+                phrase("a pod may ask for {legal}", legal=legal),
             )
         elif role.npus % 2 and app.profile.schedule_policy.startswith(MODULES) and _crowded(app, role):
             yield Violation(
                 (role.name, "npus"),
-                f"{role.name}.npus {role.npus} is half a module, in a PodGroup of {app.gang(role)} pods",
-                "ask for an even number",
+                phrase(
+                    "{role}.npus {npus} is half a module, in a PodGroup of {gang} pods",
+                    role=role.name,
+                    npus=role.npus,
+                    gang=app.gang(role),
+                ),
+                phrase("ask for an even number"),
             )
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from stormc.load.releases import version
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 
@@ -17,9 +18,13 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
     if version(platform.mindcluster.release) < version(app.profile.mindcluster):
         yield Violation(
             ("hardware",),
-            f"hardware {app.profile.name} needs MindCluster {app.profile.mindcluster}, the platform runs "
-            f"{platform.mindcluster}",
-            "set mindcluster in platform.yaml if the cluster was upgraded",
+            phrase(
+                "hardware {profile} needs MindCluster {mindcluster}, the platform runs {platform_mindcluster}",
+                profile=app.profile.name,
+                mindcluster=app.profile.mindcluster,
+                platform_mindcluster=platform.mindcluster,
+            ),
+            phrase("set mindcluster in platform.yaml if the cluster was upgraded"),
         )
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import HUAWEI_PREFIX
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService, Template
 from stormc.targets.storm_service import Step
@@ -27,9 +28,15 @@ def check(service: StormService) -> Iterator[Violation]:
             steps: tuple[Step, ...] = ("containers", (container,), "resources", kind, resource)
             yield Violation(
                 service.wrote_pod(role.name, steps, (role.name, "npus")),
-                f"container {container} of {role.name} does not ask for {role.npus} × {service.app.profile.resource} "
-                f"as {role.name}.npus says", "set npus instead",
-            )  # fmt: skip
+                phrase(
+                    "container {container} of {role} does not ask for {npus} × {resource} as {role}.npus says",
+                    container=container,
+                    role=role.name,
+                    npus=role.npus,
+                    resource=service.app.profile.resource,
+                ),
+                phrase("set npus instead"),
+            )
     serving = {role.name for role, _ in service.serving}
     for template in service.templates:
         for where in ("initContainers", "containers"):
@@ -39,9 +46,15 @@ def check(service: StormService) -> Iterator[Violation]:
                 steps = (where, (container,), "resources", kind, resource)
                 yield Violation(
                     service.wrote_pod(template.role, steps, ("overrides",)),
-                    f"container {container} of {template.role} asks for {resource}, which only the engine of prefill "
-                    "and decode may", "remove it",
-                )  # fmt: skip
+                    phrase(
+                        "container {container} of {role} asks for {resource}, "
+                        "which only the engine of prefill and decode may",
+                        container=container,
+                        role=template.role,
+                        resource=resource,
+                    ),
+                    phrase("remove it"),
+                )
                 break
 
 

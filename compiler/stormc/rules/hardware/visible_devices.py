@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Env
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService, environment
 
@@ -20,7 +21,11 @@ def check(service: StormService) -> Iterator[Violation]:
                 field = ((entry.get("valueFrom") or {}).get("fieldRef") or {}).get("fieldPath")
                 if field != wanted:
                     path = service.wrote_env(role.name, container, name)
-                    yield Violation(path, f"ASCEND_VISIBLE_DEVICES does not read {wanted}", "do not override it")
+                    yield Violation(
+                        path,
+                        phrase("ASCEND_VISIBLE_DEVICES does not read {wanted}", wanted=wanted),
+                        phrase("do not override it"),
+                    )
 
 
 RULE = Rule(

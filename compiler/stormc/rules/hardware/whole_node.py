@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 
@@ -17,8 +18,13 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
         if role.npus in app.profile.pod_npus and role.npus < app.profile.npus and not role.allow_partial_node:
             yield Violation(
                 (role.name, "npus"),
-                f"{role.name}.npus {role.npus} is a part of a node of {app.profile.npus}",
-                "take the whole node, or set allowPartialNode: true",
+                phrase(
+                    "{role}.npus {npus} is a part of a node of {profile_npus}",
+                    role=role.name,
+                    npus=role.npus,
+                    profile_npus=app.profile.npus,
+                ),
+                phrase("take the whole node, or set allowPartialNode: true"),
             )
 
 

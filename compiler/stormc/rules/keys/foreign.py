@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.known_keys import NOUNS, Use
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService, environment
 from stormc.rules.vocabulary import of_use
@@ -19,11 +20,21 @@ def check(service: StormService) -> Iterator[Violation]:
         for table, keys in (("labels", template.labels), ("annotations", template.annotations)):
             for key, known in of_use(table, keys, Use.FOREIGN):
                 path = service.wrote_key(template.role, table, key)
-                yield Violation(path, f"{NOUNS[table]} {key} is not for inference", known.text, at_key=True)
+                yield Violation(
+                    path,
+                    phrase("{noun} {key} is not for inference", noun=NOUNS[table], key=key),
+                    known.reason,
+                    at_key=True,
+                )
         for container, name, _ in environment(template):
             for _, known in of_use("env", (name,), Use.FOREIGN):
                 path = service.wrote_env(template.role, container, name)
-                yield Violation(path, f"environment variable {name} is not for inference", known.text, at_key=True)
+                yield Violation(
+                    path,
+                    phrase("environment variable {name} is not for inference", name=name),
+                    known.reason,
+                    at_key=True,
+                )
 
 
 RULE = Rule(

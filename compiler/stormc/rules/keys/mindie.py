@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Label
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -18,10 +19,17 @@ def check(service: StormService) -> Iterator[Violation]:
         app = template.labels.get("app", "")
         if "app" in template.labels and Label.JOB in template.labels:
             path = service.wrote_key(template.role, "labels", Label.JOB)
-            yield Violation(path, "labels app and jobID together select MindIE's placement", "rename one", at_key=True)
+            yield Violation(
+                path,
+                phrase("labels app and jobID together select MindIE's placement"),
+                phrase("rename one"),
+                at_key=True,
+            )
         elif app.startswith("mindie-ms-"):
             path = service.wrote_key(template.role, "labels", "app")
-            yield Violation(path, f"label app {app} selects MindIE's fault handling", "choose another value")
+            yield Violation(
+                path, phrase("label app {app} selects MindIE's fault handling", app=app), phrase("choose another value")
+            )
 
 
 RULE = Rule(

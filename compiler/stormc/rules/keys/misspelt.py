@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from stormc.facts.known_keys import NOUNS, TABLES
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService, Template
 from stormc.rules.vocabulary import home, meant
@@ -27,7 +28,12 @@ def check(service: StormService) -> Iterator[Violation]:
                 known = None if home(table, key) else meant(table, key)
                 if known:
                     path = service.wrote_key(template.role, table, key)
-                    yield Violation(path, f"{NOUNS[table]} {key} is unknown", f"did you mean {known}?", at_key=True)
+                    yield Violation(
+                        path,
+                        phrase("{noun} {key} is unknown", noun=NOUNS[table], key=key),
+                        phrase("did you mean {known}?", known=known),
+                        at_key=True,
+                    )
 
 
 RULE = Rule(

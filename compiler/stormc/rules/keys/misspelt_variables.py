@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.known_keys import TABLES
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService, environment
 from stormc.rules.vocabulary import meant
@@ -21,7 +22,12 @@ def check(service: StormService) -> Iterator[Violation]:
             close = None if name in known or name.startswith("VLLM_") else meant("env", name)
             if close:
                 path = service.wrote_env(template.role, container, name)
-                yield Violation(path, f"environment variable {name} is unknown", f"did you mean {close}?", at_key=True)
+                yield Violation(
+                    path,
+                    phrase("environment variable {name} is unknown", name=name),
+                    phrase("did you mean {close}?", close=close),
+                    at_key=True,
+                )
 
 
 RULE = Rule(

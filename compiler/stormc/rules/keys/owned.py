@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from stormc.facts.known_keys import OWNED, Key, Use
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 from stormc.rules.storm_service import MAPS
 from stormc.rules.vocabulary import of_use
@@ -20,9 +21,20 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in (*app.serving_roles, app.routing):
         for table, attribute in MAPS.items():
             for key, known in of_use(table, getattr(role, attribute), *OWNED):
-                hint = f"use {known.text}" if known.use is Use.FIELD else "remove it"
+                hint = phrase("use {known}", known=known.text) if known.use is Use.FIELD else phrase("remove it")
                 path = (role.name, table, key)
-                yield Violation(path, f"{role.name}.{table}.{key} is set by {_writer(known)}", hint, at_key=True)
+                yield Violation(
+                    path,
+                    phrase(
+                        "{role}.{table}.{key} is set by {known}",
+                        role=role.name,
+                        table=table,
+                        key=key,
+                        known=_writer(known),
+                    ),
+                    hint,
+                    at_key=True,
+                )
 
 
 def _writer(key: Key) -> str:

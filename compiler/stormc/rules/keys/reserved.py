@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.known_keys import NOUNS, RESERVED, TABLES
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 from stormc.rules.vocabulary import home, meant
@@ -19,7 +20,12 @@ def check(service: StormService) -> Iterator[Violation]:
             for key in keys.keys() - TABLES[table].keys():
                 if key.startswith(RESERVED) and not home(table, key) and not meant(table, key):
                     path = service.wrote_key(template.role, table, key)
-                    yield Violation(path, f"no supported release reads {NOUNS[table]} {key}", "remove it", at_key=True)
+                    yield Violation(
+                        path,
+                        phrase("no supported release reads {noun} {key}", noun=NOUNS[table], key=key),
+                        phrase("remove it"),
+                        at_key=True,
+                    )
 
 
 RULE = Rule(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from stormc.facts.keys import Label
 from stormc.load.releases import version
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -24,7 +25,9 @@ def check(service: StormService) -> Iterator[Violation]:
         if Label.INFER_SERVICE in template.labels:
             path = service.wrote_key(template.role, "labels", Label.INFER_SERVICE)
             where = f"{service.app.profile.name} with MindCluster {service.platform.mindcluster}"
-            yield Violation(path, f"inferserviceid has no effect on {where}", "remove it", at_key=True)
+            yield Violation(
+                path, phrase("inferserviceid has no effect on {where}", where=where), phrase("remove it"), at_key=True
+            )
 
 
 RULE = Rule(

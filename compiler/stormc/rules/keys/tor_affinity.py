@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Label
+from stormc.phrase import phrase
 from stormc.rules.keys import tor_affinities
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
@@ -19,7 +20,15 @@ def check(service: StormService) -> Iterator[Violation]:
     for template, value in tor_affinities(service):
         if value not in TOR_AFFINITY:
             path = service.wrote_key(template.role, "labels", Label.TOR_AFFINITY)
-            yield Violation(path, f"tor-affinity {value} is not one of {', '.join(TOR_AFFINITY)}", "remove it")
+            yield Violation(
+                path,
+                phrase(
+                    "tor-affinity {value} is not one of {tor_affinity}",
+                    value=value,
+                    tor_affinity=", ".join(TOR_AFFINITY),
+                ),
+                phrase("remove it"),
+            )
 
 
 RULE = Rule(

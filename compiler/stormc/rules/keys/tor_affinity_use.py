@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Label
+from stormc.phrase import phrase
 from stormc.rules.keys import tor_affinities
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
@@ -17,7 +18,7 @@ def check(service: StormService) -> Iterator[Violation]:
     for template, value in tor_affinities(service):
         if value in ("large-model-schema", "normal-schema"):
             path = service.wrote_key(template.role, "labels", Label.TOR_AFFINITY)
-            yield Violation(path, "tor-affinity is for training jobs", "remove it", at_key=True)
+            yield Violation(path, phrase("tor-affinity is for training jobs"), phrase("remove it"), at_key=True)
 
 
 RULE = Rule(

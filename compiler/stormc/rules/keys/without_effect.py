@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.known_keys import NOUNS, Use
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 from stormc.rules.vocabulary import home, of_use
@@ -19,17 +20,26 @@ def check(service: StormService) -> Iterator[Violation]:
         for table, keys in (("labels", template.labels), ("annotations", template.annotations)):
             for key, known in of_use(table, keys, Use.ELSEWHERE):
                 path = service.wrote_key(template.role, table, key)
-                yield Violation(path, f"{NOUNS[table]} {key} has no effect on a pod", known.text, at_key=True)
+                yield Violation(
+                    path,
+                    phrase("{noun} {key} has no effect on a pod", noun=NOUNS[table], key=key),
+                    known.reason,
+                    at_key=True,
+                )
             for key in keys:
                 other = home(table, key)
                 if other:
                     path = service.wrote_key(template.role, table, key)
-                    yield Violation(path, f"{key} has no effect as {_an(table)}", f"it is read as {_an(other)}",
-                                    at_key=True)  # fmt: skip
+                    yield Violation(
+                        path,
+                        phrase("{key} has no effect as {table}", key=key, table=_an(table)),
+                        phrase("it is read as {other}", other=_an(other)),
+                        at_key=True,
+                    )
 
 
 def _an(table: str) -> str:
-    return f"an {NOUNS[table]}" if table == "annotations" else f"a {NOUNS[table]}"
+    return phrase("an {noun}", noun=NOUNS[table]) if table == "annotations" else phrase("a {noun}", noun=NOUNS[table])
 
 
 RULE = Rule(

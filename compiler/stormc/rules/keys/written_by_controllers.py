@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.known_keys import NOUNS, Use
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService, environment
 from stormc.rules.vocabulary import of_use
@@ -21,12 +22,21 @@ def check(service: StormService) -> Iterator[Violation]:
             for key, known in of_use(table, keys, Use.CONTROLLER):
                 path = service.wrote_key(template.role, table, key)
                 if path[0] == "overrides":
-                    yield Violation(path, f"{NOUNS[table]} {key} is written by {known.text}", "remove it", at_key=True)
+                    yield Violation(
+                        path,
+                        phrase("{noun} {key} is written by {known}", noun=NOUNS[table], key=key, known=known.text),
+                        phrase("remove it"),
+                        at_key=True,
+                    )
         for container, name, _ in environment(template):
             for key, known in of_use("env", [name], Use.CONTROLLER):
                 path = service.wrote_env(template.role, container, key)
                 if path[0] == "overrides":
-                    yield Violation(path, f"{NOUNS['env']} {key} is written by {known.text}", "remove it")
+                    yield Violation(
+                        path,
+                        phrase("{noun} {key} is written by {known}", noun=NOUNS["env"], key=key, known=known.text),
+                        phrase("remove it"),
+                    )
 
 
 RULE = Rule(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from stormc.facts import limits
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 
@@ -22,9 +23,16 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
         limit, reason = limit - 1, "a prefill index of three digits"
     if len(app.name) > limit:
         yield Violation(
-            ("name",), f"name {app.name} has {len(app.name)} characters, with {reason} the limit is {limit}",
-            "shorten the name",
-        )  # fmt: skip
+            ("name",),
+            phrase(
+                "name {app} has {length} characters, with {reason} the limit is {limit}",
+                app=app.name,
+                length=len(app.name),
+                reason=reason,
+                limit=limit,
+            ),
+            phrase("shorten the name"),
+        )
 
 
 RULE = Rule(

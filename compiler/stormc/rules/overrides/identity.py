@@ -10,6 +10,7 @@ from typing import Any
 
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 IDENTITY = ("apiVersion", "kind", "metadata.name", "metadata.namespace")
@@ -20,8 +21,8 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
         for path in _identity_paths(override.patch):
             yield Violation(
                 ("overrides", index, "patch", *path.split(".")),
-                f"overrides[{index}] changes {path}",
-                "name and namespace are fields of the spec",
+                phrase("overrides[{index}] changes {path}", index=index, path=path),
+                phrase("name and namespace are fields of the spec"),
             )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from stormc.finding import Path
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 SELECTORS = {"Service": "selector", "NetworkPolicy": "podSelector", "PodDisruptionBudget": "selector"}
@@ -26,8 +27,11 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
             continue
         path: Path = ("overrides", index, "patch", "spec")
         path = (*path, field) if isinstance(spec, dict) else path
-        yield Violation(path, f"overrides[{index}] changes the selector of a {override.kind}",
-                        f"remove it; a {override.kind} of your own goes into a directory of its own")  # fmt: skip
+        yield Violation(
+            path,
+            phrase("overrides[{index}] changes the selector of a {kind}", index=index, kind=override.kind),
+            phrase("remove it; a {kind} of your own goes into a directory of its own", kind=override.kind),
+        )
 
 
 RULE = Rule(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 
@@ -18,9 +19,12 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
             names = ", ".join(ref.name for ref in app.objects if ref.kind == override.kind)
             target = f"{override.kind}/{override.name}" if override.name else override.kind
             yield Violation(
-                ("overrides", index, "target"), f"overrides[{index}].target {target} is not rendered by this app",
-                f"{override.kind} objects: {names}" if names else f"the app has no {override.kind}",
-            )  # fmt: skip
+                ("overrides", index, "target"),
+                phrase("overrides[{index}].target {target} is not rendered by this app", index=index, target=target),
+                phrase("{kind} objects: {names}", kind=override.kind, names=names)
+                if names
+                else phrase("the app has no {kind}", kind=override.kind),
+            )
 
 
 RULE = Rule(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 
@@ -17,8 +18,8 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
         if role.distributed_dp and role.data_parallel == 1:
             yield Violation(
                 (role.name, "distributedDp"),
-                f"{role.name}.distributedDp is true with dataParallel 1",
-                "remove distributedDp or raise dataParallel",
+                phrase("{role}.distributedDp is true with dataParallel 1", role=role.name),
+                phrase("remove distributedDp or raise dataParallel"),
             )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 
@@ -19,8 +20,8 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
         if whole and used < role.npus:
             yield Violation(
                 (role.name, "tensorParallel"),
-                f"{role.name} uses {used} of {role.npus} NPUs per pod",
-                "raise dataParallel or tensorParallel",
+                phrase("{role} uses {used} of {npus} NPUs per pod", role=role.name, used=used, npus=role.npus),
+                phrase("raise dataParallel or tensorParallel"),
             )
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from stormc.model.app import App
 from stormc.model.profile import Platform
 from stormc.model.role import Role
+from stormc.phrase import Phrase, alternatives, phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 
@@ -21,19 +22,38 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
         if role.spans_pods and role.world_size % size:
             yield Violation(
                 (role.name, "tensorParallel"),
-                f"{role.name}: the {role.world_size} NPUs of its rank do not divide over podGroupSize {size}",
-                f"take a multiple of {size}",
+                phrase(
+                    "{role}: the {world_size} NPUs of its rank do not divide over podGroupSize {size}",
+                    role=role.name,
+                    world_size=role.world_size,
+                    size=size,
+                ),
+                phrase("take a multiple of {size}", size=size),
             )
         elif ranks % size and not role.spans_pods:
             yield Violation(
                 (role.name, "dataParallel"),
-                f"{role.name}.dataParallel {ranks} is not a multiple of podGroupSize {size}",
-                f"set dataParallel to {max(1, ranks // size) * size} or {(ranks // size + 1) * size}",
+                phrase(
+                    "{role}.dataParallel {ranks} is not a multiple of podGroupSize {size}",
+                    role=role.name,
+                    ranks=ranks,
+                    size=size,
+                ),
+                phrase(
+                    "set dataParallel to {lower} or {higher}",
+                    lower=max(1, ranks // size) * size,
+                    higher=(ranks // size + 1) * size,
+                ),
             )
         elif role.npus_used > role.npus:
             yield Violation(
                 (role.name, "tensorParallel"),
-                f"{role.name} needs {_arithmetic(role)} NPUs per pod, a pod has {role.npus}",
+                phrase(
+                    "{role} needs {used} NPUs per pod, a pod has {npus}",
+                    role=role.name,
+                    used=_arithmetic(role),
+                    npus=role.npus,
+                ),
                 _ways_out(role),
             )
 
@@ -46,7 +66,7 @@ def _arithmetic(role: Role) -> str:
     return f"{' × '.join(factors)} = {role.npus_used}"
 
 
-def _ways_out(role: Role) -> str:
+def _ways_out(role: Role) -> Phrase:
     """What to change, each by itself, so that the ranks fit."""
     ways = []
     pods = -(-role.data_parallel * role.world_size // role.npus)
@@ -57,7 +77,9 @@ def _ways_out(role: Role) -> str:
     others = role.npus_used // role.tensor_parallel
     if others and role.npus >= others:
         ways.append(f"tensorParallel: {role.npus // others}")
-    return f"set {', or '.join(ways)}" if ways else f"at most {role.npus} NPUs per pod"
+    if not ways:
+        return phrase("at most {npus} NPUs per pod", npus=role.npus)
+    return phrase("set {ways}", ways=alternatives(ways))
 
 
 RULE = Rule(

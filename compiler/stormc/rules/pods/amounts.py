@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from stormc.facts.keys import HUAWEI_PREFIX
 from stormc.model.quantity import exceeds
+from stormc.phrase import phrase
 from stormc.rules.pods import containers, wrote
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
@@ -23,8 +24,18 @@ def check(service: StormService) -> Iterator[Violation]:
                 path = wrote(service, template, kind, container["name"], "resources", "requests", resource)
                 if path == ("overrides",):
                     path = wrote(service, template, kind, container["name"], "resources", "limits", resource)
-                yield Violation(path, f"container {container['name']} of {template.role} requests {amount} {resource}, "
-                                f"its limit is {limits[resource]}", "patch requests and limits")  # fmt: skip
+                yield Violation(
+                    path,
+                    phrase(
+                        "container {container} of {role} requests {amount} {resource}, its limit is {limits}",
+                        container=container["name"],
+                        role=template.role,
+                        amount=amount,
+                        resource=resource,
+                        limits=limits[resource],
+                    ),
+                    phrase("patch requests and limits"),
+                )
 
 
 RULE = Rule(

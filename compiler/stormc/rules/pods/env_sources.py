@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.phrase import both, phrase
 from stormc.rules.pods import containers, wrote
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
@@ -18,8 +19,16 @@ def check(service: StormService) -> Iterator[Violation]:
             sources = [key for key in ("value", *(entry.get("valueFrom") or ())) if key in entry or key != "value"]
             if len(sources) > 1:
                 path = wrote(service, template, kind, container["name"], "env", (entry["name"],))
-                yield Violation(path, f"{entry['name']} of {template.role} has {' and '.join(sources)}",
-                                "set the one that is not meant to null")  # fmt: skip
+                yield Violation(
+                    path,
+                    phrase(
+                        "{entry} of {role} has {sources}",
+                        entry=entry["name"],
+                        role=template.role,
+                        sources=both(sources),
+                    ),
+                    phrase("set the one that is not meant to null"),
+                )
 
 
 RULE = Rule(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -24,9 +25,16 @@ def check(service: StormService) -> Iterator[Violation]:
                 field = ("privileged",) if privileged else ("capabilities", "add")
                 steps = (kind, (container["name"],), "securityContext", *field)
                 path = service.wrote_pod(template.role, steps, ("overrides",))
-                yield Violation(path, f"container {container['name']} of {template.role} has "
-                                f"{'privileged' if privileged else 'SYS_ADMIN'} and no privilege escalation",
-                                "patch allowPrivilegeEscalation: null, too")  # fmt: skip
+                yield Violation(
+                    path,
+                    phrase(
+                        "container {container} of {role} has {word} and no privilege escalation",
+                        container=container["name"],
+                        role=template.role,
+                        word=phrase("privileged") if privileged else "SYS_ADMIN",
+                    ),
+                    phrase("patch allowPrivilegeEscalation: null, too"),
+                )
 
 
 RULE = Rule(

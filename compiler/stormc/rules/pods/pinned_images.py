@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from stormc.finding import Path
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -24,7 +25,11 @@ def check(service: StormService) -> Iterator[Violation]:
                 places[image].append(service.wrote_pod(template.role, steps, (template.role, "image")))
     for image, (path, *others) in places.items():
         shared = others and path[0] != "overrides"
-        yield Violation(("image",) if shared else path, f"image {image} is not pinned", "name a release or a digest")
+        yield Violation(
+            ("image",) if shared else path,
+            phrase("image {image} is not pinned", image=image),
+            phrase("name a release or a digest"),
+        )
 
 
 RULE = Rule(

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from stormc.phrase import Phrase, both, phrase
 from stormc.rules.pods import containers, wrote
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
@@ -24,20 +25,28 @@ def check(service: StormService) -> Iterator[Violation]:
             wrong = _probe_problem(name, container.get(name))
             if wrong:
                 path = wrote(service, template, kind, container["name"], name)
-                message = f"{name} of container {container['name']} in {template.role} {wrong[0]}"
+                message = phrase(
+                    "{name} of container {container} in {role} {wrong}",
+                    name=name,
+                    container=container["name"],
+                    role=template.role,
+                    wrong=wrong[0],
+                )
                 yield Violation(path, message, wrong[1])
 
 
-def _probe_problem(name: str, probe: Mapping[str, Any] | None) -> tuple[str, str] | None:
+def _probe_problem(name: str, probe: Mapping[str, Any] | None) -> tuple[Phrase, Phrase] | None:
     if probe is None:
         return None
     handlers = [handler for handler in HANDLERS if handler in probe]
     if len(handlers) > 1:
-        return f"has {' and '.join(handlers)}", "set the one that is not meant to null"
+        return phrase("has {handlers}", handlers=both(handlers)), phrase("set the one that is not meant to null")
     if not handlers:
-        return "asks nothing", f"add one of {', '.join(HANDLERS)}"
+        return phrase("asks nothing"), phrase("add one of {handlers}", handlers=", ".join(HANDLERS))
     if name != "readinessProbe" and probe.get("successThreshold", 1) != 1:
-        return f"has successThreshold {probe['successThreshold']}", "only a readinessProbe may have another than 1"
+        return phrase("has successThreshold {success_threshold}", success_threshold=probe["successThreshold"]), phrase(
+            "only a readinessProbe may have another than 1"
+        )
     return None
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from stormc.phrase import Phrase, phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -19,17 +20,25 @@ def check(service: StormService) -> Iterator[Violation]:
             problem = _toleration_problem(toleration)
             if problem:
                 path = service.wrote_pod(template.role, ("tolerations",), (template.role, "tolerations"))
-                yield Violation((*path, index), f"a toleration of {template.role} {problem[0]}", problem[1])
+                yield Violation(
+                    (*path, index),
+                    phrase("a toleration of {role} {problem}", role=template.role, problem=problem[0]),
+                    problem[1],
+                )
 
 
-def _toleration_problem(toleration: Mapping[str, Any]) -> tuple[str, str] | None:
+def _toleration_problem(toleration: Mapping[str, Any]) -> tuple[Phrase, Phrase] | None:
     exists = toleration.get("operator") == "Exists"
     if not toleration.get("key") and not exists:
-        return "has no key", "name the taint's key, or set operator: Exists to tolerate every taint"
+        return phrase("has no key"), phrase("name the taint's key, or set operator: Exists to tolerate every taint")
     if exists and toleration.get("value"):
-        return f"has operator Exists and value {toleration['value']}", "remove value, or set operator: Equal"
+        return phrase("has operator Exists and value {value}", value=toleration["value"]), phrase(
+            "remove value, or set operator: Equal"
+        )
     if "tolerationSeconds" in toleration and toleration.get("effect") != "NoExecute":
-        return "has tolerationSeconds without effect NoExecute", "set effect: NoExecute, or remove tolerationSeconds"
+        return phrase("has tolerationSeconds without effect NoExecute"), phrase(
+            "set effect: NoExecute, or remove tolerationSeconds"
+        )
     return None
 
 

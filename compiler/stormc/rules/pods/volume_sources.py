@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.phrase import both, phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -17,8 +18,16 @@ def check(service: StormService) -> Iterator[Violation]:
             sources = sorted(volume.keys() - {"name"})
             if len(sources) > 1:
                 path = service.wrote_pod(template.role, ("volumes", (volume["name"],)), ("overrides",))
-                yield Violation(path, f"volume {volume['name']} of {template.role} has {' and '.join(sources)}",
-                                "set the one that is not meant to null")  # fmt: skip
+                yield Violation(
+                    path,
+                    phrase(
+                        "volume {volume} of {role} has {sources}",
+                        volume=volume["name"],
+                        role=template.role,
+                        sources=both(sources),
+                    ),
+                    phrase("set the one that is not meant to null"),
+                )
 
 
 RULE = Rule(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.phrase import phrase
 from stormc.rules.pods import containers, wrote
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
@@ -18,8 +19,15 @@ def check(service: StormService) -> Iterator[Violation]:
         for mount in container.get("volumeMounts") or ():
             if mount["name"] not in volumes:
                 path = wrote(service, template, kind, container["name"], "volumeMounts", (mount["mountPath"],))
-                yield Violation(path, f"{template.role} mounts volume {mount['name']}, which it does not declare",
-                                "add it to volumes")  # fmt: skip
+                yield Violation(
+                    path,
+                    phrase(
+                        "{role} mounts volume {mount}, which it does not declare",
+                        role=template.role,
+                        mount=mount["name"],
+                    ),
+                    phrase("add it to volumes"),
+                )
 
 
 RULE = Rule(

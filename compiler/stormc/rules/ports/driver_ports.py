@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 ASCEND_DIRECT_FIRST = 20000
@@ -19,8 +20,17 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in app.serving_roles:
         above = ASCEND_DIRECT_FIRST + role.facts.direct_ports * app.profile.npus
         if ASCEND_DIRECT_FIRST <= role.kv_port < above:
-            yield Violation(role.kv_port_path, f"KV port {role.kv_port} of {role.name} lies in {ASCEND_DIRECT_FIRST}…"
-                            f"{above - 1}, AscendDirect's own ports", f"use {app.profile.kv_port}")  # fmt: skip
+            yield Violation(
+                role.kv_port_path,
+                phrase(
+                    "KV port {kv_port} of {role} lies in {ascend_direct_first}…{above}, AscendDirect's own ports",
+                    kv_port=role.kv_port,
+                    role=role.name,
+                    ascend_direct_first=ASCEND_DIRECT_FIRST,
+                    above=above - 1,
+                ),
+                phrase("use {kv_port}", kv_port=app.profile.kv_port),
+            )
             if role.kv_port_path == ("kvTransfer", "port"):
                 return
 

@@ -13,6 +13,7 @@ from stormc.finding import Path
 from stormc.model.app import App
 from stormc.model.profile import Platform
 from stormc.model.role import Role
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 
@@ -20,19 +21,39 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in app.serving_roles:
         first, last = role.kv_ports[0], role.kv_ports[-1]
         if last > limits.PORT_MAX:
-            yield Violation(role.kv_port_path, f"{role.name} needs KV ports {first}…{last}",
-                            f"at most {limits.PORT_MAX - (last - first)}")  # fmt: skip
+            yield Violation(
+                role.kv_port_path,
+                phrase("{role} needs KV ports {first}…{last}", role=role.name, first=first, last=last),
+                phrase("at most {port_max}", port_max=limits.PORT_MAX - (last - first)),
+            )
             return
         if first <= role.ports[-1] and role.ports[0] <= last:
-            yield Violation(role.kv_port_path, f"KV ports {first}…{last} of {role.name} meet its ranks on "
-                            f"{role.ports[0]}…{role.ports[-1]}", "move port or kvTransfer.port")  # fmt: skip
+            yield Violation(
+                role.kv_port_path,
+                phrase(
+                    "KV ports {first}…{last} of {role} meet its ranks on {port}…{last_port}",
+                    first=first,
+                    last=last,
+                    role=role.name,
+                    port=role.ports[0],
+                    last_port=role.ports[-1],
+                ),
+                phrase("move port or kvTransfer.port"),
+            )
             return
         coordination = _coordination(role)
         if coordination in (*role.kv_ports, *role.ports):
             own = "data-parallel-rpc-port" in role.flags
             path = role.flag_path("data-parallel-rpc-port") if own else _taken_by(app, role, coordination)
-            yield Violation(path, f"{role.name}: port {coordination} is that of data-parallel coordination, too",
-                            "move port, kvTransfer.port, or data-parallel-rpc-port in engineArgs")  # fmt: skip
+            yield Violation(
+                path,
+                phrase(
+                    "{role}: port {coordination} is that of data-parallel coordination, too",
+                    role=role.name,
+                    coordination=coordination,
+                ),
+                phrase("move port, kvTransfer.port, or data-parallel-rpc-port in engineArgs"),
+            )
             return
 
 

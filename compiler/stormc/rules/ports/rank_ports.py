@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from stormc.facts import limits
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 
@@ -19,13 +20,22 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
         if role.ports[-1] > limits.PORT_MAX:
             path = ("port",) if role.port == app.port else (role.name, "port")
             yield Violation(
-                path, f"port {role.port} leaves no room for the {role.local_ranks} ranks of a {role.name} pod",
-                f"at most {limits.PORT_MAX - role.local_ranks + 1}",
-            )  # fmt: skip
+                path,
+                phrase(
+                    "port {port} leaves no room for the {local_ranks} ranks of a {role} pod",
+                    port=role.port,
+                    local_ranks=role.local_ranks,
+                    role=role.name,
+                ),
+                phrase("at most {port_max}", port_max=limits.PORT_MAX - role.local_ranks + 1),
+            )
             return
     if app.metaserver_port is not None and app.metaserver_port > limits.PORT_MAX:
-        yield Violation(("proxy", "port"), f"proxy.port {app.proxy['port']} leaves no room for the metaserver on the "
-                        "next one", f"at most {limits.PORT_MAX - 1}")  # fmt: skip
+        yield Violation(
+            ("proxy", "port"),
+            phrase("proxy.port {port} leaves no room for the metaserver on the next one", port=app.proxy["port"]),
+            phrase("at most {port_max}", port_max=limits.PORT_MAX - 1),
+        )
 
 
 RULE = Rule(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.phrase import phrase
 from stormc.rules.repository import Repository
 from stormc.rules.rule import Example, Rule, Subject, Violation
 
@@ -15,8 +16,12 @@ def check(repository: Repository) -> Iterator[Violation]:
     for number, app in enumerate(repository.apps):
         for index, day in app.expiries:
             if day <= repository.today:
-                yield Violation(("overrides", index, "expires"), f"overrides[{index}] of {app.name} expired on {day}",
-                                "remove the override, or set a later day", app=number)  # fmt: skip
+                yield Violation(
+                    ("overrides", index, "expires"),
+                    phrase("overrides[{index}] of {app} expired on {day}", index=index, app=app.name, day=day),
+                    phrase("remove the override, or set a later day"),
+                    app=number,
+                )
 
 
 RULE = Rule(

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator
 
 from stormc.model.summary import Summary
+from stormc.phrase import phrase
 from stormc.rules.repository import Repository
 from stormc.rules.rule import Example, Rule, Subject, Violation
 
@@ -21,10 +22,19 @@ def check(repository: Repository) -> Iterator[Violation]:
             others = seen[app.cluster, app.hardware]
             other = next((o for o, (low, high) in others if low <= ports[1] and ports[0] <= high), None)
             if other:
-                who = "another role or replica of it" if other is app else f"{other.namespace}/{other.name}"
-                yield Violation(("kvTransfer", "port"), f"ports {ports[0]}…{ports[1]} of {app.name} on the host "
-                                f"network are also used by {who}", "take whole nodes, or a port and kvPort per role",
-                                app=number)  # fmt: skip
+                who = phrase("another role or replica of it") if other is app else f"{other.namespace}/{other.name}"
+                yield Violation(
+                    ("kvTransfer", "port"),
+                    phrase(
+                        "ports {port}…{last} of {app} on the host network are also used by {who}",
+                        port=ports[0],
+                        last=ports[1],
+                        app=app.name,
+                        who=who,
+                    ),
+                    phrase("take whole nodes, or a port and kvPort per role"),
+                    app=number,
+                )
                 break
             others.append((app, ports))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from stormc.phrase import phrase
 from stormc.rules.repository import Repository
 from stormc.rules.rule import Example, Rule, Subject, Violation
 
@@ -24,9 +25,20 @@ def check(repository: Repository) -> Iterator[Violation]:
             most = inventory.npus[app.hardware]
             if before <= most < after:
                 place = f"{inventory.file}:{inventory.marks[app.hardware].line}"
-                yield Violation(("hardware",), f"{app.name} needs {app.npus} NPUs of {app.hardware}, {most - before} "
-                                f"of the {most} in {place} are left", "free some, or correct the inventory",
-                                app=number)  # fmt: skip
+                yield Violation(
+                    ("hardware",),
+                    phrase(
+                        "{app} needs {npus} NPUs of {hardware}, {left} of the {most} in {place} are left",
+                        app=app.name,
+                        npus=app.npus,
+                        hardware=app.hardware,
+                        left=most - before,
+                        most=most,
+                        place=place,
+                    ),
+                    phrase("free some, or correct the inventory"),
+                    app=number,
+                )
 
 
 RULE = Rule(

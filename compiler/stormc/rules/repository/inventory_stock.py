@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.phrase import phrase
 from stormc.rules.repository import Repository
 from stormc.rules.rule import Example, Rule, Subject, Violation
 
@@ -16,8 +17,12 @@ def check(repository: Repository) -> Iterator[Violation]:
     for number, app in enumerate(repository.apps):
         inventory = known.get(app.inventory or "")
         if inventory and app.hardware not in inventory.npus:
-            yield Violation(("hardware",), f"{inventory.file} counts no nodes of {app.hardware}",
-                            "add them to the inventory", app=number)  # fmt: skip
+            yield Violation(
+                ("hardware",),
+                phrase("{file} counts no nodes of {hardware}", file=inventory.file, hardware=app.hardware),
+                phrase("add them to the inventory"),
+                app=number,
+            )
 
 
 RULE = Rule(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.model.summary import Summary
+from stormc.phrase import phrase
 from stormc.rules.repository import Repository
 from stormc.rules.rule import Example, Rule, Subject, Violation
 
@@ -20,9 +21,19 @@ def check(repository: Repository) -> Iterator[Violation]:
             continue
         other = first.setdefault((app.cluster, app.model), app)
         if (other.namespace, other.name) != (app.namespace, app.name):  # a namesake is E301
-            yield Violation(("model", "name"), f"model {app.model} of {app.namespace}/{app.name} is also served by "
-                            f"{other.namespace}/{other.name}", "rename one of the models, or set gateway: off in one",
-                            app=number)  # fmt: skip
+            yield Violation(
+                ("model", "name"),
+                phrase(
+                    "model {model} of {namespace}/{app} is also served by {other_namespace}/{other}",
+                    model=app.model,
+                    namespace=app.namespace,
+                    app=app.name,
+                    other_namespace=other.namespace,
+                    other=other.name,
+                ),
+                phrase("rename one of the models, or set gateway: off in one"),
+                app=number,
+            )
 
 
 RULE = Rule(

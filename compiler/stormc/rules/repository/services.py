@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from stormc.phrase import phrase
 from stormc.rules.repository import Repository
 from stormc.rules.rule import Example, Rule, Subject, Violation
 
@@ -20,8 +21,12 @@ def check(repository: Repository) -> Iterator[Violation]:
     for number, app in enumerate(repository.apps):
         match = re.fullmatch(_SERVICE, app.name) if "-" in app.name else None
         if match and (app.cluster, app.namespace, match[1]) in names:
-            yield Violation(("name",), f"name {app.name} may be that of a Service of app {match[1]}", "rename the app",
-                            app=number)  # fmt: skip
+            yield Violation(
+                ("name",),
+                phrase("name {app} may be that of a Service of app {match}", app=app.name, match=match[1]),
+                phrase("rename the app"),
+                app=number,
+            )
 
 
 RULE = Rule(

@@ -10,20 +10,35 @@ from collections.abc import Iterator
 from stormc.facts.keys import KUBELET_ARCHES, NodeLabel
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     known = app.profile.host_arch
     if known and app.host_arch != known:
-        yield Violation(("hostArch",), f"hostArch {app.host_arch}: nodes of {app.profile.name} are {known}",
-                        "remove hostArch")  # fmt: skip
+        yield Violation(
+            ("hostArch",),
+            phrase(
+                "hostArch {host_arch}: nodes of {profile} are {known}",
+                host_arch=app.host_arch,
+                profile=app.profile.name,
+                known=known,
+            ),
+            phrase("remove hostArch"),
+        )
     for role in app.serving_roles:
         value = role.node_selector.get(NodeLabel.ARCH)
         if known and value is not None and value != KUBELET_ARCHES[known]:
             path = (role.name, "nodeSelector", NodeLabel.ARCH)
-            message = f"{NodeLabel.ARCH} {value}: nodes of {app.profile.name} are {KUBELET_ARCHES[known]}"
-            yield Violation(path, message, f"use {KUBELET_ARCHES[known]}")
+            message = phrase(
+                "{arch} {value}: nodes of {profile} are {kubelet_arches}",
+                arch=NodeLabel.ARCH,
+                value=value,
+                profile=app.profile.name,
+                kubelet_arches=KUBELET_ARCHES[known],
+            )
+            yield Violation(path, message, phrase("use {kubelet_arches}", kubelet_arches=KUBELET_ARCHES[known]))
 
 
 RULE = Rule(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 
@@ -17,8 +18,15 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
     if app.profile.super_pod or not (one.shares_pod_group and other.shares_pod_group):
         return  # on super pods both take whole nodes
     if one.npus != other.npus:
-        yield Violation(("decode", "npus"), f"prefill and decode share a PodGroup, with {one.npus} and {other.npus} "
-                        "NPUs per pod", "ask for the same number in both")  # fmt: skip
+        yield Violation(
+            ("decode", "npus"),
+            phrase(
+                "prefill and decode share a PodGroup, with {npus} and {other_npus} NPUs per pod",
+                npus=one.npus,
+                other_npus=other.npus,
+            ),
+            phrase("ask for the same number in both"),
+        )
 
 
 RULE = Rule(

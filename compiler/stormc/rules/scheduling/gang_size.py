@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Annotation
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.scheduling import gang_of, gang_place
 from stormc.rules.storm_service import StormService
@@ -22,17 +23,40 @@ def check(service: StormService) -> Iterator[Violation]:
         if gang is None:
             value = template.annotations.get(Annotation.SCHEDULE_MIN_AVAILABLE, "")
             yield Violation(
-                path, f"{role.name}: {Annotation.SCHEDULE_MIN_AVAILABLE} {value!r} is no number above 0", f"set {pods}"
+                path,
+                phrase(
+                    "{role}: {schedule_min_available} {value!r} is no number above 0",
+                    role=role.name,
+                    schedule_min_available=Annotation.SCHEDULE_MIN_AVAILABLE,
+                    value=value,
+                ),
+                phrase("set {pods}", pods=pods),
             )
         elif gang > pods:
-            yield Violation(path, f"{role.name}.minAvailable {gang} exceeds the {pods} pods of its PodGroup",
-                            f"at most {pods}")  # fmt: skip
+            yield Violation(
+                path,
+                phrase(
+                    "{role}.minAvailable {gang} exceeds the {pods} pods of its PodGroup",
+                    role=role.name,
+                    gang=gang,
+                    pods=pods,
+                ),
+                phrase("at most {pods}", pods=pods),
+            )
         elif role.shares_pod_group:
             first = first or (role.name, gang)
             if gang != first[1]:
-                yield Violation(path, f"{role.name}.minAvailable {gang} differs from the {first[1]} of {first[0]}, "
-                                "which shares its PodGroup",
-                                f"write minAvailable: {gang} in {first[0]} too, or in neither")  # fmt: skip
+                yield Violation(
+                    path,
+                    phrase(
+                        "{role}.minAvailable {gang} differs from the {other_gang} of {other}, which shares its PodGroup",
+                        role=role.name,
+                        gang=gang,
+                        other_gang=first[1],
+                        other=first[0],
+                    ),
+                    phrase("write minAvailable: {gang} in {other} too, or in neither", gang=gang, other=first[0]),
+                )
 
 
 RULE = Rule(

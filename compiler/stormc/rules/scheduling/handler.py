@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Annotation, NodeLabel, Resource
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -20,15 +21,25 @@ def check(service: StormService) -> Iterator[Violation]:
         kind = template.node_selector.get(NodeLabel.ACCELERATOR_TYPE)
         if policy is not None and policy != profile.schedule_policy:
             path = service.wrote_key(role.name, "annotations", Annotation.SCHEDULE_POLICY, ("hardware",))
-            yield Violation(path, f"schedule_policy {policy} is not that of {profile.name}", "choose another hardware")
+            yield Violation(
+                path,
+                phrase("schedule_policy {policy} is not that of {profile}", policy=policy, profile=profile.name),
+                phrase("choose another hardware"),
+            )
         elif kind is not None and kind != profile.accelerator_type:
             path = service.wrote_key(role.name, "nodeSelector", NodeLabel.ACCELERATOR_TYPE, ("hardware",))
-            yield Violation(path, f"accelerator-type {kind} is not that of {profile.name}", "choose another hardware")
+            yield Violation(
+                path,
+                phrase("accelerator-type {kind} is not that of {profile}", kind=kind, profile=profile.name),
+                phrase("choose another hardware"),
+            )
         elif policy is None and (kind is None or not platform.labels_nodes or profile.resource == Resource.NPU):
             path = service.wrote_key(role.name, "annotations", Annotation.SCHEDULE_POLICY, ("hardware",))
             if path[0] != "overrides":
                 path = service.wrote_key(role.name, "nodeSelector", NodeLabel.ACCELERATOR_TYPE, ("hardware",))
-            yield Violation(path, f"{role.name} names no scheduling handler", "leave what hardware sets")
+            yield Violation(
+                path, phrase("{role} names no scheduling handler", role=role.name), phrase("leave what hardware sets")
+            )
 
 
 RULE = Rule(

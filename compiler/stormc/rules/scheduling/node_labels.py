@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.scheduling import HANDLER_LABELS
 from stormc.rules.storm_service import StormService
@@ -20,8 +21,16 @@ def check(service: StormService) -> Iterator[Violation]:
         for key in HANDLER_LABELS:
             if key in template.node_selector:
                 path = service.wrote_key(template.role, "nodeSelector", key)
-                yield Violation(path, f"nodes carry no {key} with MindCluster {service.platform.mindcluster}",
-                                "use kubernetes.io/arch or what the device plugin labels", at_key=True)  # fmt: skip
+                yield Violation(
+                    path,
+                    phrase(
+                        "nodes carry no {key} with MindCluster {mindcluster}",
+                        key=key,
+                        mindcluster=service.platform.mindcluster,
+                    ),
+                    phrase("use kubernetes.io/arch or what the device plugin labels"),
+                    at_key=True,
+                )
 
 
 RULE = Rule(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import VOLCANO
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -18,8 +19,11 @@ def check(service: StormService) -> Iterator[Violation]:
     for template in service.templates:
         if template.role not in serving and template.pod.get("schedulerName") == VOLCANO:
             path = service.wrote_pod(template.role, ("schedulerName",), (template.role,))
-            yield Violation(path, f"{template.role} is scheduled by Volcano, which is for prefill and decode",
-                            "remove schedulerName")  # fmt: skip
+            yield Violation(
+                path,
+                phrase("{role} is scheduled by Volcano, which is for prefill and decode", role=template.role),
+                phrase("remove schedulerName"),
+            )
 
 
 RULE = Rule(

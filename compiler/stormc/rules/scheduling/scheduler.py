@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import VOLCANO
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -17,7 +18,11 @@ def check(service: StormService) -> Iterator[Violation]:
     for role, template in service.serving:
         if template.pod.get("schedulerName") != VOLCANO:
             path = service.wrote_pod(role.name, ("schedulerName",), (role.name,))
-            yield Violation(path, f"{role.name} asks for NPUs and is not scheduled by Volcano", "remove the override")
+            yield Violation(
+                path,
+                phrase("{role} asks for NPUs and is not scheduled by Volcano", role=role.name),
+                phrase("remove the override"),
+            )
 
 
 RULE = Rule(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from stormc.facts.keys import Annotation, Label
 from stormc.finding import Path
 from stormc.model.app import Role
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.scheduling import HANDLER_LABELS
 from stormc.rules.storm_service import StormService, Template
@@ -33,8 +34,18 @@ def check(service: StormService) -> Iterator[Violation]:
     (one, first), (other, second) = service.sharing[:2]
     for name, left, right, path in _shared(service, other, first, second):
         if left != right:
-            yield Violation(path, f"{one.name} and {other.name} share a PodGroup and differ in {name}: "
-                            f"{left or 'none'} and {right or 'none'}", "set the same in both roles")  # fmt: skip
+            yield Violation(
+                path,
+                phrase(
+                    "{one} and {other} share a PodGroup and differ in {name}: {left} and {right}",
+                    one=one.name,
+                    other=other.name,
+                    name=name,
+                    left=left or phrase("none"),
+                    right=right or phrase("none"),
+                ),
+                phrase("set the same in both roles"),
+            )
 
 
 def _shared(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -17,11 +18,18 @@ def check(service: StormService) -> Iterator[Violation]:
     spec = service.manifest["spec"]["template"].get("spec", {})
     if "schedulingStrategy" in spec:
         path = service.wrote(("spec", "template", "spec", "schedulingStrategy"), ())
-        yield Violation(path, "schedulingStrategy replaces the PodGroups that MindCluster reads", "remove it", True)
+        yield Violation(
+            path, phrase("schedulingStrategy replaces the PodGroups that MindCluster reads"), phrase("remove it"), True
+        )
     for template in service.templates:
         if "schedulingStrategy" in template.entry:
             path = service.wrote_role(template.role, ("schedulingStrategy",), ())
-            yield Violation(path, "schedulingStrategy replaces the PodGroups that MindCluster reads", "remove it", True)
+            yield Violation(
+                path,
+                phrase("schedulingStrategy replaces the PodGroups that MindCluster reads"),
+                phrase("remove it"),
+                True,
+            )
 
 
 RULE = Rule(

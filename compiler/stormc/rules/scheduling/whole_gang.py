@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.phrase import both, phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.scheduling import gang_of, gang_place
 from stormc.rules.storm_service import StormService
@@ -23,17 +24,33 @@ def check(service: StormService) -> Iterator[Violation]:
             shared.append((role.name, gang))
         elif gang is not None and gang < pods:
             path = gang_place(service, role)
-            yield Violation(path, f"{role.name}.minAvailable {gang} is below the {pods} pods of its PodGroup",
-                            "remove minAvailable")  # fmt: skip
+            yield Violation(
+                path,
+                phrase(
+                    "{role}.minAvailable {gang} is below the {pods} pods of its PodGroup",
+                    role=role.name,
+                    gang=gang,
+                    pods=pods,
+                ),
+                phrase("remove minAvailable"),
+            )
     if len({gang for _, gang in shared}) == 1:  # of several numbers E005 tells
         name, gang = shared[0]
         role = next(role for role, _ in service.serving if role.name == name)
         pods = service.app.gang(role)
         if gang < pods:
-            roles = " and ".join(name for name, _ in shared)
-            message = f"minAvailable {gang} of {roles} is below the {pods} pods of their PodGroup"
-            yield Violation(gang_place(service, role), message, "keep it while it saves a restart; remove it with the "
-                            "next change that restarts these pods")  # fmt: skip
+            roles = both(name for name, _ in shared)
+            message = phrase(
+                "minAvailable {gang} of {roles} is below the {pods} pods of their PodGroup",
+                gang=gang,
+                roles=roles,
+                pods=pods,
+            )
+            yield Violation(
+                gang_place(service, role),
+                message,
+                phrase("keep it while it saves a restart; remove it with the next change that restarts these pods"),
+            )
 
 
 RULE = Rule(

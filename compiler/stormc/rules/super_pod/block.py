@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.model.app import Role
+from stormc.phrase import Phrase, phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 from stormc.rules.super_pod import blocks
@@ -21,31 +22,48 @@ def check(service: StormService) -> Iterator[Violation]:
         block = int(value) if value.isascii() and value.isdigit() else 0
         problem = _block_problem(service, role, block)
         if problem:
-            yield Violation(path, f"{role.name}.spBlock {value} {problem[0]}", problem[1])
+            yield Violation(
+                path,
+                phrase("{role}.spBlock {value} {problem}", role=role.name, value=value, problem=problem[0]),
+                problem[1],
+            )
 
 
-def _block_problem(service: StormService, role: Role, block: int) -> tuple[str, str] | None:
+def _block_problem(service: StormService, role: Role, block: int) -> tuple[Phrase, Phrase] | None:
     app, platform = service.app, service.platform
     node, total = app.profile.npus, role.npus * app.gang(role)
     if block < 1:
-        return "is no number above 0", f"set a multiple of {node}"
+        return phrase("is no number above 0"), phrase("set a multiple of {node}", node=node)
     if app.gang(role) == 1:
         return (
-            None if block == role.npus else (f"differs from the {role.npus} NPUs of its only pod", f"set {role.npus}")
+            None
+            if block == role.npus
+            else (
+                phrase("differs from the {npus} NPUs of its only pod", npus=role.npus),
+                phrase("set {npus}", npus=role.npus),
+            )
         )
     if block % node:
-        return f"is not a multiple of the {node} NPUs of a node", f"set a multiple of {node}"
+        return phrase("is not a multiple of the {node} NPUs of a node", node=node), phrase(
+            "set a multiple of {node}", node=node
+        )
     if block > platform.super_pod_size * node:
         most = platform.super_pod_size * node
-        return f"exceeds a super pod of {platform.super_pod_size} nodes", f"at most {most}"
+        return phrase("exceeds a super pod of {super_pod_size} nodes", super_pod_size=platform.super_pod_size), phrase(
+            "at most {most}", most=most
+        )
     if total % block:
         return (
-            f"does not divide the {total} NPUs of its PodGroup",
-            f"set a divisor of {total} that is a multiple of {node}",
+            phrase("does not divide the {total} NPUs of its PodGroup", total=total),
+            phrase("set a divisor of {total} that is a multiple of {node}", total=total, node=node),
         )
     least = role.npus * min(role.min_available or app.gang(role), app.gang(role))
     if least % block:
-        return f"does not divide the {least} NPUs of minAvailable {role.min_available}", "remove minAvailable"
+        return phrase(
+            "does not divide the {least} NPUs of minAvailable {min_available}",
+            least=least,
+            min_available=role.min_available,
+        ), phrase("remove minAvailable")
     return None
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 from stormc.rules.super_pod import without_block
 
@@ -17,9 +18,10 @@ from stormc.rules.super_pod import without_block
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     if len([role for role in without_block(app) if role.shares_pod_group]) == 2:
         yield Violation(
-            ("decode",), "prefill and decode have podGroupSize 1 and no spBlock: all must fit one super pod",
-            f"set spBlock: {app.profile.npus} in both",
-        )  # fmt: skip
+            ("decode",),
+            phrase("prefill and decode have podGroupSize 1 and no spBlock: all must fit one super pod"),
+            phrase("set spBlock: {npus} in both", npus=app.profile.npus),
+        )
 
 
 RULE = Rule(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 
@@ -16,9 +17,15 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in app.serving_roles:
         if role.sp_block and not role.sp_block % app.profile.npus and role.pod_group_size * role.npus > role.sp_block:
             yield Violation(
-                (role.name, "spBlock"), f"an instance of {role.name} is {role.pod_group_size * role.npus} NPUs in "
-                f"logical super pods of {role.sp_block}", "RoCE must connect the super pods",
-            )  # fmt: skip
+                (role.name, "spBlock"),
+                phrase(
+                    "an instance of {role} is {pod_group_size} NPUs in logical super pods of {sp_block}",
+                    role=role.name,
+                    pod_group_size=role.pod_group_size * role.npus,
+                    sp_block=role.sp_block,
+                ),
+                phrase("RoCE must connect the super pods"),
+            )
 
 
 RULE = Rule(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 from stormc.rules.super_pod import without_block
 
@@ -18,8 +19,12 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
         if app.gang(role) * role.npus > platform.super_pod_size * app.profile.npus:
             yield Violation(
                 (role.name, "podGroupSize" if role.pod_group_size > 1 else "replicas"),
-                f"{app.gang(role)} pods without spBlock exceed a super pod of {platform.super_pod_size} nodes",
-                "set spBlock",
+                phrase(
+                    "{gang} pods without spBlock exceed a super pod of {super_pod_size} nodes",
+                    gang=app.gang(role),
+                    super_pod_size=platform.super_pod_size,
+                ),
+                phrase("set spBlock"),
             )
             return
 

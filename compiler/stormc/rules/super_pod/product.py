@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 from stormc.rules.super_pod import blocks
@@ -18,7 +19,11 @@ def check(service: StormService) -> Iterator[Violation]:
         return
     for role, _, path in blocks(service):
         yield Violation(
-            path, f"{role.name}.spBlock is set, but {service.app.profile.name} is no super pod", "remove spBlock"
+            path,
+            phrase(
+                "{role}.spBlock is set, but {profile} is no super pod", role=role.name, profile=service.app.profile.name
+            ),
+            phrase("remove spBlock"),
         )
 
 

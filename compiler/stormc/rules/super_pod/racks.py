@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Annotation
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -24,14 +25,30 @@ def check(service: StormService) -> Iterator[Violation]:
         path = service.wrote_key(role.name, "annotations", Annotation.RA_BLOCK)
         number = int(value) if value.isascii() and value.isdigit() else 0
         if profile.schedule_policy != RACK_POLICY:
-            yield Violation(path, f"{profile.name} has no racks for ra-block", "remove it", at_key=True)
+            yield Violation(
+                path,
+                phrase("{profile} has no racks for ra-block", profile=profile.name),
+                phrase("remove it"),
+                at_key=True,
+            )
         elif number not in (1, 2, 4, 8, 16, 32, 64):
-            yield Violation(path, f"ra-block {value} is no power of two from 1 to 64", "the default is 8")
+            yield Violation(
+                path,
+                phrase("ra-block {value} is no power of two from 1 to 64", value=value),
+                phrase("the default is 8"),
+            )
         else:
             block = role.sp_block or service.app.gang(role) * role.npus
             if -(-block // profile.npus) % -(-number // profile.npus):
-                yield Violation(path, f"ra-block {value} does not divide the {block} NPUs of a logical super pod",
-                                "choose a divisor of spBlock, or raise spBlock")  # fmt: skip
+                yield Violation(
+                    path,
+                    phrase(
+                        "ra-block {value} does not divide the {block} NPUs of a logical super pod",
+                        value=value,
+                        block=block,
+                    ),
+                    phrase("choose a divisor of spBlock, or raise spBlock"),
+                )
 
 
 RULE = Rule(

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 
@@ -18,9 +19,15 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in app.serving_roles:
         if app.gang(role) > 1 and role.npus in app.profile.pod_npus and role.npus != app.profile.npus:
             yield Violation(
-                (role.name, "npus"), f"{role.name}.npus {role.npus} is a part of a node, in a PodGroup of "
-                f"{app.gang(role)} pods", f"set {app.profile.npus}",
-            )  # fmt: skip
+                (role.name, "npus"),
+                phrase(
+                    "{role}.npus {npus} is a part of a node, in a PodGroup of {gang} pods",
+                    role=role.name,
+                    npus=role.npus,
+                    gang=app.gang(role),
+                ),
+                phrase("set {npus}", npus=app.profile.npus),
+            )
             return
 
 

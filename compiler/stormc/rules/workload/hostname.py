@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -16,7 +17,12 @@ def check(service: StormService) -> Iterator[Violation]:
         for field in ("hostname", "subdomain"):
             if field in template.pod:
                 path = service.wrote_pod(template.role, (field,), ())
-                yield Violation(path, f"{field} of {template.role} is overwritten by AIBrix", "remove it", at_key=True)
+                yield Violation(
+                    path,
+                    phrase("{field} of {role} is overwritten by AIBrix", field=field, role=template.role),
+                    phrase("remove it"),
+                    at_key=True,
+                )
 
 
 RULE = Rule(

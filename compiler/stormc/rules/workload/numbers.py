@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -17,8 +18,17 @@ def check(service: StormService) -> Iterator[Violation]:
         for field, wanted in (("replicas", role.replicas), ("podGroupSize", role.pod_group_size)):
             if template.entry.get(field, 1) != wanted:
                 path = service.wrote_role(role.name, (field,), ("overrides",))
-                yield Violation(path, f"{role.name} has {field} {template.entry.get(field, 1)}, its Services and gang "
-                                f"are made for {wanted}", f"set {role.name}.{field} instead")  # fmt: skip
+                yield Violation(
+                    path,
+                    phrase(
+                        "{role} has {field} {number}, its Services and gang are made for {wanted}",
+                        role=role.name,
+                        field=field,
+                        number=template.entry.get(field, 1),
+                        wanted=wanted,
+                    ),
+                    phrase("set {role}.{field} instead", role=role.name, field=field),
+                )
 
 
 RULE = Rule(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -15,11 +16,13 @@ from stormc.rules.storm_service import StormService
 def check(service: StormService) -> Iterator[Violation]:
     if service.manifest["spec"].get("replicas") != 1:
         path = service.wrote(("spec", "replicas"), ())
-        yield Violation(path, "spec.replicas of the StormService is not 1", "set replicas of a role instead")
+        yield Violation(
+            path, phrase("spec.replicas of the StormService is not 1"), phrase("set replicas of a role instead")
+        )
     for role, template in service.serving:
         if not template.entry.get("stateful"):
             path = service.wrote_role(role.name, ("stateful",), ())
-            yield Violation(path, f"role {role.name} is not stateful", "leave stateful: true")
+            yield Violation(path, phrase("role {role} is not stateful", role=role.name), phrase("leave stateful: true"))
 
 
 RULE = Rule(

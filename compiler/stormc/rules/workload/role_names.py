@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -19,7 +20,16 @@ def check(service: StormService) -> Iterator[Violation]:
         name = template.role
         if len(name) > LONGEST:
             path = service.wrote_role(name, (), ("overrides",))
-            yield Violation(path, f"role {name} has {len(name)} characters, the limit is {LONGEST}", "shorten it")
+            yield Violation(
+                path,
+                phrase(
+                    "role {name} has {length} characters, the limit is {longest}",
+                    name=name,
+                    length=len(name),
+                    longest=LONGEST,
+                ),
+                phrase("shorten it"),
+            )
 
 
 RULE = Rule(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Label
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -18,11 +19,13 @@ def check(service: StormService) -> Iterator[Violation]:
     wanted = {Label.STORMC_APP: service.app.identity}
     if spec.get("selector") != {"matchLabels": wanted}:
         path = service.wrote(("spec", "selector", "matchLabels", Label.STORMC_APP), ("overrides",))
-        yield Violation(path, "the selector is not the app's own", "leave the selector as it is")
+        yield Violation(path, phrase("the selector is not the app's own"), phrase("leave the selector as it is"))
     labels = (spec["template"].get("metadata") or {}).get("labels") or {}
     if not wanted.items() <= labels.items():
         path = service.wrote(("spec", "template", "metadata", "labels", Label.STORMC_APP), ("overrides",))
-        yield Violation(path, "the template lacks the label that the selector asks for", "leave it as it is")
+        yield Violation(
+            path, phrase("the template lacks the label that the selector asks for"), phrase("leave it as it is")
+        )
 
 
 RULE = Rule(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -16,7 +17,11 @@ def check(service: StormService) -> Iterator[Violation]:
     for template in service.templates:
         if service.pods(template.role) and template.pod.get("enableServiceLinks", True):
             path = service.wrote_pod(template.role, ("enableServiceLinks",), ("overrides",))
-            yield Violation(path, f"{template.role} gets environment from Services", "leave enableServiceLinks: false")
+            yield Violation(
+                path,
+                phrase("{role} gets environment from Services", role=template.role),
+                phrase("leave enableServiceLinks: false"),
+            )
 
 
 RULE = Rule(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Annotation
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -17,8 +18,12 @@ def check(service: StormService) -> Iterator[Violation]:
     key = Annotation.SIDECAR_INJECTION
     if key in (service.manifest["metadata"].get("annotations") or {}):
         path = service.wrote(("metadata", "annotations", key), ())
-        yield Violation(path, f"{key} changes every pod template in the cluster", "patch in a container aibrix-runtime",
-                        at_key=True)  # fmt: skip
+        yield Violation(
+            path,
+            phrase("{key} changes every pod template in the cluster", key=key),
+            phrase("patch in a container aibrix-runtime"),
+            at_key=True,
+        )
 
 
 RULE = Rule(

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from stormc.facts.limits import PODS_MAX, RANKS_MAX
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 
@@ -20,11 +21,17 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
     pods = sum(role.replicas * role.pod_group_size for role in roles)
     ranks = sum(role.replicas * role.data_parallel for role in roles)
     if pods > PODS_MAX:
-        yield Violation((largest.name, "replicas"), f"{app.name} has {pods} engine pods, the limit is {PODS_MAX}",
-                        "lower replicas or podGroupSize, or make several apps")  # fmt: skip
+        yield Violation(
+            (largest.name, "replicas"),
+            phrase("{app} has {pods} engine pods, the limit is {pods_max}", app=app.name, pods=pods, pods_max=PODS_MAX),
+            phrase("lower replicas or podGroupSize, or make several apps"),
+        )
     elif ranks > RANKS_MAX:
-        yield Violation((largest.name, "replicas"), f"{app.name} has {ranks} ranks, the limit is {RANKS_MAX}",
-                        "lower replicas or dataParallel, or make several apps")  # fmt: skip
+        yield Violation(
+            (largest.name, "replicas"),
+            phrase("{app} has {ranks} ranks, the limit is {ranks_max}", app=app.name, ranks=ranks, ranks_max=RANKS_MAX),
+            phrase("lower replicas or dataParallel, or make several apps"),
+        )
 
 
 RULE = Rule(

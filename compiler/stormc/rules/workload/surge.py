@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -19,8 +20,16 @@ def check(service: StormService) -> Iterator[Violation]:
                              ("maxUnavailable", strategy.get("maxUnavailable", 1) in (0, "0", "0%"))):  # fmt: skip
             if wrong:
                 path = service.wrote_role(role.name, ("updateStrategy", field), ())
-                yield Violation(path, f"{role.name}.updateStrategy.{field} {strategy[field]} needs spare NPUs",
-                                "leave maxUnavailable: 1")  # fmt: skip
+                yield Violation(
+                    path,
+                    phrase(
+                        "{role}.updateStrategy.{field} {strategy} needs spare NPUs",
+                        role=role.name,
+                        field=field,
+                        strategy=strategy[field],
+                    ),
+                    phrase("leave maxUnavailable: 1"),
+                )
 
 
 RULE = Rule(

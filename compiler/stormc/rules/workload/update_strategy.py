@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -15,7 +16,9 @@ from stormc.rules.storm_service import StormService
 def check(service: StormService) -> Iterator[Violation]:
     if (service.manifest["spec"].get("updateStrategy") or {}).get("type") != "InPlaceUpdate":
         path = service.wrote(("spec", "updateStrategy", "type"), ("overrides",))
-        yield Violation(path, "updateStrategy replaces all pods for any change", "leave type: InPlaceUpdate")
+        yield Violation(
+            path, phrase("updateStrategy replaces all pods for any change"), phrase("leave type: InPlaceUpdate")
+        )
 
 
 RULE = Rule(

@@ -1,0 +1,78 @@
+"""Text for people that remembers how it was made, so that it can be shown in another language.
+
+A phrase is its English sentence, and behaves as that string everywhere: it is compared, sorted and printed as such. It
+also carries the template and the values. `stormc.languages` has the templates in other languages; a test collects
+every template of the sources and fails when one is missing there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+Value = str | int | float
+
+
+class Phrase(str):
+    """An English sentence with its template, and the values of the template's placeholders by name.
+
+    A value that is a phrase itself is shown in the other language too; any other one stays as it is.
+    """
+
+    __slots__ = ("template", "values")
+    template: str
+    values: Mapping[str, Value]
+
+
+def phrase(template: str, /, **values: object) -> Phrase:
+    """The sentence of a template, which is a literal, in the form of `str.format`, with names in the braces."""
+    kept: dict[str, Value] = {
+        name: value if isinstance(value, (str, int, float)) else str(value) for name, value in values.items()
+    }
+    sentence = Phrase(template.format(**kept))
+    sentence.template = template
+    sentence.values = kept
+    return sentence
+
+
+NONE = phrase("")
+"""No words: the hint of a finding that has none."""
+
+
+def verbatim(words: object) -> Phrase:
+    """Words that stay as they are in every language: names, or what another program says."""
+    return phrase("{words}", words=words)
+
+
+def listed(words: Iterable[str]) -> Phrase:
+    """`a, b, c`; of phrases, each in its language."""
+    names = {f"word{number}": word for number, word in enumerate(words)}
+    return phrase(", ".join(f"{{{name}}}" for name in names), **names)
+
+
+def both(words: Iterable[str]) -> Phrase:
+    """`a and b`."""
+    return chained(words, "{words} and {last}")
+
+
+def either(words: Iterable[str]) -> Phrase:
+    """`a or b`."""
+    return chained(words, "{words} or {last}")
+
+
+def alternatives(words: Iterable[str]) -> Phrase:
+    """`a, or b`: each of them is enough."""
+    return chained(words, "{words}, or {last}")
+
+
+def chained(words: Iterable[str], template: str) -> Phrase:
+    """The words put together by a template that has `{words}`, those before, and `{last}`."""
+    first, *rest = words
+    sentence = verbatim(first)
+    for word in rest:
+        sentence = phrase(template, words=sentence, last=word)
+    return sentence
+
+
+def described(description: str) -> Phrase:
+    """The description of a field as a sentence without its full stop."""
+    return phrase(description.rstrip(".").replace("{", "{{").replace("}", "}}"))
