@@ -49,10 +49,10 @@ def check(service: StormService) -> Iterator[Violation]:
                 yield Violation(
                     path,
                     phrase(
-                        "{role}.minAvailable {gang} differs from the {other_gang} of {other}, which shares its PodGroup",
+                        "{role}.minAvailable {gang} differs from the {number} of {other}, which shares its PodGroup",
                         role=role.name,
                         gang=gang,
-                        other_gang=first[1],
+                        number=first[1],
                         other=first[0],
                     ),
                     phrase("write minAvailable: {gang} in {other} too, or in neither", gang=gang, other=first[0]),
