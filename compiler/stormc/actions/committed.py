@@ -6,11 +6,8 @@ import os
 from pathlib import Path
 
 from stormc.finding import START, Finding
-<<<<<<< HEAD
 from stormc.history.index import is_tracked
-=======
 from stormc.phrase import phrase
->>>>>>> e352c88 (Messages of findings are phrases: an English sentence that keeps its template and values)
 from stormc.tree.checks import COMMITTED_MEMORY
 
 OLD_MEMORY = ".stormc_cache"
@@ -20,26 +17,7 @@ def committed_memory(*directories: Path) -> list[Finding]:
     """E402 where Git tracks `.stormc_cache` in one of the directories. One that is only left over is no matter."""
     places = sorted({directory / OLD_MEMORY for directory in directories})
     return [
-<<<<<<< HEAD
-        Finding(COMMITTED_MEMORY, str(place), START, "the memory of a render is committed",
-                f"git rm -r --cached {OLD_MEMORY}, and delete it")
+        Finding(COMMITTED_MEMORY, str(place), START, phrase("the memory of a render is committed"),
+                phrase("git rm -r --cached {old_memory}, and delete it", old_memory=OLD_MEMORY))
         for place in places if os.path.lexists(place) and is_tracked(place)
     ]  # fmt: skip
-=======
-        Finding(
-            COMMITTED_MEMORY,
-            str(place),
-            START,
-            phrase("the memory of a render is committed"),
-            phrase("git rm -r --cached {old_memory}, and delete it", old_memory=OLD_MEMORY),
-        )
-        for place in places
-        if os.path.lexists(place) and _is_tracked(place)
-    ]
-
-
-def _is_tracked(place: Path) -> bool:
-    from stormc.history.repository import is_tracked  # as long to load as checking a spec, and rarely needed
-
-    return is_tracked(place)
->>>>>>> e352c88 (Messages of findings are phrases: an English sentence that keeps its template and values)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
+from stormc.phrase import phrase
 from stormc.rules.repository import Repository
 from stormc.rules.rule import Example, Rule, Subject, Violation
 
@@ -25,10 +26,21 @@ def check(repository: Repository) -> Iterator[Violation]:
             every, reserve = inventory.npus[app.hardware], inventory.reserved[app.hardware]
             if before <= every - reserve < after <= every:
                 place = f"{inventory.file}:{inventory.marks[app.hardware].line}"
-                yield Violation(("hardware",), f"{app.name} takes the last {every - reserve - before} NPUs of "
-                                f"{app.hardware} in {place} and {after - every + reserve} of the {reserve} in reserve",
-                                "free some, or set the scheduler's reserve as reserveNodes of the platform file",
-                                app=number)  # fmt: skip
+                yield Violation(
+                    ("hardware",),
+                    phrase(
+                        "{app} takes the last {free} NPUs of {hardware} in {place} "
+                        "and {taken} of the {reserve} in reserve",
+                        app=app.name,
+                        free=every - reserve - before,
+                        hardware=app.hardware,
+                        place=place,
+                        taken=after - every + reserve,
+                        reserve=reserve,
+                    ),
+                    phrase("free some, or set the scheduler's reserve as reserveNodes of the platform file"),
+                    app=number,
+                )
 
 
 RULE = Rule(
