@@ -50,7 +50,7 @@ def test_the_page_from_top_to_bottom(tmp_path: Path) -> None:
         if command.startswith("git commit"):
             assert run("pre-commit install", where, home).returncode == 0
     effects = [text for number, text in outputs.items() if COMMANDS[number] == "stormc diff"]
-    assert "prefill: 1 pod recreated" in effects[0] and "1 restart NPU pods" in effects[0]
+    assert "prefill: 1 pod recreated" in effects[0] and "1 restarts NPU pods" in effects[0]
     for check in ("stormc validate", "stormc render --check", "stormc fmt --check"):
         done = run(check, where, home)
         assert done.returncode == 0, done.stdout + done.stderr
@@ -108,4 +108,4 @@ def test_the_pin(
     capsys.readouterr()
     assert main(["validate"]) == code
     out = capsys.readouterr().out
-    assert told in out and (not told or "specs/staging/platform.yaml:5:9" in out)
+    assert told in out and (not told or "specs/staging/platform.yaml:6:9" in out)

@@ -109,11 +109,11 @@ def _side(repository: Repository, made: Compilation) -> Side:
     name, namespace = fields.get("name"), fields.get("namespace", platform.namespace)
     return Side(
         f"{namespace}/{name}" if name else "", made.source.file, fields, manifests, made.files or {},
-        version(platform.aibrix.release), tuple(errors), load_minutes(made.layered),
+        version(platform.aibrix.release), tuple(errors), load_minutes(made.layered), platform.cluster,
     )  # fmt: skip
 
 
 def _named(change: AppChange, apps: Collection[str]) -> bool:
-    names = {change.label, change.label.rpartition("/")[2]}
-    names |= {side.file for side in (change.before, change.after) if side is not None}
+    sides = [side for side in (change.before, change.after) if side is not None]
+    names = {change.label, *(name for side in sides for name in (side.label, side.label.rpartition("/")[2], side.file))}
     return not names.isdisjoint(apps)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,13 +41,23 @@ class Effects(NamedTuple):
 
 def effects_of(repository: Repository, out: Path, plan: Plan) -> Effects:
     """The effect on every service that was rendered before; nothing is read where none of their files changes."""
-    old = dict(_services(plan, out))
+    cluster = cache(repository.platforms.cluster_of)
+    old = {(cluster(path.rpartition("/")[0]), *who): path for who, path in _services(plan, out)}
     if not old:
         return Effects()
     from stormc.review.effect import What  # as long to load as a spec to read
+    from stormc.review.words import told_apart
 
-    new = {found: path for path, text in plan.writes.items() if STORM_SERVICE in path and (found := _who(text))}
-    services = [_effect_on_disk(repository, out, plan, old[who], new.get(who)) for who in sorted(old)[:MOST]]
+    new = {
+        (cluster(path.rpartition("/")[0]), *found): path
+        for path, text in plan.writes.items() if STORM_SERVICE in path and (found := _who(text))
+    }  # fmt: skip
+    looked_at = sorted(old)[:MOST]
+    labels = told_apart([(f"{namespace}/{name}", place) for place, namespace, name in looked_at])
+    services = [
+        _effect_on_disk(repository, out, plan, label, old[who], new.get(who))
+        for label, who in zip(labels, looked_at, strict=True)
+    ]
     seen = [service for service in services if service is not None]
     told = [one for one in seen if one.effect.worst is not What.NOTHING or one.moved_from]
     told.sort(key=lambda one: (-one.effect.disturbed_npus, one.label))
@@ -76,19 +87,19 @@ def _names(out: Path, directory: str) -> list[str]:
 
 
 def _effect_on_disk(
-    repository: Repository, out: Path, plan: Plan, before: str, after: str | None
+    repository: Repository, out: Path, plan: Plan, label: str, before: str, after: str | None
 ) -> ServiceEffect | None:  # fmt: skip
     """The effect on a service; None where what lies on disk has a shape that no API server ever took.
 
     Whoever wrote the branch may have written anything there.
     """
     try:
-        return _effect(repository, out, plan, before, after)
+        return _effect(repository, out, plan, label, before, after)
     except (LookupError, TypeError, AttributeError, ValueError):
         return None
 
 
-def _effect(repository: Repository, out: Path, plan: Plan, before: str, after: str | None) -> ServiceEffect:
+def _effect(repository: Repository, out: Path, plan: Plan, label: str, before: str, after: str | None) -> ServiceEffect:
     from stormc.review.effect import effect
 
     path = after or (before if before not in plan.removals else None)
@@ -97,10 +108,9 @@ def _effect(repository: Repository, out: Path, plan: Plan, before: str, after: s
     if path is not None:
         new = _manifests(path, lambda at: plan.writes.get(at) or on_disk(out, at))
     release = version(repository.platforms.platform(directory.rpartition("/")[0]).aibrix.release)
-    who = old[0]["metadata"]
     minutes = _load_minutes(repository, plan.writes.get(path) if path else None)
     moved = directory if path and path.rpartition("/")[0] != directory else ""
-    return ServiceEffect(f"{who['namespace']}/{who['name']}", effect(old, new, (release, release), minutes), moved)
+    return ServiceEffect(label, effect(old, new, (release, release), minutes), moved)
 
 
 def _load_minutes(repository: Repository, text: bytes | None) -> int | None:

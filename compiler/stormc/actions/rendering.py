@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from time import strftime
 
@@ -218,7 +218,8 @@ def _departures(repository: Repository, out: Path, plan: Plan) -> tuple[str, ...
     from stormc.gitops.prune import departures, warnings
 
     before = {path: content for path in changed if (content := on_disk(out, path)) is not None}
-    return tuple(warnings(departures(before, plan.writes), wiring_requests(repository)))
+    left = departures(before, plan.writes, cache(repository.platforms.cluster_of))
+    return tuple(warnings(left, wiring_requests(repository)))
 
 
 def _inputs(repository: Repository, payload: Payload, source: Source) -> list[bytes]:

@@ -17,12 +17,14 @@ from stormc.review.capacity import Demand, Rollout, capacity, rollout
 from stormc.review.effect import effect
 from stormc.review.gangs import gangs
 from stormc.review.placing import Pool
+from stormc.review.words import told_apart
 
 
 class App(NamedTuple):
-    """An app without errors: its name, its spec, its manifests, and the release of its AIBrix."""
+    """An app without errors: what reports call it, its namespace and name, its spec, its manifests, its AIBrix."""
 
     label: str
+    name: str
     file: str
     manifests: Sequence[Mapping[str, Any]]
     aibrix: tuple[int, ...]
@@ -41,16 +43,18 @@ def survey(specs: Path | Sources) -> Survey:
     """What the apps of a specs directory need and what there is. Raises Failure without the directory."""
     repository = open_repository(read_sources(specs) if isinstance(specs, Path) else specs)
     payload = read_payload()
-    demands, apps, errors = [], [], [f for f in repository.findings if f.rule[0] == "E"]
+    compiled, errors = [], [f for f in repository.findings if f.rule[0] == "E"]
     for source in repository.apps:
         made = repository.compile(source, payload, Stage.MANIFESTS)
         if has_errors(made.findings) or made.compiled is None or made.summary is None:
             errors += [f for f in made.findings if f.rule[0] == "E"]
             continue
-        label, manifests = f"{made.summary.namespace}/{made.summary.name}", made.compiled.manifests
         release = version(repository.platforms.platform(source.directory).aibrix.release)
-        apps.append(App(label, source.file, manifests, release))
-        summary = made.summary
+        compiled.append((source.file, made.summary, made.compiled.manifests, release))
+    names = [(f"{summary.namespace}/{summary.name}", summary.cluster) for _, summary, _, _ in compiled]
+    demands, apps = [], []
+    for (name, _), label, (file, summary, manifests, release) in zip(names, told_apart(names), compiled, strict=True):
+        apps.append(App(label, name, file, manifests, release))
         demands.append(Demand(label, summary.hardware, summary.inventory, tuple(gangs(label, manifests))))
     return Survey(tuple(_pools(repository)), tuple(demands), tuple(apps), tuple(errors))
 

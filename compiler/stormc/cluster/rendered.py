@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from stormc.cluster.kinds import STORM_SERVICE, Manifest
 from stormc.failure import Failure
 from stormc.local.cluster import read_manifests
+
+RenderedApps = dict[tuple[str, str], dict[str, list[Manifest]]]
+"""The manifests of apps by namespace and name, and then by the directory that they are rendered to."""
 
 
 def read_app(rendered: Path, app: str) -> list[Manifest]:
@@ -25,11 +28,41 @@ def read_app(rendered: Path, app: str) -> list[Manifest]:
     return read_manifests(found[0])
 
 
-def rendered_apps(rendered: Path) -> dict[tuple[str, str], list[Manifest]]:
-    """Every rendered app by namespace and name; empty without such a directory. Raises Failure for a damaged one."""
-    apps = [read_manifests(path.parent) for path in sorted(rendered.rglob("stormservice-*.yaml"))]
-    places = [storm_service(manifests)["metadata"] for manifests in apps]
-    return {(m["namespace"], m["name"]): app for m, app in zip(places, apps, strict=True)}
+def rendered_apps(rendered: Path) -> RenderedApps:
+    """Every rendered app by namespace and name, and then by its directory: several clusters may have one of a name.
+
+    Empty without such a directory. Raises Failure for a damaged one.
+    """
+    apps: RenderedApps = {}
+    for path in sorted(rendered.rglob("stormservice-*.yaml")):
+        manifests, directory = read_manifests(path.parent), path.parent.relative_to(rendered).as_posix()
+        metadata = storm_service(manifests)["metadata"]
+        apps.setdefault((metadata["namespace"], metadata["name"]), {})[directory] = manifests
+    return apps
+
+
+def chosen(rendered: Path, apps: RenderedApps, app: str, namespace: str | None) -> tuple[str, str, list[Manifest]]:
+    """Namespace, name and manifests of the app that a name means, or directory and name as in a3/my-test.
+
+    An app that is not rendered has no manifests, and the namespace `default`. Raises Failure where a name means several
+    and for a directory without an app.
+    """
+    if "/" in app:
+        found = [(*names, by_directory[app]) for names, by_directory in apps.items() if app in by_directory]
+        if not found:
+            raise Failure(f"{rendered} has no app {app}; run: stormc render")
+        return found[0]
+    known = [space for space, name in apps if name == app]
+    space = namespace or (known[0] if len(known) == 1 else "default")
+    return space, app, only(rendered, apps.get((space, app), {}))
+
+
+def only(rendered: Path, apps: Mapping[str, list[Manifest]]) -> list[Manifest]:
+    """The manifests of the one app among those of a name, none where there is none. Raises Failure for several."""
+    if len(apps) > 1:
+        parents = " or ".join(f"--rendered {rendered / directory.rpartition('/')[0]}" for directory in apps)
+        raise Failure(f"{' and '.join(apps)} are the same app of several clusters; say which: {parents}")
+    return next(iter(apps.values()), [])
 
 
 def storm_service(manifests: Iterable[Manifest]) -> Manifest:

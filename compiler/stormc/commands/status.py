@@ -21,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the verb."""
     from stormc.commands.connect import add_connection
 
-    parser.add_argument("app", nargs="?", metavar="APP", help="the name of an app")
+    parser.add_argument("app", nargs="?", metavar="APP", help="an app: my-test, or its directory and name: a3/my-test")
     parser.add_argument("--all", action="store_true", help="every app that stormc deployed")
     parser.add_argument("-n", "--namespace", metavar="NS", help="where to look (the rendered app's, else default)")
     parser.add_argument("--rendered", type=Path, default=Path("rendered"), metavar="DIR", help="default: rendered")
@@ -58,16 +58,14 @@ def _look(options: argparse.Namespace, cluster: Cluster) -> list[AppStatus]:
 
     from stormc.cluster.drift import drift
     from stormc.cluster.kinds import MANAGED_BY, STORM_SERVICE
-    from stormc.cluster.rendered import rendered_apps
+    from stormc.cluster.rendered import chosen, only, rendered_apps
     from stormc.cluster.tree import look
 
     rendered = rendered_apps(options.rendered)
     if options.all:
         found = cluster.find(STORM_SERVICE, options.namespace, {MANAGED_BY: "stormc"}) or []
-        places = [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in found]
+        names = [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in found]
+        apps = [(ns, app, only(options.rendered, rendered.get((ns, app), {}))) for ns, app in names]
     else:
-        known = [namespace for namespace, name in rendered if name == options.app]
-        places = [(options.namespace or (known[0] if len(known) == 1 else "default"), options.app)]
-    return [
-        look(cluster, ns, app, drift(cluster, ns, rendered.get((ns, app), ())), datetime.now(UTC)) for ns, app in places
-    ]
+        apps = [chosen(options.rendered, rendered, options.app, options.namespace)]
+    return [look(cluster, ns, app, drift(cluster, ns, made), datetime.now(UTC)) for ns, app, made in apps]

@@ -27,12 +27,12 @@ def run(options: argparse.Namespace) -> int:
     from stormc.review.fault_report import as_json, table, text
 
     seen = survey(options.specs)
-    named = [a for a in seen.apps if options.app in (a.label, a.label.rpartition("/")[2], a.file)]
+    named = [a for a in seen.apps if options.app in (a.name, a.name.rpartition("/")[2], a.file)]
     if not named:
-        names = [app.label.rpartition("/")[2] for app in seen.apps]
+        names = [app.name.rpartition("/")[2] for app in seen.apps]
         raise Failure(f"no app {options.app} without errors; {did_you_mean(options.app, names)}".rstrip("; "))
     if len(named) > 1:
-        raise Failure(f"{options.app} is the name of several apps: {', '.join(app.label for app in named)}")
+        raise Failure(f"{options.app} is the name of several apps: {', '.join(app.file for app in named)}; name one")
     faults = [what_if.Fault(options.fail)] if options.fail else list(what_if.Fault)
     found = what_if.consequences(named[0].manifests, faults)
     if options.at:

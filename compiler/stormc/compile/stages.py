@@ -109,11 +109,10 @@ def _summary(app: App, spec: Spec, setting: Setting) -> Summary:
     file, mark = spec.layered.locate(("name",))
     npus = sum(role.npus * role.pod_group_size * role.replicas for role in app.serving_roles)
     seconds = sum(role.replicas for role in app.serving_roles) * app.engine.startup_seconds
-    argocd = setting.platform.gitops.argocd
     days = tuple((index, o.expires) for index, o in enumerate(app.overrides) if o.expires)
     return Summary(
         app.namespace, app.name, spec.source.directory_of(app.name), app.profile.name, npus, seconds, file, mark,
-        cluster=argocd.server if argocd else "", inventory=setting.inventory,
+        cluster=setting.platform.cluster, inventory=setting.inventory,
         model="" if app.gateway == "off" else app.model.name, expiries=days,
         shared=app.shared,
     )  # fmt: skip

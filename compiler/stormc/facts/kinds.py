@@ -20,6 +20,8 @@ MADE_BY_CONTROLLERS = {
 }
 """What AIBrix and Volcano make of a StormService (AIBrix v0.5.0 api/orchestration/v1alpha1; volcano.sh/apis)."""
 ARGOCD = "argoproj.io/v1alpha1"
+IN_CLUSTER = "https://kubernetes.default.svc"
+"""What Argo CD calls the API server of its own cluster (argo-cd common/common.go KubernetesInternalAPIServerAddr)."""
 FLUX_SOURCE = "source.toolkit.fluxcd.io/v1"
 FLUX_KUSTOMIZE = "kustomize.toolkit.fluxcd.io/v1"
 KUSTOMIZE = "kustomize.config.k8s.io/v1beta1"

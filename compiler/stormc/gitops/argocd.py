@@ -15,7 +15,7 @@ from typing import Any
 from stormc.facts import kinds
 from stormc.facts.keys import Annotation, Label
 from stormc.gitops.health import ROLE_SET, STORM_SERVICE, Health, lua
-from stormc.gitops.wiring import IN_CLUSTER, Manifest, Wiring, joined, shared_set, unit_name
+from stormc.gitops.wiring import Manifest, Wiring, joined, shared_set, unit_name
 from stormc.model.profile import ArgoCD
 from stormc.tree.shared import DIRECTORY as SHARED
 
@@ -72,7 +72,7 @@ def _application(wiring: Wiring, settings: ArgoCD) -> Manifest:
             "targetRevision": settings.revision,
             "path": joined(settings.path, wiring.root, "argocd", SYNCED),
         },
-        "destination": {"server": IN_CLUSTER, "namespace": settings.namespace},
+        "destination": {"server": kinds.IN_CLUSTER, "namespace": settings.namespace},
         "syncPolicy": {**SYNC_POLICY, "automated": {"selfHeal": True}},
     }, annotations=ANNOTATIONS)  # fmt: skip
 

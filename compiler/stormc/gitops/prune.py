@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from shlex import quote
 
 from stormc.facts.keys import Annotation, Label
@@ -28,17 +28,22 @@ class Departure(NamedTuple):
     guards: frozenset[bytes]
 
 
-def departures(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> list[Departure]:
+def departures(
+    before: Mapping[str, bytes], after: Mapping[str, bytes], cluster: Callable[[str], str] = lambda directory: ""
+) -> list[Departure]:
     """The services among the changed files of a tree that are there before and not after.
 
     `before` holds the old content of every file that is replaced or removed, `after` the new content of every file that
-    is written. A service that only moves to another directory does not leave the tree.
+    is written. `cluster` says on which cluster the apps of a rendered directory run. A service that only moves to
+    another directory of its cluster does not leave the tree.
     """
     old = {path: found for path, text in before.items() if (found := identity(text))}
     new = {path: found for path, text in after.items() if (found := identity(text))}
-    staying = {found.object for found in new.values()}
+    staying = {(cluster(_directory(path)), found.object) for path, found in new.items()}
     successors = {found.spec_file: found for found in new.values() if found.kind == "StormService"}
-    leaving = {path: found for path, found in sorted(old.items()) if found.object not in staying}
+    leaving = {
+        path: found for path, found in sorted(old.items()) if (cluster(_directory(path)), found.object) not in staying
+    }
     return [
         Departure(
             found,

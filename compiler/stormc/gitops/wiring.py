@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from stormc.facts.kinds import IN_CLUSTER
 from stormc.facts.limits import LABEL_BYTES
 from stormc.finding import Check, Finding, Mark, Path
 from stormc.model.profile import Gitops
@@ -40,19 +41,22 @@ CHECKS = (
 RESERVED_DIRECTORY, SHARED_PROJECT, NAME_TAKEN = (check.id for check in CHECKS)
 
 DIRECTORY = "_gitops"
-IN_CLUSTER = "https://kubernetes.default.svc"
 
 Manifest = Mapping[str, Any]
 
 
 class Request(NamedTuple):
-    """A platform file that asks for wiring: `spec_file` as rendered files name it, `file` and `mark` for findings."""
+    """A platform file that asks for wiring: `spec_file` as rendered files name it, `file` and `mark` for findings.
+
+    `cluster` is the name that platform files give the cluster; "" where they give none.
+    """
 
     directory: str
     gitops: Gitops
     spec_file: str
     file: str
     mark: Mark
+    cluster: str = ""
 
     @property
     def application(self) -> str:
@@ -65,10 +69,10 @@ class Request(NamedTuple):
         return unit_name(joined("stormc", self.directory))
 
     @property
-    def server(self) -> str:
-        """The API server that Argo CD is told to deploy to; empty where it is Argo CD's own."""
+    def target(self) -> str:
+        """What tells the cluster from others; empty where that is only "Argo CD's own", of which there are many."""
         server = self.gitops.argocd.server if self.gitops.argocd else ""
-        return "" if server == IN_CLUSTER else server
+        return self.cluster or ("" if server == IN_CLUSTER else server)
 
     @property
     def entries(self) -> list[str]:
@@ -142,16 +146,15 @@ def wirings(requests: Sequence[Request], apps: Sequence[Summary]) -> list[Wiring
 
 
 def shared_place(requests: Sequence[Request], app: Summary) -> Place:
-    """Where an app finds what it shares: in the scope of its wiring, or of the first one for the same API server.
+    """Where an app finds what it shares: in the scope of its wiring, or of the first one for the same cluster.
 
-    Two wirings that name one API server would write the same objects into a namespace that they share, so one of them
-    has them all. Argo CD's own cluster, which is the default, is another one for each Argo CD.
+    Two wirings of one cluster would write the same objects into a namespace that they share, so one of them has them
+    all. Argo CD's own cluster, which is the default, is another one for each Argo CD.
     """
     request = nearest(requests, app.directory)
     if request is None:
         return Place("", app.namespace)
-    server = request.server
-    same = [r for r in requests if r.server == server] if server else [request]
+    same = [r for r in requests if r.target == request.target] if request.target else [request]
     return Place(min(r.directory for r in same), app.namespace)
 
 

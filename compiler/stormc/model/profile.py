@@ -7,6 +7,7 @@ from typing import Any
 
 from stormc.facts import limits
 from stormc.facts.keys import Directory
+from stormc.facts.kinds import IN_CLUSTER
 from stormc.load.releases import AIBrix, MindCluster, aibrix, mindcluster
 from stormc.record import NamedTuple, Record, field
 
@@ -41,7 +42,7 @@ class ArgoCD(NamedTuple):
     revision: str = "main"
     path: str = "rendered"
     namespace: str = "argocd"
-    server: str = "https://kubernetes.default.svc"
+    server: str = IN_CLUSTER
     destinations: tuple[str, ...] = ()
 
 
@@ -73,6 +74,12 @@ class Platform(Record):
     reserve_nodes: int = limits.RESERVE_NODES
     inventory: Mapping[str, int] = field(default_factory=dict)
     gitops: Gitops = field(default_factory=Gitops)
+    cluster_name: str = ""
+
+    @property
+    def cluster(self) -> str:
+        """What tells the cluster from others: its name, else the API server that Argo CD deploys to; "" if unknown."""
+        return self.cluster_name or (self.gitops.argocd.server if self.gitops.argocd else "")
 
     @property
     def labels_nodes(self) -> bool:
@@ -105,6 +112,7 @@ def build_platform(data: Mapping[str, Any]) -> Platform:
         reserve_nodes=data.get("reserveNodes", default.reserve_nodes),
         inventory={name: entry["nodes"] for name, entry in data.get("inventory", {}).items()},
         gitops=_gitops(data.get("gitops", {})),
+        cluster_name=data.get("cluster", ""),
     )
 
 

@@ -12,12 +12,11 @@ from stormc.model.field import (
     ABSOLUTE_PATH,
     DATE,
     DNS_SUBDOMAIN,
-    REPOSITORY_PATH,
-    REVISION,
     Schema,
     field,
     whole,
 )
+from stormc.model.gitops_fields import GITOPS
 from stormc.model.pod_fields import ENGINE_POD_FIELDS, ENVIRONMENT, FLAGS, IMAGE_FIELDS, POD_FIELDS, RESOURCES, SHARED
 from stormc.model.policy_fields import POLICY
 
@@ -243,44 +242,6 @@ SECTIONS: dict[str, Schema] = {
     "proxy": PROXY,
 }
 
-_CHECKOUT: Schema = {
-    "revision": field("string", "Branch that is synced; default: main.", regex=REVISION),
-    "path": field(
-        "string", "Directory of the rendered tree in the repository; default: rendered.", regex=REPOSITORY_PATH
-    ),
-}
-GITOPS: Schema = {
-    "argocd": field("dict", "Wiring for Argo CD.", schema={
-        "repoURL": field(
-            "string", "Git repository, as Argo CD clones it.", required=True,
-            regex=r"(https?|ssh)://[^\s]+|[^\s@/]+@[^\s:]+:[^\s]+",
-        ),
-        **_CHECKOUT,
-        "project": field(
-            "string", "AppProject of the apps, written by stormc; not Argo CD's own, default.", required=True,
-            regex=f"(?!default$){limits.NAMESPACE_PATTERN}", maxlength=limits.LABEL_BYTES,
-        ),
-        "namespace": field("string", "Namespace of Argo CD; default: argocd.", regex=limits.NAMESPACE_PATTERN),
-        "destinations": field(
-            "list", "Namespaces to which the AppProject allows to deploy; default: those of the apps.",
-            schema={"type": "string", "regex": r"[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?"}, minlength=1,
-        ),
-        "server": field("string", "API server that the apps run on; default: Argo CD's own.", regex=r"https://[^\s]+"),
-    }),
-    "flux": field("dict", "Wiring for Flux.", schema={
-        "repoURL": field(
-            "string", "Git repository, as Flux clones it.", required=True, regex=r"(https?|ssh)://[^\s]+"
-        ),
-        **_CHECKOUT,
-        "namespace": field("string", "Namespace of Flux; default: flux-system.", regex=limits.NAMESPACE_PATTERN),
-        "serviceAccount": field(
-            "string", "Service account as which Flux applies the apps; default: its own.", regex=DNS_SUBDOMAIN,
-            maxlength=253,
-        ),
-        "secret": field("string", "Secret with the repository's credentials.", regex=DNS_SUBDOMAIN, maxlength=253),
-    }),
-}  # fmt: skip
-
 PLATFORM: Schema = {
     "apiVersion": field("string", "Version of the spec format.", required=True, allowed=[limits.SPEC_VERSION]),
     "kind": field("string", "What this file describes.", required=True, allowed=["Platform"]),
@@ -289,6 +250,10 @@ PLATFORM: Schema = {
         "string", "MindCluster release of the cluster.", allowed=list(limits.MINDCLUSTER_RELEASES)
     ),
     "aibrix": field("string", "AIBrix release of the cluster.", allowed=list(limits.AIBRIX_RELEASES)),
+    "cluster": field(
+        "string", "Name of the cluster; apps of different clusters may share namespace and name.",
+        regex=DNS_SUBDOMAIN, maxlength=253,
+    ),
     "namespace": field(
         "string", "Namespace of apps that name none.", regex=limits.NAMESPACE_PATTERN, maxlength=limits.LABEL_BYTES
     ),

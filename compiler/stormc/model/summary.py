@@ -10,10 +10,10 @@ class Summary(NamedTuple):
     """An app's identity, its directory and its demand.
 
     `rollout_seconds` is how long a rollout may take: its instances load the model one after the other. `cluster` is
-    the API server that a platform file names, `inventory` the directory of the platform file that counts the NPUs it
-    takes from. `model` is empty where no gateway serves it. `expiries` are the indices and last days of overrides,
-    `host_ports` the port ranges of engines that may share a node's network with others, `shared` the names of the
-    ConfigMaps that it mounts and shares with the others of its namespace.
+    what platform files say of the cluster (Platform.cluster), `inventory` the directory of the platform file that
+    counts the NPUs it takes from. `model` is empty where no gateway serves it. `expiries` are the indices and last
+    days of overrides, `host_ports` the port ranges of engines that may share a node's network with others, `shared`
+    the names of the ConfigMaps that it mounts and shares with the others of its namespace.
     """
 
     namespace: str

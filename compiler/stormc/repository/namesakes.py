@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
+from stormc.facts.kinds import IN_CLUSTER
 from stormc.finding import Finding
 from stormc.load.sources import Source
 from stormc.model.summary import Summary
@@ -22,9 +23,10 @@ def identity(repository: Repository, source: Source) -> Summary | None:
     name, namespace = layered.data.get("name"), layered.data.get("namespace")
     if not isinstance(name, str):
         return None
-    space = namespace if isinstance(namespace, str) else repository.platforms.platform(source.directory).namespace
+    platform = repository.platforms.platform(source.directory)
+    space = namespace if isinstance(namespace, str) else platform.namespace
     file, mark = layered.locate(("name",))
-    return Summary(space, name, source.directory_of(name), "", 0, 0, file, mark)
+    return Summary(space, name, source.directory_of(name), "", 0, 0, file, mark, platform.cluster)
 
 
 def namesakes(
@@ -50,7 +52,7 @@ def namesakes(
 def check_namesakes(summaries: Sequence[Summary]) -> list[Finding]:
     """Two apps that are the same StormService, or that render into the same directory."""
     findings = []
-    services: dict[tuple[str, str], Summary] = {}
+    services: dict[tuple[str, str], list[Summary]] = {}
     directories: dict[str, Summary] = {}
     for summary in sorted(summaries, key=lambda s: (s.file, s.mark)):
         if SHARED in summary.directory.split("/"):
@@ -64,17 +66,11 @@ def check_namesakes(summaries: Sequence[Summary]) -> list[Finding]:
             findings.append(
                 Finding(RESERVED_DIRECTORY, summary.file, summary.mark, message, phrase("choose another directory"))
             )
-        first = services.setdefault((summary.namespace, summary.name), summary)
-        if first is not summary:
-            message = phrase(
-                "app {namespace}/{summary} is also defined in {file}:{line}",
-                namespace=summary.namespace,
-                summary=summary.name,
-                file=first.file,
-                line=first.mark.line,
-            )
-            hint = phrase("a StormService has one owner: rename one of the two or change its namespace")
-            findings.append(Finding(NAMESAKE, summary.file, summary.mark, message, hint, ("name",)))
+        earlier = services.setdefault((summary.namespace, summary.name), [])
+        owner = next((other for other in earlier if _may_share_a_cluster(other, summary)), None)
+        earlier.append(summary)
+        if owner is not None:
+            findings.append(_namesake(owner, summary))
             continue
         first = directories.setdefault(summary.directory, summary)
         if first is not summary:
@@ -82,3 +78,22 @@ def check_namesakes(summaries: Sequence[Summary]) -> list[Finding]:
             hint = phrase("rename one of the two or move it to another directory")
             findings.append(Finding(SAME_DIRECTORY, summary.file, summary.mark, message, hint, ("name",)))
     return findings
+
+
+def _may_share_a_cluster(one: Summary, other: Summary) -> bool:
+    """Whether two apps may run on one cluster: they do where it is the same, and may where one of them is unknown."""
+    return one.cluster == other.cluster or not (one.cluster and other.cluster)
+
+
+def _namesake(owner: Summary, summary: Summary) -> Finding:
+    message = phrase(
+        "app {namespace}/{summary} is also defined in {file}:{line}",
+        namespace=summary.namespace, summary=summary.name, file=owner.file, line=owner.mark.line,
+    )  # fmt: skip
+    hint = phrase("a StormService has one owner: rename one of the two or change its namespace")
+    if not summary.cluster or owner.cluster != summary.cluster or summary.cluster == IN_CLUSTER:
+        hint = phrase(
+            "a StormService has one owner: rename one of the two or change its namespace; if they run on different "
+            "clusters, name these: cluster: in the platform file of each"
+        )
+    return Finding(NAMESAKE, summary.file, summary.mark, message, hint, ("name",))

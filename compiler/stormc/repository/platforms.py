@@ -37,6 +37,10 @@ class Platforms(Record):
         layers = [Layer(self.documents[each]) for each in self.chain(directory) if each in self.documents]
         return build_platform(merge_layers(layers).data) if layers else Platform()
 
+    def cluster_of(self, app_directory: str) -> str:
+        """The cluster on which the app runs that renders into a directory; "" where nothing names it."""
+        return self.platform(app_directory.rpartition("/")[0]).cluster
+
     def layered(self, directory: str, document: Document) -> Layered:
         """An app's document over the defaults of the platform files above it."""
         documents = [self.documents[each] for each in self.chain(directory) if each in self.documents]

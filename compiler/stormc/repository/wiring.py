@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from stormc.finding import Finding
 from stormc.model.summary import Summary
+from stormc.phrase import phrase
 from stormc.record import NamedTuple
+from stormc.repository.checks import OTHER_CLUSTER
 from stormc.repository.policies import wiring_findings
 from stormc.repository.repository import Repository
 from stormc.tree.shared import Place
@@ -33,9 +35,10 @@ def wiring_requests(repository: Repository) -> list[Request]:
 
     requests = []
     for directory in asking:
-        gitops, mark = repository.platforms.platform(directory).gitops, documents[directory].locate(("gitops",))
+        platform, mark = repository.platforms.platform(directory), documents[directory].locate(("gitops",))
         source = repository.platforms.sources[directory]
-        requests.append(Request(directory, gitops, repository.sources.spec_file(source), source.file, mark))
+        spec_file = repository.sources.spec_file(source)
+        requests.append(Request(directory, platform.gitops, spec_file, source.file, mark, platform.cluster_name))
     return requests
 
 
@@ -45,17 +48,21 @@ def shared_needs(repository: Repository, summaries: Sequence[Summary]) -> dict[P
     needs: dict[Place, frozenset[str]] = {}
     for app in summaries:
         if app.shared:
-            place = _place(requests, app)
+            place = _place(repository, requests, app)
             needs[place] = needs.get(place, frozenset()).union(app.shared)
     return needs
 
 
-def _place(requests: Sequence[Request], app: Summary) -> Place:
-    if not requests:
-        return Place("", app.namespace)
-    from stormc.gitops.wiring import shared_place
+def _place(repository: Repository, requests: Sequence[Request], app: Summary) -> Place:
+    """Where an app finds what it shares: in the scope of its wiring, else at the top of its cluster's directories."""
+    if requests:
+        from stormc.gitops.wiring import nearest, shared_place
 
-    return shared_place(requests, app)
+        if nearest(requests, app.directory) is not None:
+            return shared_place(requests, app)
+    documents = repository.platforms.documents
+    named = [directory for directory, document in documents.items() if document.data.get("cluster") == app.cluster]
+    return Place(min(named, default=""), app.namespace)
 
 
 def wire(repository: Repository, summaries: Sequence[Summary]) -> Wired:
@@ -66,4 +73,23 @@ def wire(repository: Repository, summaries: Sequence[Summary]) -> Wired:
     from stormc.gitops.wiring import check_wirings, wirings
 
     made = wirings(requests, summaries)
-    return Wired(made, [*check_wirings(made, summaries), *wiring_findings(repository, made)])
+    findings = [*_other_clusters(repository, requests), *check_wirings(made, summaries)]
+    return Wired(made, [*findings, *wiring_findings(repository, made)])
+
+
+def _other_clusters(repository: Repository, requests: Sequence[Request]) -> Iterator[Finding]:
+    """E308: platform files that name another cluster than the wiring above them deploys to."""
+    from stormc.gitops.wiring import nearest
+
+    for directory, document in repository.platforms.documents.items():
+        name = document.data.get("cluster")
+        if not isinstance(name, str) or "gitops" in document.data:
+            continue
+        request = nearest(requests, f"{directory}/")
+        if request is not None and request.cluster != name:
+            yield Finding(
+                OTHER_CLUSTER, document.file, document.locate(("cluster",)),
+                phrase("the apps here run on cluster {name}, but {file} wires them to its own", name=name,
+                       file=request.file),
+                phrase("write gitops: here too, with a project and a server of this cluster"), ("cluster",),
+            )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from difflib import unified_diff
 from enum import Enum
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from stormc.finding import Finding, Path
 from stormc.record import NamedTuple
 from stormc.review.effect import SEVERITY, AppEffect, What, effect
+from stormc.review.words import told_apart
 
 
 class Kind(Enum):
@@ -39,6 +40,7 @@ class Side:
     aibrix: tuple[int, ...]
     errors: tuple[Finding, ...] = ()
     load_minutes: int | None = None
+    cluster: str = ""
 
 
 class FieldChange(NamedTuple):
@@ -74,6 +76,12 @@ class AppChange:
     engine: tuple[str, ...] = ()
 
     @property
+    def cluster(self) -> str:
+        """The cluster it runs on after the change, or did before; "" where nothing names it."""
+        side = self.after or self.before
+        return side.cluster if side is not None else ""
+
+    @property
     def severity(self) -> int:
         """The rank of the gravest effect: apps with the largest are told first."""
         return -1 if self.kind is Kind.BROKEN else SEVERITY[self.effect.worst]
@@ -83,6 +91,8 @@ def compare(before: Mapping[str, Side], after: Mapping[str, Side]) -> list[AppCh
     """The apps that differ, those with the gravest effects first. Sides are given by the path of their spec."""
     changes = [_change(one, other) for one, other in _pairs(before, after)]
     changed = [change for change in changes if change is not None]
+    labels = told_apart([(change.label, change.cluster) for change in changed])
+    changed = [replace(change, label=label) for change, label in zip(changed, labels, strict=True)]
     return sorted(changed, key=lambda change: (change.kind is not Kind.BROKEN, -change.severity, change.label))
 
 
@@ -107,7 +117,7 @@ ALIKE = 0.5
 
 
 def _same_name(before: Side, after: Side) -> float:
-    return float(bool(after.label) and before.label == after.label)
+    return float(bool(after.label) and (before.cluster, before.label) == (after.cluster, after.label))
 
 
 def _mostly_equal(before: Side, after: Side) -> float:
@@ -141,7 +151,7 @@ def _change(before: Side | None, after: Side | None) -> AppChange | None:
         label = side.label or (before.label if before else "") or side.file
         return AppChange(label, Kind.BROKEN, before, after, fields, (), AppEffect(()))
     files = tuple(file_changes(before.files if before else {}, after.files if after else {}))
-    if before is not None and after is not None and before.label != after.label:
+    if before is not None and after is not None and (before.cluster, before.label) != (after.cluster, after.label):
         gone, new = effect(before.manifests, None), effect(None, after.manifests, load_minutes=after.load_minutes)
         both = AppEffect((*gone.roles, *new.roles))
         return AppChange(after.label, Kind.RENAMED, before, after, fields, files, both)
@@ -156,7 +166,8 @@ def _change(before: Side | None, after: Side | None) -> AppChange | None:
 
 def _same(before: Side, after: Side) -> bool:
     return (
-        (before.label, before.file, before.aibrix, before.files) == (after.label, after.file, after.aibrix, after.files)
+        (before.label, before.cluster, before.file, before.aibrix, before.files)
+        == (after.label, after.cluster, after.file, after.aibrix, after.files)
         and (before.manifests is None) == (after.manifests is None)
         and (before.manifests is not None or before.fields == after.fields)
     )

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 
 from stormc.facts.limits import ROUTING
 from stormc.review.effect import AppEffect, RoleEffect, What
 from stormc.review.template import Change
 
 SHOWN_CHANGES = 3
+
+
+def told_apart(apps: Sequence[tuple[str, str]]) -> list[str]:
+    """The labels of apps given with their clusters: where several have the same label, the cluster stands behind it."""
+    times = Counter(label for label, _ in apps)
+    return [f"{label} on {cluster}" if times[label] > 1 and cluster else label for label, cluster in apps]
 
 
 def role_line(role: RoleEffect) -> str:

@@ -1,0 +1,44 @@
+"""The fields by which a platform file asks for GitOps wiring."""
+
+from __future__ import annotations
+
+from stormc.facts import limits
+from stormc.model.field import DNS_SUBDOMAIN, REPOSITORY_PATH, REVISION, Schema, field
+
+_CHECKOUT: Schema = {
+    "revision": field("string", "Branch that is synced; default: main.", regex=REVISION),
+    "path": field(
+        "string", "Directory of the rendered tree in the repository; default: rendered.", regex=REPOSITORY_PATH
+    ),
+}
+GITOPS: Schema = {
+    "argocd": field("dict", "Wiring for Argo CD.", schema={
+        "repoURL": field(
+            "string", "Git repository, as Argo CD clones it.", required=True,
+            regex=r"(https?|ssh)://[^\s]+|[^\s@/]+@[^\s:]+:[^\s]+",
+        ),
+        **_CHECKOUT,
+        "project": field(
+            "string", "AppProject of the apps, written by stormc; not Argo CD's own, default.", required=True,
+            regex=f"(?!default$){limits.NAMESPACE_PATTERN}", maxlength=limits.LABEL_BYTES,
+        ),
+        "namespace": field("string", "Namespace of Argo CD; default: argocd.", regex=limits.NAMESPACE_PATTERN),
+        "destinations": field(
+            "list", "Namespaces to which the AppProject allows to deploy; default: those of the apps.",
+            schema={"type": "string", "regex": r"[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?"}, minlength=1,
+        ),
+        "server": field("string", "API server that the apps run on; default: Argo CD's own.", regex=r"https://[^\s]+"),
+    }),
+    "flux": field("dict", "Wiring for Flux.", schema={
+        "repoURL": field(
+            "string", "Git repository, as Flux clones it.", required=True, regex=r"(https?|ssh)://[^\s]+"
+        ),
+        **_CHECKOUT,
+        "namespace": field("string", "Namespace of Flux; default: flux-system.", regex=limits.NAMESPACE_PATTERN),
+        "serviceAccount": field(
+            "string", "Service account as which Flux applies the apps; default: its own.", regex=DNS_SUBDOMAIN,
+            maxlength=253,
+        ),
+        "secret": field("string", "Secret with the repository's credentials.", regex=DNS_SUBDOMAIN, maxlength=253),
+    }),
+}  # fmt: skip
