@@ -1,144 +1,161 @@
-"""`make fuzz`: mutated specs, platform files and StormServices through every verb that reads them.
+"""`make fuzz`: mutated files through every verb that reads them, in one process, some thirty a second.
 
-A run is bounded in time and repeatable: `python -m tests.hostile.fuzz --seconds 60 --seed 7`. What ends in an internal
-error, in a half-written file or in a run of more than ten seconds of processor time is kept below `build/fuzz`.
+A run is bounded and repeatable: `python -m tests.hostile.fuzz --seconds 60 --seed 7`, or `--count 100000`. An input is
+wrong that ends in an internal error, in another exit code than 0, 1 or 2, in a file that the verb does not write, in
+half a file, in output that a terminal or a workflow's log would obey, or that takes more than ten seconds of processor
+time. Such inputs are kept below `build/fuzz`; once mended they belong into `seeds`, from where every run starts.
 """
 
 from __future__ import annotations
 
 import argparse
-import io
+import json
 import os
 import random
+import re
+import signal
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
-from stormc.__main__ import main
-from tests.policy.matrix import APP, HOSTILE, POLICY
+import yaml
 
-ROOT = Path(__file__).parents[2]
+from tests.hostile.branch import Done, stormc
+from tests.hostile.mutations import mutated
+from tests.hostile.targets import ROOT, SEEDS, TARGETS, Target, files, prepare, restore
+
 KEPT = ROOT / "build" / "fuzz"
-SLOW = 10.0
-WORDS = [
-    "null",
-    "[]",
-    "{}",
-    "-1",
-    "1e9",
-    "'x'",
-    "*a",
-    "&a x",
-    "|",
-    "- ",
-    "  ",
-    "\t",
-    "\x07",
-    "é",
-    "${A}",
-    "##[error]",
-    "~",
-    ":",
-]
-Target = tuple[str, Callable[[Path], list[str]], Callable[[random.Random], str]]
+SLOW = 10
+Input = tuple[Target, bytes, list[str]]
+_OBEYED = re.compile(r"##\w*\[|[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+_COMMAND = re.compile(r"(?m)^\s*::")
 
 
-def specs(pick: random.Random) -> str:
-    """An app, often a hostile one."""
-    fields = pick.choice([*(fields for fields, _ in HOSTILE.values()), ""])
-    return f"{APP}{fields}\n"
+class TooSlow(BaseException):
+    """The input took too long. Not an Exception, which the program would catch."""
 
 
-def storm_services(pick: random.Random) -> str:
-    """A rendered StormService of the examples."""
-    return pick.choice(sorted((ROOT / "rendered").rglob("stormservice-*.yaml"))).read_text()
+class Bench:
+    """A prepared repository, to which inputs are given one after the other."""
 
+    def __init__(self, root: Path) -> None:
+        self.root, self.code = root, 0
+        prepare(root)
+        self.honest = files(root)
+        signal.signal(signal.SIGVTALRM, _too_slow)
 
-TARGETS: list[Target] = [
-    ("validate", lambda file: ["validate", "--specs", str(file.parent)], specs),
-    ("render", lambda file: ["render", "--specs", str(file.parent), "--out", str(file.parents[1] / "out")], specs),
-    ("fmt", lambda file: ["fmt", str(file)], specs),
-    ("policy", lambda file: ["policy", "show", "app", "--specs", str(file.parent)], specs),
-    ("platform", lambda file: ["validate", "--specs", str(file.parent)], lambda pick: POLICY),
-    ("import", lambda file: ["import", str(file), "--hardware", "atlas-800i-a2"], storm_services),
-]  # fmt: skip
-
-
-def mutated(text: str, pick: random.Random) -> str:
-    """The text with some lines moved, doubled, cut, or with words put in."""
-    lines = text.split("\n")
-    for _ in range(pick.choice((0, 1, 1, 2, 5))):
-        at = pick.randrange(len(lines))
-        action = pick.randrange(5)
-        if action == 0:
-            lines.insert(pick.randrange(len(lines)), lines[at])
-        elif action == 1 and len(lines) > 1:
-            del lines[at]
-        elif action == 2:
-            lines[at] = " " * pick.randrange(12) + lines[at].lstrip()
-        elif action == 3:
-            column = pick.randrange(len(lines[at]) + 1)
-            lines[at] = lines[at][:column] + pick.choice(WORDS) + lines[at][column:]
-        else:
-            key, colon, _ = lines[at].partition(":")
-            lines[at] = f"{key}{colon} {pick.choice(WORDS)}"
-    return "\n".join(lines)
-
-
-def run(target: Target, text: str, directory: Path) -> str:
-    """What went wrong with an input; empty where nothing did."""
-    name, words, _ = target
-    file = directory / "specs" / ("platform.yaml" if name == "platform" else "app.yaml")
-    file.parent.mkdir(exist_ok=True)
-    file.write_text(text, encoding="utf-8", errors="surrogatepass")
-    err = io.StringIO()
-    start = time.process_time()
-    with redirect_stdout(io.StringIO()), redirect_stderr(err):
+    def run(self, given: Input) -> str:
+        """What went wrong with an input; empty where nothing did."""
+        target, raw, words = given
+        file = self.root / target.file
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(raw)
+        signal.setitimer(signal.ITIMER_VIRTUAL, SLOW)
         try:
-            code = main(words(file))
-        except SystemExit as end:
-            code = int(end.code or 0)
-    seconds = time.process_time() - start
-    left = [path.name for path in file.parent.iterdir() if path != file and path.name != "out"]
-    file.unlink()
-    if "internal error" in err.getvalue():
-        return err.getvalue().strip().splitlines()[-1]
-    if code not in (0, 1, 2) or left:
-        return f"exit code {code}, left {left}"
-    return f"{seconds:.0f} s" if seconds > SLOW else ""
+            done = stormc(self.root, *words)
+        except TooSlow:
+            return f"more than {SLOW} s"
+        except BaseException as error:
+            return f"{type(error).__name__}: {error}"
+        finally:
+            signal.setitimer(signal.ITIMER_VIRTUAL, 0)
+            after = files(self.root)
+            restore(self.root, self.honest, after)
+        self.code = done.code
+        return _ended(done) or _printed(done, words) or self._wrote(given, after)
+
+    def _wrote(self, given: Input, after: dict[str, bytes]) -> str:
+        target, raw, _ = given
+        before = {**self.honest, target.file: raw}
+        changed = [name for name in {*before, *after} if before.get(name) != after.get(name)]
+        if foreign := [name for name in changed if not name.startswith(target.writes or ("//",))]:
+            return f"changed {foreign[0]}"
+        return next((f"half a file: {name}" for name in changed if name in after and not _whole(name, after[name])), "")
 
 
-def inputs(seed: int, seconds: float) -> Iterator[tuple[Target, str]]:
-    """Targets in turn, each with a mutated input, for so long."""
-    pick, end = random.Random(seed), time.monotonic() + seconds
-    while time.monotonic() < end:
+def _too_slow(*_: object) -> None:
+    raise TooSlow
+
+
+def _ended(done: Done) -> str:
+    if "internal error" in done.err:
+        return done.err.strip().splitlines()[-1]
+    return "" if done.code in (0, 1, 2) else f"exit code {done.code}"
+
+
+def _printed(done: Done, words: list[str]) -> str:
+    form = words[words.index("--format") + 1] if "--format" in words else "text"
+    for text in (done.out, done.err):
+        if match := _OBEYED.search(text):
+            return f"printed {match[0]!r}"
+        if form != "github" and (match := _COMMAND.search(text)):
+            return f"printed {match[0]!r} at the start of a line"
+    if form in ("json", "gitlab", "sarif") and done.out:
+        try:
+            json.loads(done.out)
+        except ValueError as error:
+            return f"no JSON: {error}"
+    return ""
+
+
+def _whole(name: str, raw: bytes) -> bool:
+    """Whether a written file is complete, as far as one can see."""
+    if not raw.endswith(b"\n"):
+        return False
+    try:
+        return not name.endswith(".yaml") or list(yaml.load_all(raw, yaml.CSafeLoader)) not in ([], [None])
+    except yaml.YAMLError:
+        return False
+
+
+def seeds() -> Iterator[Input]:
+    """The inputs that once went wrong: `seeds/TARGET-….yaml`, the longest name of a target first."""
+    by_length = sorted(TARGETS, key=lambda target: -len(target.name))
+    for path in sorted(SEEDS.iterdir()):
+        target = next(target for target in by_length if path.name.startswith(f"{target.name}-"))
+        yield target, path.read_bytes(), target.words(random.Random(path.name))
+
+
+def inputs(seed: int) -> Iterator[Input]:
+    """Targets in turn, each with a mutated input, without end."""
+    pick = random.Random(seed)
+    for _ in count():
         for target in TARGETS:
-            yield target, mutated(target[2](pick), pick)
+            yield target, mutated(target.text(pick), pick), target.words(pick)
 
 
-def fuzz(seed: int, seconds: float) -> tuple[int, list[str]]:
+def fuzz(seed: int, seconds: float, most: int) -> tuple[int, list[str]]:
     """How many inputs ran, and what went wrong with which of them."""
-    count, wrong = 0, []
+    end, number, wrong = time.monotonic() + seconds, 0, []
     with tempfile.TemporaryDirectory(prefix="stormc-fuzz-") as directory:
+        bench = Bench(Path(directory))
         os.chdir(directory)
-        for target, text in inputs(seed, seconds):
-            count += 1
-            problem = run(target, text, Path(directory))
-            if problem:
+        for given in seeds():
+            number += 1
+            if problem := bench.run(given):
+                wrong.append(f"seed of {given[0].name} {given[2]}: {problem}")
+        for given in inputs(seed):
+            if time.monotonic() > end or number >= most:
+                break
+            number += 1
+            if problem := bench.run(given):
                 KEPT.mkdir(parents=True, exist_ok=True)
-                (KEPT / f"{target[0]}-{seed}-{count}.yaml").write_text(text, encoding="utf-8", errors="surrogatepass")
-                wrong.append(f"{target[0]}-{seed}-{count}: {problem}")
+                name = f"{given[0].name}-{seed}-{number}.yaml"
+                (KEPT / name).write_bytes(given[1])
+                wrong.append(f"{name} {given[2]}: {problem}")
+                print(wrong[-1], flush=True)
         os.chdir(ROOT)
-    return count, wrong
+    return number, wrong
 
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--count", type=int, default=1 << 62)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    count, wrong = fuzz(options.seed, options.seconds)
-    print("\n".join([*wrong, f"{count} inputs, {len(wrong)} wrong"]))
-    raise SystemExit(1 if wrong else 0)
+    ran, problems = fuzz(options.seed, options.seconds, options.count)
+    print(f"{ran} inputs, {len(problems)} wrong")
+    raise SystemExit(1 if problems else 0)

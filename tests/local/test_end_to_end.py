@@ -24,9 +24,10 @@ import yaml
 
 from stormc.__main__ import main
 from stormc.commands import run_local
-from stormc.local.cluster import LocalCluster, RunningPod, read_manifests
+from stormc.local.cluster import LocalCluster, RunningPod
 from stormc.payload.objects import LAUNCHER_CONFIG, proxy_config_map, shared_objects
 from stormc.payload.read import read_payload
+from stormc.tree.rendered_app import read_manifests
 from tests import samples
 from tests.samples import compiled, spec_text
 

@@ -10,8 +10,8 @@ import yaml
 
 from stormc.__main__ import main
 from stormc.failure import Failure
-from stormc.local.cluster import read_manifests
 from stormc.local.programs import foreign_programs, refuse_traversal
+from stormc.tree.rendered_app import read_manifests
 from tests.samples import spec_text
 
 

@@ -11,8 +11,8 @@ import yaml
 
 from stormc.__main__ import main
 from stormc.failure import Failure
-from stormc.local.cluster import read_manifests
 from stormc.payload.read import Payload
+from stormc.tree.rendered_app import read_manifests
 from tests.samples import program, spec_text
 
 PLATFORM = "apiVersion: stormc.dev/v1\nkind: Platform\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from stormc.compile.compilation import Compilation, Stage
+from stormc.compile.judge import refusals
 from stormc.failure import Failure
 from stormc.finding import did_you_mean, dotted
 from stormc.load.document import Document, load_document
@@ -76,9 +77,17 @@ def _source(repository: Repository, app: str) -> Source:
 
 def _explained(repository: Repository, source: Source, rendered: str) -> Explanation:
     made = repository.compile(source, read_payload(), Stage.MANIFESTS)
-    if made.compiled is None or made.summary is None:
+    explained = made.compiled is not None and made.layered is not None and made.summary is not None
+    if not explained or _misshapen(made):
         raise Failure(f"{source.file} has errors, so there is nothing to explain; run: stormc validate")
     return explain(made, Facts(_hardware(repository, made), _platform(repository, source)), rendered)
+
+
+def _misshapen(made: Compilation) -> bool:
+    """Whether an override gives a manifest a shape that no API server takes, and in which nothing can be found."""
+    assert made.compiled is not None and made.layered is not None
+    app = made.compiled.app
+    return bool(app.overrides) and any(refusals(made.compiled.manifests, made.layered, app))
 
 
 def _hardware(repository: Repository, made: Compilation) -> Document | None:

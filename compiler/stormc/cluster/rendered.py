@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stormc.cluster.kinds import STORM_SERVICE, Manifest
 from stormc.failure import Failure
-from stormc.local.cluster import read_manifests
+from stormc.tree.rendered_app import read_manifests
 
 RenderedApps = dict[tuple[str, str], dict[str, list[Manifest]]]
 """The manifests of apps by namespace and name, and then by the directory that they are rendered to."""

@@ -6,6 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
+from stormc.commands.documents import print_json
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Where the specs are, what to compare with, and the form."""
@@ -32,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     if options.base is not None:
         change = rollout_of(survey(committed_sources(options.specs, options.base)), seen)
     if options.format == "json":
-        sys.stdout.write(capacity.as_json(report, change))
+        print_json(capacity.as_json(report, change))
     elif options.format == "html":
         sys.stdout.write(capacity.page(report))
     else:

@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from stormc.commands.documents import print_json
 from stormc.failure import Failure
 
 
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         changes = diff(options.specs, options.base, head, options.app, lines)
     if options.format == "json":
-        sys.stdout.write(report.as_json(changes))
+        print_json(report.as_json(changes))
     elif options.format == "markdown":
         npus = rollout_between(options.specs, options.base, head, lines) if not options.compiler_base else None
         sys.stdout.write(report.markdown(changes, npus))

@@ -1,4 +1,4 @@
-"""How commands print YAML for programs: the values must arrive, and no terminal or workflow log may obey them."""
+"""How commands print YAML and JSON for programs: values arrive, and no terminal or workflow log obeys them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ def print_documents(texts: Sequence[str]) -> None:
     from stormc.report.escape import raw
 
     print("---\n".join(map(_safe, texts)), end="", file=raw(sys.stdout))
+
+
+def print_json(text: str) -> None:
+    """Prints a JSON document in ASCII to standard output, with another spelling of what a log would obey."""
+    from stormc.report.escape import escaped_json, raw
+
+    print(escaped_json(text), end="", file=raw(sys.stdout))
 
 
 def _safe(text: str) -> str:

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stormc.commands.documents import print_json
 from stormc.failure import Failure
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def run(options: argparse.Namespace) -> int:
 
         sys.stdout.write(page(explanation))
     elif options.format == "json":
-        sys.stdout.write(explain_text.as_json(explanation.values if values is None else values))
+        print_json(explain_text.as_json(explanation.values if values is None else values))
     elif values is None:
         sys.stdout.writelines(f"{text}\n" for text in explain_text.annotated(explanation))
     else:

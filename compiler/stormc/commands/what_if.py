@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 
+from stormc.commands.documents import print_json
 from stormc.failure import Failure
 
 
@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
         found = [one for one in found if one.role in (role, what_if.EVERY_ROLE)]
     free = capacity.free_for(capacity.capacity(seen.pools, seen.demands), named[0].label)
     if options.format == "json":
-        sys.stdout.write(as_json(named[0].label, found, free))
+        print_json(as_json(named[0].label, found, free))
     else:
         single = options.fail or options.at
         lines = text(named[0].label, found, free, options.at or "") if single else table(named[0].label, found)

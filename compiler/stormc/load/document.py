@@ -212,6 +212,8 @@ class _Builder:
             return read()
         except MarkedYAMLError as error:
             raise _NotYAML(self._syntax(error)) from None
+        except IndexError:  # ruamel's scanner, at a directive in the middle of a file
+            raise _NotYAML(Finding(NOT_PLAIN, self.file, START, "not YAML", "take out directives (%)")) from None
         except YAMLError as error:
             problem = str(error).split("\n")[0]
             mark = _unprintable(self.text)

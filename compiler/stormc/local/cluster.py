@@ -24,12 +24,10 @@ from typing import Any
 
 from stormc.facts.keys import Label
 from stormc.failure import Failure
-from stormc.load.document import load_document
 from stormc.local import names, vllm
 from stormc.local.pods import Pod, environment, expand, pods_of, selected, selector_problems, template_hash
 from stormc.local.services import Forwarder, ports_of
 from stormc.record import NamedTuple
-from stormc.tree.shared import shared_paths
 
 ROLESET_SUFFIX = "local"
 STOP_SECONDS = 5.0
@@ -51,28 +49,6 @@ class Row(NamedTuple):
     address: str
     state: str
     starts: int
-
-
-def read_manifests(directory: Path) -> list[Manifest]:
-    """The objects that a rendered app's kustomization lists, and those that it shares with others of its namespace.
-
-    Raises Failure when the directory is no app's, and where something that is shared is missing.
-    """
-    index = _read(directory / "kustomization.yaml")
-    manifests = [_read(directory / str(name)) for name in index.get("resources", ())]
-    if sum(manifest.get("kind") == "StormService" for manifest in manifests) != 1:
-        raise Failure(f"{directory} is not the rendered directory of an app: it has no StormService")
-    return [*(_read(path) for path in shared_paths(directory, manifests)), *manifests]
-
-
-def _read(path: Path) -> Manifest:
-    try:
-        document, findings = load_document(str(path), path.read_bytes())
-    except OSError as error:
-        raise Failure(f"{path}: {error.strerror}; give the rendered directory of an app") from error
-    if document is None:
-        raise Failure(f"{path}: {findings[0].message}")
-    return document.data
 
 
 class Network:

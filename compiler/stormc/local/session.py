@@ -18,10 +18,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stormc.failure import Failure
-from stormc.local.cluster import LocalCluster, Manifest, Row, read_manifests
+from stormc.local.cluster import LocalCluster, Manifest, Row
 from stormc.local.programs import foreign_programs, refuse_traversal
 from stormc.record import NamedTuple
 from stormc.report.escape import one_line, raw
+from stormc.tree.rendered_app import read_manifests
 
 START_SECONDS = 60.0
 WATCH_SECONDS = 0.5

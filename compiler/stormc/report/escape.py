@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO, cast
 
@@ -51,6 +51,11 @@ class Escaping:
         last = text.rpartition("\n")[2]
         self._blank = not last.strip() and (self._blank or "\n" in text)
         return len(text)
+
+    def writelines(self, texts: Iterable[str]) -> None:
+        """As `write`, for each of them."""
+        for text in texts:
+            self.write(text)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.raw, name)

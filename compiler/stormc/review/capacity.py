@@ -149,7 +149,7 @@ def as_json(seen: Capacity, change: Rollout | None = None) -> str:
         {"app": d.app, "hardware": d.hardware, "inventory": d.pool, "npus": d.npus, "gangs": [*map(_gang, d.gangs)]}
         for d in seen.demands
     ]
-    return json.dumps({"pools": pools, "apps": apps}, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps({"pools": pools, "apps": apps}, indent=2) + "\n"
 
 
 def _meanwhile(before: int, during: Placement) -> dict[str, Any]:

@@ -64,7 +64,7 @@ def _line(name: str, number: int, text: str) -> str:
 
 def _data(value: object) -> str:
     """JSON that cannot end the script that it stands in."""
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c").replace("##", "#\\u0023")
 
 
 _STYLE = """

@@ -111,7 +111,7 @@ def shown_lines(file: RenderedFile) -> Iterator[tuple[int, str, int | None, int]
 
 def as_json(values: Iterable[Explained]) -> str:
     """The values as a JSON list; a value that a writer removed is null there."""
-    return json.dumps([_plain(value) for value in values], indent=2, ensure_ascii=False) + "\n"
+    return json.dumps([_plain(value) for value in values], indent=2) + "\n"
 
 
 def _plain(value: Explained) -> dict[str, Any]:

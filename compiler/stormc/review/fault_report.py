@@ -71,4 +71,4 @@ def as_json(label: str, found: Sequence[Consequence], free: int | None) -> str:
         }
         for one in found
     ]  # fmt: skip
-    return json.dumps({"app": label, "spareNpus": free, "faults": faults}, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps({"app": label, "spareNpus": free, "faults": faults}, indent=2) + "\n"

@@ -6,10 +6,14 @@ deeper than its key, long texts as literal blocks.
 
 from __future__ import annotations
 
-import json
+import re
 from collections.abc import Iterator
 
 from stormc.finding import Path
+
+_QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|' + r"'(?:[^']|'')*'")
+_ESCAPE = re.compile(r"\\(?:x([0-9a-f]{2})|u([0-9a-f]{4})|(.))")
+_LETTERS = {"n": "\n", "t": "\t", "r": "\r"}
 
 
 def line_paths(text: str) -> Iterator[Path]:
@@ -57,11 +61,16 @@ def _drop(stack: list[tuple[int, str | int]], indent: int) -> None:
 
 def _key(content: str) -> tuple[str | None, str]:
     """The key that a line begins with and what follows it; no key where the line is an item of a list."""
-    if content.startswith('"'):
-        key, end = json.JSONDecoder().raw_decode(content)
-        rest = content[end:]
-        return (key, rest[1:].strip()) if rest.startswith(":") else (None, "")
+    if match := _QUOTED.match(content):
+        rest = content[match.end() :]
+        return (_unquoted(match[0]), rest[1:].strip()) if rest.startswith(":") else (None, "")
     key, colon, rest = content.partition(": ")
     if colon:
         return key, rest
     return (content[:-1], "") if content.endswith(":") else (None, "")
+
+
+def _unquoted(text: str) -> str:
+    if text[0] == "'":
+        return text[1:-1].replace("''", "'")
+    return _ESCAPE.sub(lambda m: _LETTERS.get(m[3], m[3]) if m[3] else chr(int(m[1] or m[2], 16)), text[1:-1])

@@ -192,7 +192,7 @@ def as_json(changes: Sequence[AppChange]) -> str:
     """All that is known of the changes, for programs."""
     sums = totals(changes)
     apps = [_app(change) for change in changes]
-    return json.dumps({"totals": sums._asdict(), "apps": apps}, indent=2, ensure_ascii=False, default=str) + "\n"
+    return json.dumps({"totals": sums._asdict(), "apps": apps}, indent=2, default=str) + "\n"
 
 
 def _app(change: AppChange) -> dict[str, Any]:

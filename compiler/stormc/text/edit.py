@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
-from ruamel.yaml.error import CommentMark
+from ruamel.yaml.error import CommentMark, YAMLError
 from ruamel.yaml.tokens import CommentToken
 from ruamel.yaml.util import load_yaml_guess_indent
 
+from stormc.failure import Failure
 from stormc.finding import Path
 from stormc.record import NamedTuple
 from stormc.text.roundtrip import dumped, round_trip
@@ -24,10 +25,17 @@ class Change(NamedTuple):
 
 
 def rewritten(text: str, wanted: list[Change]) -> str:
-    """The spec's text with the changes made; comments, order and quotes of everything else stay."""
-    _, indent, offset = load_yaml_guess_indent(text)
-    yaml = round_trip(sequence=indent or 4, offset=offset if offset is not None else 2)
-    document = yaml.load(text)
+    """The spec's text with the changes made; comments, order and quotes of everything else stay.
+
+    Raises Failure for a text that ruamel cannot read, such as one with a tab behind a colon.
+    """
+    try:
+        _, indent, offset = load_yaml_guess_indent(text)
+        yaml = round_trip(sequence=indent or 4, offset=offset if offset is not None else 2)
+        document = yaml.load(text)
+    except (YAMLError, IndexError) as error:
+        problem = str(getattr(error, "problem", None) or error).split("\n")[0]
+        raise Failure(f"the layout of the spec cannot be kept ({problem}): make the change by hand") from None
     for path, value in wanted:
         _change(document, path, value)
     return dumped(document, yaml)

@@ -38,7 +38,8 @@ def formatted(file: str, raw: bytes) -> tuple[str | None, list[Finding]]:
     if text is None and not _comments(document.text):
         text = spec_text(document.data)
         again, _ = load_document(file, text.encode())
-        assert again is not None and again.data == document.data, file
+        if again is None or again.data != document.data:
+            return None, problem
         text = _formatted(again)[0] or text
     return text, [] if text is not None else problem
 

@@ -133,10 +133,14 @@ def _last_line(document: Document, path: Path) -> int:
     """The last line of a key's value. A collection in block style ends with the last thing in it."""
     last = document.keys[path].line if path in document.keys else 1
     lines = document.text.split("\n")
+
+    def opens(mark: Mark) -> bool:  # YAML 1.1 breaks lines where we do not, at U+2028
+        return "".join(lines[mark.line - 1 : mark.line])[mark.column - 1 : mark.column] in ("[", "{")
+
     for other, mark in document.values.items():
         if other[: len(path)] != path:
             continue
         last = max(last, mark.line)
-        if not isinstance(_at(document.data, other), (dict, list)) or lines[mark.line - 1][mark.column - 1] in "[{":
+        if not isinstance(_at(document.data, other), (dict, list)) or opens(mark):
             last = max(last, mark.end_line - 1 if mark.end_column == 1 else mark.end_line)
     return last

@@ -1,0 +1,60 @@
+"""The manifests of a rendered app, as a command that applies or runs them reads them: data of a branch.
+
+Only regular files of the app's own directory are read, and each has to be what the API server would take, of a kind
+that stormc renders: what follows may rely on its shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from stormc.emit.schema_check import check_manifest
+from stormc.facts.kinds import KUSTOMIZE
+from stormc.failure import Failure
+from stormc.finding import dotted, shown
+from stormc.load.document import load_document
+from stormc.tree.read import on_disk
+from stormc.tree.shared import shared_paths
+
+Manifest = Mapping[str, Any]
+
+
+def read_manifests(directory: Path) -> list[Manifest]:
+    """The objects that a rendered app's kustomization lists, and those that it shares with others of its namespace.
+
+    Raises Failure when the directory is no app's, for a file that is none of stormc's making, and where something that
+    is shared is missing.
+    """
+    if not (directory / "kustomization.yaml").exists():
+        raise Failure(f"{directory}/kustomization.yaml: no such file; give the rendered directory of an app")
+    index = _read(directory / "kustomization.yaml")
+    if index.get("apiVersion") != KUSTOMIZE:
+        raise Failure(f"{directory}/kustomization.yaml is no kustomization; give the rendered directory of an app")
+    manifests = [_object(directory, name) for name in index.get("resources", ())]
+    if sum(manifest["kind"] == "StormService" for manifest in manifests) != 1:
+        raise Failure(f"{directory} is not the rendered directory of an app: it has no StormService")
+    return [*(_object(path.parent, path.name) for path in shared_paths(directory, manifests)), *manifests]
+
+
+def _object(directory: Path, name: str) -> Manifest:
+    if "/" in name or name in ("", ".", "..", "kustomization.yaml"):
+        raise Failure(f"{directory}/kustomization.yaml lists {shown(name)}, which is no file of its directory")
+    manifest = _read(directory / name)
+    if manifest["kind"] == "Kustomization" or "namespace" not in manifest["metadata"]:
+        raise Failure(f"{directory / name} is no object of an app")
+    return manifest
+
+
+def _read(path: Path) -> Manifest:
+    raw = on_disk(path.parent, path.name)
+    if raw is None:
+        raise Failure(f"{path} is no regular file that can be read")
+    document, findings = load_document(str(path), raw)
+    if document is None:
+        raise Failure(f"{path}: {findings[0].message}")
+    if problems := check_manifest(document.data):
+        raise Failure(f"{path}: {dotted(problems[0].path)}: {problems[0].message}; run: stormc render")
+    manifest: Manifest = document.data
+    return manifest
