@@ -6,8 +6,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from stormc.commands.documents import print_json
-
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Where the specs are, what to compare with, and the form."""
@@ -25,6 +23,7 @@ def run(options: argparse.Namespace) -> int:
     from stormc.actions import survey
     from stormc.actions.comparing import committed_sources
     from stormc.actions.surveying import rollout_of
+    from stormc.commands.documents import print_json
     from stormc.review import capacity
     from stormc.review.placing import Verdict
 

@@ -7,7 +7,6 @@ import os
 import sys
 from pathlib import Path
 
-from stormc.commands.documents import print_json
 from stormc.failure import Failure
 
 
@@ -35,6 +34,7 @@ def run(options: argparse.Namespace) -> int:
     """Prints the changes; 0, whatever they are: what is wrong with a spec, validate says."""
     from stormc.actions.comparing import diff, diff_of_compilers
     from stormc.actions.surveying import rollout_between
+    from stormc.commands.documents import print_json
     from stormc.history.branching import main_lines
     from stormc.review import report
 

@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stormc.commands.documents import print_json
 from stormc.failure import Failure
 
 if TYPE_CHECKING:
@@ -27,6 +26,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints the answer. Raises Failure where there is no such app, value or line."""
     from stormc.actions.explaining import explain_app
+    from stormc.commands.documents import print_json
     from stormc.review import explain_text
     from stormc.review.explain import at_path, decided_by
 

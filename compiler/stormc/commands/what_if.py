@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from stormc.commands.documents import print_json
 from stormc.failure import Failure
 
 
@@ -22,6 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints one line per fault and role, the worst first; 0, however bad it is."""
     from stormc.actions import survey
+    from stormc.commands.documents import print_json
     from stormc.finding import did_you_mean
     from stormc.review import capacity, what_if
     from stormc.review.fault_report import as_json, table, text

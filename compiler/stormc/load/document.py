@@ -213,7 +213,9 @@ class _Builder:
         except MarkedYAMLError as error:
             raise _NotYAML(self._syntax(error)) from None
         except IndexError:  # ruamel's scanner, at a directive in the middle of a file
-            raise _NotYAML(Finding(NOT_PLAIN, self.file, START, "not YAML", "take out directives (%)")) from None
+            raise _NotYAML(
+                Finding(NOT_PLAIN, self.file, START, phrase("not YAML"), phrase("take out directives (%)"))
+            ) from None
         except YAMLError as error:
             problem = str(error).split("\n")[0]
             mark = _unprintable(self.text)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from stormc.local.cluster import read_manifests
+from stormc.tree.rendered_app import read_manifests
 from tests.e2e.live.cluster import LiveCluster
 
 RENDERED = Path(__file__).parents[3] / "rendered"
