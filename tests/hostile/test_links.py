@@ -88,12 +88,16 @@ def test_a_large_file_in_the_output_is_not_read(repository: Path) -> None:
 
 def test_a_killed_render_s_staging_directory_is_removed_and_other_things_of_that_name_stay(repository: Path) -> None:
     left, foreign = repository / ".stormc-staging-1", repository / ".stormc-staging-2"
-    left.mkdir()
-    (left / "0").write_text("half a fi")
+    (left / "0").mkdir(parents=True)
+    (left / "0/service-a.yaml").write_text("half a fi")
     foreign.mkdir()
     (foreign / "notes").write_text("mine")
+    (foreign / "1").symlink_to("../specs")
+    (foreign / "2").mkdir()
+    (foreign / "2/notes").write_text("mine")
     assert stormc(repository, "render").code == 0
-    assert not left.exists() and tree(foreign) == {"notes": b"mine"}
+    assert not left.exists() and tree(foreign).keys() == {"notes", "2/notes"}
+    assert (foreign / "1").is_symlink() and (repository / "specs/a.yaml").is_file()
 
 
 def link_to(path: Path, target: Path) -> None:

@@ -11,8 +11,7 @@ from time import strftime
 from stormc.actions.collector import without_collector
 from stormc.actions.committed import committed_memory
 from stormc.actions.effects import Effects, effects_of
-from stormc.compile.compilation import Compilation
-from stormc.digest import digest
+from stormc.actions.outputs import Output, output
 from stormc.failure import Failure
 from stormc.finding import START, Finding, has_errors, in_order
 from stormc.load.sources import Source, read_sources
@@ -21,7 +20,7 @@ from stormc.payload.read import Payload, read_payload
 from stormc.phrase import NONE, phrase
 from stormc.record import NamedTuple
 from stormc.repository.judge import judge_all
-from stormc.repository.processes import Progress, compile_all
+from stormc.repository.processes import Progress, work_all
 from stormc.repository.repository import Repository, open_repository
 from stormc.repository.selection import select
 from stormc.repository.wiring import Wired, shared_needs, wire, wiring_requests
@@ -30,8 +29,8 @@ from stormc.tree.memory import Memories, Memory, memory_directory, recall, remem
 from stormc.tree.plan import Plan, make_plan
 from stormc.tree.read import on_disk
 from stormc.tree.shared import Needs, Place, present, shared_files
-from stormc.tree.staging import clock, refuse_link, staged_beside
-from stormc.tree.unchanged import Inputs, Split, split, stamp_after
+from stormc.tree.staging import New, NewFiles, clock, refuse_link, staged_beside
+from stormc.tree.unchanged import Split, split, stamp_after
 from stormc.tree.write import carry_out
 
 STORM_SERVICE_FILE = "stormservice-"
@@ -98,7 +97,7 @@ class _Given(NamedTuple):
 class _Apps(NamedTuple):
     """The apps of a run: those that were compiled, and those that the last render remembers."""
 
-    compiled: Sequence[Compilation]
+    compiled: Sequence[Output]
     remembered: Mapping[str, Memory]
 
     @property
@@ -107,8 +106,14 @@ class _Apps(NamedTuple):
         return compiled + [memory.summary for memory in self.remembered.values()]
 
     @property
-    def files(self) -> dict[str, bytes]:
-        return {path: content for made in self.compiled for path, content in (made.files or {}).items()}
+    def new_files(self) -> dict[str, New]:
+        return {path: new for made in self.compiled for path, new in made.new.items()}
+
+    @property
+    def right_files(self) -> set[str]:
+        """The files that are on disk as they should be."""
+        remembered = {path for memory in self.remembered.values() for path in memory.hashes}
+        return remembered | {path for made in self.compiled for path in made.hashes if path not in made.new}
 
     @property
     def findings(self) -> list[Finding]:
@@ -130,7 +135,7 @@ def _render(given: _Given, staging: Path | None) -> Rendered:
     memories = recall(memory_place)
     start = clock(staging) if staging is not None else 0
     known = split(chosen, memories.apps, partial(_inputs, repository, given.payload), out, start)
-    apps = _compile(given, repository, known)
+    apps = _compile(given, repository, known, staging)
     wired = wire(repository, apps.summaries) if not partly else Wired()
     needs = shared_needs(repository, apps.summaries)
     files, findings_on_files = _wiring_files(out, wired)
@@ -139,16 +144,18 @@ def _render(given: _Given, staging: Path | None) -> Rendered:
     if has_errors(findings):
         return Rendered(len(chosen), findings, None)
     shared = shared_files(needs, given.payload, repository.sources.root, _earlier(out, needs) if partly else None)
-    wanted = {**apps.files, **files, **shared}
+    of_all = {**files, **shared}
+    new = {path: text for path, text in of_all.items() if on_disk(out, path) != text}
+    right = apps.right_files | (of_all.keys() - new.keys())
     scope = [summary.directory for summary in apps.summaries] if partly else None
-    plan = make_plan(out, wanted, known.files, scope)
-    findings = in_order([*findings, *plan.findings, *_unstaged(given, plan, {*wanted, *known.files}, scope)])
+    plan = make_plan(out, NewFiles({**apps.new_files, **new}), right, scope)
+    findings = in_order([*findings, *plan.findings, *_unstaged(given, plan, right, scope)])
     if has_errors(findings):
         return Rendered(len(chosen), findings, None)
     departures, effects = _departures(repository, out, plan), effects_of(repository, out, plan)
     if staging is not None:
         moved = carry_out(out, plan, staging)
-        fresh = _memories(partial(_inputs, repository, given.payload), apps.compiled, out, plan, start, moved)
+        fresh = _memories(apps.compiled, out, start, moved)
         left = Memories({**(memories.apps if partly else {}), **known.unchanged, **fresh}, memories.compiler)
         if left != memories:
             remember(memory_place, left)
@@ -186,11 +193,10 @@ def _earlier(out: Path, needs: Needs) -> dict[Place, list[str]]:
     return {place: present(out, place) for place in needs}
 
 
-def _compile(given: _Given, repository: Repository, known: Split) -> _Apps:
-    compiled = compile_all(
-        lambda source: repository.compile(source, given.payload), known.changed, given.jobs, given.progress
-    )
-    return _Apps(compiled, known.unchanged)
+def _compile(given: _Given, repository: Repository, known: Split, staging: Path | None) -> _Apps:
+    inputs = partial(_inputs, repository, given.payload)
+    work = partial(output, partial(repository.compile, payload=given.payload), inputs, given.out, staging)
+    return _Apps(work_all(work, list(enumerate(known.changed)), given.jobs, given.progress), known.unchanged)
 
 
 def _wiring_files(out: Path, wired: Wired) -> tuple[Mapping[str, bytes], Sequence[Finding]]:
@@ -228,15 +234,11 @@ def _inputs(repository: Repository, payload: Payload, source: Source) -> list[by
     return ["\0".join(programs).encode(), *repository.inputs(source)]
 
 
-def _memories(
-    inputs: Inputs, compiled: Sequence[Compilation], out: Path, plan: Plan, start: int, moved: int
-) -> dict[str, Memory]:  # fmt: skip
-    """What to remember of the compiled apps; nothing of one with errors."""
+def _memories(compiled: Sequence[Output], out: Path, start: int, moved: int) -> dict[str, Memory]:
+    """What to remember of the compiled apps."""
     memories = {}
     for made in compiled:
-        if made.summary is not None and not has_errors(made.findings):
-            hashes = {path: digest(content) for path, content in (made.files or {}).items()}
-            stamp = stamp_after(out, hashes, plan.writes, start, moved)
-            known = digest(*inputs(made.source))
-            memories[made.source.path] = Memory(known, made.summary, made.findings, hashes, stamp)
+        memory = made.memory(stamp_after(out, made.hashes, made.new, start, moved))
+        if memory is not None:
+            memories[made.path] = memory
     return memories

@@ -15,7 +15,7 @@ from stormc.load.sources import read_sources
 from stormc.payload.read import Payload, read_payload
 from stormc.record import NamedTuple
 from stormc.repository.judge import judge_all
-from stormc.repository.processes import Progress, compile_all
+from stormc.repository.processes import Progress, work_all
 from stormc.repository.repository import open_repository
 from stormc.repository.selection import affected, select
 from stormc.repository.wiring import Wired, wire
@@ -54,9 +54,10 @@ def validate(
         chosen = select(repository, specs, selected) if changed is None else affected(repository, changed)
         partly = bool(selected) or changed is not None
         held_against = _crd(crd)
-        compiled = compile_all(
-            lambda source: repository.compile(source, programs, Stage.MANIFESTS, held_against), chosen, jobs, progress
-        )
+        compiled = work_all(
+            lambda source: repository.compile(source, programs, Stage.MANIFESTS, held_against).result(),
+            chosen, jobs, progress,
+        )  # fmt: skip
         summaries = [made.summary for made in compiled if made.summary is not None]
         wired = wire(repository, summaries) if not partly else Wired()
         findings = [f for made in compiled for f in made.findings]

@@ -82,5 +82,5 @@ class Compilation(Record):
         return trace_pipeline(PIPELINE, self.compiled.app, self.compiled.platform, self.layered.data)
 
     def result(self) -> Compilation:
-        """What a run over many specs keeps of it: source, findings, summary and files."""
-        return Compilation(self.source, self.findings, summary=self.summary, files=self.files)
+        """What a check of many specs keeps of it: source, findings and summary."""
+        return Compilation(self.source, self.findings, summary=self.summary)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from stormc.finding import START, Finding
 from stormc.phrase import phrase
 from stormc.record import NamedTuple
 from stormc.tree.checks import FOREIGN_FILE
-from stormc.tree.read import is_ours, listing, on_disk
+from stormc.tree.read import is_ours, listing
+from stormc.tree.staging import NewFiles
 
 
 class Plan(NamedTuple):
     """What would change below an output directory; paths are relative to it."""
 
-    writes: Mapping[str, bytes]
+    writes: NewFiles
     unchanged: int
     removals: tuple[str, ...]
     findings: tuple[Finding, ...]
@@ -28,20 +29,16 @@ class Plan(NamedTuple):
         return not self.writes and not self.removals
 
 
-def make_plan(
-    out: Path, wanted: Mapping[str, bytes], same: Collection[str], scope: Collection[str] | None = None
-) -> Plan:
-    """How to get from what is on disk to `wanted` plus `same`, the files already known to be right.
+def make_plan(out: Path, writes: NewFiles, right: Collection[str], scope: Collection[str] | None = None) -> Plan:
+    """How to get from what is on disk to `writes` plus `right`, the files that are already as they should be.
 
     Without `scope` everything else below `out` is stale; with it only what lies in these directories themselves:
     another app may render below them. Stale files that carry our header are removed, others are findings and stay.
     """
-    writes = {path: wanted[path] for path in sorted(wanted) if on_disk(out, path) != wanted[path]}
     removals: list[str] = []
     findings: list[Finding] = []
-    known = {*wanted, *same}
     for path in sorted(_present(out, scope)):
-        if path in known:
+        if path in right or path in writes:
             continue
         if path.endswith("/") or is_ours(out, path):
             removals.append(path)
@@ -56,8 +53,7 @@ def make_plan(
                 )
             )
     findings += _obstacles(out, writes)
-    unchanged = len(wanted) + len(same) - len(writes)
-    return Plan(writes, unchanged, tuple(removals), tuple(findings))
+    return Plan(writes, len(right), tuple(removals), tuple(findings))
 
 
 def _present(out: Path, scope: Collection[str] | None) -> Iterator[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -53,6 +53,59 @@ def staged_beside(out: Path) -> Iterator[Path]:
         os.close(parent)
 
 
+New = bytes | str
+"""A new file: its text, or the staged directory in which it lies under its own name."""
+
+
+class NewFiles(Mapping[str, bytes]):
+    """The files to write, by path. A staged one is read only when somebody asks for its text."""
+
+    def __init__(self, files: Mapping[str, New]) -> None:
+        """Takes the new files by path; those of one directory are all texts, or staged together."""
+        self._files = {path: files[path] for path in sorted(files)}
+
+    def __getitem__(self, path: str) -> bytes:
+        new = self._files[path]
+        return new if isinstance(new, bytes) else Path(new, path.rpartition("/")[2]).read_bytes()
+
+    def __contains__(self, path: object) -> bool:
+        return path in self._files
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def stage(self, staging: Path) -> dict[str, str]:
+        """Stages the texts that are not yet; gives every directory with new files, and where these are staged."""
+        places: dict[str, str] = {}
+        texts: dict[str, dict[str, bytes]] = {}
+        for path, new in self._files.items():
+            directory = path.rpartition("/")[0]
+            if isinstance(new, bytes):
+                texts.setdefault(directory, {})[path] = new
+            else:
+                places[directory] = new
+        number = max(map(int, os.listdir(staging)), default=0)
+        for directory, inside in texts.items():
+            number += 1
+            places[directory] = next(iter(stage(staging, number, inside).values()))
+        return places
+
+
+def stage(staging: Path, number: int, texts: Mapping[str, bytes]) -> dict[str, str]:
+    """Writes the new files of one directory into a new directory of this number; says of each that it is there."""
+    if not texts:
+        return {}
+    place = f"{staging}/{number}"
+    os.mkdir(place)
+    for path, text in texts.items():
+        with open(f"{place}/{path.rpartition('/')[2]}", "xb") as file:
+            file.write(text)
+    return dict.fromkeys(texts, place)
+
+
 def clock(staging: Path) -> int:
     """The time of the file system, less what its clock may be coarse by, in nanoseconds."""
     os.utime(staging)
@@ -60,17 +113,28 @@ def clock(staging: Path) -> int:
 
 
 def _clear(staging: Path) -> None:
-    """Removes a staging directory with the numbered files in it; anything else is not ours and stays."""
-    try:
-        directory = os.open(staging, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    except OSError:
-        return
-    try:
-        for name in os.listdir(directory):
+    """Removes a staging directory with the numbered directories in it; anything else is not ours and stays."""
+    with suppress(OSError), _opened(staging) as directory:
+        for name in filter(str.isdecimal, os.listdir(directory)):
             with suppress(OSError):
-                if name.isdecimal() and stat.S_ISREG(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
-                    os.unlink(name, dir_fd=directory)
-    finally:
-        os.close(directory)
+                with _opened(name, directory) as numbered:
+                    _remove_files(numbered)
+                os.rmdir(name, dir_fd=directory)
     with suppress(OSError):
         staging.rmdir()
+
+
+def _remove_files(directory: int) -> None:
+    for name in os.listdir(directory):
+        if name.endswith(".yaml") and stat.S_ISREG(os.stat(name, dir_fd=directory, follow_symlinks=False).st_mode):
+            os.unlink(name, dir_fd=directory)
+
+
+@contextmanager
+def _opened(path: Path | str, inside: int | None = None) -> Iterator[int]:
+    """A directory and no link, open."""
+    handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=inside)
+    try:
+        yield handle
+    finally:
+        os.close(handle)

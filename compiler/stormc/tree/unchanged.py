@@ -20,11 +20,6 @@ class Split(NamedTuple):
     changed: list[Source]
     unchanged: dict[str, Memory]
 
-    @property
-    def files(self) -> set[str]:
-        """The paths of all files that are known to be right."""
-        return {path for memory in self.unchanged.values() for path in memory.hashes}
-
 
 def split(chosen: Iterable[Source], memories: Mapping[str, Memory], inputs: Inputs, out: Path, now: int) -> Split:
     """The chosen apps by whether they must be compiled. `now` is the staging directory's clock."""

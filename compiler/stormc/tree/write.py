@@ -7,6 +7,7 @@ instant leaves old or new files, never half ones.
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from stormc.tree.plan import Plan
@@ -16,21 +17,13 @@ from stormc.tree.staging import clock
 def carry_out(out: Path, plan: Plan, staging: Path) -> int:
     """Writes and removes what the plan says; the caller holds the lock that comes with the staging directory.
 
-    All new files are staged first and then moved, so that the instant in which old and new files mix is short.
-    Returns the `clock` of that instant.
+    All new files are staged first and then moved, so that the instant in which old and new files mix is short. A
+    directory that is not there yet is moved as one. Returns the `clock` of that instant.
     """
-    staged = []
-    for number, (path, content) in enumerate(plan.writes.items()):
-        temporary = f"{staging}/{number}"
-        with open(temporary, "xb") as file:
-            file.write(content)
-        staged.append((temporary, f"{out}/{path}"))
+    places = plan.writes.stage(staging)
     moment = clock(staging)
-    directories = {os.path.dirname(target) for _, target in staged}
-    for directory in sorted(directories):
-        os.makedirs(directory, exist_ok=True)
-    for temporary, target in staged:
-        os.replace(temporary, target)
+    for directory, place in sorted(places.items()):
+        _move(place, f"{out}/{directory}")
     for path in plan.removals:
         if path.endswith("/"):
             _remove_empty(out, path.rstrip("/"))
@@ -38,6 +31,18 @@ def carry_out(out: Path, plan: Plan, staging: Path) -> int:
             (out / path).unlink(missing_ok=True)
             _remove_empty(out, os.path.dirname(path))
     return moment
+
+
+def _move(place: str, target: str) -> None:
+    """Moves the files of a staged directory to where they belong."""
+    if not os.path.lexists(target):
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with suppress(OSError):
+            os.rename(place, target)
+            return
+    os.makedirs(target, exist_ok=True)
+    for name in sorted(os.listdir(place)):
+        os.replace(f"{place}/{name}", f"{target}/{name}")
 
 
 def _remove_empty(out: Path, path: str) -> None:
