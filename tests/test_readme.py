@@ -57,6 +57,21 @@ def test_the_mistake_reads_as_shown(
     assert shown[2] in printed
 
 
+def test_the_comment_is_what_the_tool_says_of_that_commit(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (command,) = re.findall(r"`stormc (diff --base [^`]*--format markdown)`", README)
+    known = subprocess.run(["git", "cat-file", "-e", f"{command.split()[2]}^{{commit}}"], cwd=ROOT, check=False)
+    if known.returncode:
+        pytest.skip("this clone has not the whole history: git fetch --unshallow")
+    monkeypatch.chdir(ROOT)
+    assert main(shlex.split(command)) == 0
+    printed = iter(capsys.readouterr().out.splitlines())
+    quoted = [line.removeprefix(">").removeprefix(" ") for line in README.splitlines() if line.startswith(">")]
+    assert len(quoted) > 10
+    assert [line for line in quoted if line not in printed] == []
+
+
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#]+)\)", README + SPEC_DOC))))
 def test_links_lead_somewhere(link: str) -> None:
     assert (ROOT / link).exists() or (ROOT / "docs" / link).exists()
