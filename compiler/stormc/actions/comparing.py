@@ -13,7 +13,7 @@ from stormc.finding import Severity, has_errors
 from stormc.history.trees import Comparison, comparison, read_tree
 from stormc.load.document import load_document
 from stormc.load.releases import version
-from stormc.load.sources import SUFFIXES, Source, Sources, read_sources
+from stormc.load.sources import SUFFIXES, Source, Sources, Wanted, every, read_sources, touched_by
 from stormc.model.layers import load_minutes
 from stormc.payload.read import read_payload
 from stormc.repository.repository import Repository, open_repository
@@ -31,9 +31,10 @@ def diff(
     all. `lines` are the branches that HEAD may come from. Raises Failure where there is nothing to compare with.
     """
     compared = comparison(specs, base, head, lines)
-    sides = [open_repository(committed_sources(specs, commit)) for commit in (compared.base, compared.head)]
+    wanted = touched_by(compared.changed)
+    sides = [open_repository(committed_sources(specs, commit, wanted)) for commit in (compared.base, compared.head)]
     if compared.head is None:
-        sides[1] = open_repository(read_sources(specs))
+        sides[1] = open_repository(read_sources(specs, wanted))
     before, after = (_sides(repository, compared) for repository in sides)
     changes = compare(before, after)
     return [_handed_over(change, sides[1]) for change in changes if not apps or _named(change, apps)]
@@ -82,9 +83,9 @@ def _rendered(directory: str, files: Mapping[str, bytes], after: Side) -> Side:
     return Side(label, after.file, after.fields, manifests, inside, after.aibrix, load_minutes=after.load_minutes)
 
 
-def committed_sources(specs: Path, commit: str | None) -> Sources:
-    """The specs as a commit has them; None is before the first. Raises Failure for a name of no commit."""
-    files = read_tree(specs, commit, SUFFIXES).files if commit else {}
+def committed_sources(specs: Path, commit: str | None, wanted: Wanted = every) -> Sources:
+    """The wanted specs as a commit has them; None is before the first. Raises Failure for a name of no commit."""
+    files = read_tree(specs, commit, SUFFIXES, wanted).files if commit else {}
     hidden = re.compile(r"(^|/)\.")
     sources = tuple(
         Source(path, f"{specs}/{path}", raw) for path, raw in sorted(files.items()) if not hidden.search(path)

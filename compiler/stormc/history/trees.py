@@ -12,6 +12,7 @@ from stormc.failure import Failure
 from stormc.history.branching import base_of, commit_of
 from stormc.history.changes import PLAIN, changed_files
 from stormc.history.repository import open_repository
+from stormc.load.sources import Wanted, every
 from stormc.record import NamedTuple
 
 REGULAR = ("100644", "100755")
@@ -59,8 +60,8 @@ EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 """The tree without a file, which every Git knows."""
 
 
-def read_tree(directory: Path, commit: str, suffixes: tuple[str, ...]) -> Tree:
-    """The files with one of these suffixes below a directory at a commit, in two calls of Git.
+def read_tree(directory: Path, commit: str, suffixes: tuple[str, ...], chosen: Wanted = every) -> Tree:
+    """The chosen files with one of these suffixes below a directory at a commit, in two calls of Git.
 
     Raises Failure for an object that Git cannot read.
     """
@@ -69,7 +70,7 @@ def read_tree(directory: Path, commit: str, suffixes: tuple[str, ...]) -> Tree:
         try:
             listing = repository.git.ls_tree("-r", "-z", "-l", "--full-tree", commit, "--", below or ".")
             entries = [_entry(line, below) for line in listing.split("\0") if line]
-            wanted = [e for e in entries if e.path.endswith(suffixes)]
+            wanted = [e for e in entries if e.path.endswith(suffixes) and chosen(e.path)]
             regular = [e for e in wanted if e.mode in REGULAR and e.size <= LIMIT]
             contents = _blobs(repository, [entry.object_id for entry in regular])
         except GitCommandError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from stormc.failure import Failure
@@ -61,8 +61,32 @@ class Sources(NamedTuple):
         return f"{self.root}/{source.path}"
 
 
-def read_sources(specs: Path) -> Sources:
-    """The YAML files below a directory; hidden files are passed over. Never raises for what it finds there.
+Wanted = Callable[[str], bool]
+"""Whether a file is read at all, by its path below the specs directory."""
+
+
+def every(path: str) -> bool:
+    """Every file is wanted."""
+    return True
+
+
+def touched_by(changed: Collection[str]) -> Wanted:
+    """What it takes to compile the apps that these changed files touch.
+
+    These are the files themselves and those that several apps share; every file where one of the shared ones changed.
+    """
+    if any(_is_shared(path) for path in changed):
+        return every
+    return lambda path: path in changed or _is_shared(path)
+
+
+def _is_shared(path: str) -> bool:
+    source = Source(path, path, b"")
+    return source.is_platform or source.is_profile
+
+
+def read_sources(specs: Path, wanted: Wanted = every) -> Sources:
+    """The wanted YAML files below a directory; hidden files are passed over. Never raises for what it finds there.
 
     Symbolic links are followed only to files inside the directory, so that a spec cannot pull in what a reviewer of
     the repository does not see. Raises Failure when `specs` itself is no directory.
@@ -73,6 +97,8 @@ def read_sources(specs: Path) -> Sources:
     files: list[Source] = []
     findings: list[Finding] = []
     for path, is_link in _walk(root, "", findings, str(specs)):
+        if not wanted(path):
+            continue
         read = _read(root, path, f"{specs}/{path}", is_link)
         if isinstance(read, Finding):
             findings.append(read)
