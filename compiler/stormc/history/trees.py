@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryFile
 
@@ -12,7 +13,6 @@ from stormc.failure import Failure
 from stormc.history.branching import base_of, commit_of
 from stormc.history.changes import PLAIN, changed_files
 from stormc.history.repository import open_repository
-from stormc.load.sources import Wanted, every
 from stormc.record import NamedTuple
 
 REGULAR = ("100644", "100755")
@@ -60,7 +60,11 @@ EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 """The tree without a file, which every Git knows."""
 
 
-def read_tree(directory: Path, commit: str, suffixes: tuple[str, ...], chosen: Wanted = every) -> Tree:
+def _every(path: str) -> bool:
+    return True
+
+
+def read_tree(directory: Path, commit: str, suffixes: tuple[str, ...], chosen: Callable[[str], bool] = _every) -> Tree:
     """The chosen files with one of these suffixes below a directory at a commit, in two calls of Git.
 
     Raises Failure for an object that Git cannot read.
