@@ -1,4 +1,4 @@
-"""docs/rules.md, written from the rules. `make golden` does it; a test fails when it is stale."""
+"""docs/rules.md and docs/zh/rules.md, written from the rules. `make golden` does it; a test fails when one is stale."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from pathlib import Path
 
 from stormc.reference.pages import document
 
-DOCUMENT = Path("docs/rules.md")
+DOCUMENTS = {"en": Path("docs/rules.md"), "zh": Path("docs/zh/rules.md")}
+"""The page of each language."""
 
 if __name__ == "__main__":
-    DOCUMENT.write_text(document(), encoding="utf-8")
+    for language, path in DOCUMENTS.items():
+        path.write_text(document(language), encoding="utf-8")

@@ -28,14 +28,14 @@ def add_format(parser: argparse.ArgumentParser) -> None:
 def print_findings(findings: Sequence[Finding], apps: int, chosen: str, stream: TextIO) -> None:
     """Prints the findings as the chosen format; a file that is gone by now is shown without its lines."""
     from stormc import __version__
+    from stormc.languages import language_of
     from stormc.report import Report
     from stormc.report.escape import raw
     from stormc.report.text import wants_colour
 
     colour = wants_colour(stream.isatty(), os.environ)
-    for line in import_module(f"stormc.report.{chosen}").lines(
-        Report(findings, apps, __version__, cache(_lines), colour)
-    ):
+    report = Report(findings, apps, __version__, cache(_lines), colour, language_of(os.environ))
+    for line in import_module(f"stormc.report.{chosen}").lines(report):
         print(line, file=raw(stream))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 from stormc.failure import Failure
 
@@ -15,12 +16,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints the explanation. Raises Failure for an id that is none."""
     from stormc.finding import did_you_mean
+    from stormc.languages import language_of
     from stormc.reference.ids import ids
     from stormc.reference.pages import explanation
 
     wanted = options.id.upper()
     if wanted not in ids():
         raise Failure(f"no rule {options.id}; {did_you_mean(wanted, ids())}".rstrip("; "))
-    for line in explanation(wanted):
+    for line in explanation(wanted, language_of(os.environ)):
         print(line)
     return 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -11,8 +12,9 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints a line per id."""
+    from stormc.languages import language_of
     from stormc.reference.pages import table
 
-    for line in table():
+    for line in table(language_of(os.environ)):
         print(line)
     return 0

@@ -253,8 +253,8 @@ class _Builder:
             raise self._stop(NO_MAPPING, first, phrase("the file is empty"), phrase("write a spec, or remove the file"))
         root = events.get_event()
         if type(root).__name__ != "MappingStartEvent":
-            kind = "a list" if type(root).__name__ == "SequenceStartEvent" else "a single value"
-            if kind == "a single value" and not getattr(root, "value", ""):
+            kind = phrase("a list") if type(root).__name__ == "SequenceStartEvent" else phrase("a single value")
+            if type(root).__name__ == "ScalarEvent" and not root.value:
                 raise self._stop(
                     NO_MAPPING, root, phrase("the file is empty"), phrase("write a spec, or remove the file")
                 )

@@ -102,7 +102,7 @@ def propose(storm: Mapping[str, Any], profiles: Mapping[str, Profile], chosen: C
     notes: list[Note] = []
     missing = [name for name in SERVING_ROLES if name not in roles]
     if missing:
-        said = ", ".join(roles) or "none"
+        said = ", ".join(roles) or phrase("none")
         at: Path = ROLES if roles else ("spec",)
         notes.append(
             Note(
@@ -246,7 +246,7 @@ def _hardware(
     asked = ((NodeLabel.ACCELERATOR_TYPE, kind), ("schedule_policy", policy))
     told = [f"{key} {value}" for key, value in asked if value]
     if not told and not npus:
-        seen = ", ".join(role.accelerators) or "no accelerator"
+        seen = ", ".join(role.accelerators) or phrase("no accelerator")
         text = phrase("the hardware cannot be told: {seen}, no accelerator-type, no schedule_policy", seen=seen)
         notes.append(
             Note(LACKING, role.path, text, phrase("name a profile with --hardware; stormc profiles lists them"))
@@ -267,22 +267,12 @@ def _hardware(
         return None
     blocks = Annotation.SP_BLOCK in role.annotations
     best, *rest = sorted(fits, key=lambda p: (p.super_pod != blocks, not p.documented, version(p.mindcluster), p.name))
-    since = ", ".join(told) or f"{count} NPUs per pod"
-    also = f"as well as {', '.join(sorted(p.name for p in rest))}" if rest else ""
-    notes.append(
-        Note(
-            ASSUMED,
-            role.path,
-            phrase(
-                "hardware {best}: it has {since}{also}{also2}",
-                best=best.name,
-                since=since,
-                also=also and ", ",
-                also2=also,
-            ),
-            phrase("--hardware names another") if rest else NONE,
-        )
-    )
+    since = ", ".join(told) or phrase("{count} NPUs per pod", count=count)
+    text, hint = phrase("hardware {best}: it has {since}", best=best.name, since=since), NONE
+    if rest:
+        others = ", ".join(sorted(p.name for p in rest))
+        text, hint = phrase("{text}, as well as {others}", text=text, others=others), phrase("--hardware names another")
+    notes.append(Note(ASSUMED, role.path, text, hint))
     return best
 
 
@@ -290,7 +280,9 @@ def _model(serving: Sequence[RoleFacts], chosen: Chosen, notes: list[Note]) -> d
     role = serving[0]
     path = chosen.model_path or role.flag("model", "model-path") or role.env.get("MODEL_PATH") or ""
     if not path.startswith("/"):
-        seen = f"{path!r} is no directory" if path else "no --model, no vllm serve PATH, no MODEL_PATH"
+        seen = phrase("no --model, no vllm serve PATH, no MODEL_PATH")
+        if path:
+            seen = phrase("{path!r} is no directory", path=path)
         text = phrase("the model's directory cannot be told: {seen}", seen=seen)
         notes.append(Note(LACKING, role.path, text, phrase("name it with --model-path")))
         return None

@@ -121,7 +121,7 @@ def security(pod: Pod) -> Iterator[Breach]:
     if account or token:
         field = "serviceAccountName" if account else "automountServiceAccountToken"
         message = phrase(
-            "{role} uses service account {account} with its token", role=pod.role, account=account or phrase("default")
+            "{role} uses service account {account} with its token", role=pod.role, account=account or "default"
         )
         yield from pod.case.breach(
             SERVICE_ACCOUNT,

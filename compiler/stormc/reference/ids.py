@@ -5,6 +5,7 @@ from __future__ import annotations
 from stormc.emit import checks as output
 from stormc.finding import Check
 from stormc.gitops import wiring
+from stormc.languages import ENGLISH, Explanation, read_language
 from stormc.load import checks as files
 from stormc.migrate import note
 from stormc.model import checks as fields
@@ -32,6 +33,12 @@ def ids() -> list[str]:
     """Every id, by number."""
     every = [*(check.id for check in CHECKS), *(rule.id for rule in all_rules())]
     return sorted(every, key=lambda id_: (id_[1:], id_[0]))
+
+
+def explanation_of(id_: str, language: str = ENGLISH) -> Explanation:
+    """Title and reason of an id in a language. Raises KeyError for one that is none."""
+    english = explained(id_)
+    return read_language(language).rules.get(id_) or Explanation(english.title, english.why)
 
 
 def explained(id_: str) -> Rule | Check:

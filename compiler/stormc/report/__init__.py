@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from stormc.finding import Finding, Severity
+from stormc.languages import ENGLISH, told
 from stormc.record import NamedTuple
 
 FORMATS = ("text", "json", "github", "gitlab", "sarif")
@@ -18,6 +19,13 @@ class Report(NamedTuple):
     version: str
     read: Callable[[str], Sequence[str]]
     colour: bool = False
+    language: str = ENGLISH
+    """Of messages, hints and the titles of rules."""
+
+
+def texts(finding: Finding, language: str) -> tuple[str, str]:
+    """Message and hint in a language; the hint may be empty."""
+    return told(finding.message, language), told(finding.hint, language)
 
 
 def severities(findings: Sequence[Finding]) -> dict[Severity, int]:

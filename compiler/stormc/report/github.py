@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.finding import Finding, Severity
-from stormc.report import Report
+from stormc.report import Report, texts
 from stormc.report.escape import escaped, one_line
 
 PER_LEVEL = 10
@@ -20,7 +20,7 @@ def lines(report: Report) -> Iterator[str]:
     room = {Severity.INFO: PER_LEVEL - 1} if left_out else {}
     shown = {severity: found[: room.get(severity, PER_LEVEL)] for severity, found in by_level.items()}
     for found in shown.values():
-        yield from map(_command, found)
+        yield from (_command(finding, report.language) for finding in found)
     if left_out:
         rest = len(report.findings) - sum(map(len, shown.values()))
         yield f"::notice title=stormc::{rest} more findings; run stormc validate to see them all"
@@ -31,14 +31,14 @@ def annotation(level: str, title: str, text: str) -> str:
     return f"::{level} title={_property(one_line(title))}::{_data(escaped(text))}"
 
 
-def _command(finding: Finding) -> str:
+def _command(finding: Finding, language: str) -> str:
     mark = finding.mark
     fields: dict[str, str | int] = {"file": finding.file, "line": mark.line, "endLine": mark.end_line}
     if mark.line == mark.end_line:  # GitHub refuses columns of a stretch over several lines
         fields |= {"col": mark.column, "endColumn": mark.end_column}
     fields["title"] = finding.rule
     told = ",".join(f"{name}={_property(one_line(str(value)))}" for name, value in fields.items())
-    message = escaped("\n".join(text for text in (finding.message, finding.hint) if text))
+    message = escaped("\n".join(filter(None, texts(finding, language))))
     return f"::{_LEVELS[finding.severity]} {told}::{_data(message)}"
 
 

@@ -12,14 +12,14 @@ from collections.abc import Iterator
 
 from stormc.digest import digest
 from stormc.finding import Severity
-from stormc.report import Report
+from stormc.report import Report, texts
 from stormc.report.escape import escaped_json
 
 _SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "minor", Severity.INFO: "info"}
 
 
 def lines(report: Report) -> Iterator[str]:
-    """One document. Fingerprints do not depend on line numbers, so that a finding that moves stays the same one."""
+    """One document. Fingerprints depend neither on lines nor on the language, so that a finding stays the same one."""
     seen: Counter[str] = Counter()
     entries = []
     for finding in report.findings:
@@ -27,7 +27,7 @@ def lines(report: Report) -> Iterator[str]:
         key = digest(finding.rule.encode(), path.encode("utf-8", "surrogateescape"), finding.message.encode())
         seen[key] += 1
         entries.append({
-            "description": " ".join(text for text in (finding.message, finding.hint) if text),
+            "description": " ".join(filter(None, texts(finding, report.language))),
             "check_name": finding.rule,
             "fingerprint": digest(key.encode(), str(seen[key]).encode()),
             "severity": _SEVERITIES[finding.severity],

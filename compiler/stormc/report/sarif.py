@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from stormc.digest import digest
 from stormc.finding import Finding, Severity, dotted, severity_of
-from stormc.report import Report
+from stormc.report import Report, texts
 from stormc.report.escape import escaped_json
 
 SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -23,18 +23,24 @@ def lines(report: Report) -> Iterator[str]:
     ids = sorted({finding.rule for finding in report.findings})
     seen: Counter[str] = Counter()
     run = {
-        "tool": {"driver": {"name": "stormc", "semanticVersion": report.version, "rules": list(map(_rule, ids))}},
+        "tool": {
+            "driver": {
+                "name": "stormc",
+                "semanticVersion": report.version,
+                "rules": [_rule(id_, report.language) for id_ in ids],
+            }
+        },
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "The root of the repository."}}},
-        "results": [_result(finding, ids.index(finding.rule), seen) for finding in report.findings],
+        "results": [_result(finding, ids.index(finding.rule), seen, report.language) for finding in report.findings],
     }
     yield escaped_json(json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2))
 
 
-def _rule(id_: str) -> dict[str, Any]:
-    from stormc.reference.ids import explained
+def _rule(id_: str, language: str) -> dict[str, Any]:
+    from stormc.reference.ids import explanation_of
 
-    explanation = explained(id_)
+    explanation = explanation_of(id_, language)
     return {
         "id": id_,
         "shortDescription": {"text": explanation.title},
@@ -44,14 +50,14 @@ def _rule(id_: str) -> dict[str, Any]:
     }
 
 
-def _result(finding: Finding, index: int, seen: Counter[str]) -> dict[str, Any]:
+def _result(finding: Finding, index: int, seen: Counter[str], language: str) -> dict[str, Any]:
     mark, location = finding.mark, _location(finding.file)
     same = f"{finding.rule}\0{location['uri']}\0{dotted(finding.path)}"
     seen[same] += 1
     region = {
         "startLine": mark.line, "startColumn": mark.column, "endLine": mark.end_line, "endColumn": mark.end_column,
     }  # fmt: skip
-    message = f"{finding.message}\n{finding.hint}" if finding.hint else finding.message
+    message = "\n".join(filter(None, texts(finding, language)))
     return {
         "ruleId": finding.rule,
         "ruleIndex": index,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from unicodedata import combining, east_asian_width
 
 from stormc.finding import START, Finding, Severity
-from stormc.report import Report, severities
+from stormc.report import Report, severities, texts
 from stormc.report.escape import one_line
 
 _TAB = 4
@@ -18,14 +18,14 @@ _SGR = {Severity.ERROR: "1;31", Severity.WARNING: "1;33", Severity.INFO: "1;36"}
 def lines(report: Report) -> Iterator[str]:
     """The text of findings; control characters are shown, not sent to a terminal."""
     for finding in report.findings:
+        message, hint = map(one_line, texts(finding, report.language))
         place = one_line(f"{finding.file}:{finding.mark.line}:{finding.mark.column}:")
-        message = one_line(finding.message)
         colour = _SGR[finding.severity] if report.colour else ""
         yield f"{_painted(place, '1' if colour else '')} {_painted(finding.rule, colour)} {message}"
         for excerpt, marked in _excerpt(finding, report.read):
             yield _painted(excerpt, colour if marked else "")
-        if finding.hint:
-            yield f"    {one_line(finding.hint)}"
+        if hint:
+            yield f"    {hint}"
 
 
 def count(findings: Sequence[Finding]) -> str:

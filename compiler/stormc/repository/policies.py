@@ -106,7 +106,7 @@ def policy_findings(repository: Repository, apps: Sequence[Summary], today: str)
                     "{file} allows {max_npus} below {directory}",
                     file=document.file,
                     max_npus=fields["maxNpus"],
-                    directory=directory or phrase("specs"),
+                    directory=directory or "specs",
                 )
                 yield Finding(NPUS.forbidden.id, app.file, app.mark, message, hint, ("name",))
                 break

@@ -49,7 +49,9 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
             if flag in neutral and value == neutral[flag]:
                 continue
             field = FLAGS[flag]
-            told = f"stormc sets it to {neutral[flag]}" if flag in neutral else "the launcher sets it for each rank"
+            told = phrase("the launcher sets it for each rank")
+            if flag in neutral:
+                told = phrase("stormc sets it to {value}", value=neutral[flag])
             yield Violation(
                 role.flag_path(flag),
                 phrase("{role}: {flag} is {value}, {told}", role=role.name, flag=flag, value=value, told=told),

@@ -29,7 +29,7 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
         suffix = "a5" if suffix.startswith("950") else suffix
         if wanted is None or suffix == wanted or not (suffix or UPSTREAM.fullmatch(role.image)):
             continue
-        made = f"-{wanted}" if wanted else "no suffix"
+        made = f"-{wanted}" if wanted else phrase("no suffix")
         yield Violation(
             ("image",),
             phrase("image {tag} is not made for {product}", tag=tag, product=app.profile.product),

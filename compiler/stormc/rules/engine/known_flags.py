@@ -21,21 +21,26 @@ def check(service: StormService) -> Iterator[Violation]:
         for flag in run.flags:
             if flag in facts.flags or flag.removeprefix("no-") in facts.flags:
                 continue
-            known = f"vllm serve of release {facts.release}"
+            role, release = run.role.name, facts.release
             if flag in facts.removed_flags:
-                message = f"{known} has no --{flag} any more"
+                message = phrase(
+                    "{role}: vllm serve of release {release} has no --{flag} any more",
+                    role=role,
+                    release=release,
+                    flag=flag,
+                )
                 hint = phrase("it went after {removed_flags}: remove it", removed_flags=facts.removed_flags[flag])
             else:
-                message = f"{known} does not know --{flag}"
+                message = phrase(
+                    "{role}: vllm serve of release {release} does not know --{flag}",
+                    role=role,
+                    release=release,
+                    flag=flag,
+                )
                 hint = did_you_mean(flag, facts.flags) or phrase(
                     "stormc engines {release} lists them", release=facts.release
                 )
-            yield Violation(
-                run.at(flag),
-                phrase("{role}: {message}", role=run.role.name, message=message),
-                hint,
-                at_key=not run.own_command,
-            )
+            yield Violation(run.at(flag), message, hint, at_key=not run.own_command)
 
 
 RULE = Rule(

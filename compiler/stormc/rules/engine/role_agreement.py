@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from stormc.model.kv import inner_connectors
-from stormc.phrase import phrase
+from stormc.phrase import Phrase, both, phrase
 from stormc.rules.engine_run import Run, runs
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
@@ -59,8 +59,8 @@ def _method(run: Run) -> str:
     return str(config.get("method", config.get("model", ""))) if config else ""
 
 
-def _said(values: list[Any]) -> str:
-    return " and ".join(str(value) or "none" for value in values)
+def _said(values: list[Any]) -> Phrase:
+    return both(str(value) or phrase("none") for value in values)
 
 
 def _has_pool(run: Run) -> bool:

@@ -16,12 +16,11 @@ from stormc.rules.storm_service import StormService
 
 def check(service: StormService) -> Iterator[Violation]:
     for role, template in service.sharing:
-        pods = f"{role.name} has podGroupSize 1 and no"
         if template.labels.get(Label.POD_RESCHEDULING) != "on":
             path = service.wrote_key(role.name, "labels", Label.POD_RESCHEDULING)
             yield Violation(
                 path,
-                phrase("{pods} {pod_rescheduling}: on", pods=pods, pod_rescheduling=Label.POD_RESCHEDULING),
+                phrase("{role} has podGroupSize 1 and no {key}: on", role=role.name, key=Label.POD_RESCHEDULING),
                 phrase("do not override it"),
             )
         if template.annotations.get(Annotation.RECOVER_POLICY_PATH) != "pod":
@@ -29,7 +28,7 @@ def check(service: StormService) -> Iterator[Violation]:
             yield Violation(
                 path,
                 phrase(
-                    "{pods} {recover_policy_path}: pod", pods=pods, recover_policy_path=Annotation.RECOVER_POLICY_PATH
+                    "{role} has podGroupSize 1 and no {key}: pod", role=role.name, key=Annotation.RECOVER_POLICY_PATH
                 ),
                 phrase("do not override it"),
             )

@@ -18,9 +18,9 @@ from stormc.rules.rule import Example, Rule, Violation
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     grouped = any(role.pod_group_size > 1 for role in app.serving_roles)
     limit = limits.NAME_MAX_GROUP if grouped else limits.NAME_MAX_SINGLE
-    reason = "podGroupSize above 1" if grouped else "podGroupSize 1"
+    reason = phrase("podGroupSize above 1") if grouped else phrase("podGroupSize 1")
     if app.prefill.replicas > 100 and not grouped:
-        limit, reason = limit - 1, "a prefill index of three digits"
+        limit, reason = limit - 1, phrase("a prefill index of three digits")
     if len(app.name) > limit:
         yield Violation(
             ("name",),

@@ -31,7 +31,7 @@ def check(service: StormService) -> Iterator[Violation]:
                         "container {container} of {role} has {word} and no privilege escalation",
                         container=container["name"],
                         role=template.role,
-                        word=phrase("privileged") if privileged else "SYS_ADMIN",
+                        word="privileged" if privileged else "SYS_ADMIN",
                     ),
                     phrase("patch allowPrivilegeEscalation: null, too"),
                 )

@@ -1,0 +1,78 @@
+"""STORMC_LANG=zh, as users meet it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from stormc.__main__ import main
+from stormc.reference.pages import wrapped
+from tests.samples import spec_text
+
+WRONG = "decode:\n  dataParallel: 31\n"
+CHINESE = "decode.dataParallel 31 不是 podGroupSize 2 的整数倍"
+
+
+def validated(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    assert main(["validate", *arguments]) == 1
+    return capsys.readouterr().out
+
+
+@pytest.fixture
+def specs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("STORMC_LANG", "zh")
+    directory = tmp_path / "specs"
+    directory.mkdir()
+    (directory / "app.yaml").write_text(spec_text(WRONG), encoding="utf-8")
+    return directory
+
+
+@pytest.mark.parametrize("chosen", ["text", "json", "github", "gitlab", "sarif"])
+def test_every_format_is_chinese_and_ids_and_paths_stay(
+    specs: Path, capsys: pytest.CaptureFixture[str], chosen: str
+) -> None:
+    told = validated(capsys, "--format", chosen)
+    if chosen in ("json", "gitlab", "sarif"):
+        told = json.dumps(json.loads(told), ensure_ascii=False)
+    assert CHINESE in told and "E036" in told and "30 或 32" in told and "specs/app.yaml" in told
+    if chosen == "sarif":
+        assert "rank 能平均分到实例的各 Pod" in told
+
+
+def test_fingerprints_do_not_depend_on_the_language(
+    specs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chinese = json.loads(validated(capsys, "--format", "gitlab"))
+    monkeypatch.delenv("STORMC_LANG")
+    english = json.loads(validated(capsys, "--format", "gitlab"))
+    assert [entry["fingerprint"] for entry in chinese] == [entry["fingerprint"] for entry in english]
+    assert chinese[0]["description"] != english[0]["description"]
+
+
+def test_rules_are_explained_in_chinese(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["rule", "e036"]) == 0 and main(["rules"]) == 0
+    told = capsys.readouterr().out
+    assert "E036 (error): rank 能平均分到" in told and "错误写法，报告于 decode.dataParallel:" in told
+
+
+def test_chinese_text_is_wrapped_by_columns() -> None:
+    lines = list(wrapped("每个 rank 占一个 NPU。" * 20, 40))
+    assert "".join(lines).replace(" ", "") == ("每个rank占一个NPU。" * 20)
+    assert all(sum(1 if character.isascii() else 2 for character in line) <= 42 for line in lines)
+    assert not any(line.startswith("。") for line in lines)
+
+
+def test_a_remembered_finding_is_shown_in_the_language_of_today(
+    specs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warned = "image: vllm-ascend:latest\n"
+    (specs / "app.yaml").write_text(spec_text(warned), encoding="utf-8")
+    monkeypatch.delenv("STORMC_LANG")
+    assert main(["render"]) == 0
+    assert "W060 image vllm-ascend:latest is not pinned" in "".join(capsys.readouterr())
+    monkeypatch.setenv("STORMC_LANG", "zh")
+    assert main(["render"]) == 0
+    assert "W060 镜像 vllm-ascend:latest 没有固定版本" in "".join(capsys.readouterr())
