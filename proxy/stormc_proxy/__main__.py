@@ -7,6 +7,7 @@ import contextlib
 import gc
 import importlib
 import signal
+import ssl
 import sys
 from pathlib import Path
 
@@ -59,8 +60,17 @@ def main() -> int:
             return run(settings.workers, lambda crew: asyncio.run(serve(settings, config, descriptors, crew)))
         return asyncio.run(serve(settings, config, descriptors))
     except OSError as error:
-        print(f"proxy: cannot listen on {settings.host}:{settings.port}: {error.strerror or error}", file=sys.stderr)
+        print(f"proxy: {_reason(error, settings)}", file=sys.stderr)
         return 2
+
+
+def _reason(error: OSError, settings: Settings) -> str:
+    """Why it cannot start."""
+    if isinstance(error, ssl.SSLError):
+        return f"the files for TLS cannot be used: {error.reason or error}"
+    if error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return f"cannot listen on {settings.host}:{settings.port}: {error.strerror or error}"
 
 
 if __name__ == "__main__":

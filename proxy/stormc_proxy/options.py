@@ -20,7 +20,7 @@ class Option(NamedTuple):
     """On the command line; empty where only the config file has it. Prefixes of it are accepted."""
     key: str = ""
     """In the config file; empty where only the command line has it."""
-    unit: Literal["", "SECONDS", "N", "HOST", "PORT", "FILE", "ORIGIN", "LEVEL"] = ""
+    unit: Literal["", "SECONDS", "N", "HOST", "PORT", "FILE", "ORIGIN", "LEVEL", "URL"] = ""
     choices: tuple[str, ...] = ()
     fixed: bool = False
     """Holds until the next start; a reload that changes it is logged."""
@@ -107,8 +107,28 @@ TABLE: tuple[Option, ...] = (
            "--cors-origin", "corsOrigin", "ORIGIN"),
     Option("inbound_keys_file", "", "file with the API keys of clients, one a line, read again when it changes; empty: "
            "everybody is served", "--inbound-keys-file", "inboundKeysFile", "FILE", fixed=True),
+    Option("tls_cert_file", "", "certificate chain for clients, in PEM; the port speaks TLS then. Read again when it "
+           "changes, as all files of TLS", "--tls-cert-file", "tlsCertFile", "FILE", fixed=True),
+    Option("tls_key_file", "", "its key; empty: it is in the same file", "--tls-key-file", "tlsKeyFile", "FILE",
+           fixed=True),
+    Option("tls_client_ca_file", "", "clients need a certificate signed by one of these authorities",
+           "--tls-client-ca-file", "tlsClientCaFile", "FILE", fixed=True),
+    Option("metaserver_tls", False, "decode calls back by TLS too, on the port for callbacks, with the same "
+           "certificate", "--metaserver-tls", "metaserverTls", fixed=True),
+    Option("engine_tls", False, "engines are asked by TLS, probes included; their certificates name the hosts of the "
+           "config file", "--engine-tls", "engineTls", fixed=True),
+    Option("engine_ca_file", "", "authorities that sign the engines' certificates; empty: those of the system",
+           "--engine-ca-file", "engineCaFile", "FILE", fixed=True),
+    Option("engine_cert_file", "", "certificate that the proxy shows to engines", "--engine-cert-file",
+           "engineCertFile", "FILE", fixed=True),
+    Option("engine_key_file", "", "its key; empty: it is in the same file", "--engine-key-file", "engineKeyFile",
+           "FILE", fixed=True),
     Option("drain_seconds", 30.0, "time for running requests after SIGTERM", "--drain-seconds", "drainSeconds",
            "SECONDS"),
+    Option("otlp_endpoint", "", "OpenTelemetry collector for spans, as `http://collector:4318`; empty: that of "
+           "OTEL_EXPORTER_OTLP_ENDPOINT; without one a client's traces pass as they are. Needs aiohttp", "--otlp-endpoint", "otlpEndpoint", "URL", fixed=True),
+    Option("trace_percent", 100.0, "share of the requests that are traced if the client does not decide it",
+           "--trace-percent", "tracePercent", "N"),
     Option("access_log", True, "a line in the log for every request", "--no-access-log", "accessLog", off=True),
     Option("workers", 1, "processes that share the port", "--workers", "", "N", fixed=True),
     Option("max_waiting_retries", 3, "probes that an instance of /instances/add may miss after the first",

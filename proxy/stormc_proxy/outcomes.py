@@ -34,6 +34,7 @@ class Outcome(Enum):
     UNREACHABLE = Meaning(True, True, 502, "none of its addresses answers")
     NO_DESCRIPTORS = Meaning(False, True, 503, "the proxy has no descriptor or port left")
     CONNECT_TIMEOUT = Meaning(True, True, 504, "connect timeout")
+    NOT_TRUSTED = Meaning(True, True, 502, "its TLS handshake failed")
     CONNECTION_CLOSED = Meaning(True, True, 502, "connection closed")
     RESET = Meaning(True, True, 502, "connection reset")
     CLOSED_EARLY = Meaning(True, True, 502, "connection closed early")

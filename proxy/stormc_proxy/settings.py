@@ -81,7 +81,17 @@ class Settings:
     heartbeat_seconds: float = 0.0
     cors_origin: str = "*"
     inbound_keys_file: str = ""
+    tls_cert_file: str = ""
+    tls_key_file: str = ""
+    tls_client_ca_file: str = ""
+    metaserver_tls: bool = False
+    engine_tls: bool = False
+    engine_ca_file: str = ""
+    engine_cert_file: str = ""
+    engine_key_file: str = ""
     drain_seconds: float = 30.0
+    otlp_endpoint: str = ""
+    trace_percent: float = 100.0
     access_log: bool = True
     workers: int = 1
     max_waiting_retries: int = 3

@@ -86,6 +86,9 @@ proxy: {port: 9090, maxFailures: 4, probeIntervalSeconds: 6, probeTimeoutSeconds
   maxBodyBytes: 2048, prefixWeight: 0, prefixKeys: 4096, maxRequests: 11, accessLog: false,
   maxInflightBytes: 12, bodyTimeoutSeconds: 13,
   keepAliveSeconds: 14, heartbeatSeconds: 15, corsOrigin: "https://chat.example", inboundKeysFile: /keys,
+  tlsCertFile: /c, tlsKeyFile: /k, tlsClientCaFile: /a, metaserverTls: true, engineTls: true, engineCaFile: /ea,
+  engineCertFile: /ec, engineKeyFile: /ek,
+  otlpEndpoint: http://c, tracePercent: 5,
   firstEventTimeoutSeconds: 16, fallback: false, resumeStreams: false, checkRemoteHost: false}
 """
 
@@ -112,6 +115,12 @@ def test_the_proxy_understands_every_setting_of_the_spec(tmp_path: Path) -> None
     for key, name in CONFIG_KEYS.items():
         if key not in elsewhere:
             assert getattr(read, name) == written[key] != getattr(plain, name), key
+
+
+def test_probes_speak_what_the_port_speaks() -> None:
+    for overlay, scheme in (("", None), ("proxy: {tlsCertFile: /tls/tls.crt}", "HTTPS")):
+        made = container(storm(overlay), "routing")
+        assert [made[probe]["httpGet"].get("scheme") for probe in ("readinessProbe", "livenessProbe")] == [scheme] * 2
 
 
 def test_defaults_of_the_spec_are_those_of_the_proxy(tmp_path: Path) -> None:

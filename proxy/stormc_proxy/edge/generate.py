@@ -24,6 +24,7 @@ from stormc_proxy.http.coding import CODINGS, NotDecoded, TooLong, decoded
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.telemetry.journal import Journal, Record, new_id
 from stormc_proxy.telemetry.metrics import Metrics
+from stormc_proxy.telemetry.tracing import Span, Tracer
 
 _Running = Coroutine[Any, Any, bool]
 _Work = Coroutine[Any, Any, "Answer | None"]
@@ -34,9 +35,11 @@ class Engines:
     """Admits requests, has them answered, and notes how they ended."""
 
     def __init__(
-        self, router: Router, metrics: Metrics, journal: Journal, admission: Admission, keys: InboundKeys
-    ) -> None:
+        self, router: Router, metrics: Metrics, journal: Journal, admission: Admission, keys: InboundKeys,
+        tracer: Tracer | None = None,
+    ) -> None:  # fmt: skip
         """`admission` is shared with the connections, which count the bytes of bodies."""
+        self._tracer = tracer
         self._router, self._metrics, self._journal, self._keys = router, metrics, journal, keys
         self.admission = admission
         self.draining = False
@@ -45,15 +48,22 @@ class Engines:
 
     def generate(self, request: Request, api: Api) -> _Running:
         """A generation; the coroutine says whether the connection takes another request."""
-        record = Record(api.path, client_id(request.head) or new_id())
+        record = self._record(request, api.path)
         relay = Relay(request, record, self.draining, api.dialect)
         return self._run(self._generated(request, api, record, relay), request, record, relay, api.dialect)
 
     def forward(self, request: Request, path: str) -> _Running:
         """Anything else that an engine answers."""
-        record = Record(path, client_id(request.head) or new_id())
+        record = self._record(request, path)
         relay = Relay(request, record, self.draining)
         return self._run(self._forwarded(request, path, record), request, record, relay, "openai")
+
+    def _record(self, request: Request, path: str) -> Record:
+        head = request.head
+        record = Record(path, client_id(head) or new_id())
+        if self._tracer is not None:
+            record.span = self._tracer.begin(f"{head.method} {path}", head.get(b"traceparent"))
+        return record
 
     async def _run(self, work: _Work, request: Request, record: Record, relay: Relay, dialect: str) -> bool:
         metrics, admitted = self._metrics, False
@@ -99,6 +109,8 @@ class Engines:
                 self.idle.set()
         seconds = time.perf_counter() - record.began
         metrics.finished_request(record, seconds)
+        if record.span is not None:
+            finish(record.span, record)
         if self._router.settings.access_log:
             self._journal.write(record.line(seconds))
 
@@ -111,7 +123,7 @@ class Engines:
         record.model = model[:128] if isinstance(model, str) else ""
         if record.stream:
             relay.beat()
-        headers = forwarded(request.head.fields, settings.api_key, not self._keys.needed)
+        headers = forwarded(request.head.fields, settings.api_key, not self._keys.needed, record.span is not None)
         plan = plan_of(body, api) if api.children else None
         if plan is not None:
             return await self._merged(plan, api, headers, record, relay)
@@ -135,11 +147,24 @@ class Engines:
     async def _forwarded(self, request: Request, path: str, record: Record) -> Answer:
         head, settings = request.head, self._router.settings
         target = f"{path}?{head.query}" if head.query else path
-        headers = forwarded(head.fields, settings.api_key, not self._keys.needed)
+        headers = forwarded(head.fields, settings.api_key, not self._keys.needed, record.span is not None)
+        headers += record.span.header if record.span is not None else b""
         body = plain(request, settings.max_body_bytes)
         return await anywhere(
             self._router, "GET" if head.method == "HEAD" else head.method, target, headers, body, record
         )
+
+
+def finish(span: Span, record: Record) -> None:
+    """End a request's span with what is known of it."""
+    known: dict[str, str | int] = {
+        "url.path": record.path, "http.response.status_code": record.status, "gen_ai.request.model": record.model,
+        "gen_ai.usage.output_tokens": record.tokens, "stormc.end": record.how, "stormc.attempts": record.attempts,
+        "stormc.prefill": record.prefill, "stormc.decode": record.decode,
+    }  # fmt: skip
+    span.attributes.update({key: value for key, value in known.items() if value != ""})
+    gone = record.outcome in (Outcome.COMPLETE, Outcome.CLIENT_GONE)
+    span.end("" if gone or (record.status < 500 and record.status != 200) else record.how)
 
 
 def plain(request: Request, limit: int) -> bytes:

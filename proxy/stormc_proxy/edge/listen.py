@@ -7,12 +7,15 @@ import contextlib
 import resource
 import socket
 from collections.abc import Callable
+from typing import Any
 
 from stormc_proxy.http.home import watch_client
+from stormc_proxy.http.tls import Tls
 
 BACKLOG = 4096
 ACCEPTS = 64
 """Connections that are taken at once; asyncio tries as often when there are no descriptors, and says so each time."""
+HANDSHAKE_SECONDS = 10.0
 PER_REQUEST = 3
 """Descriptors of a running request: the client, prefill, decode."""
 OWN_DESCRIPTORS = 24
@@ -73,12 +76,15 @@ def _socket(family: int, address: tuple[str, int], shared: bool, both: bool = Fa
     return made
 
 
-async def listen(protocol: Callable[[], asyncio.Protocol], sockets: list[socket.socket]) -> list[asyncio.Server]:
+async def listen(
+    protocol: Callable[[], asyncio.Protocol], sockets: list[socket.socket], tls: Tls | None = None
+) -> list[asyncio.Server]:
     """Take connections."""
+    secure: dict[str, Any] = {} if tls is None else {"ssl": tls.context, "ssl_handshake_timeout": HANDSHAKE_SECONDS}
     loop = asyncio.get_running_loop()
     servers = []
     for sock in sockets:
-        servers.append(await loop.create_server(protocol, sock=sock, backlog=ACCEPTS))
+        servers.append(await loop.create_server(protocol, sock=sock, backlog=ACCEPTS, **secure))
         with contextlib.suppress(OSError):
             sock.listen(BACKLOG)
     return servers

@@ -13,7 +13,7 @@ from stormc_proxy.flow.stream import Source
 from stormc_proxy.http.answer import Head
 from stormc_proxy.http.events import chunk, unframed
 from stormc_proxy.http.reply import head_bytes
-from stormc_proxy.http.request import RequestHead
+from stormc_proxy.http.request import Field, RequestHead
 from stormc_proxy.telemetry.journal import Record
 
 _ID = re.compile(r"[\x21-\x7e]{1,256}")
@@ -33,10 +33,11 @@ def client_id(head: RequestHead) -> str:
     return given if _ID.fullmatch(given) else ""
 
 
-def forwarded(raw: Sequence[tuple[bytes, bytes]], api_key: str, keep_keys: bool = True) -> bytes:
+def forwarded(raw: Sequence[Field], api_key: str, keep_keys: bool = True, traced: bool = False) -> bytes:
     """The client's end-to-end headers as lines for an engine, with the engines' own key if there is one.
 
-    A key that was for this proxy (`keep_keys` false) is no business of the engines.
+    A key that was for this proxy (`keep_keys` false) is no business of the engines. A traced request names a span of
+    the proxy to them instead of the client's.
 
     What the client's Connection header names ends here as that header does (RFC 9110, 7.6.1).
     """
@@ -44,7 +45,7 @@ def forwarded(raw: Sequence[tuple[bytes, bytes]], api_key: str, keep_keys: bool 
     if api_key:
         lines.append(b"Authorization: Bearer %b\r\n" % api_key.encode())
     own = len(lines)
-    dropped = _KEYS if api_key or not keep_keys else ()
+    dropped = (_KEYS if api_key or not keep_keys else ()) + ((b"traceparent",) if traced else ())
     named: set[bytes] = set()
     for name, value in raw:
         lower = name.lower()

@@ -28,12 +28,15 @@ from stormc_proxy.fleet.peers import Sender
 from stormc_proxy.fleet.probe import Prober
 from stormc_proxy.flow.router import Router
 from stormc_proxy.http.endpoint import OWN_LIMITS
+from stormc_proxy.http.tls import Tls, of_clients
 from stormc_proxy.options import FIXED_AT_START
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import ROLES, Address, Settings, SettingsError, from_file
 from stormc_proxy.telemetry.journal import Journal
 from stormc_proxy.telemetry.lag import LoopLag
 from stormc_proxy.telemetry.metrics import Metrics
+from stormc_proxy.telemetry.otlp import Exporter, resource_of
+from stormc_proxy.telemetry.tracing import Tracer
 from stormc_proxy.workers import Crew
 
 TICK_SECONDS = 1.0
@@ -57,8 +60,11 @@ class Server:
         self._descriptors = 0
         self.admission = Admission(0, 0)
         self._limit(settings)
+        self.tls = of_clients(settings.tls_cert_file, settings.tls_key_file, settings.tls_client_ca_file)
         self.keys = InboundKeys(settings.inbound_keys_file, settings.inbound_keys)
-        self.engines = Engines(self.router, self.metrics, self.journal, self.admission, self.keys)
+        self.exporter = _exporter(settings, self.journal)
+        self.tracer = Tracer(settings.trace_percent, self.exporter.ended) if self.exporter is not None else None
+        self.engines = Engines(self.router, self.metrics, self.journal, self.admission, self.keys, self.tracer)
         self.callbacks = Callbacks(self.router, self.journal)
         self._pages = Pages(self.router, self.metrics, crew, lambda: self.draining)
         self._admin = Admin(self.router, self.prober, self.journal, crew is None)
@@ -82,6 +88,8 @@ class Server:
         sender = Sender(secrets.randbits(64), 0) if crew is None else Sender(crew.board.pod, crew.index)
         peering = Peering(self.router, sender, self._loop)
         self._background = [self._loop.create_task(self._tick()), self._loop.create_task(peering.run())]
+        if self.exporter is not None:
+            self._background.append(self._loop.create_task(self.exporter.run()))
         if self._probes:
             await self.prober.round()
             await self.prober.settle()
@@ -93,13 +101,14 @@ class Server:
         layerwise = settings.mode == "layerwise"
         apart = layerwise and (not settings.metaserver_port or settings.metaserver_port != settings.port)
         routes = Routes(self.engines, self._pages, self._admin, self._shared_callbacks(apart), self._ended)
-        self.port = await self._serve(routes.respond, settings.port, shared=crew is not None)
+        self.port = await self._serve(routes.respond, settings.port, self.tls, shared=crew is not None)
         if layerwise:
+            tls = self.tls if settings.metaserver_tls or not apart else None
             wanted = settings.metaserver_port + (crew.index if crew is not None and settings.metaserver_port else 0)
-            self.callback_port = (
-                await self._serve(CallbackRoutes(self.callbacks, self._ended).respond, wanted) if apart else self.port
-            )
-            self.router.callback_url = f"http://{Address(settings.advertised, self.callback_port)}{PATH}"
+            answers = CallbackRoutes(self.callbacks, self._ended).respond
+            self.callback_port = await self._serve(answers, wanted, tls) if apart else self.port
+            scheme = "http" if tls is None else "https"
+            self.router.callback_url = f"{scheme}://{Address(settings.advertised, self.callback_port)}{PATH}"
         if crew is not None:
             site = self._site(routes.respond)
             self._servers += await listen(lambda: ClientConnection(site), [crew.listening()])
@@ -107,11 +116,11 @@ class Server:
     def _shared_callbacks(self, apart: bool) -> Callbacks | None:
         return self.callbacks if self._settings.mode == "layerwise" and not apart else None
 
-    async def _serve(self, respond: Responder, port: int, shared: bool = False) -> int:
+    async def _serve(self, respond: Responder, port: int, tls: Tls | None, shared: bool = False) -> int:
         """The port that it listens on."""
         site = self._site(respond)
         sockets = bound(self._settings.host, port, shared)
-        self._servers += await listen(lambda: ClientConnection(site), sockets)
+        self._servers += await listen(lambda: ClientConnection(site), sockets, tls)
         return int(sockets[0].getsockname()[1])
 
     def _site(self, respond: Responder) -> Site:
@@ -156,6 +165,7 @@ class Server:
         """Close what is open and end the background work."""
         for task in self._background:
             task.cancel()
+        await asyncio.gather(*self._background, return_exceptions=True)
         for server in self._servers:
             server.close()
         await asyncio.sleep(0)  # what was written last goes out
@@ -186,11 +196,16 @@ class Server:
 
     def _reload(self) -> None:
         """Take over files that changed on disk. What cannot be used is logged, and the old settings stay."""
-        try:
-            if self.keys.refresh():
-                self.journal.event("keys_reloaded")
-        except (OSError, UnicodeDecodeError) as error:
-            self.journal.seldom("reload_failed", error=type(error).__name__)
+        files = {"keys": self.keys, "tls": self.tls, "engine_tls": self.router.upstream.tls}
+        for name, file in files.items():
+            try:
+                if file is not None and file.refresh():
+                    self.journal.event(f"{name}_reloaded")
+            except (OSError, UnicodeDecodeError) as error:
+                self.journal.seldom("reload_failed", end=name, error=type(error).__name__)
+        self._reload_config()
+
+    def _reload_config(self) -> None:
         version = _version_of(self._config)
         if self._config is None or version is None or version == self._version:
             return
@@ -204,6 +219,8 @@ class Server:
         self._settings = settings = replace(settings, **{name: getattr(self._settings, name) for name in fixed})
         self.router.apply(settings)
         self._limit(settings)
+        if self.tracer is not None:
+            self.tracer.percent = settings.trace_percent
         counts = {role: len(settings.addresses(role)) for role in ROLES}
         self.journal.event("reloaded", **counts, waits_for_start=fixed)
 
@@ -239,6 +256,14 @@ class Server:
         where = f"{Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
         self.metrics.internal_errors += 1
         self.journal.seldom("internal_error", error=type(error).__name__, where=where)
+
+
+def _exporter(settings: Settings, journal: Journal) -> Exporter | None:
+    """What takes spans; None where nobody collects them."""
+    endpoint = settings.otlp_endpoint or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT", "")
+    if not endpoint:
+        return None
+    return Exporter(endpoint, resource_of(settings.app, settings.namespace), journal)
 
 
 def _version_of(path: Path | None) -> tuple[int, int, int] | None:

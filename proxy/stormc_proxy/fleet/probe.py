@@ -82,7 +82,7 @@ class Prober:
 
     async def _ask(self, address: Address) -> Outcome | None:
         settings = self._router.settings
-        endpoint = Endpoint(address, self._router.loop, self._router.names, 0.0)
+        endpoint = Endpoint(address, self._router.loop, self._router.names, 0.0, tls=self._router.upstream.tls)
         try:
             connection = await endpoint.connection(fresh=True)
         except UpstreamError as error:

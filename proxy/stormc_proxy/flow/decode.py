@@ -39,8 +39,16 @@ async def ask(request: ClientRequest, attempt: Attempt, raw: Pieces, first: Firs
     Raises Unanswered while another instance may be tried, Refusal for an answer that is the client's, Broken when part
     of the answer was sent.
     """
+    leg = request.leg("decode", attempt.instance)
+    if leg is None:
+        return await _asked(request, attempt, raw, first, request.fields)
+    with leg:
+        return await _asked(request, attempt, raw, first, request.fields + leg.header)
+
+
+async def _asked(request: ClientRequest, attempt: Attempt, raw: Pieces, first: First, fields: bytes) -> Answer | None:
     router, settings, instance = request.router, request.router.settings, attempt.instance
-    headers = request.fields + tail(attempt.key, size_of(raw))
+    headers = fields + tail(attempt.key, size_of(raw))
     try:
         connection, head = await router.upstream.open(
             instance, request.line, headers, raw, settings.response_timeout_seconds, attempt.taken

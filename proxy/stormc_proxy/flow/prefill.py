@@ -19,6 +19,7 @@ from stormc_proxy.flow.request import ClientRequest
 from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.outcomes import Outcome, of_status
 from stormc_proxy.settings import Address
+from stormc_proxy.telemetry.tracing import Span
 
 
 class Reported(NamedTuple):
@@ -62,7 +63,7 @@ async def prefill(request: ClientRequest, body: Body, key: str, parameters: str,
         tried.add(lease.instance.address)
         request.record.prefill = str(lease.instance.address)
         try:
-            value = await _one(request, lease, raw, key)
+            value = await _one(request, lease, raw, key, request.leg("prefill", lease.instance))
             request.record.cached = router.affinity.answered(prompt, lease, value)
             blame(router.prefill, doubted)
             return Prefill(lease, reported(value))
@@ -79,13 +80,20 @@ async def prefill(request: ClientRequest, body: Body, key: str, parameters: str,
     raise final.refusal
 
 
-async def _one(request: ClientRequest, lease: Lease, raw: Pieces, key: str) -> Mapping[str, Any]:
+async def _one(request: ClientRequest, lease: Lease, raw: Pieces, key: str, leg: Span | None) -> Mapping[str, Any]:
     """Prefill's answer at one instance; the lease is released unless it succeeds. Raises Unanswered, Refusal."""
+    if leg is None:
+        return await _asked(request, lease, raw, key, request.fields)
+    with leg:
+        return await _asked(request, lease, raw, key, request.fields + leg.header)
+
+
+async def _asked(request: ClientRequest, lease: Lease, raw: Pieces, key: str, fields: bytes) -> Mapping[str, Any]:
     pool, settings = request.router.prefill, request.router.settings
     instance: Instance = lease.instance
     began, done = time.perf_counter(), False
     try:
-        answer = await exchange(request.router.upstream, instance, request.line, request.fields, raw, key, settings)
+        answer = await exchange(request.router.upstream, instance, request.line, fields, raw, key, settings)
         outcome = of_status(answer.head.status)
         value = _sound(answer.body) if outcome is Outcome.COMPLETE else None
         if outcome is Outcome.COMPLETE and value is None:

@@ -12,6 +12,7 @@ from stormc_proxy.fleet.pool import Policy, Pool
 from stormc_proxy.flow.budget import RetryBudget
 from stormc_proxy.http.endpoint import Upstream
 from stormc_proxy.http.names import Names
+from stormc_proxy.http.tls import Tls, of_engines
 from stormc_proxy.settings import ROLES, Settings
 
 if TYPE_CHECKING:
@@ -37,7 +38,7 @@ class Router:
         self.pools = {role: pool(role, settings.addresses(role), policy, loop.time, self._heard) for role in ROLES}
         self.prefill, self.decode = self.pools["prefill"], self.pools["decode"]
         self.names = Names(loop, unresolved)
-        self.upstream = Upstream(loop, self.names, settings.connect_timeout_seconds)
+        self.upstream = Upstream(loop, self.names, settings.connect_timeout_seconds, _engine_tls(settings))
         self.rendezvous: dict[str, Attempt] = {}
         self.budget = RetryBudget(settings.retry_budget_percent)
         self.retries = self.recomputes = self.resumed = self.alone = self.tokens = self.farewells = self.expired = (
@@ -79,6 +80,10 @@ class Router:
         for task in list(self._tasks):
             task.cancel()
         self.upstream.close()
+
+
+def _engine_tls(s: Settings) -> Tls | None:
+    return of_engines(s.engine_tls, s.engine_cert_file, s.engine_key_file, s.engine_ca_file)
 
 
 def policy_of(settings: Settings) -> Policy:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import ssl
 from collections.abc import Callable, Iterable
 
 from stormc_proxy.fleet.instance import Instance
@@ -12,6 +13,7 @@ from stormc_proxy.http.connection import Connection, Pieces
 from stormc_proxy.http.deadline import Deadline, Sweep
 from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.http.names import Names, NoAddress, connected
+from stormc_proxy.http.tls import Tls
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import Address
 
@@ -32,8 +34,10 @@ class Endpoint:
         names: Names,
         timeout: float,
         sweep: Sweep | None = None,
+        tls: Tls | None = None,
     ) -> None:
         """No connection is opened yet; `timeout` is for opening one, 0 is none. `sweep` is shared by many."""
+        self._tls = tls
         self.sweep = sweep or Sweep(loop)
         self.address, self.loop, self.timeout = address, loop, timeout
         self.host_line = f"Host: {address}\r\n".encode()
@@ -84,13 +88,14 @@ class Endpoint:
     async def _connected(self, host: str) -> tuple[asyncio.Protocol, str]:
         """A connection to one of a name's addresses; a pod that moved may have others by now. Raises OSError."""
         addresses = await self._names.addresses(host)
+        secure = (self._tls.context, host) if self._tls is not None else None
         try:
-            return await connected(self.loop, lambda: Connection(self), addresses, self.address.port)
+            return await connected(self.loop, lambda: Connection(self), addresses, self.address.port, secure)
         except OSError:
             others = [a for a in await self._names.addresses(host, anew=True) if a not in addresses]
             if not others:
                 raise
-            return await connected(self.loop, lambda: Connection(self), others, self.address.port)
+            return await connected(self.loop, lambda: Connection(self), others, self.address.port, secure)
 
     def put(self, connection: Connection) -> None:
         """Keep it for the next request."""
@@ -115,6 +120,8 @@ def _why(error: OSError) -> Outcome:
     """What a connection failed of."""
     if error.errno in OWN_LIMITS:
         return Outcome.NO_DESCRIPTORS
+    if isinstance(error, ssl.SSLError):
+        return Outcome.NOT_TRUSTED
     return Outcome.REFUSED if isinstance(error, ConnectionRefusedError) else Outcome.UNREACHABLE
 
 
@@ -127,9 +134,11 @@ def _unwanted(opening: asyncio.Task[Connection]) -> None:
 class Upstream:
     """All endpoints, by address."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, names: Names, connect_timeout: float) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, names: Names, connect_timeout: float, tls: Tls | None = None
+    ) -> None:
         """Nothing is connected yet."""
-        self._loop, self.names, self._timeout = loop, names, connect_timeout
+        self._loop, self.names, self._timeout, self.tls = loop, names, connect_timeout, tls
         self._endpoints: dict[Address, Endpoint] = {}
         self._sweep = Sweep(loop)
 
@@ -137,7 +146,9 @@ class Upstream:
         """The connections to an address."""
         found = self._endpoints.get(address)
         if found is None:
-            found = self._endpoints[address] = Endpoint(address, self._loop, self.names, self._timeout, self._sweep)
+            found = self._endpoints[address] = Endpoint(
+                address, self._loop, self.names, self._timeout, self._sweep, self.tls
+            )
         return found
 
     def set_timeout(self, seconds: float) -> None:

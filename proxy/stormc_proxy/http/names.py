@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
+import ssl
 from collections.abc import Callable
 
 FRESH_SECONDS = 1.0
@@ -102,22 +103,27 @@ def _is_literal(host: str) -> bool:
     return True
 
 
+Secure = tuple[ssl.SSLContext, str] | None
+"""How TLS is spoken, and the name that the other side's certificate has to bear; None for plain connections."""
+
+
 async def connected(
-    loop: asyncio.AbstractEventLoop, protocol: Callable[[], asyncio.Protocol], addresses: list[str], port: int
-) -> tuple[asyncio.Protocol, str]:
+    loop: asyncio.AbstractEventLoop, protocol: Callable[[], asyncio.Protocol], addresses: list[str], port: int,
+    secure: Secure = None,
+) -> tuple[asyncio.Protocol, str]:  # fmt: skip
     """The first of the addresses that takes a connection; one that is silent does not hold up the others.
 
     Raises the OSError of the last one when none does.
     """
     if len(addresses) == 1:
-        return (await loop.create_connection(protocol, addresses[0], port))[1], addresses[0]
+        return (await _connect(loop, protocol, addresses[0], port, secure))[1], addresses[0]
     waiting, error = list(addresses), OSError("no address")
     running: dict[asyncio.Task[tuple[asyncio.Transport, asyncio.Protocol]], str] = {}
     try:
         while waiting or running:
             if waiting:
                 address = waiting.pop(0)
-                running[loop.create_task(_connect(loop, protocol, address, port))] = address
+                running[loop.create_task(_connect(loop, protocol, address, port, secure))] = address
             pause = STAGGER_SECONDS if waiting else None
             done, _ = await asyncio.wait(running, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
@@ -134,9 +140,11 @@ async def connected(
 
 
 async def _connect(
-    loop: asyncio.AbstractEventLoop, protocol: Callable[[], asyncio.Protocol], address: str, port: int
+    loop: asyncio.AbstractEventLoop, protocol: Callable[[], asyncio.Protocol], address: str, port: int, secure: Secure
 ) -> tuple[asyncio.Transport, asyncio.Protocol]:
-    return await loop.create_connection(protocol, address, port)
+    if secure is None:
+        return await loop.create_connection(protocol, address, port)
+    return await loop.create_connection(protocol, address, port, ssl=secure[0], server_hostname=secure[1])
 
 
 def _unwanted(task: asyncio.Task[tuple[asyncio.Transport, asyncio.Protocol]]) -> None:

@@ -10,6 +10,7 @@ import time
 from typing import TextIO
 
 from stormc_proxy.outcomes import Outcome
+from stormc_proxy.telemetry.tracing import Span
 
 FLUSH_SECONDS = 0.1
 SELDOM_SECONDS = 1.0
@@ -31,7 +32,7 @@ class Record:
 
     __slots__ = (
         "alone", "attempts", "began", "cached", "client", "decode", "end", "first_seconds", "key", "model", "outcome",
-        "path", "prefill", "prefill_seconds", "recomputes", "resumes", "status", "stream", "tokens",
+        "path", "prefill", "prefill_seconds", "recomputes", "resumes", "span", "status", "stream", "tokens",
     )  # fmt: skip
 
     def __init__(self, path: str, client: str) -> None:
@@ -43,6 +44,7 @@ class Record:
         self.attempts = self.recomputes = self.resumes = self.status = self.tokens = 0
         self.prefill_seconds = self.first_seconds = 0.0
         self.stream = self.alone = False
+        self.span: Span | None = None
         self.cached: tuple[int, int | None] = (0, None)
         """Prompt tokens in prefill's cache, estimated and reported."""
 
@@ -55,6 +57,10 @@ class Record:
         """How it ended, in a few words."""
         return self.end or self.outcome.text
 
+    @property
+    def _trace(self) -> str:
+        return f',"trace_id":"{self.span.trace}"' if self.span is not None else ""
+
     def line(self, seconds: float) -> str:
         """The log line; `seconds` is the whole time of the request."""
         return (
@@ -64,7 +70,7 @@ class Record:
             f'"alone":{"true" if self.alone else "false"},"attempts":{self.attempts},"recomputes":{self.recomputes},'
             f'"resumes":{self.resumes},"prefill_ms":{self.prefill_seconds * 1000:.1f},'
             f'"first_byte_ms":{self.first_seconds * 1000:.1f},"total_ms":{seconds * 1000:.1f},"tokens":{self.tokens},'
-            f'"cached_tokens_estimated":{self.cached[0]},"cached_tokens":{json.dumps(self.cached[1])}}}'
+            f'"cached_tokens_estimated":{self.cached[0]},"cached_tokens":{json.dumps(self.cached[1])}{self._trace}}}'
         )
 
 

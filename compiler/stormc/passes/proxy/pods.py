@@ -39,7 +39,7 @@ MODE = fact(
 )  # fmt: skip
 POD_ADDRESS = fact("proxy", "docs/proxy.md: decode pods call the proxy back on its own address")
 USER_ENV = of((ROLE, "env", KEY))
-HEALTH: Reason = {(): PROXY, ("httpGet", "port"): PORT}
+HEALTH: Reason = {(): PROXY, ("httpGet", "port"): PORT, ("httpGet", "scheme"): of(("proxy", "tlsCertFile"))}
 METASERVER = of(("proxy", "port"), given=(("networkPolicy",),))
 LEAVE = fact("kubernetes", "Pod termination: endpoints are withdrawn while the container stops")
 DRAIN = of(("proxy", "drainSeconds"))
@@ -87,7 +87,8 @@ def _ports(app: App) -> Iterator[Edit]:
     entry = {"name": "http", "containerPort": port, "protocol": "TCP"}
     yield Edit(service, at("ports", (port, "TCP")), entry, PORT)
     for probe, path in (("readinessProbe", "/readyz"), ("livenessProbe", "/livez")):
-        check = {"httpGet": {"path": path, "port": port}, **PROBE}
+        scheme = {"scheme": "HTTPS"} if app.proxy.get("tlsCertFile") else {}
+        check = {"httpGet": {"path": path, "port": port, **scheme}, **PROBE}
         yield Edit(service, at(probe), check, HEALTH)
     if app.metaserver_port is not None:
         entry = {"name": "metaserver", "containerPort": app.metaserver_port, "protocol": "TCP"}
