@@ -126,7 +126,8 @@ TABLE: tuple[Option, ...] = (
     Option("drain_seconds", 30.0, "time for running requests after SIGTERM", "--drain-seconds", "drainSeconds",
            "SECONDS"),
     Option("otlp_endpoint", "", "OpenTelemetry collector for spans, as `http://collector:4318`; empty: that of "
-           "OTEL_EXPORTER_OTLP_ENDPOINT; without one a client's traces pass as they are. Needs aiohttp", "--otlp-endpoint", "otlpEndpoint", "URL", fixed=True),
+           "OTEL_EXPORTER_OTLP_ENDPOINT; without one a client's traces pass as they are. Needs aiohttp",
+           "--otlp-endpoint", "otlpEndpoint", "URL", fixed=True),
     Option("trace_percent", 100.0, "share of the requests that are traced if the client does not decide it",
            "--trace-percent", "tracePercent", "N"),
     Option("access_log", True, "a line in the log for every request", "--no-access-log", "accessLog", off=True),
