@@ -16,6 +16,7 @@ import yaml
 from stormc.__main__ import main
 from stormc.facts import limits
 from stormc.model import schema
+from stormc.model.proxy_fields import PROXY
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -84,7 +85,7 @@ def test_the_targets_and_commands_exist() -> None:
 
 
 def test_every_field_is_documented_with_its_limits() -> None:
-    for table in (schema.APP, schema.ROLE, schema.FAULTS, schema.ENGINE, schema.PROXY, schema.PLATFORM):
+    for table in (schema.APP, schema.ROLE, schema.FAULTS, schema.ENGINE, PROXY, schema.PLATFORM):
         for field in table:
             if field not in ("apiVersion", "kind"):
                 assert re.search(rf"\b{field}\b", SPEC_DOC), field

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stormc.model import schema
+from stormc.model.proxy_fields import PROXY
 from stormc.payload.objects import shared_objects
 from stormc_proxy import settings
 from stormc_proxy.options import CONFIG_KEYS, FIXED_AT_START
@@ -109,7 +109,7 @@ def test_the_proxy_understands_every_setting_of_the_spec(tmp_path: Path) -> None
     )  # fmt: skip
     assert len(read.prefill) == 4 and len(read.decode) == 32
     written = config(EVERY_SETTING)
-    assert set(schema.PROXY) - {"source"} <= written.keys()
+    assert set(PROXY) - {"source"} <= written.keys()
     elsewhere = {"mode", "host", "advertiseHost"}
     assert written.keys() == CONFIG_KEYS.keys() - elsewhere | {"prefill", "decode"}
     for key, name in CONFIG_KEYS.items():

@@ -7,7 +7,7 @@ from typing import Any
 
 from stormc.facts.limits import SERVING_ROLES
 from stormc.finding import Path
-from stormc.model.schema import PROXY
+from stormc.model.proxy_fields import PROXY
 from stormc.text.edit import ABSENT, Change
 
 TUNABLE: tuple[Path, ...] = (

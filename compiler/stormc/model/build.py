@@ -8,10 +8,10 @@ from typing import Any
 
 from stormc.digest import digest
 from stormc.load.engines import Engines, read_engines
-from stormc.model import schema
 from stormc.model.app import App, Engine, Faults, Model, Override, Script
 from stormc.model.build_role import build_kv, build_pods, build_roles
 from stormc.model.profile import Platform, Profile
+from stormc.model.proxy_fields import PROXY
 from stormc.model.role import Routing
 from stormc.payload.read import Payload
 
@@ -44,7 +44,7 @@ def build_app(
         routing=Routing(**build_pods("routing", data)),
         faults=_faults(data["faults"]),
         engine=_engine(data["engine"]),
-        proxy={key: data["proxy"][key] for key in schema.PROXY if key in data["proxy"] and key != "source"},
+        proxy={key: data["proxy"][key] for key in PROXY if key in data["proxy"] and key != "source"},
         proxy_source=data["proxy"]["source"],
         network_policy=data["networkPolicy"],
         gateway=data.get("gateway") or ("roles" if all(role.every_pod_serves for role in roles) else "off"),

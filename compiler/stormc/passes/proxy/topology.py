@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from typing import Any
 
 from stormc.facts.limits import SERVING_ROLES
-from stormc.model import schema
 from stormc.model.app import ROUTER, ROUTING, App, Ref
 from stormc.model.profile import Platform
+from stormc.model.proxy_fields import PROXY
 from stormc.passes.because import LOCAL_RANKS, Reason, fact, of
 from stormc.passes.edit import Edit, storm
 from stormc.passes.proxy.pods import CONFIG_DIRECTORY, CONFIG_KEY
@@ -21,7 +21,7 @@ from stormc.targets.storm_service import container_path, pod_path
 MOUNTED = fact("proxy", "docs/proxy.md: the config file")
 VOLUME: Reason = {(): MOUNTED, ("configMap", "name"): of(("name",))}
 CONFIG = of(
-    *(("proxy", field) for field in schema.PROXY if field != "source"),
+    *(("proxy", field) for field in PROXY if field != "source"),
     *((role, field) for role in SERVING_ROLES for field in ("port", "replicas", *LOCAL_RANKS)),
     ("name",), ("networkPolicy",), ("routing", "replicas"), ("namespace",), ("model", "name"),
 )  # fmt: skip
