@@ -713,12 +713,14 @@ def test_many_callbacks_at_a_time() -> None:
 
     async def test() -> None:
         async with service("layerwise", prefill=1, decode=1) as s:
-            s.prefill[0].manner = Manner(seconds=0.4)
+            s.prefill[0].manner = Manner(fault="hang")
             running = [asyncio.ensure_future(s.ask(question(False, False))) for _ in range(100)]
-            await until(lambda: len(s.decode[0].statuses) == 100, 3)
+            await until(lambda: len(s.decode[0].statuses) == 100, 20)
             assert not any(task.done() for task in running)
-            assert {reply.status for reply in await asyncio.gather(*running)} == {200}
-            await s.settled()
+            for task in running:
+                task.cancel()
+            await asyncio.gather(*running, return_exceptions=True)
+            await s.settled(10.0)
 
     run(test())
 
