@@ -85,13 +85,17 @@ def _destinations(wiring: Wiring, settings: ArgoCD) -> list[Manifest]:
 
 
 def _project(wiring: Wiring, settings: ArgoCD) -> Manifest:
+    """In a wave before the ApplicationSets, which look for their project once and then not for minutes.
+
+    They are in no wave of their own: where Argo CD waits for one that is Degraded, it creates nothing after it.
+    """
     rendered = {(version.rpartition("/")[0], kind) for kind, version in kinds.API_VERSIONS.items()}
     return _object("AppProject", settings.project, settings, {
         "description": f"Services below {joined(settings.path, wiring.directory)}",
         "sourceRepos": [settings.repo_url],
         "destinations": _destinations(wiring, settings),
         "namespaceResourceWhitelist": [{"group": g, "kind": k} for g, k in sorted(rendered.union(CHILDREN))],
-    })  # fmt: skip
+    }, annotations={Annotation.ARGOCD_SYNC_WAVE: "-1"})  # fmt: skip
 
 
 def _application_set(wiring: Wiring, settings: ArgoCD) -> Manifest:
@@ -103,20 +107,16 @@ def _application_set(wiring: Wiring, settings: ArgoCD) -> Manifest:
 
 
 def _shared_set(wiring: Wiring, settings: ArgoCD) -> Manifest:
-    """The Applications of what apps share: in a wave before those of the apps, one per namespace.
-
-    A wave waits until Argo CD calls an ApplicationSet healthy, which it does as soon as its Applications are there.
-    """
+    """The Applications of what apps share, one per namespace. A pod that comes before them waits for what it mounts."""
     pattern = joined(_literal(joined(settings.path, wiring.directory, SHARED)), "*")
     prefix = unit_name(joined(wiring.directory, "shared"))
     destination = {"server": settings.server, "namespace": "{{ .path.basename }}"}
     name = f"{prefix}-{{{{ .path.basename }}}}"
-    return _set(shared_set(settings.project), settings, [{"path": pattern}], name, destination,
-                annotations={Annotation.ARGOCD_SYNC_WAVE: "-1"})  # fmt: skip
+    return _set(shared_set(settings.project), settings, [{"path": pattern}], name, destination)
 
 
 def _set(
-    title: str, settings: ArgoCD, selected: list[dict[str, Any]], name: str, destination: Manifest, **more: Manifest
+    title: str, settings: ArgoCD, selected: list[dict[str, Any]], name: str, destination: Manifest
 ) -> Manifest:  # fmt: skip
     """An ApplicationSet that makes an Application of every selected directory."""
     repository = {"repoURL": settings.repo_url, "revision": settings.revision}
@@ -136,7 +136,7 @@ def _set(
                 "syncPolicy": SYNC_POLICY,
             },
         },
-    }, **more)  # fmt: skip
+    })  # fmt: skip
 
 
 def directories(wiring: Wiring, settings: ArgoCD) -> list[dict[str, Any]]:
