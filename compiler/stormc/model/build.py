@@ -25,7 +25,7 @@ def build_app(
     engines: Engines | None = None,
 ) -> App:
     """The app of checked and normalised fields on a known profile and platform."""
-    moe = data["model"].get("moe", True if data["expertParallel"] else None)
+    moe = data["model"].get("moe", True if data["expertParallel"] or _pasted_expert_parallel(data) else None)
     roles = build_roles(data, profile, moe, engines or read_engines())
     return App(
         name=data["name"],
@@ -51,6 +51,12 @@ def build_app(
         overrides=tuple(map(_override, data["overrides"])),
         payload=payload,
     )
+
+
+def _pasted_expert_parallel(data: Mapping[str, Any]) -> bool:
+    """Whether a flag shards the experts of the model, which only a mixture of experts has."""
+    given = (data["engine"].get("args") or {}, data["prefill"]["engineArgs"], data["decode"]["engineArgs"])
+    return any(args.get(key) is True for args in given for key in ("enable-expert-parallel", "enable_expert_parallel"))
 
 
 def _digest(data: Mapping[str, Any]) -> str:

@@ -106,15 +106,15 @@ def _kv_port(
 
 def build_kv(data: Mapping[str, Any], roles: tuple[Role, Role]) -> KvTransfer:
     """The KV transfer of an app: the connector that the spec names, else the pasted one, else the layerwise one."""
-    pasted = (kv.pasted_connector(role.engine_args.get(kv.CONFIG), role.facts) for role in roles)
+    configs = [role.engine_args.get(kv.CONFIG) for role in roles]
+    pasted = (kv.pasted_connector(config, role.facts) for config, role in zip(configs, roles, strict=True))
     name = data.get("connector") or next(filter(None, pasted), limits.CONNECTORS[0])
-    extra = data.get("extra") or {}
-    if name == kv.MULTI:
-        inner = kv.carrying({"kv_connector": name, kv.EXTRA: extra}, roles[0].facts)
-        protocol = roles[0].facts.connectors.get(inner.name, "") if inner else ""
-    else:
-        protocol = roles[0].facts.connectors.get(name, "")
-    return KvTransfer(name, protocol if protocol in kv.CARRYING else kv.CARRYING[0], extra, data.get("pool"))
+    extra, facts = data.get("extra") or {}, roles[0].facts
+    config = {"kv_connector": name, kv.EXTRA: extra}
+    parts = [kv.carrying(part, facts) for part in (*configs, config) if isinstance(part, Mapping)]
+    inner = next((part for part in parts if part and (name == kv.MULTI or part.name == name)), None)
+    protocol = kv.protocol_of(inner.name, inner.config.get(kv.EXTRA) or {}, facts) if inner else kv.CARRYING[0]
+    return KvTransfer(name, protocol, extra, data.get("pool"))
 
 
 def build_pods(name: str, data: Mapping[str, Any]) -> dict[str, Any]:

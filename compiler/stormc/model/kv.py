@@ -18,6 +18,7 @@ EXTRA = "kv_connector_extra_config"
 MULTI = "MultiConnector"
 CARRYING = ("prefill-first", "decode-first")
 """The protocols of connectors that carry KV cache from prefill to decode; others keep it in a pool."""
+POOL = "pool"
 TOP_KEYS = frozenset(
     {
         "kv_buffer_device", "kv_buffer_size", "kv_load_failure_policy", "kv_rank", "kv_parallel_size", "kv_ip",
@@ -50,13 +51,28 @@ def inner_connectors(config: Mapping[str, Any]) -> Iterator[Inner]:
 
 
 def carrying(config: Mapping[str, Any], facts: EngineFacts) -> Inner | None:
-    """The connector of a config that carries KV cache between the roles; one of no known kind where none is known."""
+    """The connector of a config that carries KV cache between the roles.
+
+    One of no known kind where none is known; the pool where a pool is all there is.
+    """
     inner = list(inner_connectors(config))
     known = [part for part in inner if facts.connectors.get(part.name) in CARRYING]
     if known:
         return known[0]
     unknown = [part for part in inner if not facts.connectors.get(part.name)]
-    return unknown[0] if unknown else None
+    return unknown[0] if unknown else inner[0] if len(inner) == 1 else None
+
+
+def protocol_of(name: str, extra: Mapping[str, Any], facts: EngineFacts) -> str:
+    """The order in which the proxy asks the roles, prefill first where nothing else is known.
+
+    A pool that hands over layer by layer waits for the proxy's metaserver, as the layerwise connector does
+    (vllm-ascend docs user_guide/feature_guide/layerwise_kv_pool.md, PD Disaggregation).
+    """
+    protocol = facts.connectors.get(name, "")
+    if protocol == POOL and extra.get("use_layerwise") is True:
+        return CARRYING[1]
+    return protocol if protocol in CARRYING else CARRYING[0]
 
 
 def pasted_port(config: Any, facts: EngineFacts) -> int | None:

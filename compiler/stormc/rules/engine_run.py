@@ -84,7 +84,7 @@ def _runs(service: StormService) -> Iterator[Run]:
         if container is None or served is None:
             continue
         command = read_command(served, role.facts)
-        launched = any(word.startswith(Directory.LAUNCHER) for word in map(str, words))
+        launched = any(Directory.LAUNCHER in word for word in map(str, words))
         path: Path = ()
         for field in ("args", "command"):
             path = path or service.wrote_pod(role.name, ("containers", (role.name,), field), ())

@@ -52,8 +52,11 @@ def _own(app: App, role: Role, name: str = "") -> dict[str, Any]:
     sizes = {other.name: _sizes(other) for other in app.serving_roles}
     top = {key: value for key, value in app.kv.extra.items() if key in kv.TOP_KEYS}
     extra = {key: value for key, value in app.kv.extra.items() if key not in kv.TOP_KEYS and key != "connectors"}
+    name = name or app.kv.connector
+    if role.facts.connectors.get(name) == kv.POOL:  # the roles meet in the pool and know nothing of each other
+        return {"kv_connector": name, "kv_role": KV_ROLES[role.name], **top, kv.EXTRA: extra}
     return {
-        "kv_connector": name or app.kv.connector,
+        "kv_connector": name,
         "kv_role": KV_ROLES[role.name],
         "kv_port": str(role.kv_port),
         **top,

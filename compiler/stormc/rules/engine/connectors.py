@@ -6,7 +6,8 @@ warning can be suppressed.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from stormc.finding import Path, did_you_mean
 from stormc.model.app import App
@@ -18,29 +19,30 @@ from stormc.rules.rule import Example, Rule, Violation
 UPSTREAM = {"MooncakeConnector": "MooncakeConnectorV1"}
 """Names of vLLM itself, whose modules need CUDA, and vllm-ascend's own for the same."""
 
+CAME_WITH = {
+    "MooncakeHybridConnector": "0.20",
+    "RecomputeCPUOffloadConnector": "0.23",
+    "SfaRemoteD2HConnector": "0.26",
+    "MooncakeConnectorV2": "0.30",
+    "MooncakePullConnector": "0.30",
+}
+"""The release line that began with a connector; a name that resembles it may have another protocol."""
+
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
-    named: list[tuple[str, Path]] = [(app.connector, ("kvTransfer", "connector"))]
-    if app.kv.pool:
-        named.append((app.kv.pool["connector"], ("kvTransfer", "pool", "connector")))
-    for role in app.serving_roles:
-        config = role.engine_args.get(CONFIG)
-        if isinstance(config, dict):
-            path = role.flag_path(CONFIG)
-            named += [
-                (inner.name, (*path, *inner.path, "kv_connector")) for inner in inner_connectors(config) if inner.name
-            ]
     facts, told = app.prefill.facts, set[str]()
-    for name, path in named:
-        if name in told or "kv_connector_module_path" in str(app.kv.extra):
+    for name, path, config in _named(app):
+        if name in told or "kv_connector_module_path" in (*config, *app.kv.extra):
             continue
         told.add(name)
         if name not in facts.connectors:
+            since = CAME_WITH.get(name, "")
             close = did_you_mean(name, (c for c, protocol in facts.connectors.items() if protocol))
+            hint = phrase("take an image of release {since} or newer", since=since) if since else close
             yield Violation(
                 path,
                 phrase("release {release} has no connector {name}", release=facts.release, name=name),
-                close or phrase("stormc engines {release} lists them", release=facts.release),
+                hint or phrase("stormc engines {release} lists them", release=facts.release),
             )
         elif name in UPSTREAM:
             yield Violation(
@@ -51,6 +53,22 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
                     upstream=UPSTREAM[name],
                 ),
             )
+
+
+def _named(app: App) -> Iterator[tuple[str, Path, Mapping[str, Any]]]:
+    """Each connector that a spec names: those of pasted configs, of kvTransfer, of its pool."""
+    pasted = set[str]()
+    for role in app.serving_roles:
+        config = role.engine_args.get(CONFIG)
+        if isinstance(config, dict):
+            for inner in inner_connectors(config):
+                if inner.name:
+                    pasted.add(inner.name)
+                    yield inner.name, (*role.flag_path(CONFIG), *inner.path, "kv_connector"), inner.config
+    if app.connector not in pasted:
+        yield app.connector, ("kvTransfer", "connector"), {}
+    if app.kv.pool:
+        yield app.kv.pool["connector"], ("kvTransfer", "pool", "connector"), {}
 
 
 RULE = Rule(

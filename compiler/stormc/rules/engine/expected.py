@@ -17,9 +17,7 @@ from stormc.rules.storm_service import StormService
 def check(service: StormService) -> Iterator[Violation]:
     for run in runs(service):
         if run.own_command:
-            wrong = next(_differences(service, run), None)
-            if wrong:
-                name, value, wanted = wrong
+            for name, value, wanted in _differences(service, run):
                 text = phrase(
                     "{role}: the command has {name} {value}, Services and proxy expect {wanted}",
                     role=run.role.name,
@@ -59,7 +57,8 @@ RULE = Rule(
             spec:
               containers:
               - name: decode
-                args: [--external-dp, --, vllm, serve, /mnt/models/other, --port=8080, '--kv-transfer-config={}']
+                args: [--external-dp, --, vllm, serve, /mnt/models/other, --port=8080,
+                  '--kv-transfer-config={"kv_connector": "MooncakeLayerwiseConnector"}']
             """),
     ),
     instead=(

@@ -37,6 +37,11 @@ def check(service: StormService) -> Iterator[Violation]:
                 path, phrase("{role} has no KV transfer", role=role.name), phrase("remove the flag, or write a mapping")
             )
             continue
+        if run.own_command and not config.get("kv_connector"):
+            text = phrase("{role}: kv-transfer-config of the command names no kv_connector", role=role.name)
+            hint = phrase("name {connector}; nobody completes the config of a command", connector=app.connector)
+            yield Violation(path, text, hint)
+            continue
         part = carrying(config, role.facts)
         if part is None or (part.name not in ("", app.connector) and app.connector != MULTI):
             named = part.name if part else str(config.get("kv_connector"))
@@ -158,6 +163,12 @@ RULE = Rule(
                       tp_size: 1
                   engine_id: a
             """, at="decode.engineArgs.kv-transfer-config.engine_id"),
+        Example(at="template.spec.containers[0].args", role="decode", template="""
+            spec:
+              containers:
+              - name: decode
+                args: [--external-dp, --, vllm, serve, /mnt/models/Qwen3-30B-A3B, '--kv-transfer-config={}']
+            """),
     ),
     instead=(
         Example("""

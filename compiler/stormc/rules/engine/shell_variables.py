@@ -23,11 +23,12 @@ def check(service: StormService) -> Iterator[Violation]:
             match = SHELL.search(value)
             if match is None:
                 continue
-            first = value[: match.start()].rstrip(":")
-            same = name in match.groups() and value.endswith(match[0]) and first
+            others = [part for part in value.split(":") if part and part != match[0]]
+            appended = name in match.groups() and others and not any("$" in part for part in others)
+            first = ":".join(others)
             hint = (
                 phrase("to put it before the image's own: {name}: {{prepend: {first}}}", name=name, first=first)
-                if same
+                if appended
                 else phrase("write the value itself")
             )
             yield Violation(
