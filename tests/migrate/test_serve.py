@@ -22,14 +22,38 @@ SERVED = [
 
 @pytest.mark.parametrize("words", SERVED)
 def test_flags_that_no_field_says(words: list[str]) -> None:
-    command = served(words, FACTS)
-    assert command is not None
-    assert command.model == "/m"
-    assert engine_args(command) == {
+    found = served(words, FACTS)
+    assert found is not None
+    assert found.command.model == "/m"
+    assert found.env == {}
+    assert engine_args(found.command) == {
         "enforce-eager": True,
         "max-num-seqs": 8,
         "kv-transfer-config": {"kv_connector": "MooncakeConnectorV1", "kv_role": "kv_producer"},
     }
+
+
+SCRIPTS = [
+    ("export A=1 B='x y'; vllm serve", {"A": "1", "B": "x y"}),
+    ("#!/bin/sh\n# what isn't a command\nset -eu\nexport A=1\n\nB=$A-2\nexec vllm serve", {"A": "1", "B": "1-2"}),
+    ("A=1 exec vllm serve", {"A": "1"}),
+    ("source /opt/cann/set_env.sh && . /opt/atb/set_env.sh && vllm serve", {}),
+    ("export LIBS=/a:$LIBS\nvllm serve", {"LIBS": {"prepend": "/a"}}),
+    ("export LIBS=${LIBS}:/a:/b\nvllm serve", {"LIBS": {"prepend": "/a:/b"}}),
+    ("export HOME_OF=${KNOWN}/logs\nvllm serve", {"HOME_OF": "/known/logs"}),
+    ("export HCCL_IF_IP=$POD_IP\nvllm serve", {}),
+    ("python3 -m vllm.entrypoints.openai.api_server --model", {}),
+]
+
+
+@pytest.mark.parametrize(("script", "env"), SCRIPTS)
+def test_a_script_that_sets_variables(script: str, env: dict[str, Any]) -> None:
+    found = served(
+        ["bash", "-c", f"{script} /m --host $POD_IP --kv-transfer-config '{KV}'"], FACTS, {"KNOWN": "/known"}
+    )
+    assert found is not None
+    assert found.command.model == "/m"
+    assert found.env == env
 
 
 PROGRAMS = [
@@ -37,8 +61,14 @@ PROGRAMS = [
     ["python3", "serve.py"],
     ["vllm", "serve", "/m"],  # no KV transfer: not one role of two
     ["vllm", "serve", "$MODEL", f"--kv-transfer-config={KV}"],
-    ["bash", "-c", f"source /set_env.sh && vllm serve /m --kv-transfer-config '{KV}'"],
+    ["vllm", "serve", "/m", "--max-model-len=$LENGTH", f"--kv-transfer-config={KV}"],
+    ["bash", "-c", f"python3 wait.py && vllm serve /m --kv-transfer-config '{KV}'"],
+    ["bash", "-c", f"export A=$(hostname -i); vllm serve /m --kv-transfer-config '{KV}'"],
+    ["bash", "-c", f"export A=$UNKNOWN; vllm serve /m --kv-transfer-config '{KV}'"],
+    ["bash", "-c", f"vllm serve /m --kv-transfer-config '{KV}' | tee log"],
+    ["bash", "-c", f"vllm serve /m --kv-transfer-config '{KV}' & wait"],
     ["bash", "-c", "vllm serve '/m"],
+    ["bash", "-c", ""],
     ["bash", "/start.sh"],
 ]
 
@@ -91,6 +121,35 @@ def test_a_hand_written_service_becomes_fields(
     assert spec["decode"]["engineArgs"]["kv-transfer-config"]["kv_port"] == "30100"
     assert spec["decode"]["env"] == {"HF_TOKEN": {"secretKeyRef": {"name": "hf", "key": "token"}}}
     assert main(["validate"]) == 0
+
+
+def test_a_script_with_exports_becomes_fields(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    roles = [role("prefill", "30000"), role("decode", "30100")]
+    for one in roles:
+        (engine,) = one["template"]["spec"]["containers"]
+        words = " ".join(f"'{word}'" if "{" in word else word for word in [*engine.pop("command"), *engine["args"]])
+        stages = " -pp 2" if one["name"] == "prefill" else ""
+        exports = "export OMP_NUM_THREADS=7\nexport LD_LIBRARY_PATH=/x:$LD_LIBRARY_PATH\n"
+        engine["args"] = [f"{exports}{words}{stages}"]
+        engine["command"] = ["/bin/bash", "-c"]
+        engine["env"] = [{"name": "OMP_NUM_THREADS", "value": "1"}]
+        engine["resources"] = {kind: {"huawei.com/Ascend910": 16} for kind in ("requests", "limits")}
+        del one["template"]["spec"]["nodeSelector"]
+    storm = {
+        "apiVersion": "orchestration.aibrix.ai/v1alpha1", "kind": "StormService", "metadata": {"name": "chat"},
+        "spec": {"replicas": 1, "stateful": True, "template": {"spec": {"roles": roles}}},
+    }  # fmt: skip
+    (tmp_path / "in.yaml").write_text(yaml.safe_dump(storm))
+    monkeypatch.chdir(tmp_path)
+    main(["import", "in.yaml", "--hardware", "atlas-800i-a3", "--out", "specs"])
+    capsys.readouterr()
+    spec = yaml.safe_load((tmp_path / "specs/chat.yaml").read_text())
+    assert "engine" not in spec
+    assert spec["prefill"]["env"] == {"LD_LIBRARY_PATH": {"prepend": "/x"}, "OMP_NUM_THREADS": "7"}
+    assert spec["prefill"]["pipelineParallel"] == 2
+    assert not any("command" in str(override) for override in spec.get("overrides", ()))
 
 
 FORMATS = [

@@ -21,7 +21,6 @@ from stormc.migrate.difference import Difference, because, beside
 from stormc.migrate.judge import judged, kept, map_of
 from stormc.migrate.note import Note
 from stormc.migrate.reading import Original
-from stormc.migrate.serve import facts_of, served
 from stormc.migrate.storm_service import Proposal, engine_arguments, every_pod_serves
 from stormc.model import schema
 from stormc.model.app import ROUTING, Ref
@@ -65,7 +64,8 @@ class Fitting:
         self.place, self.owner = place, owner
         self.spec: Spec = proposal.spec
         self.router = proposal.router
-        self.engines = proposal.engines
+        self.engines, self.as_fields = proposal.engines, proposal.as_fields
+        self.exported = {name: frozenset(self.spec[name].get("env") or ()) for name in SERVING_ROLES}
         self.theirs = table(self._renamed(), self.engines)
         self.notes: list[Note] = []
         self.patches: list[tuple[Where, dict[str, Any]]] = []
@@ -172,14 +172,16 @@ class Fitting:
             literal = departure.theirs if field != "env" else _variable(departure.theirs)
             known = TABLES[field].get(key)
             plain = literal is not None
+            if field == "env" and key in self.exported.get(role, ()):
+                self.refused[path] = "the script sets it anew"
+                return
             if plain and (known is None or known.use is Use.FREE):
                 entries = self.spec.setdefault(role, {}).setdefault(field, {})
                 entries[key] = literal
                 if self.compiled() is not None:
                     return
                 del entries[key]
-        image = str(self.spec[role].get("image", self.spec["image"])) if role in SERVING_ROLES else ""
-        if path[-1] == "command" and image and "engine" not in self.spec and served(departure.theirs, facts_of(image)):
+        if path[-1] == "command" and role in SERVING_ROLES and "engine" not in self.spec and self.as_fields:
             self.refused[path] = "stormc's launcher runs this vllm serve; its flags are fields"
             return
         if path[-1] == "command" and (arguments := engine_arguments(departure.ours, departure.theirs)) is not None:

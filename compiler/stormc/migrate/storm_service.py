@@ -18,11 +18,13 @@ from stormc.facts.keys import (
     NodeLabel,
     Resource,
 )
-from stormc.facts.limits import CONNECTORS, SERVING_ROLES, SPEC_VERSION
+from stormc.facts.limits import SERVING_ROLES, SPEC_VERSION
 from stormc.finding import Path
 from stormc.load.releases import version
 from stormc.migrate.note import ASSUMED, LACKING, LEFT_OUT, Note
-from stormc.migrate.serve import engine_args, facts_of, served
+from stormc.migrate.script import SHELLS
+from stormc.migrate.serve import engine_args, facts_of, kv_transfer, served
+from stormc.model.build_role import SIZE_FLAGS
 from stormc.model.profile import Profile
 from stormc.model.quantity import canonical, whole_number
 from stormc.passes.engine.start import LAUNCHER_KEY
@@ -33,7 +35,6 @@ from stormc.targets.storm_service import ROLES
 NPU_RESOURCES = (Resource.ASCEND_910, Resource.NPU)
 ACCELERATOR = re.compile(r".*/(gpu|npu|neuron|tpu)[a-z]*|huawei\.com/.*")
 LAUNCHER = ["python3", f"{Directory.LAUNCHER}/{LAUNCHER_KEY}"]
-SHELLS = ("sh", "bash", "dash", "ash", "zsh")
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
 _TOLERATION = ("key", "operator", "value", "effect", "tolerationSeconds")
 
@@ -54,6 +55,8 @@ class Proposal(NamedTuple):
     """Role → the container that runs its engine."""
     router: str | None
     """The role whose place stormc's routing role takes."""
+    as_fields: bool = False
+    """Whether the engines' command lines became fields."""
 
 
 class RoleFacts:
@@ -72,11 +75,17 @@ class RoleFacts:
             (c for c in containers if _accelerators(c)),
             next((c for c in containers if c.get("name") == name), containers[0]),
         )
-        self.env = {e.get("name"): e.get("value") for e in self.engine.get("env") or () if "value" in e}
+        self.env: dict[Any, Any] = {e.get("name"): e.get("value") for e in self.engine.get("env") or () if "value" in e}
         self.command: list[str] = list(self.engine.get("command") or ())
         self.arguments: list[str] = list(self.engine.get("args") or ())
+        self.facts = facts_of(str(self.engine.get("image", "")))
+        literals = {str(name): str(value) for name, value in self.env.items()}
+        self.served = served(self.command + self.arguments, self.facts, literals)
         self.words = _words(self.command + self.arguments)
         self.flags = _flags(self.words)
+        if self.served is not None:
+            self.env |= {name: value for name, value in self.served.env.items() if isinstance(value, str)}
+            self.flags |= {flag: text for flag, text in self.served.command.flags.items() if isinstance(text, str)}
         self.size: int = role.get("podGroupSize") or 1
 
     def flag(self, *names: str) -> str | None:
@@ -88,6 +97,11 @@ class RoleFacts:
     def number(self, *names: str) -> int | None:
         """A flag that is a number."""
         return whole_number(self.flag(*names))
+
+    def as_fields(self) -> dict[str, Any]:
+        """What its command line says that is no size or port."""
+        assert self.served is not None
+        return {"engineArgs": engine_args(self.served.command), "env": dict(self.served.env)}
 
     @property
     def accelerators(self) -> dict[str, int]:
@@ -139,11 +153,8 @@ def propose(storm: Mapping[str, Any], profiles: Mapping[str, Profile], chosen: C
         "apiVersion": SPEC_VERSION, "kind": "App", "name": metadata.get("name"),
         "namespace": metadata.get("namespace") or "default", "model": model, "hardware": hardware.name,
     }  # fmt: skip
-    commands = [served(r.command + r.arguments, facts_of(str(r.engine.get("image", "")))) for r in serving]
-    as_fields = [command for command in commands if command is not None]
-    if len(as_fields) < len(serving):
-        spec |= _engine(serving)
-        as_fields = []
+    as_fields = all(role.served for role in serving)
+    spec |= {} if as_fields else {**_engine(serving), **_kv_transfer(serving[0], hardware, notes)}
     images = [str(role.engine.get("image", "")) for role in serving]
     spec["image"] = images[0]
     if secrets := [s["name"] for role in roles.values() for s in role.pod.get("imagePullSecrets") or () if "name" in s]:
@@ -152,18 +163,18 @@ def propose(storm: Mapping[str, Any], profiles: Mapping[str, Profile], chosen: C
     if arch and arch != hardware.host_arch:
         spec["hostArch"] = arch
     spec["port"] = _port(serving)
-    spec |= _kv_transfer(serving, hardware, notes)
+    if any("enable-expert-parallel" in role.flags for role in serving):
+        spec["expertParallel"] = True
     for role in serving:
-        spec[role.name] = _role(role, hardware, notes)
-        if as_fields:
-            spec[role.name]["engineArgs"] = engine_args(as_fields[serving.index(role)])
+        spec[role.name] = _role(role, hardware, notes) | (role.as_fields() if as_fields else {})
         if role.engine.get("image") != spec["image"]:
             spec[role.name]["image"] = str(role.engine.get("image", ""))
     if router is not None:
         spec["routing"] = _routing(router, spec["image"], notes)
     spec["faults"] = _faults(serving)
     spec["gateway"] = _gateway(serving, router)
-    return Proposal(spec, notes, {r.name: str(r.engine.get("name")) for r in serving}, router.name if router else None)
+    engines = {r.name: str(r.engine.get("name")) for r in serving}
+    return Proposal(spec, notes, engines, router.name if router else None, as_fields)
 
 
 def _accelerators(container: Mapping[str, Any]) -> dict[str, int]:
@@ -331,26 +342,13 @@ def _port(serving: Sequence[RoleFacts]) -> int:
     return int(found) if found else 8080
 
 
-def _kv_transfer(serving: Sequence[RoleFacts], hardware: Profile, notes: list[Note]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    if any("enable-expert-parallel" in role.flags for role in serving):
-        found["expertParallel"] = True
-    try:
-        config = json.loads(serving[0].flag("kv-transfer-config") or "{}")
-    except ValueError:
-        return found
-    connector, port = config.get("kv_connector"), str(config.get("kv_port", ""))
-    if connector in CONNECTORS:
-        found["kvTransfer"] = {"connector": connector}
-        number = whole_number(port)
-        if number is not None and number != hardware.kv_port:
-            found["kvTransfer"]["port"] = number
-    elif connector:
-        text = phrase("stormc's proxy does not know the protocol of {connector}", connector=connector)
-        notes.append(
-            Note(LEFT_OUT, serving[0].path, text, phrase("it knows {connectors}", connectors=both(CONNECTORS)))
-        )
-    return found
+def _kv_transfer(role: RoleFacts, hardware: Profile, notes: list[Note]) -> dict[str, Any]:
+    connector, unknown = kv_transfer(role.flag("kv-transfer-config"), role.facts, hardware.kv_port)
+    if unknown:
+        text = phrase("release {release} has no connector {name}", release=role.facts.release, name=unknown)
+        hint = phrase("stormc engines {release} lists them", release=role.facts.release)
+        notes.append(Note(LEFT_OUT, role.path, text, hint))
+    return {"kvTransfer": connector} if connector else {}
 
 
 def _role(role: RoleFacts, hardware: Profile, notes: list[Note]) -> dict[str, Any]:
@@ -367,7 +365,8 @@ def _role(role: RoleFacts, hardware: Profile, notes: list[Note]) -> dict[str, An
         )
     stem = role.name.upper()
     env = {key: number for key, value in role.env.items() if (number := whole_number(str(value))) is not None}
-    ranks = role.number("data-parallel-size", "dp-size") or env.get(f"{stem}_DP_SIZE") or role.size
+    one = "nnodes" in role.flags  # the pods of an instance are one rank
+    ranks = role.number("data-parallel-size", "dp-size") or env.get(f"{stem}_DP_SIZE") or (1 if one else role.size)
     tp = role.number("tensor-parallel-size", "tp-size") or env.get(f"{stem}_TP_SIZE")
     if tp is None:
         tp = max(1, npus // max(1, ranks // role.size))
@@ -386,6 +385,10 @@ def _role(role: RoleFacts, hardware: Profile, notes: list[Note]) -> dict[str, An
                             "dataParallel": ranks, "tensorParallel": tp}  # fmt: skip
     if ranks > 1 and not external:
         made["distributedDp"] = False
+    for field, flag in SIZE_FLAGS.items():
+        size = role.number(flag)
+        if size is not None and size > 1:
+            made[field] = size
     if npus != hardware.npus:
         made |= {"npus": npus, "allowPartialNode": True}
     for field, key in (("minAvailable", Annotation.SCHEDULE_MIN_AVAILABLE), ("spBlock", Annotation.SP_BLOCK)):

@@ -16,7 +16,7 @@ from stormc.model.profile import Platform
 from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
-UPSTREAM = {"MooncakeConnector": "MooncakeConnectorV1"}
+UPSTREAM = {"MooncakeConnector": "MooncakeConnectorV1", "NixlConnector": "MooncakeConnectorV1"}
 """Names of vLLM itself, whose modules need CUDA, and vllm-ascend's own for the same."""
 
 CAME_WITH = {
