@@ -28,7 +28,7 @@ from stormc.model.build_role import SIZE_FLAGS
 from stormc.model.profile import Profile
 from stormc.model.quantity import canonical, whole_number
 from stormc.passes.engine.start import LAUNCHER_KEY
-from stormc.phrase import NONE, both, chained, phrase
+from stormc.phrase import NONE, chained, phrase
 from stormc.record import NamedTuple
 from stormc.targets.storm_service import ROLES
 
