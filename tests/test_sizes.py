@@ -30,7 +30,6 @@ LONG_FUNCTIONS = {
     ("compiler/stormc/policy/objects.py", "overrides"): 50,
     ("compiler/stormc/repository/policies.py", "policy_findings"): 50,
     ("compiler/stormc/repository/policies.py", "wiring_findings"): 50,
-    ("compiler/stormc/rules/engine/kv_config.py", "check"): 50,
     ("compiler/stormc/rules/engine/release_limits.py", "_refused"): 45,
     ("compiler/stormc/rules/scheduling/gang_size.py", "check"): 45,
     ("compiler/stormc/policy/pods.py", "placement"): 75,

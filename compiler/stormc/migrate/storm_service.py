@@ -385,10 +385,7 @@ def _role(role: RoleFacts, hardware: Profile, notes: list[Note]) -> dict[str, An
                             "dataParallel": ranks, "tensorParallel": tp}  # fmt: skip
     if ranks > 1 and not external:
         made["distributedDp"] = False
-    for field, flag in SIZE_FLAGS.items():
-        size = role.number(flag)
-        if size is not None and size > 1:
-            made[field] = size
+    made |= {field: size for field, flag in SIZE_FLAGS.items() if (size := role.number(flag) or 1) > 1}
     if npus != hardware.npus:
         made |= {"npus": npus, "allowPartialNode": True}
     for field, key in (("minAvailable", Annotation.SCHEDULE_MIN_AVAILABLE), ("spBlock", Annotation.SP_BLOCK)):
@@ -397,15 +394,20 @@ def _role(role: RoleFacts, hardware: Profile, notes: list[Note]) -> dict[str, An
             made[field] = value
     if Annotation.QUEUE_NAME in role.annotations:
         made["queue"] = role.annotations[Annotation.QUEUE_NAME]
-    memory = next(
+    memory = _shm_size(role)
+    if memory is not None:
+        made["shmSize"] = memory
+    return made | _pods(role)
+
+
+def _shm_size(role: RoleFacts) -> Any:
+    """The size of the volume at /dev/shm."""
+    return next(
         (v["emptyDir"]["sizeLimit"] for v in role.pod.get("volumes") or () if (v.get("emptyDir") or {}).get("sizeLimit")
          and any(m.get("name") == v["name"] and m.get("mountPath") == Directory.SHM
                  for m in role.engine.get("volumeMounts") or ())),
         None,
     )  # fmt: skip
-    if memory is not None:
-        made["shmSize"] = memory
-    return made | _pods(role)
 
 
 def _pods(role: RoleFacts) -> dict[str, Any]:

@@ -24,58 +24,53 @@ KV_CONFIG = "kv-transfer-config"
 
 
 def check(service: StormService) -> Iterator[Violation]:
-    app = service.app
     for run in runs(service):
-        role, path = run.role, run.at(KV_CONFIG)
-        if not run.own_command and KV_CONFIG not in role.engine_args:
+        if not run.own_command and KV_CONFIG not in run.role.engine_args:
             continue
         config = run.flags.get(KV_CONFIG)
         if not run.launched and "Mooncake" not in str(config):
             continue  # another engine's command, of which nothing is known
-        if not isinstance(config, dict):
-            yield Violation(
-                path, phrase("{role} has no KV transfer", role=role.name), phrase("remove the flag, or write a mapping")
-            )
-            continue
-        if run.own_command and not config.get("kv_connector"):
-            text = phrase("{role}: kv-transfer-config of the command names no kv_connector", role=role.name)
-            hint = phrase("name {connector}; nobody completes the config of a command", connector=app.connector)
-            yield Violation(path, text, hint)
-            continue
-        part = carrying(config, role.facts)
-        if part is None or (part.name not in ("", app.connector) and app.connector != MULTI):
-            named = part.name if part else str(config.get("kv_connector"))
-            step = (*(part.path if part else ()), "kv_connector")
-            text = phrase(
-                "{role}: {named} does not carry KV cache as {connector} does",
-                role=role.name,
-                named=named,
-                connector=app.connector,
-            )
-            yield Violation(
-                _inside(run, *step), text, phrase("name the same connector in both roles and in kvTransfer")
-            )
-            continue
-        wrong = next(((w, v) for w, v in _kv_facts(role, app) if kv_value(part.config, w) not in (v, None)), None)
-        if wrong:
-            steps, value = wrong
-            text = phrase(
-                "{role}: {steps} of kv-transfer-config is not {value}, as the roles have it",
-                role=role.name,
-                steps=".".join(steps),
-                value=value,
-            )
-            yield Violation(_inside(run, *part.path, *steps), text, phrase("write {value}", value=value))
-        elif (
-            "engine_id" in config
-            and "unique-engine-ids" not in role.facts.does
-            and (role.replicas > 1 or _engine_id(app.prefill) == _engine_id(app.decode))
-        ):
-            yield Violation(
-                _inside(run, "engine_id"),
-                phrase("several instances have engine_id {engine_id}", engine_id=config["engine_id"]),
-                phrase("leave it out: the plugin makes one"),
-            )
+        if isinstance(config, dict):
+            yield from _config(service.app, run, config)
+        else:
+            text = phrase("{role} has no KV transfer", role=run.role.name)
+            yield Violation(run.at(KV_CONFIG), text, phrase("remove the flag, or write a mapping"))
+
+
+def _config(app: App, run: Run, config: Mapping[str, Any]) -> Iterator[Violation]:
+    """The first thing that is wrong with a config."""
+    role = run.role
+    part = carrying(config, role.facts)
+    if run.own_command and not config.get("kv_connector"):
+        text = phrase("{role}: kv-transfer-config of the command names no kv_connector", role=role.name)
+        hint = phrase("name {connector}; nobody completes the config of a command", connector=app.connector)
+        yield Violation(run.at(KV_CONFIG), text, hint)
+    elif part is None or (part.name not in ("", app.connector) and app.connector != MULTI):
+        named = part.name if part else str(config.get("kv_connector"))
+        step = (*(part.path if part else ()), "kv_connector")
+        text = phrase(
+            "{role}: {named} does not carry KV cache as {connector} does",
+            role=role.name,
+            named=named,
+            connector=app.connector,
+        )
+        yield Violation(_inside(run, *step), text, phrase("name the same connector in both roles and in kvTransfer"))
+    elif wrong := next(((w, v) for w, v in _kv_facts(role, app) if kv_value(part.config, w) not in (v, None)), None):
+        steps, value = wrong
+        text = phrase(
+            "{role}: {steps} of kv-transfer-config is not {value}, as the roles have it",
+            role=role.name,
+            steps=".".join(steps),
+            value=value,
+        )
+        yield Violation(_inside(run, *part.path, *steps), text, phrase("write {value}", value=value))
+    elif (
+        "engine_id" in config
+        and "unique-engine-ids" not in role.facts.does
+        and (role.replicas > 1 or _engine_id(app.prefill) == _engine_id(app.decode))
+    ):
+        text = phrase("several instances have engine_id {engine_id}", engine_id=config["engine_id"])
+        yield Violation(_inside(run, "engine_id"), text, phrase("leave it out: the plugin makes one"))
 
 
 def _inside(run: Run, *steps: str | int) -> Path:
