@@ -37,6 +37,8 @@ class Key(NamedTuple):
     use: Use
     text: str = ""
     reason: Phrase = NONE
+    since: str = ""
+    """The first MindCluster release that reads it, where that is not the oldest that stormc supports."""
 
 
 def _each(key: Key, *names: str) -> dict[str, Key]:
@@ -73,6 +75,7 @@ LABELS: Mapping[str, Key] = {
         Label.JOB, "distributed", "model.aibrix.ai/metric-port", "model.aibrix.ai/kv-connector-type",
         "volcano.sh/task-spec", "volcano.sh/preemptable",
     ),
+    "custom-job-id": Key(Use.FREE, since="26.0"),  # clusterd pkg/domain/job/job_util.go: of a PodGroup or its pods
     **_each(TRAINING, "process-recover-enable", "elastic-scheduling"),
     **_each(
         SHARED_CHIP, "huawei.com/scheduler.softShareDev.aicoreQuota", "huawei.com/scheduler.softShareDev.hbmQuota",
@@ -94,7 +97,9 @@ ANNOTATIONS: Mapping[str, Key] = {
         "podType", "reschedule-in-place", "ascend.kubectl.kubernetes.io/ascend-910-configuration",
         "scheduling.k8s.io/group-name",
     ),
-    **_each(FREE, Annotation.RA_BLOCK, "sp-fit", "huawei.com/affinity-config", "huawei.com/skip-ascend-plugin"),
+    **_each(FREE, "sp-fit", "huawei.com/skip-ascend-plugin"),
+    Annotation.RA_BLOCK: Key(Use.FREE, since="26.0"),
+    "huawei.com/affinity-config": Key(Use.FREE, since="26.2"),  # ascend-for-volcano 8ca5f928, master of August 2026
     **_each(FREE, "volcano.sh/task-spec", "volcano.sh/preemptable"),
     **_each(
         POD_GROUP, "huawei.com/schedule_enable_dequeue", "huawei.com/schedule.filter.faultCode",

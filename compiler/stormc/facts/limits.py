@@ -36,6 +36,8 @@ SCHEDULE_POLICIES = (
     "chip4-node4", "multilevel", "module-a3-16",
 )  # fmt: skip
 """Values of huawei.com/schedule_policy that have a handler (ascend-for-volcano internal/npu/factory.go:49-67)."""
+POLICY_SINCE = {"multilevel": "26.2"}
+"""The first MindCluster release of policies that came later than the oldest supported (ascend-for-volcano 8ca5f928)."""
 ACCELERATOR_TYPES = (
     "module-910b-8", "module-910b-16", "module-a3-16", "module-a3-16-super-pod", "module-a3-8-super-pod", "card",
     "half", "module", "card-910b-2", "card-910b-infer", "350-Atlas-8", "350-Atlas-16", "350-Atlas-4p-8",

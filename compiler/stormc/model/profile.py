@@ -8,7 +8,7 @@ from typing import Any
 from stormc.facts import limits
 from stormc.facts.keys import Directory
 from stormc.facts.kinds import IN_CLUSTER
-from stormc.load.releases import AIBrix, MindCluster, aibrix, mindcluster
+from stormc.load.releases import AIBrix, MindCluster, aibrix, mindcluster, version
 from stormc.record import NamedTuple, Record, field
 
 
@@ -92,10 +92,11 @@ def build_profile(data: Mapping[str, Any]) -> Profile:
     further: dict[str, Any] = {}
     if "deviceMounts" in data:
         further["device_mounts"] = tuple((mount["path"], mount["type"]) for mount in data["deviceMounts"])
+    needed = (data["mindcluster"], limits.POLICY_SINCE.get(data["schedulePolicy"], "0"))
     return Profile(
         name=data["name"], product=data["product"], npus=data["npus"], pod_npus=tuple(data["podNpus"]),
         host_arch=data.get("hostArch"), resource=data["resource"], accelerator_type=data["acceleratorType"],
-        schedule_policy=data["schedulePolicy"], super_pod=data["superPod"], mindcluster=data["mindcluster"],
+        schedule_policy=data["schedulePolicy"], super_pod=data["superPod"], mindcluster=max(needed, key=version),
         documented=data["documented"], kv_port=data["kvPort"], memory_gib=data.get("memoryGiB"),
         kv_extra=data.get("kvExtra", {}), **further,
     )  # fmt: skip

@@ -1,14 +1,16 @@
 """A key stands where it is read.
 
 Some keys are read on a PodGroup, a StormService or in the scheduler's configuration only, others as a label and not
-as an annotation. Anywhere else they are ignored, and what was meant to be switched on stays off.
+as an annotation, some from a later release of MindCluster on. Anywhere else they are ignored, and what was meant to
+be switched on stays off.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.facts.known_keys import NOUNS, Use
+from stormc.facts.known_keys import NOUNS, TABLES, Use
+from stormc.load.releases import version
 from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
@@ -27,6 +29,9 @@ def check(service: StormService) -> Iterator[Violation]:
                     at_key=True,
                 )
             for key in keys:
+                since = TABLES[table][key].since if key in TABLES[table] else ""
+                if since and version(service.platform.mindcluster.release) < version(since):
+                    yield _too_early(service, template.role, table, key, since)
                 other = home(table, key)
                 if other:
                     path = service.wrote_key(template.role, table, key)
@@ -36,6 +41,13 @@ def check(service: StormService) -> Iterator[Violation]:
                         phrase("it is read as {other}", other=_an(other)),
                         at_key=True,
                     )
+
+
+def _too_early(service: StormService, role: str, table: str, key: str, since: str) -> Violation:
+    release = service.platform.mindcluster
+    text = phrase("{noun} {key} has no effect with MindCluster {release}", noun=NOUNS[table], key=key, release=release)
+    hint = phrase("remove it: MindCluster {since} is the first release that reads it", since=since)
+    return Violation(service.wrote_key(role, table, key), text, hint, at_key=True)
 
 
 def _an(table: str) -> str:
@@ -76,6 +88,11 @@ RULE = Rule(
               labels:
                 accelerator-type: module-a3-16
             """, at="decode.labels.accelerator-type"),
+        Example("""
+            decode:
+              annotations:
+                huawei.com/affinity-config: level1=2,level2=4
+            """, at="decode.annotations.huawei.com/affinity-config"),
     ),
     instead=(
         Example("""
