@@ -25,6 +25,7 @@ def test_a_key_has_no_effect_before_the_release_that_reads_it(table: str, key: s
 
 def test_a_policy_needs_its_release() -> None:
     known = builtin_profile("atlas-800i-a3")
+    assert known is not None
     text = f"""
     name: mine
     product: {known.product}
