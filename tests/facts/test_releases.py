@@ -8,7 +8,7 @@ import pytest
 
 from stormc.cluster.preflight import _nearest
 from stormc.facts import limits
-from stormc.load.releases import FOLDER, AIBrix, aibrix, mindcluster, version
+from stormc.load.releases import FOLDER, aibrix, mindcluster, version
 from stormc.model.profile import Platform
 from stormc.record import replace
 from stormc.rules import load
@@ -57,7 +57,7 @@ def test_an_imaginary_release_is_newer_than_those_before_it() -> None:
 def test_an_imaginary_release_is_judged_by_its_facts(variable: str) -> None:
     spec = f"decode: {{env: {{{variable}}}}}"
     newest = replace(Platform(), aibrix=aibrix("v0.7.0"))
-    imaginary = replace(Platform(), aibrix=AIBrix("v0.10.0", sorts_environment=False))
+    imaginary = replace(Platform(), aibrix=aibrix("v0.7.0")._replace(release="v0.10.0"))
     check = load("engine.references").check
     violations = [list(check(StormService(app(spec, p), p, storm(spec, p)))) for p in (newest, imaginary)]
     assert violations[0] == violations[1]

@@ -1,4 +1,4 @@
-"""The pods that run-local makes of a StormService, against the facts of AIBrix v0.5.0."""
+"""The pods that run-local makes of a StormService, against the facts of AIBrix; tests/e2e/live has real ones."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from stormc.local.pods import environment, expand, pods_of, selected, selector_problems
+from stormc.load.releases import aibrix
+from stormc.local.pods import Replacer, environment, expand, pods_of, selected, selector_problems
 from tests.samples import compiled, storm
 
 
-def pods(overlay: str = "{}") -> dict[str, Any]:
-    return {pod.short: pod for pod in pods_of(storm(overlay), "qwen3-moe-roleset-abcde")}
+def pods(overlay: str = "{}", release: str = "v0.5.0") -> dict[str, Any]:
+    return {pod.short: pod for pod in pods_of(storm(overlay), "qwen3-moe-roleset-abcde", aibrix(release))}
 
 
 def test_names_and_indices() -> None:
@@ -51,6 +52,47 @@ def test_only_pods_of_a_group_know_their_group() -> None:
 def test_references_resolve_to_earlier_names_only() -> None:
     env = environment(pods('decode: {env: {A: "$(B)", B: b, C: "$(B)"}}')["decode-0-0"], "10.0.0.1")
     assert (env["A"], env["C"]) == ("$(B)", "b")
+
+
+def test_what_later_releases_do_otherwise() -> None:
+    """Watched on v0.6.0 and v0.7.0; the annotations are those of all, the empty number of the RoleSet is v0.5.0's."""
+    prefix = "stormservice.orchestration.aibrix.ai/"
+    overlay = "decode: {env: {A: a, Z: z}}"
+    for release, index in (("v0.5.0", ""), ("v0.6.0", "0"), ("v0.7.0", "0")):
+        found = pods(overlay, release)
+        single, member = found["prefill-1"], found["decode-0-1"]
+        assert (single.annotations[f"{prefix}roleset-index"], dict(single.injected)["ROLESET_INDEX"]) == (index, index)
+        assert member.annotations[f"{prefix}role-replica-index"] == "0"
+        assert (f"{prefix}role-revision" in single.labels) == (release != "v0.5.0")
+        assert f"{prefix}role-revision" not in member.labels
+        assert len(single.labels["role-template-hash"]) == (10 if release == "v0.5.0" else 6)
+        names = list(environment(member, "10.0.0.3"))
+        if release == "v0.7.0":
+            assert names[:4] == ["PODSET_NAME", "POD_GROUP_INDEX", "POD_GROUP_SIZE", "STORM_SERVICE_NAME"]
+            assert names.index("ROLE_NAME") < names.index("A") < names.index("Z")
+        else:
+            assert names[:-3] == sorted(names[:-3]) and names[-3:] == [
+                "PODSET_NAME",
+                "POD_GROUP_INDEX",
+                "POD_GROUP_SIZE",
+            ]
+
+
+@pytest.mark.parametrize(
+    ("overlay", "single", "member"),
+    [
+        ("{}", Replacer.AIBRIX, Replacer.MINDCLUSTER),
+        ("faults: {retries: 0}", Replacer.KUBELET, Replacer.KUBELET),
+        (
+            "overrides: [{target: StormService, reason: r, owner: o, patch: {spec: {template: {spec: {roles: "
+            "[{name: decode, template: {metadata: {labels: {fault-scheduling: 'off'}}}}]}}}}}]",
+            Replacer.AIBRIX, Replacer.NOBODY,
+        ),
+    ],
+)  # fmt: skip
+def test_who_brings_a_failed_pod_back(overlay: str, single: Replacer, member: Replacer) -> None:
+    found = pods(overlay)
+    assert (found["prefill-0"].replacer, found["decode-0-0"].replacer) == (single, member)
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--run-commands", action="store_true",
         help="run engine.command, engine.script and other programs of the app without asking: on this machine, as you",
     )  # fmt: skip
+    parser.add_argument(
+        "--aibrix", default="v0.5.0", metavar="RELEASE",
+        help="whose pods are played: their labels, annotations and order of variables (v0.5.0)",
+    )  # fmt: skip
     parser.add_argument("--state", type=Path, metavar="DIR", help="keep logs and mounted files there")
 
 
@@ -40,7 +44,12 @@ def run(options: argparse.Namespace) -> int:
     """Runs until Ctrl-C, or until the one prompt is answered; 1 when a Service leads nowhere or nothing answers."""
     if sys.platform != "linux":
         raise Failure("run-local needs Linux, where every address of 127.0.0.0/8 is local")
+    from stormc.facts.limits import AIBRIX_RELEASES
+    from stormc.load.releases import aibrix
     from stormc.local.session import Wishes, run_session
 
-    wishes = Wishes(options.ask, options.kill, options.reschedule, options.run_commands)
+    if options.aibrix not in AIBRIX_RELEASES:
+        raise Failure(f"--aibrix {options.aibrix} is no release that stormc knows: {', '.join(AIBRIX_RELEASES)}")
+    release = aibrix(options.aibrix)
+    wishes = Wishes(options.ask, options.kill, options.reschedule, options.run_commands, release)
     return run_session(options.directory, wishes, options.state)

@@ -42,6 +42,8 @@ class Label:
     ROLE_TEMPLATE_HASH = "role-template-hash"
     ROLE_REPLICA = f"{STORM_SERVICE_PREFIX}role-replica-index"
     ROLESET_INDEX = f"{STORM_SERVICE_PREFIX}roleset-index"
+    ROLE_REVISION = f"{STORM_SERVICE_PREFIX}role-revision"
+    ROLE_REVISION_NAME = f"{STORM_SERVICE_PREFIX}role-revision-name"
     POD_SET = f"{STORM_SERVICE_PREFIX}podset-name"
     POD_GROUP_INDEX = f"{STORM_SERVICE_PREFIX}pod-group-index"
 

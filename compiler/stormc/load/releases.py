@@ -29,6 +29,12 @@ class AIBrix(NamedTuple):
     release: str
     sorts_environment: bool
     """Whether a container's variables are sorted by name, so that few can be used in the value of another."""
+    hash_length: int
+    """Characters of the hash of a pod template, at most, which stands in the names of pods."""
+    roleset_index: str
+    """The number of the RoleSet, as its only RoleSet's pods have it."""
+    labels_revision: bool
+    """Whether pods of their own carry the revision of their role; members of a group do not."""
 
     def __str__(self) -> str:
         return self.release
@@ -48,7 +54,10 @@ def mindcluster(release: str) -> MindCluster:
 @cache
 def aibrix(release: str) -> AIBrix:
     """The facts of an AIBrix release that has a file."""
-    return AIBrix(release, _facts("aibrix", release)["sortsEnvironment"])
+    facts = _facts("aibrix", release)
+    return AIBrix(
+        release, facts["sortsEnvironment"], facts["hashLength"], str(facts["rolesetIndex"]), facts["labelsRevision"]
+    )
 
 
 def _facts(product: str, release: str) -> dict[str, Any]:

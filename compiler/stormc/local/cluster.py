@@ -1,9 +1,9 @@
 """Runs the pods of a rendered app as processes, each on a loopback address of its own, and follows its manifests.
 
-What is played: AIBrix (which pods there are, and their replacement when one fails or its template changes), the kubelet
-(environment, ConfigMap mounts that swap a link, probes, restarts), kube-proxy (Services) and DNS. What is not: the
-scheduler, NPUs, container images; host directories are mounted where this machine has them, `python3` and `vllm` are
-this interpreter and a stand-in.
+What is played: AIBrix (which pods there are, and their replacement when one fails or its template changes), the
+rescheduling of MindCluster (failed pods of groups, which AIBrix keeps), the kubelet (environment, ConfigMap mounts that
+swap a link, probes, restarts), kube-proxy (Services) and DNS. What is not: the scheduler, NPUs, container images; host
+directories are mounted where this machine has them, `python3` and `vllm` are this interpreter and a stand-in.
 """
 
 from __future__ import annotations
@@ -18,16 +18,28 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from stormc.facts.keys import Label
 from stormc.failure import Failure
+from stormc.load.releases import AIBrix
 from stormc.local import names, vllm
-from stormc.local.pods import Pod, environment, expand, pods_of, selected, selector_problems, template_hash
+from stormc.local.pods import (
+    OLDEST,
+    Pod,
+    Replacer,
+    environment,
+    expand,
+    pods_of,
+    selected,
+    selector_problems,
+    template_hash,
+)  # fmt: skip
 from stormc.local.services import Forwarder, ports_of
 from stormc.record import NamedTuple
+from stormc.tree.rendered_app import Manifest
 
 ROLESET_SUFFIX = "local"
 STOP_SECONDS = 5.0
@@ -37,8 +49,6 @@ RESCHEDULE_SECONDS = 1.0
 PATH = "/usr/local/bin:/usr/bin:/bin"
 LIBC = ctypes.CDLL(None)
 PR_SET_PDEATHSIG = 1  # linux/prctl.h
-
-Manifest = Mapping[str, Any]
 
 
 class Row(NamedTuple):
@@ -99,10 +109,14 @@ class RunningPod:
 
 
 class LocalCluster:
-    """Everything that runs. A failed pod is started again, or replaced, after `reschedule_seconds`."""
+    """Everything that runs. A failed pod is started again, or replaced, after `reschedule_seconds`.
 
-    def __init__(self, state: Path, reschedule_seconds: float = RESCHEDULE_SECONDS) -> None:
+    `release` is the AIBrix whose pods these are.
+    """
+
+    def __init__(self, state: Path, reschedule_seconds: float = RESCHEDULE_SECONDS, release: AIBrix = OLDEST) -> None:
         self.state = state
+        self.release = release
         self.reschedule_seconds = reschedule_seconds
         self.network = Network()
         self.pods: dict[str, RunningPod] = {}
@@ -134,7 +148,8 @@ class LocalCluster:
         """
         self.manifests = list(manifests)
         storm = self._storm
-        wanted = {pod.short: pod for pod in pods_of(storm, f"{storm['metadata']['name']}-roleset-{ROLESET_SUFFIX}")}
+        roleset = f"{storm['metadata']['name']}-roleset-{ROLESET_SUFFIX}"
+        wanted = {pod.short: pod for pod in pods_of(storm, roleset, self.release)}
         services = self._of_kind("Service")
         for service in services:
             self.addresses.setdefault(service["metadata"]["name"], self.network.service())
@@ -255,16 +270,18 @@ class LocalCluster:
         shutil.rmtree(running.root, ignore_errors=True)
 
     async def _run(self, running: RunningPod) -> None:
-        """The life of one pod: started, restarted in place if its policy says so, else replaced."""
-        pod = running.pod
+        """The life of one pod: started, and started again or replaced by who does that; else it stays as it is."""
+        replacer = running.pod.replacer
         while True:
             running.starts += 1
             code = await self._start(running)
             if running.deleted:
                 return
-            await self._set(running, f"Failed ({code})", ready=False)
+            await self._set(running, f"Failed ({code}): {replacer.value}", ready=False)
+            if replacer is Replacer.NOBODY:
+                return
             await asyncio.sleep(self.reschedule_seconds)
-            if not pod.restarts_in_place:
+            if replacer is not Replacer.KUBELET:
                 break
         self._spawn(self._replace(running))
 

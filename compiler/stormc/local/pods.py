@@ -1,7 +1,8 @@
-"""The pods that AIBrix v0.5.0 makes of a StormService: names, labels, environment. Pure.
+"""The pods that AIBrix makes of a StormService, by release: names, labels, annotations, environment. Pure.
 
 Sources: pkg/controller/roleset/utils.go:89-224 (stateful pods), pkg/controller/podset/podset_controller.go:157-377
-(groups), pkg/controller/constants/stormservice.go:19-47 (keys), all of AIBrix v0.5.0.
+(groups), pkg/controller/constants/stormservice.go:19-47 (keys), all of AIBrix v0.5.0; what later releases do otherwise
+is in facts/releases. `tests/e2e/live` compares with the pods of real controllers.
 """
 
 from __future__ import annotations
@@ -9,21 +10,37 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from typing import Any
 
 from stormc.digest import digest
-from stormc.facts.keys import HUAWEI_PREFIX, STORM_SERVICE_PREFIX, Env, Label
+from stormc.facts.keys import HUAWEI_PREFIX, RECOVERING, STORM_SERVICE_PREFIX, Env, Label
+from stormc.facts.limits import AIBRIX_RELEASES
+from stormc.load.releases import AIBrix, aibrix
 from stormc.record import NamedTuple
 from stormc.targets.storm_service import roles
 
 PREFIX = STORM_SERVICE_PREFIX
+OLDEST = aibrix(AIBRIX_RELEASES[0])
 REPLICA_INDEX, POD_GROUP_INDEX, PODSET_NAME = (
     PREFIX + key for key in ("role-replica-index", "pod-group-index", "podset-name")
 )
 
 
+class Replacer(Enum):
+    """Who brings a pod back after its container ended; the value is what people read."""
+
+    KUBELET = "the kubelet restarts it"
+    AIBRIX = "AIBrix replaces it"
+    MINDCLUSTER = "MindCluster's rescheduling replaces it"
+    NOBODY = "nobody replaces it"
+
+
 class Pod(NamedTuple):
-    """A pod as the controller creates it; its address comes with the start."""
+    """A pod as the controller creates it; its address comes with the start.
+
+    `injected` are AIBrix's variables, `appended` those that a group has besides. `sorts_environment` is of the release.
+    """
 
     short: str
     name: str
@@ -35,6 +52,7 @@ class Pod(NamedTuple):
     appended: tuple[tuple[str, str], ...]
     service: str
     spec: Mapping[str, Any]
+    sorts_environment: bool
 
     @property
     def container(self) -> Mapping[str, Any]:
@@ -42,14 +60,23 @@ class Pod(NamedTuple):
         return self.spec["containers"][0]  # type: ignore[no-any-return]
 
     @property
-    def restarts_in_place(self) -> bool:
-        """Whether the kubelet restarts the container; otherwise AIBrix replaces the failed pod."""
-        return bool(self.spec.get("restartPolicy", "Always") == "Always")
+    def replacer(self) -> Replacer:
+        """Who brings the pod back when its container fails.
+
+        AIBrix deletes a failed pod of its own, and never a failed member of a group, whose name stays taken
+        (podset_controller.go:292-296,485-493; watched on v0.5.0 to v0.7.0).
+        """
+        if self.spec.get("restartPolicy", "Always") == "Always":
+            return Replacer.KUBELET
+        if not self.appended:
+            return Replacer.AIBRIX
+        recovers = self.labels.get(Label.FAULT_SCHEDULING) in RECOVERING
+        return Replacer.MINDCLUSTER if recovers else Replacer.NOBODY
 
 
-def pods_of(storm: Mapping[str, Any], roleset: str) -> list[Pod]:
+def pods_of(storm: Mapping[str, Any], roleset: str, release: AIBrix = OLDEST) -> list[Pod]:
     """Every pod of a StormService with one RoleSet of the given name, in the order of roles and indices."""
-    return [pod for role in roles(storm) for pod in _of_role(storm, role, roleset)]
+    return [pod for role in roles(storm) for pod in _of_role(storm, role, roleset, release)]
 
 
 def template_hash(template: Mapping[str, Any]) -> str:
@@ -57,43 +84,43 @@ def template_hash(template: Mapping[str, Any]) -> str:
     return digest(json.dumps(template, sort_keys=True).encode())[:10]
 
 
-def _of_role(storm: Mapping[str, Any], role: Mapping[str, Any], roleset: str) -> list[Pod]:
+def revision_name(storm: Mapping[str, Any]) -> str:
+    """A name for the revision of a StormService; AIBrix's own has another hash of the same input."""
+    hashed = digest(json.dumps(storm["spec"]["template"], sort_keys=True).encode())[:6]
+    return f"{storm['metadata']['name']}-{hashed}"
+
+
+def _of_role(storm: Mapping[str, Any], role: Mapping[str, Any], roleset: str, release: AIBrix) -> list[Pod]:
     name, service = role["name"], storm["metadata"]["name"]
     template, size = role["template"], role.get("podGroupSize", 1)
-    hashed = template_hash(template)
+    hashed = template_hash(template)[: release.hash_length]
+    given, index = template.get("metadata", {}).get("labels", {}), release.roleset_index
     pods = []
     for replica in range(role["replicas"]):
         stem = f"{roleset}-{name}-{hashed}-{replica}"
-        for index in range(size):
-            labels = {
-                Label.STORM_SERVICE: service, Label.ROLESET: roleset, Label.ROLE: name,
-                Label.ROLE_TEMPLATE_HASH: hashed, REPLICA_INDEX: str(replica),
-            }  # fmt: skip
-            given = template.get("metadata", {}).get("labels", {})
+        own = {
+            Label.STORM_SERVICE: service, Label.ROLESET: roleset, Label.ROLE: name,
+            Label.ROLE_TEMPLATE_HASH: hashed, REPLICA_INDEX: str(replica),
+        }  # fmt: skip
+        injected = (
+            (Env.STORM_SERVICE_NAME, service), (Env.ROLESET_NAME, roleset), (Env.ROLESET_INDEX, index),
+            (Env.ROLE_NAME, name), (Env.ROLE_TEMPLATE_HASH, hashed), (Env.ROLE_REPLICA_INDEX, str(replica)),
+        )  # fmt: skip
+        numbers = {REPLICA_INDEX: str(replica), Label.ROLESET_INDEX: index}
+        for member in range(size):
             group: tuple[tuple[str, str], ...] = ()
             if size > 1:
                 # In a group the template's labels win over the inherited ones, elsewhere the controller's do.
-                labels = {**labels, PODSET_NAME: stem, POD_GROUP_INDEX: str(index), **given}
-                group = ((Env.PODSET_NAME, stem), (Env.POD_GROUP_INDEX, str(index)), (Env.POD_GROUP_SIZE, str(size)))
+                labels = {**own, PODSET_NAME: stem, POD_GROUP_INDEX: str(member), **given}
+                group = ((Env.PODSET_NAME, stem), (Env.POD_GROUP_INDEX, str(member)), (Env.POD_GROUP_SIZE, str(size)))
             else:
-                labels = {**given, **labels}
-            pods.append(
-                Pod(
-                    short=f"{name}-{replica}" + (f"-{index}" if size > 1 else ""),
-                    name=f"{stem}-{index}" if size > 1 else stem,
-                    role=name,
-                    namespace=storm["metadata"]["namespace"],
-                    labels=labels,
-                    annotations=_annotations(template),
-                    injected=(
-                        (Env.STORM_SERVICE_NAME, service), (Env.ROLESET_NAME, roleset), (Env.ROLESET_INDEX, ""),
-                        (Env.ROLE_NAME, name), (Env.ROLE_TEMPLATE_HASH, hashed), (Env.ROLE_REPLICA_INDEX, str(replica)),
-                    ),
-                    appended=group,
-                    service=service,
-                    spec=template["spec"],
-                )
-            )  # fmt: skip
+                revision = {Label.ROLE_REVISION: "1", Label.ROLE_REVISION_NAME: revision_name(storm)}
+                labels = {**given, **own, **(revision if release.labels_revision else {})}
+            pods.append(Pod(
+                f"{name}-{replica}" + (f"-{member}" if size > 1 else ""), f"{stem}-{member}" if size > 1 else stem,
+                name, storm["metadata"]["namespace"], labels, {**_annotations(template), **numbers}, injected, group,
+                service, template["spec"], release.sorts_environment,
+            ))  # fmt: skip
     return pods
 
 
@@ -108,18 +135,25 @@ def _annotations(template: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def environment(pod: Pod, address: str) -> dict[str, str]:
-    """The environment of the pod's container.
+def ordered_environment(pod: Pod) -> list[Mapping[str, Any]]:
+    """The entries of the container's environment in the order in which AIBrix writes them.
 
-    As v0.5.0 does: the user's entries lose against the injected ones, both are sorted by name, those of a group come
-    last, and `$(NAME)` in a value resolves only to entries before it.
+    The user's entries lose against AIBrix's. Before v0.7.0 both are sorted by name, and those of a group follow; since
+    then AIBrix's own stand first, those of a group before all others, and the user's keep their order.
     """
     given = {entry["name"]: entry for entry in pod.container.get("env", ())}
-    given.update({name: {"name": name, "value": value} for name, value in pod.injected})
-    ordered = [given[name] for name in sorted(given)]
-    ordered += [{"name": name, "value": value} for name, value in pod.appended]
+    own = {name: {"name": name, "value": value} for name, value in (*pod.appended, *pod.injected)}
+    if not pod.sorts_environment:
+        return [*own.values(), *(entry for name, entry in given.items() if name not in own)]
+    group = dict(pod.appended)
+    merged = {name: entry for name, entry in {**given, **own}.items() if name not in group}
+    return [*(merged[name] for name in sorted(merged)), *(own[name] for name in group)]
+
+
+def environment(pod: Pod, address: str) -> dict[str, str]:
+    """The environment of the pod's container; `$(NAME)` in a value resolves only to entries before it."""
     result: dict[str, str] = {}
-    for entry in ordered:
+    for entry in ordered_environment(pod):
         if "valueFrom" in entry:
             result[entry["name"]] = _field(pod, entry["valueFrom"]["fieldRef"]["fieldPath"], address)
         else:

@@ -18,23 +18,29 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from stormc.failure import Failure
-from stormc.local.cluster import LocalCluster, Manifest, Row
+from stormc.load.releases import AIBrix
+from stormc.local.cluster import LocalCluster, Row
+from stormc.local.pods import OLDEST
 from stormc.local.programs import foreign_programs, refuse_traversal
 from stormc.record import NamedTuple
 from stormc.report.escape import one_line, raw
-from stormc.tree.rendered_app import read_manifests
+from stormc.tree.rendered_app import Manifest, read_manifests
 
 START_SECONDS = 60.0
 WATCH_SECONDS = 0.5
 
 
 class Wishes(NamedTuple):
-    """What the person asked for: one prompt, pods to kill so many seconds after the start, the length of an outage."""
+    """What the person asked for: one prompt, pods to kill so many seconds after the start, the length of an outage.
+
+    `release` is the AIBrix whose pods are played.
+    """
 
     ask: str | None
     kills: Sequence[tuple[str, float]]
     reschedule_seconds: float
     run_commands: bool = False
+    release: AIBrix = OLDEST
 
 
 def run_session(directory: Path, wishes: Wishes, state: Path | None) -> int:
@@ -80,7 +86,7 @@ async def _session(directory: Path, manifests: list[Manifest], wishes: Wishes, s
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    cluster = LocalCluster(state, wishes.reschedule_seconds)
+    cluster = LocalCluster(state, wishes.reschedule_seconds, wishes.release)
     try:
         problems = await cluster.apply(manifests)
         if problems:

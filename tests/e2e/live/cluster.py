@@ -8,14 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from stormc.cluster.apply import apply, ensure_namespace
-from stormc.cluster.kinds import ROLE_SET, STORM_SERVICE, STORM_SERVICE_NAME, Kind
+from stormc.cluster.kinds import POD, POD_SET, ROLE_SET, STORM_SERVICE, STORM_SERVICE_NAME, Kind
+from stormc.cluster.owner import owned
+from stormc.cluster.removal import remove
 from stormc.cluster.wait import unready
+from stormc.facts.limits import AIBRIX_RELEASES
+from stormc.load.releases import version
 from tests.e2e.live.aibrix import AIBrix, Release
 from tests.e2e.live.control_plane import ControlPlane, eventually
 from tests.e2e.live.kubelet import Kubelet, is_ready
 
 Manifest = Mapping[str, Any]
 SERVICE_ACCOUNT = Kind("ServiceAccount", "v1", "serviceaccounts")
+SLICE = Kind("EndpointSlice", "discovery.k8s.io/v1", "endpointslices")
 
 
 class LiveCluster:
@@ -64,6 +69,33 @@ class LiveCluster:
             return not self.problem(namespace, app) and all(map(is_ready, self.kubelet.pods(namespace, app)))
 
         eventually(ready, lambda: f"{namespace}/{app}: {self.problem(namespace, app)}")
+
+    @property
+    def platform_release(self) -> str:
+        """What the platform file says: this release, or the newest known one before it."""
+        return [r for r in AIBRIX_RELEASES if version(r) <= self.release.version][-1]
+
+    def remove(self, namespace: str, app: str) -> None:
+        """Takes an app off the cluster as `stormc delete` does, and waits until nothing of it is left."""
+        remove(self.cluster, namespace, owned(self.cluster, namespace, app), lambda line: None)
+        labels = {STORM_SERVICE_NAME: app}
+
+        def gone() -> bool:
+            left = [m for kind in (ROLE_SET, POD_SET, POD) for m in self.cluster.find(kind, namespace, labels) or ()]
+            return not left and self.cluster.get(STORM_SERVICE, namespace, app) is None
+
+        eventually(gone, f"{namespace}/{app} is not gone")
+
+    def endpoints(self, namespace: str, service: str) -> set[str]:
+        """The addresses of the ready pods that a Service leads to."""
+        found = self.cluster.find(SLICE, namespace, {"kubernetes.io/service-name": service}) or ()
+        return {
+            address
+            for each in found
+            for endpoint in each.get("endpoints") or ()
+            if endpoint["conditions"].get("ready")
+            for address in endpoint["addresses"]
+        }
 
     def uids(self, namespace: str, app: str, role: str = "") -> set[str]:
         """The pods that are there."""

@@ -10,6 +10,7 @@ import pytest
 from tests.e2e.conftest import binary
 from tests.e2e.live.aibrix import Release, releases
 from tests.e2e.live.cluster import LiveCluster
+from tests.e2e.live.summary import FIGURES
 
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "openssl")
 
@@ -33,3 +34,9 @@ def live(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         assert called > 0 and passed_over == 0, "kube-apiserver went on without AIBrix's webhook"
     finally:
         cluster.close()
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The figures of this run."""
+    for line in FIGURES:
+        terminalreporter.write_line(line)

@@ -18,6 +18,7 @@ from tests.e2e.conftest import binary, free_ports
 ADMIN = "admin-token"
 MINUTES = 3.0
 """How long anything that a test waits for may take, on a busy machine."""
+POLL_SECONDS = 0.2
 CONTROLLERS = (
     "garbage-collector-controller", "namespace-controller", "serviceaccount-controller", "endpointslice-controller",
     "resourcequota-controller", "node-lifecycle-controller", "taint-eviction-controller",
@@ -36,7 +37,7 @@ def eventually(done: Callable[[], Any], what: Callable[[], object] | str, minute
         if result := done():
             return result
         assert time.monotonic() < end, what() if callable(what) else what
-        time.sleep(0.05)
+        time.sleep(POLL_SECONDS)
 
 
 def own_address() -> str:

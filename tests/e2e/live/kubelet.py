@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from itertools import count
@@ -24,12 +25,16 @@ Pod = dict[str, Any]
 
 
 class Happening(NamedTuple):
-    """Something that happened to a pod, in the order in which it did: created, ready, unready, ending or gone."""
+    """Something that happened to a pod, in the order in which it did: created, ready, unready, ending or gone.
+
+    `slot` is the number of the instance that the pod belongs to.
+    """
 
     what: str
     namespace: str
     app: str
     role: str
+    slot: str
     name: str
     uid: str
 
@@ -47,6 +52,7 @@ class Kubelet:
         self.lost: set[str] = set()
         self.happenings: list[Happening] = []
         self.changed = threading.Condition()
+        self._last: dict[str, float] = {}
         self._pods: dict[str, Pod] = {}
         self._ready: set[str] = set()
         self._numbers = count()
@@ -78,6 +84,10 @@ class Kubelet:
             if pod["metadata"]["namespace"] == namespace and not ends(pod)
             and app in ("", label(pod, Label.STORM_SERVICE)) and role in ("", label(pod, Label.ROLE))
         ]  # fmt: skip
+
+    def quiet_for(self, namespace: str) -> float:
+        """The seconds since something happened to a pod of a namespace."""
+        return time.monotonic() - self._last.get(namespace, 0.0)
 
     def mark(self) -> int:
         """A place in `happenings` from which a test looks on."""
@@ -171,8 +181,11 @@ class Kubelet:
 
     def _record(self, what: str, pod: Pod) -> None:
         metadata = pod["metadata"]
-        app, role = label(pod, Label.STORM_SERVICE), label(pod, Label.ROLE)
-        self.happenings.append(Happening(what, metadata["namespace"], app, role, metadata["name"], metadata["uid"]))
+        self._last[metadata["namespace"]] = time.monotonic()
+        app, role, slot = (label(pod, key) for key in (Label.STORM_SERVICE, Label.ROLE, Label.ROLE_REPLICA))
+        self.happenings.append(
+            Happening(what, metadata["namespace"], app, role, slot, metadata["name"], metadata["uid"])
+        )
 
     def _settle(self, pod: Pod) -> None:
         """Starts what this pod's kubelet does next, unless it does something already."""
