@@ -41,10 +41,6 @@ _WORDS: dict[str, object] = {
     "": None, "~": None, "null": None, "Null": None, "NULL": None,
     "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
 }  # fmt: skip
-# Only for files that do not parse: compiling these takes longer than reading a spec.
-_FULL_WIDTH = r"""^\s*(?:-\s+)?["'“”]?(?P<key>[\w./-]+)["'“”]?\s*(?P<colon>：)"""
-_UNPRINTABLE = r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
-_TABS = r"^ *(?P<tab>\t)"
 
 
 class Document(Record):
@@ -66,8 +62,8 @@ class Document(Record):
 
 
 class _Stop(Exception):
-    def __init__(self, finding: Finding) -> None:
-        self.finding = finding
+    def __init__(self, *findings: Finding) -> None:
+        self.findings = findings
 
 
 class _NotYAML(_Stop):
@@ -83,7 +79,7 @@ def load_document(file: str, raw: bytes) -> tuple[Document | None, list[Finding]
         text = _decoded(file, raw)
         builder, data = _parsed(file, text, _Builder.build, MAX_KEYS)
     except _Stop as stop:
-        return None, [stop.finding]
+        return None, [*stop.findings]
     document = Document(file, data, builder.keys, builder.values, text)
     return (None if builder.findings else document), builder.findings
 
@@ -98,7 +94,7 @@ def load_documents(file: str, raw: bytes) -> tuple[list[Document], list[Finding]
         builder, documents = _parsed(file, _decoded(file, raw), _Builder.build_all, MAX_KEYS_OF_OTHERS)
         return documents, builder.findings
     except _Stop as stop:
-        return [], [stop.finding]
+        return [], [*stop.findings]
 
 
 def _parsed(file: str, text: str, read: Callable[[_Builder], T], keys: int) -> tuple[_Builder, T]:
@@ -145,44 +141,6 @@ def _decoded(file: str, raw: bytes) -> str:
     return text
 
 
-def _tab(file: str, text: str) -> Finding | None:
-    """The first line that a tab indents; YAML's own message for it names a token, not the tab."""
-    for number, line in enumerate(text.split("\n") if "\t" in text else (), 1):
-        match = re.match(_TABS, line)
-        if match and line.strip():
-            column = match.start("tab") + 1
-            mark = Mark(number, column, number, column + 1)
-            return Finding(
-                NOT_PLAIN, file, mark, phrase("a tab indents this line"), phrase("YAML indents with spaces only")
-            )
-    return None
-
-
-def _full_width_colon(file: str, text: str) -> Finding | None:
-    """The first key that a full-width colon (U+FF1A) separates from its value, as input methods type it."""
-    for number, line in enumerate(text.split("\n") if "：" in text else (), 1):
-        match = re.match(_FULL_WIDTH, line)
-        if match:
-            column = match.start("colon") + 1
-            return Finding(
-                NOT_PLAIN,
-                file,
-                Mark(number, column, number, column + 1),
-                phrase("full-width colon '：' (U+FF1A) after {key}", key=match["key"]),
-                phrase("write '{key}: ' with an ASCII colon and a space", key=match["key"]),
-            )
-    return None
-
-
-def _unprintable(text: str) -> Mark:
-    """Where the first character stands that no YAML file may hold; the parser itself does not say."""
-    match = re.search(_UNPRINTABLE, text)
-    if not match:
-        return START
-    line, column = text.count("\n", 0, match.start()) + 1, match.start() - text.rfind("\n", 0, match.start())
-    return Mark(line, column, line, column + 1)
-
-
 class _Builder:
     """Builds data from parser events without recursion; bounded in depth, in values, and in what aliases repeat."""
 
@@ -211,14 +169,16 @@ class _Builder:
             self._parser = self._new_parser()
             return read()
         except MarkedYAMLError as error:
-            raise _NotYAML(self._syntax(error)) from None
+            raise _NotYAML(*self._syntax(error)) from None
         except IndexError:  # ruamel's scanner, at a directive in the middle of a file
             raise _NotYAML(
                 Finding(NOT_PLAIN, self.file, START, phrase("not YAML"), phrase("take out directives (%)"))
             ) from None
         except YAMLError as error:
             problem = str(error).split("\n")[0]
-            mark = _unprintable(self.text)
+            from stormc.load.syntax import unprintable
+
+            mark = unprintable(self.text)
             raise _Stop(
                 Finding(
                     NOT_PLAIN,
@@ -229,21 +189,23 @@ class _Builder:
                 )
             ) from None
 
-    def _syntax(self, error: Any) -> Finding:
-        found = _full_width_colon(self.file, self.text) or _tab(self.file, self.text)
-        if found:
-            return found
+    def _syntax(self, error: Any) -> list[Finding]:
+        from stormc.load.syntax import explained
+
         at = error.problem_mark or error.context_mark
         mark = Mark(at.line + 1, at.column + 1, at.line + 1, at.column + 2) if at else START
         context = f" {error.context}" if error.context else ""
         message = phrase("not YAML:{context} {problem}", context=context, problem=str(error.problem).strip())
-        return Finding(
-            NOT_PLAIN, self.file, mark, message, phrase("look at quotes, brackets and indentation up to here")
-        )
+        hint = phrase("look at quotes, brackets and indentation up to here")
+        return explained(self.file, self.text, mark.line) or [Finding(NOT_PLAIN, self.file, mark, message, hint)]
 
     def _stop(self, rule: str, event: Any, message: Phrase, hint: Phrase = NONE) -> _Stop:
-        found = _full_width_colon(self.file, self.text) if rule == NO_MAPPING else None
-        return _Stop(found or Finding(rule, self.file, _mark(event), message, hint))
+        colons: list[Finding] = []
+        if rule == NO_MAPPING and "：" in self.text:
+            from stormc.load.syntax import full_width_colons
+
+            colons = list(full_width_colons(self.file, self.text))
+        return _Stop(*(colons or [Finding(rule, self.file, _mark(event), message, hint)]))
 
     def _document(self) -> dict[str, Any]:
         events = self._parser
