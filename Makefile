@@ -66,6 +66,9 @@ golden: $(VENV)/.development ## refresh everything that is generated and committ
 	@$(BIN)/python -m tests.proxy.faults_table
 	@$(BIN)/stormc render
 
+docs: $(VENV)/.development ## build the documentation as a site in site/; a broken link fails
+	@$(BIN)/mkdocs build --quiet
+
 lock: $(VENV)/.development ## pin dependencies anew, without index addresses
 	@$(BIN)/python -m piptools compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url \
 	  --no-emit-trusted-host --no-emit-options --no-header --no-annotate -o .ci/requirements.txt pyproject.toml
@@ -77,7 +80,7 @@ lock: $(VENV)/.development ## pin dependencies anew, without index addresses
 	  -o .ci/requirements-clients.txt pyproject.toml
 
 clean: ## remove what make made: .venv, caches
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build site
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "stormc needs Python 3.11 or newer; set PYTHON="; exit 1; }
@@ -94,4 +97,4 @@ $(VENV)/.development: .ci/requirements-dev.txt $(VENV)/.runtime
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r .ci/requirements-dev.txt
 	@touch $@
 
-.PHONY: help fuzz render demo check test quick e2e e2e-tools lint bench bench-proxy bench-routing golden lock clean
+.PHONY: help docs fuzz render demo check test quick e2e e2e-tools lint bench bench-proxy bench-routing golden lock clean

@@ -73,11 +73,6 @@ def test_the_comment_is_what_the_tool_says_of_that_commit(
     assert [line for line in quoted if line not in printed] == []
 
 
-@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\(([^)#]+)\)", README + SPEC_DOC))))
-def test_links_lead_somewhere(link: str) -> None:
-    assert (ROOT / link).exists() or (ROOT / "docs" / link).exists()
-
-
 def test_the_targets_and_commands_exist() -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     for target in re.findall(r"`?make ([a-z]+)`?", README):
@@ -120,3 +115,27 @@ def test_the_demo_prints_what_is_shown() -> None:
 
 def ids_aside(text: str) -> str:
     return re.sub(r"[0-9a-f]{8}-[-0-9a-f]{27}|127\.\d+\.", "…", text)
+
+
+def test_the_first_ten_minutes_work_as_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for directory in ("specs", "rendered"):
+        shutil.copytree(ROOT / directory, tmp_path / directory)
+    monkeypatch.chdir(tmp_path)
+    (block,) = re.findall(r"```console\n(.*?)```", README, flags=re.S)
+    lines = [shlex.split(line.removeprefix("$ "), comments=True) for line in block.splitlines()]
+    assert lines[0] == ["make", "render"] and {line[0] for line in lines[1:]} == {".venv/bin/stormc"}
+    for _, *words in lines[1:-1]:
+        assert main(words) == 0, words
+    assert "wrote specs/demo/chat.yaml" in "".join(capsys.readouterr())
+    *_, local = lines
+    asked = subprocess.run([sys.executable, "-m", "stormc", *local[1:]], capture_output=True, text=True, timeout=140)
+    assert asked.returncode == 0 and "This is decode" in asked.stdout, asked.stderr
+    spec = tmp_path / "specs/demo/chat.yaml"
+    mistake = re.search(r"write `(dataParallel: \d+)` under `decode:`.*?`stormc rule (E\d+)`", README, flags=re.S)
+    assert mistake
+    head, decode = spec.read_text().split("\ndecode:")
+    spec.write_text(f"{head}\ndecode:{re.sub(r'dataParallel: [0-9]+', mistake[1], decode)}")
+    assert main(["render", "specs/demo/chat.yaml"]) == 1
+    assert f"specs/demo/chat.yaml:20:3: {mistake[2]}" in capsys.readouterr().err
