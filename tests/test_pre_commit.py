@@ -92,7 +92,7 @@ def test_stale_manifests_block_the_commit_until_they_are_repaired(repository: Re
     done = repository.commit()
     assert (done.returncode, repository.commits()) == (1, 1)
     assert "change rendered/a/stormservice-a.yaml" in done.stderr
-    assert "run: make render, or stormc render" in done.stderr
+    assert "run: stormc render" in done.stderr
     repository.render()
     done = repository.commit()
     assert (done.returncode, repository.commits()) == (0, 2), done.stdout + done.stderr
@@ -104,7 +104,7 @@ def test_manifests_that_are_not_staged_do_not_count(repository: Repository) -> N
     repository.run("git", "add", "specs")
     done = repository.run("git", "commit", "-qm", "half")
     assert (done.returncode, repository.commits()) == (1, 1)
-    assert "run: make render, or stormc render" in done.stderr
+    assert "run: stormc render" in done.stderr
 
 
 def test_a_rendered_file_that_git_does_not_know_blocks_the_commit(repository: Repository) -> None:

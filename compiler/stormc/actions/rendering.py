@@ -8,6 +8,7 @@ from functools import cache, partial
 from pathlib import Path
 from time import strftime
 
+from stormc import __version__
 from stormc.actions.collector import without_collector
 from stormc.actions.committed import committed_memory
 from stormc.actions.effects import Effects, effects_of
@@ -24,14 +25,16 @@ from stormc.repository.processes import Progress, work_all
 from stormc.repository.repository import Repository, open_repository
 from stormc.repository.selection import select
 from stormc.repository.wiring import Wired, shared_needs, wire, wiring_requests
-from stormc.tree.checks import UNSTAGED
+from stormc.tree.checks import MADE_BY_ANOTHER, UNSTAGED
 from stormc.tree.memory import Memories, Memory, memory_directory, recall, remember
 from stormc.tree.plan import Plan, make_plan
 from stormc.tree.read import on_disk
 from stormc.tree.shared import Needs, Place, present, shared_files
 from stormc.tree.staging import New, NewFiles, clock, refuse_link, staged_beside
 from stormc.tree.unchanged import Split, split, stamp_after
-from stormc.tree.write import carry_out
+from stormc.tree.version import FILE as VERSION_FILE
+from stormc.tree.version import other_versions, spec_directory, versions_after
+from stormc.tree.write import carry_out, write_versions
 
 STORM_SERVICE_FILE = "stormservice-"
 
@@ -40,7 +43,7 @@ class Rendered(NamedTuple):
     """The result of a render: findings, and what changed or would change; no plan where errors forbid one.
 
     `departures` are lines for people about services that leave the rendered tree, `effects` what becomes of the pods
-    of services that were rendered before.
+    of services that were rendered before, `made_by` the other versions of stormc whose files are replaced.
     """
 
     apps: int
@@ -48,6 +51,7 @@ class Rendered(NamedTuple):
     plan: Plan | None
     departures: tuple[str, ...] = ()
     effects: Effects = Effects()
+    made_by: tuple[str, ...] = ()
 
 
 def render(
@@ -149,17 +153,43 @@ def _render(given: _Given, staging: Path | None) -> Rendered:
     right = apps.right_files | (of_all.keys() - new.keys())
     scope = [summary.directory for summary in apps.summaries] if partly else None
     plan = make_plan(out, NewFiles({**apps.new_files, **new}), right, scope)
-    findings = in_order([*findings, *plan.findings, *_unstaged(given, plan, right, scope)])
+    versions = other_versions(out, [*plan.writes, *plan.removals], __version__)
+    findings = in_order([
+        *findings, *plan.findings, *_unstaged(given, plan, right, scope),
+        *(_made_by_another(out, plan, versions) if staging is None else ()),
+    ])  # fmt: skip
     if has_errors(findings):
         return Rendered(len(chosen), findings, None)
     departures, effects = _departures(repository, out, plan), effects_of(repository, out, plan)
     if staging is not None:
+        complete = _complete(repository, chosen)
         moved = carry_out(out, plan, staging)
+        write_versions(out, staging, versions_after(out, [*plan.writes, *plan.removals], complete, __version__, partly))
         fresh = _memories(apps.compiled, out, start, moved)
         left = Memories({**(memories.apps if partly else {}), **known.unchanged, **fresh}, memories.compiler)
         if left != memories:
             remember(memory_place, left)
-    return Rendered(len(chosen), findings, plan, departures, effects)
+    return Rendered(len(chosen), findings, plan, departures, effects, tuple(sorted({*versions.values()})))
+
+
+def _made_by_another(out: Path, plan: Plan, versions: Mapping[str, str]) -> Iterator[Finding]:
+    """E404 for each other version of stormc whose files would change."""
+    for version in sorted(set(versions.values())):
+        paths = [path for path in (*plan.writes, *plan.removals) if versions.get(spec_directory(path)) == version]
+        yield Finding(
+            MADE_BY_ANOTHER, f"{out}/{VERSION_FILE}", START,
+            phrase("rendered by stormc {version}, this is {this}: {count} files differ", version=version,
+                   this=__version__, count=len(paths)),
+            phrase("install stormc {version}; or upgrade: stormc render, and stormc diff --compiler-base tells what "
+                   "restarts", version=version),
+        )  # fmt: skip
+
+
+def _complete(repository: Repository, chosen: Sequence[Source]) -> set[str]:
+    """The directories of specs of which every app was chosen."""
+    names = {source.path for source in chosen}
+    partly = {source.directory for source in repository.apps if source.path not in names}
+    return {source.directory for source in chosen} - partly
 
 
 def _unstaged(given: _Given, plan: Plan, files: Collection[str], scope: Collection[str] | None) -> Iterator[Finding]:

@@ -35,5 +35,5 @@ def run(options: argparse.Namespace) -> int:
     if options.dry_run:
         return 1
     write(promotion)
-    print(f"wrote {promotion.file}; run: make render", file=sys.stderr)
+    print(f"wrote {promotion.file}; run: stormc render", file=sys.stderr)
     return 0

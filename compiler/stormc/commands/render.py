@@ -71,7 +71,8 @@ def _print_changes(options: argparse.Namespace, result: Rendered, plan: Plan, to
             print(f"remove {one_line(str(options.out / path))}", file=told)
     if options.format == "github":
         _annotate(result.effects)
-    for line in (*result.departures, *_effects(result.effects)):
+    made_by = [f"{options.out} was rendered by stormc {one}, and now by this one" for one in result.made_by]
+    for line in (*made_by, *result.departures, *_effects(result.effects)):
         print(one_line(line), file=told if options.check else sys.stderr)
 
 
@@ -107,7 +108,7 @@ def run(options: argparse.Namespace) -> int:
         file=sys.stderr if options.check else told,
     )
     if options.check and not plan.is_empty:
-        stale = f"{options.out} is not what {options.specs} renders to; run: make render, or stormc render"
+        stale = f"{options.out} is not what {options.specs} renders to; run: stormc render"
         print(stale, file=sys.stderr)
         return 1
     return 0

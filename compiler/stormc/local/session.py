@@ -170,7 +170,7 @@ def _invitation(cluster: LocalCluster, manifests: Sequence[Manifest], state: Pat
         f"talk to it:   curl {url}/v1/completions -H 'Content-Type: application/json' -d '{body}'",
         f"look at it:   {url}/",
         f"logs:         {state / 'logs'}",
-        "controls:     kill POD (such as: kill decode-0); edit the spec, then make render; Ctrl-C ends",
+        "controls:     kill POD (such as: kill decode-0); edit the spec, then stormc render; Ctrl-C ends",
     ]
 
 

@@ -8,6 +8,7 @@ from stormc import rules
 from stormc.finding import Finding, Severity, in_order
 from stormc.load.sources import Source
 from stormc.model.summary import Summary
+from stormc.repository.checks import OTHER_VERSION
 from stormc.repository.namesakes import check_namesakes, namesakes
 from stormc.repository.policies import policy_findings
 from stormc.repository.repository import Repository
@@ -25,10 +26,19 @@ def judge_all(
     Where apps were chosen (`partly`), others that may have the name of a chosen one are read too.
     """
     others = list(namesakes(repository, summaries, chosen)) if partly else []
-    everything = [*repository.findings, *findings, *check_namesakes([*summaries, *others])]
+    everything = [*_on_shared_files(repository, chosen, partly), *findings, *check_namesakes([*summaries, *others])]
     everything += check_repository(repository, [*summaries, *others], today)
     everything += policy_findings(repository, sorted(summaries, key=lambda each: (each.file, each.mark)), today)
     return in_order(_as_commented(repository, chosen, everything, partly))
+
+
+def _on_shared_files(repository: Repository, chosen: Sequence[Source], partly: bool) -> Iterator[Finding]:
+    """The findings on platform files and profiles; a run over some apps does without the pins of other directories."""
+    above = {directory for source in chosen for directory in repository.platforms.chain(source.directory)}
+    files = {repository.platforms.sources[directory].file for directory in above}
+    for finding in repository.findings:
+        if finding.rule != OTHER_VERSION or finding.file in files or not partly:
+            yield finding
 
 
 def check_repository(repository: Repository, summaries: Iterable[Summary], today: str) -> Iterator[Finding]:

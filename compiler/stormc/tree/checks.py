@@ -24,5 +24,12 @@ CHECKS = (
         "and Argo CD and Flux cannot build the app. The pre-commit hook looks at this (`render --check "
         "--staged`).",
     ),
+    Check(
+        "E404",
+        "The stormc that checks a rendered tree is the one that made it.",
+        "Another version may render every app differently, which would look as if nobody had rendered at all, and "
+        "whoever then renders restarts pods of the whole fleet. `rendered/.stormc` says which version made each "
+        "directory.",
+    ),
 )
-FOREIGN_FILE, COMMITTED_MEMORY, UNSTAGED = (check.id for check in CHECKS)
+FOREIGN_FILE, COMMITTED_MEMORY, UNSTAGED, MADE_BY_ANOTHER = (check.id for check in CHECKS)

@@ -13,6 +13,7 @@ from stormc.record import NamedTuple
 from stormc.tree.checks import FOREIGN_FILE
 from stormc.tree.read import is_ours, listing
 from stormc.tree.staging import NewFiles
+from stormc.tree.version import is_version_file
 
 
 class Plan(NamedTuple):
@@ -38,7 +39,7 @@ def make_plan(out: Path, writes: NewFiles, right: Collection[str], scope: Collec
     removals: list[str] = []
     findings: list[Finding] = []
     for path in sorted(_present(out, scope)):
-        if path in right or path in writes:
+        if path in right or path in writes or is_version_file(out, path):
             continue
         if path.endswith("/") or is_ours(out, path):
             removals.append(path)

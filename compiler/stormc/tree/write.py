@@ -7,11 +7,14 @@ instant leaves old or new files, never half ones.
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
 from stormc.tree.plan import Plan
-from stormc.tree.staging import clock
+from stormc.tree.read import on_disk
+from stormc.tree.staging import clock, stage
+from stormc.tree.version import FILE, is_version_file, version_text
 
 
 def carry_out(out: Path, plan: Plan, staging: Path) -> int:
@@ -43,6 +46,18 @@ def _move(place: str, target: str) -> None:
     os.makedirs(target, exist_ok=True)
     for name in sorted(os.listdir(place)):
         os.replace(f"{place}/{name}", f"{target}/{name}")
+
+
+def write_versions(out: Path, staging: Path, versions: Mapping[str, str]) -> None:
+    """Says in the tree which stormc made it; not touched where it says so already, and not there without apps."""
+    text = version_text(versions)
+    if not versions and is_version_file(out, FILE):
+        (out / FILE).unlink()
+    if not versions or on_disk(out, FILE) == text:
+        return
+    number = max(map(int, os.listdir(staging)), default=0) + 1
+    place = next(iter(stage(staging, number, {"versions.yaml": text}).values()))
+    os.replace(f"{place}/versions.yaml", out / FILE)
 
 
 def _remove_empty(out: Path, path: str) -> None:

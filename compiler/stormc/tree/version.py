@@ -1,0 +1,83 @@
+"""Which stormc made a rendered tree: `.stormc` at its top, a line per directory of specs. No engine reads it.
+
+It tells a tree that another version made from one that somebody forgot to render. It is no part of what is compared: a
+tree in which this stormc would change nothing is right, whoever made it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+
+from stormc.tree.layout import is_of_an_earlier_release
+from stormc.tree.read import on_disk
+from stormc.tree.shared import DIRECTORY as SHARED
+
+WIRING = "_gitops"
+FILE = ".stormc"
+EARLIER = "0.1"
+"""What made a tree without the file, by the first line of its manifests."""
+
+_FIRST_LINE = "# The version of stormc that rendered each directory; stormc writes this file.\n"
+_LINE = re.compile(r"(?P<directory>[^:#\n]{1,4096}): (?P<version>[0-9A-Za-z.+!-]{1,40})")
+_MOST_BYTES = 1 << 20
+
+
+def is_version_file(out: Path, path: str) -> bool:
+    """Whether a path below the tree is that of the regular file with the versions."""
+    try:
+        return path == FILE and stat.S_ISREG(os.lstat(out / FILE).st_mode)
+    except OSError:
+        return False
+
+
+def read_versions(out: Path) -> dict[str, str]:
+    """The version by directory of specs ("" for their top); empty where nothing usable says so."""
+    text = (on_disk(out, FILE, _MOST_BYTES) or b"").decode("utf-8", "replace")
+    found = (_LINE.fullmatch(line) for line in text.splitlines())
+    return {line["directory"].removeprefix("."): line["version"] for line in found if line is not None}
+
+
+def version_text(versions: Mapping[str, str]) -> bytes:
+    """The content of the file."""
+    return (
+        _FIRST_LINE + "".join(f"{directory or '.'}: {versions[directory]}\n" for directory in sorted(versions))
+    ).encode()
+
+
+def spec_directory(path: str) -> str:
+    """The directory of specs that a rendered file belongs to: that of its app, or of what apps there share."""
+    steps = path.split("/")
+    kept_by_stormc = [at for at, step in enumerate(steps) if step in (SHARED, WIRING)]
+    return "/".join(steps[: kept_by_stormc[0]] if kept_by_stormc else steps[:-2])
+
+
+def other_versions(out: Path, changed: Iterable[str], version: str) -> dict[str, str]:
+    """The versions other than this one that made the directories of files that would change, by directory."""
+    known, others = read_versions(out), {}
+    for path in changed:
+        directory = spec_directory(path)
+        if directory in others:
+            continue
+        made_by = known.get(directory)
+        if made_by is None and is_of_an_earlier_release(on_disk(out, path, _MOST_BYTES) or b""):
+            made_by = EARLIER
+        if made_by is not None and made_by != version:
+            others[directory] = made_by
+    return others
+
+
+def versions_after(
+    out: Path, changed: Iterable[str], complete: Collection[str], version: str, partly: bool
+) -> dict[str, str]:
+    """What the file says after a render by this version: of directories that it has rendered completely.
+
+    A directory that stays as it is keeps the version that made it. `partly` says that others exist.
+    """
+    known, touched = read_versions(out), {spec_directory(path) for path in changed}
+    kept = {directory: made_by for directory, made_by in known.items() if partly or directory in complete}
+    fresh = {directory: version for directory in complete if directory in touched or directory not in known}
+    return {**kept, **fresh}
