@@ -240,6 +240,22 @@ def test_what_apps_share_has_a_name_of_its_own() -> None:
     assert [(f.rule, f.file) for f in findings] == [("E306", "specs/platform.yaml")]
 
 
+def test_what_apps_share_has_one_owner_where_clusters_have_no_names() -> None:
+    request = Request("a2", Gitops(ArgoCD(URL, "a2")), "specs/a2/platform.yaml", "specs/a2/platform.yaml", START)
+    other = Request("a3", Gitops(ArgoCD(URL, "a3")), "specs/a3/platform.yaml", "specs/a3/platform.yaml", START)
+    apps = [summary(path)._replace(shared=("stormc-launcher",)) for path in ("a2/one", "a3/two")]
+    (finding,) = check_wirings(wirings([request, other], apps), apps)
+    assert (finding.rule, finding.file) == ("W309", "specs/a3/platform.yaml")
+    assert "specs/a2/platform.yaml" in finding.message
+    named = [request._replace(cluster="one"), other._replace(cluster="two")]
+    same = [each._replace(cluster="one") for each in (request, other)]
+    far = [request, other._replace(gitops=Gitops(ArgoCD(URL, "a3", server="https://far:6443")))]
+    for requests in (named, same, far):
+        assert list(check_wirings(wirings(requests, apps), apps)) == []
+    apart = [apps[0], apps[1]._replace(namespace="elsewhere")]
+    assert list(check_wirings(wirings([request, other], apart), apart)) == []
+
+
 PLATFORM_MISTAKES = [
     ("gitops: {argocd: {project: inference}}", "E202"),
     ("gitops: {argocd: {repoURL: 'https://git.example.com/x.git', project: default}}", "E206"),

@@ -37,8 +37,15 @@ CHECKS = (
         "Names of GitOps objects are unique and short enough.",
         "They are made of directories and app; Argo CD and Flux refuse or overwrite what collides or is too long.",
     ),
+    Check(
+        "W309",
+        "What the apps of a namespace share has one owner on its cluster.",
+        "Two wirings that name no cluster may mean the same one. There each of them owns the launcher and the proxy of "
+        "a namespace that both use: Argo CD refuses the second Application (FailOnSharedResource), and Flux takes the "
+        "objects from one to the other.",
+    ),
 )
-RESERVED_DIRECTORY, SHARED_PROJECT, NAME_TAKEN = (check.id for check in CHECKS)
+RESERVED_DIRECTORY, SHARED_PROJECT, NAME_TAKEN, TWO_OWNERS = (check.id for check in CHECKS)
 
 DIRECTORY = "_gitops"
 
@@ -183,6 +190,7 @@ def check_wirings(made: Sequence[Wiring], summaries: Iterable[Summary]) -> Itera
             yield Finding(RESERVED_DIRECTORY, summary.file, summary.mark, message, phrase("choose another directory"))
     yield from _check_projects([wiring.request for wiring in made])
     yield from _check_units(made)
+    yield from _check_owners(made)
 
 
 def _check_projects(requests: Sequence[Request]) -> Iterator[Finding]:
@@ -201,6 +209,24 @@ def _check_projects(requests: Sequence[Request]) -> Iterator[Finding]:
             )
             hint = phrase("an AppProject has one owner: name another")
             yield Finding(SHARED_PROJECT, request.file, request.mark, message, hint, path)
+
+
+def _check_owners(made: Sequence[Wiring]) -> Iterator[Finding]:
+    owners: dict[str, Request] = {}
+    for wiring in made:
+        request = wiring.request
+        if request.target:
+            continue
+        for place in wiring.shared:
+            first = owners.setdefault(place.namespace, request)
+            if first is not request:
+                message = phrase(
+                    "what apps share in namespace {namespace} is wired by {file} too, perhaps on one cluster",
+                    namespace=place.namespace,
+                    file=first.file,
+                )
+                hint = phrase("name the cluster in both (cluster: NAME), or declare the wiring once above both")
+                yield Finding(TWO_OWNERS, request.file, request.mark, message, hint, ("gitops",))
 
 
 def _check_units(made: Sequence[Wiring]) -> Iterator[Finding]:
