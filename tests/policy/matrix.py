@@ -139,6 +139,131 @@ HOSTILE: dict[str, tuple[str, str]] = {
     "a kernel setting": (storm("prefill", "{securityContext: {sysctls: [{name: kernel.msgmax, value: '1'}]}}"), "804"),
 }  # fmt: skip
 
+
+def template(fields: str) -> str:
+    """An override of the pod template of the prefill role."""
+    role = f"{{name: prefill, template: {fields}}}"
+    return override("StormService", f"{{spec: {{template: {{spec: {{roles: [{role}]}}}}}}}}")
+
+
+def node(expression: str) -> str:
+    """An override that asks for nodes."""
+    terms = f"{{nodeSelectorTerms: [{expression}]}}"
+    affinity = f"{{nodeAffinity: {{requiredDuringSchedulingIgnoredDuringExecution: {terms}}}}}"
+    return storm("prefill", f"{{affinity: {affinity}}}")
+
+
+def router(fields: str) -> str:
+    """An override of the routing container."""
+    return storm("routing", f"{{containers: [{{name: router, {fields}}}]}}")
+
+
+HOSTILE |= {
+    # settings of stormc that an override takes back
+    "privilege escalation": (container("securityContext: {allowPrivilegeEscalation: true}"), "804"),
+    "no security context": (container("securityContext: null"), "804"),
+    "raw sockets": (container("securityContext: {capabilities: {drop: null}}"), "804"),
+    "a writable root": (router("securityContext: {readOnlyRootFilesystem: false}"), "804"),
+    "no context of the routing pods": (storm("routing", "{securityContext: null}"), "804"),
+    "no seccomp of the routing pods": (storm("routing", "{securityContext: {seccompProfile: null}}"), "804"),
+    "the group of root": (storm("prefill", "{securityContext: {supplementalGroups: [0]}}"), "804"),
+    "AppArmor": (storm("prefill", "{securityContext: {appArmorProfile: {type: Unconfined}}}"), "804"),
+    "SELinux": (container("securityContext: {seLinuxOptions: {type: spc_t}}"), "804"),
+    "the token back": (storm("prefill", "{automountServiceAccountToken: null}"), "806"),
+    "a service account by its old name": (storm("prefill", "{serviceAccount: admin}"), "806"),
+    # volumes
+    "dots in a host path": (mounted("hostPath: {path: /mnt/models/../../etc}"), "805"),
+    "slashes in a host path": (mounted("hostPath: {path: //}"), "805"),
+    "the model to write": (container("volumeMounts: [{name: model, mountPath: /w}]"), "805"),
+    "a host path that nobody mounts": (storm("prefill", "{volumes: [{name: h, hostPath: {path: /}}]}"), "805"),
+    "NFS": (mounted("nfs: {server: 10.0.0.1, path: /}"), "826"),
+    "a driver": (mounted("csi: {driver: secrets-store.csi.k8s.io}"), "826"),
+    "a driver's Secret": (mounted("csi: {driver: x, nodePublishSecretRef: {name: other}}"), "809"),
+    "a claim of others": (mounted("persistentVolumeClaim: {claimName: payments}"), "826"),
+    "a ConfigMap of others": (mounted("configMap: {name: payments}"), "826"),
+    "a ConfigMap in a projection": (mounted("projected: {sources: [{configMap: {name: payments}}]}"), "826"),
+    "a ConfigMap as environment": (router("envFrom: [{configMapRef: {name: payments}}]"), "826"),
+    "a repository": (mounted("gitRepo: {repository: 'https://evil.example/x.git'}"), "826"),
+    "a token in a projection": (mounted("projected: {sources: [{serviceAccountToken: {path: token}}]}"), "809"),
+    "a block device": (router("volumeDevices: [{name: h, devicePath: /dev/x}]"), "825"),
+    # nodes
+    "the control plane by affinity": (
+        node("{matchExpressions: [{key: node-role.kubernetes.io/control-plane, operator: Exists}]}"), "807"
+    ),
+    "a node by affinity": (
+        node("{matchFields: [{key: metadata.name, operator: In, values: [master-1]}]}"), "807"
+    ),
+    "a node by its label": ("routing: {nodeSelector: {kubernetes.io/hostname: master-1}}", "807"),
+    "sick nodes": ("routing: {tolerations: [{key: node.kubernetes.io/unschedulable, operator: Exists}]}", "807"),
+    "a priority as a number": (storm("prefill", "{priority: 2000001000}"), "818"),
+    "devices of routing pods": (router("resources: {limits: {huawei.com/Ascend910: 8}}"), "819"),
+    # isolation
+    "names of hosts": (storm("prefill", "{hostAliases: [{ip: 10.0.0.1, hostnames: [api.example.com]}]}"), "825"),
+    "name servers": (storm("prefill", "{dnsPolicy: None, dnsConfig: {nameservers: [10.0.0.1]}}"), "825"),
+    "a runtime": (storm("prefill", "{runtimeClassName: other}"), "825"),
+    "shared processes": (storm("prefill", "{shareProcessNamespace: true}"), "825"),
+    "a probe of another address": (
+        container("livenessProbe: {httpGet: {host: 169.254.169.254, path: /, port: 80}}"), "825"
+    ),
+    "a hook to another address": (
+        container("lifecycle: {postStart: {httpGet: {host: 169.254.169.254, path: /, port: 80}}}"), "825"
+    ),
+    # programs
+    "no arguments": (container("args: null"), "813"),
+    "a directory of work": (container("workingDir: /mnt/models"), "813"),
+    "LD_PRELOAD from elsewhere": (
+        container("env: [{name: LD_PRELOAD, valueFrom: {configMapKeyRef: {name: x, key: y}}}]"), "813"
+    ),
+    "libraries beside the weights": (prefill("env: {LD_LIBRARY_PATH: /mnt/models/lib}"), "813"),
+    "libraries of the image, and others": (prefill("env: {LD_LIBRARY_PATH: '/usr/lib:/usr/lib/../../mnt'}"), "813"),
+    "PATH": (prefill("env: {PATH: '/mnt/models:/bin'}"), "813"),
+    "what the launcher prepends": (prefill("env: {PYTHONPATH: {prepend: /mnt/models}}"), "813"),
+    "clients that load files": (prefill("env: {VLLM_ALLOW_RUNTIME_LORA_UPDATING: '1'}"), "813"),
+    "a class of a worker": (prefill("engineArgs: {worker-cls: evil.Worker}"), "813"),
+    "a class of a worker, spelt otherwise": (prefill("engineArgs: {worker_extension_cls: evil.W}"), "813"),
+    "a middleware": (prefill("engineArgs: {middleware: evil.M}"), "813"),
+    "a plugin": (prefill("engineArgs: {tool-parser-plugin: /mnt/models/x.py}"), "813"),
+    "an executor": (prefill("engineArgs: {distributed-executor-backend: evil.X}"), "813"),
+    "flags of a file": (prefill("engineArgs: {config: /mnt/models/x.yaml}"), "813"),
+    "a connector's module": (prefill("engineArgs: {kv-transfer-config: {kv_connector_module_path: evil}}"), "813"),
+    # Services and metadata
+    "a port of every node": (override("Service/app-router", "{spec: {type: NodePort}}"), "810"),
+    "a fixed address": (override("Service/app-router", "{spec: {clusterIP: 10.96.0.10}}"), "810"),
+    "a label in other letters": (prefill("labels: {App: payments}"), "814"),
+    "a tier": (template("{metadata: {labels: {tier: frontend}}}"), "814"),
+    "another namespace of pods": (template("{metadata: {namespace: kube-system}}"), "814"),
+    "Vault": (prefill('annotations: {vault.hashicorp.com/agent-inject: "true"}'), "814"),
+    "a role of a cloud": (prefill("annotations: {eks.amazonaws.com/role-arn: admin}"), "814"),
+    "a workload identity": (prefill('labels: {azure.workload.identity/use: "true"}'), "814"),
+    "another network": (prefill("annotations: {v1.multus-cni.io/default-network: x}"), "814"),
+    "settings of the runtime": (prefill("annotations: {io.kubernetes.cri-o.Devices: /dev/sda}"), "814"),
+    "a queue of Kueue": (prefill("labels: {kueue.x-k8s.io/queue-name: x}"), "814"),
+    "a Secret by a variable": (prefill("env: {X: {secretKeyRef: {name: payments-db, key: k}}}"), "809"),
+}  # fmt: skip
+
+# what teams write every day: no warning of a hostile spec
+ORDINARY: dict[str, str] = {
+    "nodes of workers": 'routing: {nodeSelector: {node-role.kubernetes.io/worker: ""}}',
+    "a taint of NPU nodes": "routing: {tolerations: [{key: huawei.com/npu, operator: Exists, effect: NoSchedule}]}",
+    "a pull Secret": "imagePullSecrets: [regcred]",
+    "a Secret of the app": prefill("env: {HF_TOKEN: {secretKeyRef: {name: app-hub, key: token}}}"),
+    "a Secret of a hub": prefill("env: {HF_TOKEN: {secretKeyRef: {name: hugging-face, key: token}}}"),
+    "a Secret of the team": prefill("env: {X: {secretKeyRef: {name: team-a-keys, key: k}}}"),
+    "the team's queue": "prefill: {tensorParallel: 8, queue: team-a}\ndecode: {tensorParallel: 8, queue: team-a}",
+    "jemalloc": prefill("env: {LD_PRELOAD: /usr/lib/aarch64-linux-gnu/libjemalloc.so.2}"),
+    "libraries of the image": prefill("env: {LD_LIBRARY_PATH: {prepend: /usr/local/Ascend/driver/lib64}}"),
+    "the engine's sources": prefill("env: {PYTHONPATH: /vllm-workspace/vllm}"),
+    "labels of the team": prefill("labels: {team: a, cost-center: x, example.com/owner: b}"),
+    "metrics": prefill('annotations: {prometheus.io/scrape: "true"}'),
+    "a longer end": storm("prefill", "{terminationGracePeriodSeconds: 120}"),
+    "a variable": router("env: [{name: X, value: y}]"),
+    "memory": router("resources: {limits: {memory: 2Gi}, requests: {memory: 2Gi}}"),
+    "a toleration for a while": (
+        "routing: {tolerations: [{key: node.kubernetes.io/not-ready, operator: Exists, effect: NoExecute, "
+        "tolerationSeconds: 30}]}"
+    ),
+}  # fmt: skip
+
 # what only a policy can know to be wrong: the rule that says so under the policy
 FORBIDDEN: dict[str, tuple[str, str]] = {
     "another registry": (f"image: registry.example.com.evil/x@sha256:{'0' * 64}", "E802"),

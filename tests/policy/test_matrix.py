@@ -10,9 +10,9 @@ import yaml
 
 from stormc.actions.validating import validate
 from stormc.finding import Finding, Severity
-from stormc.policy.objects import covers
+from stormc.policy.overrides import covers
 from stormc.policy.secrets import names_secret
-from tests.policy.matrix import APP, FORBIDDEN, HOSTILE, POLICY
+from tests.policy.matrix import APP, FORBIDDEN, HOSTILE, ORDINARY, POLICY
 
 Judge = Callable[..., list[Finding]]
 
@@ -60,6 +60,11 @@ def test_an_honest_spec_passes(judged: Judge) -> None:
     assert judged("") == []
 
 
+@pytest.mark.parametrize("case", ORDINARY)
+def test_what_teams_write_every_day_is_no_warning(judged: Judge, case: str) -> None:
+    assert [f for f in judged(ORDINARY[case]) if f.rule.startswith(("W8", "E"))] == []
+
+
 PLATFORM = "apiVersion: stormc.dev/v1\nkind: Platform\n"
 TEAM: dict[str, tuple[str, str]] = {
     "another namespace": ("namespace: kube-system", "E824"),
@@ -83,6 +88,30 @@ def test_a_platform_file_below_only_narrows(tmp_path: Path, case: str) -> None:
     (tmp_path / "specs/team/platform.yaml").write_text(PLATFORM + fields)
     (tmp_path / "specs/team/app.yaml").write_text(APP.replace("namespace: team-a\n", ""))
     assert errors(validate(tmp_path / "specs", today="2026-11-28").findings) == ({rule} if rule else set())
+
+
+BELOW: dict[str, tuple[str, str]] = {
+    "defaults": ("defaults: {hostNetwork: true, interface: eth1}", "W804"),
+    "a list that allows it": ("policy: {secrets: ['*']}\ndefaults: {imagePullSecrets: [payments]}", "W809"),
+    "host paths": ("policy: {hostPaths: [/etc]}\ndefaults: {model: {volume: {hostPath: /etc/kubernetes}}}", "W805"),
+    "a command": ("policy: {engine: {command: allow}}\ndefaults: {engine: {command: [sh]}}", "W813"),
+    "an exception": (
+        "policy: {exceptions: [{spec: '*', rule: E804, owner: me, reason: r}]}\n"
+        "defaults: {hostNetwork: true, interface: eth1}", "E804"
+    ),
+    "an empty policy": ("policy: {}\ndefaults: {hostNetwork: true, interface: eth1}", "E804"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", BELOW)
+@pytest.mark.parametrize("top", [PLATFORM, PLATFORM + "namespace: team-a\n"], ids=["empty", "namespace"])
+def test_a_platform_file_below_one_without_policy_excuses_nothing(tmp_path: Path, case: str, top: str) -> None:
+    fields, rule = BELOW[case]
+    (tmp_path / "specs/team").mkdir(parents=True)
+    (tmp_path / "specs/platform.yaml").write_text(top)
+    (tmp_path / "specs/team/platform.yaml").write_text(PLATFORM + fields)
+    (tmp_path / "specs/team/app.yaml").write_text(APP)
+    assert rule in {finding.rule for finding in validate(tmp_path / "specs", today="2026-11-28").findings}
 
 
 def test_an_exception_of_the_policy_allows_and_ends(judged: Judge) -> None:

@@ -31,10 +31,10 @@ def apply_rules(subject: Subject, layered: Layered, app: App, *shown: Any) -> It
 
 
 def policy_breaches(case: Case, layered: Layered, spec: str) -> Iterator[Finding]:
-    """What the policy forbids. What is only a warning of the spec is none where a platform file says it."""
+    """What the policy forbids. What is only a warning of the spec is none where the topmost platform file says it."""
     for breach in breaches(case, spec):
         finding = finding_of(breach.rule, Violation(breach.path, breach.message, breach.hint), layered)
-        if finding.severity == Severity.ERROR or finding.file == layered.file:
+        if finding.severity == Severity.ERROR or finding.file != case.policy.top:
             yield finding
 
 

@@ -22,6 +22,8 @@ POLICY: Schema = {
     "hostPaths": _list("Host paths that pods may mount to read; what lies below them too."),
     "serviceAccounts": _list("Service accounts that pods may use."),
     "secrets": _list("Secrets that pods may read; * stands for any characters."),
+    "volumes": _list("Kinds of volumes that overrides may add, such as nfs; claims and ConfigMaps of others, too."),
+    "metadata": _list("Keys of labels and annotations that specs may write; * stands for any characters."),
     "queues": _list("Volcano queues."),
     "priorityClasses": _list("PriorityClasses."),
     "tolerations": _list("Keys of taints that pods may tolerate; * stands for any characters."),

@@ -18,13 +18,13 @@ Manifest = Mapping[str, Any]
 
 
 class Breach(NamedTuple):
-    """One breach at a path of the spec; `layer` is the number of the policy's layer that forbids it."""
+    """One breach at a path of the spec; `layer` is the number of the policy's layer that forbids it, if it is one."""
 
     rule: str
     path: Path
     message: Phrase
     hint: Phrase
-    layer: int = 0
+    layer: int | None = None
 
 
 class Case(NamedTuple):
@@ -41,7 +41,8 @@ class Case(NamedTuple):
         """The breach that a fact about the app is, if any.
 
         A policy with a list at `key` decides by `value`. Without that list what is `unusual` is forbidden by every
-        policy whose concern needs no key, and else a warning.
+        policy whose concern needs no key, and else a warning. What only a platform file below the topmost one allows
+        is a warning, too.
         """
         policy = self.policy
         if key and policy.covers(key):
@@ -54,10 +55,19 @@ class Case(NamedTuple):
                     fields=", ".join(policy.layers[layer].fields[key]),
                 )
                 yield Breach(concern.forbidden.id, path, message, allowed if len(allowed) < 200 else hint, layer)
+            elif unusual and not policy.settles(key) and concern.warned:
+                yield Breach(concern.warned.id, path, message, hint)
         elif unusual and policy and not concern.key:
             yield Breach(concern.forbidden.id, path, message, hint)
         elif unusual and concern.warned:
             yield Breach(concern.warned.id, path, message, hint)
+
+    def is_own(self, name: str) -> bool:
+        """Whether a name says that something is the app's or its team's: it begins as the namespace or app does."""
+        owners = (self.app.namespace, self.app.name)
+        return any(name == owner or name.startswith(f"{owner}-") for owner in owners) or (
+            self.app.namespace.startswith(f"{name}-")
+        )
 
     def wrote(self, manifest: Manifest, path: Path, otherwise: Path, least: int = 1) -> Path:
         """Where an override writes the field of a manifest, or something around it that is `least` steps deep."""

@@ -72,7 +72,9 @@ NODE = Concern(
         "A toleration of every taint, a node's name or the control plane's label puts a pod where the cluster itself "
         "runs.",
     ),
-    Check("W807", "Pods do not ask for nodes of the control plane, or for one node by its name.", _WITHOUT),
+    Check(
+        "W807", "Pods do not ask for nodes of the control plane, for sick nodes, or for one node by its name.", _WITHOUT
+    ),
 )  # fmt: skip
 CONTAINER = Concern(
     Check(
@@ -86,7 +88,9 @@ SECRET = Concern(
         "E809", "Pods read only Secrets that the policy allows.",
         "Whoever writes a pod can read every Secret of its namespace, those of other teams included.",
     ),
-    Check("W809", "Pods read only Secrets of their own.", _WITHOUT),
+    Check(
+        "W809", "Pods read only Secrets whose names say that they are theirs, a registry's or a hub's.", _WITHOUT
+    ),
 )  # fmt: skip
 EXPOSURE = Concern(
     Check(
@@ -149,7 +153,7 @@ QUEUE = Concern(
         "E817", "Pods wait in a queue that the policy allows.",
         "The queue decides whose quota of NPUs the pods take.",
     ),
-    Check("W817", "Pods wait in Volcano's default queue.", _WITHOUT), "queues",
+    Check("W817", "Pods wait in the default queue, or in one named as their namespace or app.", _WITHOUT), "queues",
 )  # fmt: skip
 PRIORITY = Concern(
     Check(
@@ -161,9 +165,10 @@ PRIORITY = Concern(
 NPUS = Concern(
     Check(
         "E819", "The apps below a policy take no more NPUs than it allows.",
-        "The sum over all apps below the directory of the policy counts, whatever an inventory below says.",
+        "The sum over all apps below the directory of the policy counts, whatever an inventory below says; devices "
+        "that an override gives to another container are in no sum.",
     ),
-    key="maxNpus",
+    Check("W819", "Only engine containers take devices, and those that the profile names.", _WITHOUT), "maxNpus",
 )  # fmt: skip
 OVERRIDE = Concern(
     Check(
@@ -194,9 +199,25 @@ EXCEPTION = Concern(
     ),
 )  # fmt: skip
 
+ISOLATION = Concern(
+    Check(
+        "E825", "Pods keep the names, processes, runtime and devices that stormc gives them.",
+        "Other host names and name servers lead the engine elsewhere, another runtime class leaves the cluster's "
+        "sandbox, and a probe with a host lets the kubelet of the node send requests anywhere.",
+    ),
+    Check("W825", "Pods keep the names, processes, runtime and devices that stormc gives them.", _WITHOUT),
+)  # fmt: skip
+VOLUME = Concern(
+    Check(
+        "E826", "Overrides mount only volumes of kinds that the policy allows.",
+        "A claim, a ConfigMap or a driver of others shows their data, and a network volume any server's.",
+    ),
+    Check("W826", "Overrides mount no volume that reaches what others hold.", _WITHOUT),
+)  # fmt: skip
+
 CONCERNS = (
     NAMESPACE, REGISTRY, PINNED, POD_SECURITY, HOST_PATH, SERVICE_ACCOUNT, NODE, CONTAINER, SECRET, EXPOSURE, NETWORK,
     REMOTE_CODE, COMMAND, METADATA, PLAIN_SECRET, SUBSTITUTION, QUEUE, PRIORITY, NPUS, OVERRIDE, DELEGATED,
-    DESTINATION, EXCEPTION,
+    DESTINATION, EXCEPTION, ISOLATION, VOLUME,
 )  # fmt: skip
 CHECKS = tuple(check for concern in CONCERNS for check in (concern.forbidden, concern.warned) if check is not None)

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.policy import objects, pods
+from stormc.policy import environment, isolation, objects, overrides, placement, programs, volumes
 from stormc.policy.breach import Breach, Case
+from stormc.policy.pods import pods_of
+
+OF_PODS = (
+    isolation.security, isolation.service_account, isolation.surroundings, volumes.host_paths, volumes.other_volumes,
+    placement.nodes, placement.taints, placement.priority, placement.queue, placement.npus, programs.containers,
+    programs.flags, programs.engine, environment.secrets, environment.variables,
+)  # fmt: skip
 
 
 def breaches(case: Case, spec: str) -> Iterator[Breach]:
@@ -16,8 +23,8 @@ def breaches(case: Case, spec: str) -> Iterator[Breach]:
 
 
 def _all(case: Case) -> Iterator[Breach]:
-    for concern in (objects.namespace, objects.services, objects.network, objects.metadata, objects.overrides):
+    for concern in (objects.namespace, objects.services, objects.network, objects.metadata, overrides.overrides):
         yield from concern(case)
-    for pod in pods.pods_of(case):
-        for part in (pods.security, pods.placement, pods.programs, pods.secrets):
+    for pod in pods_of(case):
+        for part in OF_PODS:
             yield from part(pod)

@@ -1,15 +1,14 @@
-"""What an app does with its other objects: namespace, Services, network policies, metadata, overrides."""
+"""What an app does with its other objects: namespace, Services, network policies, metadata."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from stormc.finding import Path, dotted
-from stormc.model.app import Override
-from stormc.phrase import phrase
+from stormc.finding import Path
+from stormc.phrase import Phrase, phrase
 from stormc.policy.breach import Breach, Case
-from stormc.policy.concerns import COMMAND, EXPOSURE, METADATA, NAMESPACE, NETWORK, OVERRIDE
+from stormc.policy.concerns import COMMAND, EXPOSURE, METADATA, NAMESPACE, NETWORK
 from stormc.policy.policy import matches
 
 _SYSTEM_NAMESPACES = (
@@ -24,33 +23,31 @@ _SYSTEM_NAMESPACES = (
     "gatekeeper-system",
     "kyverno",
 )
-_ADDRESSES = ("externalIPs", "externalName", "loadBalancerIP", "loadBalancerSourceRanges")
+_ADDRESSES = ("externalIPs", "externalName", "loadBalancerIP", "loadBalancerSourceRanges", "healthCheckNodePort")
+_OWN_ADDRESS = ("clusterIP", "clusterIPs")
 _ACTING = (
-    "app",
-    "k8s-app",
-    "app.kubernetes.io/*",
-    "stormc.dev/*",
-    "argocd.argoproj.io/*",
-    "*.fluxcd.io/*",
-    "kustomize.toolkit.fluxcd.io/*",
-    "helm.sh/*",
-    "meta.helm.sh/*",
-    "*istio.io/*",
-    "linkerd.io/*",
-    "*.cncf.io/*",
-    "*apparmor*",
-    "*seccomp*",
-    "kubernetes.io/*",
-    "*.kubernetes.io/*",
-    "cni.*",
-    "ovn.*",
-    "adapter.model.aibrix.ai/*",
-    "model.aibrix.ai/adapter",
-    "pod-security.*",
-    "external-dns*",
-    "*cert-manager.io/*",
-)
+    # labels that Services, NetworkPolicies and operators select by
+    "app", "app-*", "application", "component", "name", "release", "role", "run", "service", "svc", "tier", "k8s-app",
+    "pod-template-hash", "statefulset.*", "app.kubernetes.io/*", "stormc.dev/*", "adapter.model.aibrix.ai/*",
+    "model.aibrix.ai/adapter", "kueue.*", "*.x-k8s.io/*", "volcano.sh/*", "scheduling.*",
+    # GitOps and packaging
+    "argocd.argoproj.io/*", "*.fluxcd.io/*", "helm.sh/*", "meta.helm.sh/*", "*kustomize*", "*reloader*",
+    # meshes and injectors of containers
+    "*istio.io/*", "linkerd.io/*", "*.linkerd.io/*", "*consul*", "*kuma.io/*", "*openservicemesh*", "dapr.io/*",
+    "*inject*", "*sidecar*", "instrumentation.opentelemetry.io/*", "admission.*",
+    # secrets and identities
+    "vault.*", "*.hashicorp.com/*", "*azure*", "*amazonaws.com/*", "iam.*", "*gke.io/*", "*.google.com/*",
+    "cloud.google.com/*", "*openshift.io/*", "*cert-manager.io/*", "*spiffe*",
+    # networks and addresses
+    "*.cncf.io/*", "*multus*", "cni.*", "*ovn*", "*cilium*", "*calico*", "*metallb*", "kube-vip*", "external-dns*",
+    "*ingress*", "*loadbalancer*", "*load-balancer*", "*traefik*",
+    # the kubelet, the runtime, admission
+    "*apparmor*", "*seccomp*", "kubernetes.io/*", "*.kubernetes.io/*", "*k8s.io/*", "io.kubernetes.*", "io.containerd*",
+    "io.katacontainers*", "pod-security.*", "*kyverno*", "*gatekeeper*", "*.x-k8s.io/*",
+)  # fmt: skip
 """Keys by which Services of others, meshes, networks, GitOps engines and admission act; * is any characters."""
+_IDENTITY = ("finalizers", "namespace", "ownerReferences", "generateName")
+"""Fields of metadata by which an object is kept, moved or collected."""
 
 
 def namespace(case: Case) -> Iterator[Breach]:
@@ -83,11 +80,11 @@ def services(case: Case) -> Iterator[Breach]:
             phrase("remove it; clients inside the cluster use its name"),
             key="serviceTypes",
             value=kind,
-            unusual=kind not in ("ClusterIP", "NodePort"),
+            unusual=kind != "ClusterIP",
         )
-        for field in _ADDRESSES:
-            if spec.get(field):
-                path = case.wrote(manifest, ("spec", field), ("overrides",), 2)
+        for field in (*_ADDRESSES, *_OWN_ADDRESS):
+            path = case.wrote(manifest, ("spec", field), (), 2)
+            if spec.get(field) and path and spec[field] not in ("None", ["None"]):
                 yield from case.breach(
                     EXPOSURE, path, phrase("Service {name} has {field}", name=name, field=field), phrase("remove it")
                 )
@@ -119,26 +116,15 @@ def network(case: Case) -> Iterator[Breach]:
 
 def metadata(case: Case) -> Iterator[Breach]:
     """Labels, annotations and finalizers by which others act, in fields and overrides."""
-    hint = phrase("remove it, or use a prefix of your own")
     for role in (*case.app.serving_roles, case.app.routing):
         for table in ("labels", "annotations"):
             for key in getattr(role, table):
-                if _acts(key):
-                    path: Path = (role.name, table, key)
-                    yield from case.breach(
-                        METADATA,
-                        path,
-                        phrase("{key} of {role} is a key by which others act", key=key, role=role.name),
-                        hint,
-                    )
+                message = phrase("{key} of {role} is a key by which others act", key=key, role=role.name)
+                yield from _key(case, (role.name, table, key), key, message)
     for index, override in enumerate(case.app.overrides):
         for path, key in _patched_keys(override.patch, ("overrides", index, "patch")):
-            yield from case.breach(
-                METADATA,
-                path,
-                phrase("overrides[{index}] writes {key}, by which others act", index=index, key=key),
-                hint,
-            )
+            message = phrase("overrides[{index}] writes {key}, by which others act", index=index, key=key)
+            yield from _key(case, path, key, message)
         if override.kind == "ConfigMap" and set(override.patch) & {"data", "binaryData"}:
             path = ("overrides", index, "patch")
             yield from case.breach(
@@ -149,8 +135,10 @@ def metadata(case: Case) -> Iterator[Breach]:
             )
 
 
-def _acts(key: str) -> bool:
-    return any(matches(pattern, key) for pattern in _ACTING)
+def _key(case: Case, path: Path, key: str, message: Phrase) -> Iterator[Breach]:
+    unusual = key in _IDENTITY or any(matches(pattern, key.lower()) for pattern in _ACTING)
+    hint = phrase("remove it, or use a prefix of your own")
+    yield from case.breach(METADATA, path, message, hint, key="metadata", value=key, unusual=unusual)
 
 
 def _patched_keys(node: Any, path: Path) -> Iterator[tuple[Path, str]]:
@@ -158,97 +146,9 @@ def _patched_keys(node: Any, path: Path) -> Iterator[tuple[Path, str]]:
     for step, value in items:
         at: Path = (*path, step)
         if step in ("labels", "annotations", "matchLabels") and isinstance(value, Mapping):
-            yield from (((*at, key), key) for key in value if _acts(str(key)))
-        elif step == "finalizers" and value:
-            yield at, "finalizers"
+            yield from (((*at, key), str(key)) for key, written in value.items() if written is not None)
+        elif step == "metadata" and isinstance(value, Mapping):
+            yield from (((*at, field), field) for field in _IDENTITY if value.get(field))
+            yield from _patched_keys(value, at)
         else:
             yield from _patched_keys(value, at)
-
-
-def overrides(case: Case) -> Iterator[Breach]:
-    """Which paths overrides change, who answers for them, and whether they end."""
-    policy = case.policy
-    for index, override in enumerate(case.app.overrides):
-        at: Path = ("overrides", index)
-        for number, patterns in policy.values("overrides", "deny"):
-            for path in _leaves(override.patch, ()):
-                pattern = next((each for each in patterns if covers(each, _steps(override, path))), None)
-                if pattern:
-                    yield Breach(
-                        OVERRIDE.forbidden.id,
-                        (*at, "patch", *path),
-                        phrase("{path} is denied", path=dotted((*at, "patch", *path))),
-                        phrase("{file} denies {pattern}", file=policy.layers[number].file, pattern=pattern),
-                        number,
-                    )
-                    break
-        for number, patterns in policy.values("overrides", "allow"):
-            for path in _leaves(override.patch, ()):
-                if not any(covers(each, _steps(override, path)) for each in patterns):
-                    yield Breach(
-                        OVERRIDE.forbidden.id,
-                        (*at, "patch", *path),
-                        phrase("{path} is not allowed", path=dotted((*at, "patch", *path))),
-                        phrase(
-                            "{file} allows: {patterns}", file=policy.layers[number].file, patterns=", ".join(patterns)
-                        ),
-                        number,
-                    )
-                    break
-        for number, approvers in policy.values("overrides", "approvers"):
-            if override.owner not in approvers:
-                yield Breach(
-                    OVERRIDE.forbidden.id,
-                    (*at, "owner"),
-                    phrase("overrides[{index}].owner is no approver", index=index),
-                    phrase("approvers: {approvers}", approvers=", ".join(approvers)),
-                    number,
-                )
-                break
-        for number, _ in policy.values("overrides", "expires"):
-            if not override.expires:
-                yield Breach(
-                    OVERRIDE.forbidden.id,
-                    at,
-                    phrase("overrides[{index}] has no last day", index=index),
-                    phrase("add expires: YYYY-MM-DD"),
-                    number,
-                )
-                break
-
-
-def _leaves(node: Any, path: Path) -> Iterator[Path]:
-    """The paths of everything that a patch says, list items by number; the collections on the way come first."""
-    items = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else ()
-    for step, value in items:
-        yield (*path, step)
-        yield from _leaves(value, (*path, step))
-
-
-def _steps(override: Override, path: Path) -> tuple[str, ...]:
-    return (override.kind, *map(str, path))
-
-
-def covers(pattern: str, steps: tuple[str, ...]) -> bool:
-    """Whether a pattern of a policy stands for a path of a patch, or for one it lies in: `**.securityContext`."""
-    wanted = pattern.split(".")
-    for start in (0, 1):
-        reached = _spread(wanted, {0})
-        for step in steps[start:]:
-            if len(wanted) in reached:
-                return True
-            stays = {at for at in reached if wanted[at] == "**"}
-            moves = {at + 1 for at in reached if wanted[at] != "**" and matches(wanted[at], step)}
-            reached = _spread(wanted, stays | moves)
-        if len(wanted) in reached:
-            return True
-    return False
-
-
-def _spread(wanted: list[str], reached: set[int]) -> set[int]:
-    """The places of a pattern that are reached without a further step: ** may stand for none."""
-    spread = set(reached)
-    for at, step in enumerate(wanted):
-        if at in spread and step == "**":
-            spread.add(at + 1)
-    return spread

@@ -19,9 +19,14 @@ class Layer(NamedTuple):
 
 
 class Policy(Record):
-    """Layers from the top down. An app is allowed what every layer allows, so a layer can only narrow."""
+    """Layers from the top down. An app is allowed what every layer allows, so a layer can only narrow.
+
+    `top` is the topmost platform file above the app, with a policy or without: what it says nobody has to be warned
+    of, whereas a file below it may lie in the directory of a team.
+    """
 
     layers: tuple[Layer, ...] = ()
+    top: str = ""
 
     def __bool__(self) -> bool:
         """Whether there is any."""
@@ -30,6 +35,10 @@ class Policy(Record):
     def covers(self, key: str) -> bool:
         """Whether a layer has the field."""
         return any(key in layer.fields for layer in self.layers)
+
+    def settles(self, key: str) -> bool:
+        """Whether the topmost platform file has the field."""
+        return any(key in layer.fields for layer in self.layers if layer.file == self.top)
 
     def values(self, *steps: str) -> Iterator[tuple[int, Any]]:
         """The number of each layer that has a field, and what it says there."""
@@ -49,11 +58,16 @@ class Policy(Record):
         """The strictest level of pod security."""
         return max((level for _, level in self.values("podSecurity")), key=LEVELS.index, default=LEVELS[0])
 
-    def excepts(self, spec: str, rule: str, number: int) -> bool:
-        """Whether an exception allows a finding on a spec: one of the layer that forbids it, or of a layer above."""
+    def excepts(self, spec: str, rule: str, number: int | None) -> bool:
+        """Whether an exception allows a finding on a spec: one of the layer that forbids it, or of a layer above.
+
+        What no single layer forbids, number None, only the topmost platform file excepts.
+        """
+        last = next((n for n, layer in enumerate(self.layers) if layer.file == self.top), -1)
         return any(
             entry["rule"] == rule and matches(entry["spec"], spec)
-            for layer, entries in self.values("exceptions") if layer <= number for entry in entries
+            for layer, entries in self.values("exceptions") if layer <= (last if number is None else number)
+            for entry in entries
         )  # fmt: skip
 
     @property

@@ -26,10 +26,11 @@ ALWAYS = ("apiVersion", "kind", "policy")
 def policy_of(platforms: Platforms, directory: str) -> Policy:
     """The policy that holds in a directory."""
     documents = {each: platforms.documents[each] for each in platforms.chain(directory) if each in platforms.documents}
-    return Policy(tuple(
+    layers = tuple(
         Layer(each, document.file, document.data["policy"])
-        for each, document in documents.items() if document.data.get("policy")
-    ))  # fmt: skip
+        for each, document in documents.items() if document.data.get("policy") is not None
+    )  # fmt: skip
+    return Policy(layers, next((document.file for document in documents.values()), ""))
 
 
 def platform_findings(platforms: Platforms) -> Iterator[Finding]:

@@ -1,0 +1,140 @@
+"""What the containers of an app read: Secrets, and variables that hold secrets or load code."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from stormc.finding import Path, shown
+from stormc.phrase import Phrase, phrase
+from stormc.policy.breach import Breach, Case
+from stormc.policy.concerns import COMMAND, PLAIN_SECRET, SECRET, SUBSTITUTION
+from stormc.policy.pods import Container, Pod, volume_field
+from stormc.policy.policy import below, matches
+from stormc.policy.secrets import holds_password, holds_secret, names_secret
+
+_PREFIXES = ("LD_", "PYTHON", "PERL5", "BASH_FUNC_", "GIT_SSH")
+_LOADERS = (
+    "PATH", "ENV", "BASH_ENV", "PROMPT_COMMAND", "GCONV_PATH", "GLIBC_TUNABLES", "NODE_OPTIONS",
+    "ASCEND_CUSTOM_OPP_PATH",
+)  # fmt: skip
+"""Variables by which programs find or load code, and beginnings of the names of others."""
+_HARMLESS = (
+    "PYTHONUNBUFFERED", "PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE", "PYTHONFAULTHANDLER", "PYTHONIOENCODING",
+    "PYTHONUTF8", "PYTHONNOUSERSITE", "PYTHONSAFEPATH",
+)  # fmt: skip
+_SWITCHES = ("VLLM_ALLOW_INSECURE_SERIALIZATION", "VLLM_ALLOW_RUNTIME_LORA_UPDATING", "VLLM_SERVER_DEV_MODE")
+"""Variables that let clients of vLLM load code or files, or reset the engine (vllm/envs.py)."""
+_IMAGE = ("/usr", "/opt", "/lib", "/lib64", "/bin", "/sbin", "/vllm-workspace", "/workspace")
+"""Directories that an image of the engine fills, and into which nobody writes."""
+_PREPEND = "--prepend="
+_USUAL_SECRETS = (
+    "regcred", "registry", "registry-cred*", "registry-pull*", "*pull-secret*", "*-pull", "pull-*", "docker-*",
+    "dockerhub*", "ghcr*", "harbor*", "swr*", "hf-*", "hugging-face*", "huggingface*", "modelscope*",
+)  # fmt: skip
+"""Names by which people keep what a kubelet pulls images with, and what a hub of models asks for."""
+
+
+def secrets(pod: Pod) -> Iterator[Breach]:
+    """Secrets that pods read. Without a policy those pass whose name says that they are the app's own."""
+    for name, path in _secret_names(pod):
+        usual = path[:1] != ("overrides",) and (
+            pod.case.is_own(name) or any(matches(pattern, name) for pattern in _USUAL_SECRETS)
+        )
+        message = phrase("{role} reads Secret {name}", role=pod.role, name=name)
+        hint = phrase("a policy lists the Secrets of its apps")
+        unusual = not usual or bool(pod.case.policy)
+        yield from pod.case.breach(SECRET, path, message, hint, key="secrets", value=name, unusual=unusual)
+
+
+def _secret_names(pod: Pod) -> Iterator[tuple[str, Path]]:
+    for index, entry in enumerate(pod.spec.get("imagePullSecrets") or ()):
+        yield str(entry.get("name")), pod.at(("imagePullSecrets", index), ("imagePullSecrets",))
+    for index, volume in enumerate(pod.spec.get("volumes") or ()):
+        path = pod.at(("volumes", index), volume_field(pod, str(volume.get("name"))))
+        yield from ((name, path) for name in _secrets_of(volume))
+    for at, container in pod.containers():
+        for index, entry in enumerate(container.get("env") or ()):
+            name = ((entry.get("valueFrom") or {}).get("secretKeyRef") or {}).get("name")
+            if name:
+                yield str(name), pod.at((*at, "env", index), (pod.role, "env", str(entry.get("name"))))
+        for entry in container.get("envFrom") or ():
+            name = (entry.get("secretRef") or {}).get("name")
+            if name:
+                yield str(name), pod.at((*at, "envFrom"))
+
+
+def _secrets_of(volume: Mapping[str, Any]) -> Iterator[str]:
+    """The Secrets that a volume shows, or that its driver reads; a token of the API server counts as one."""
+    if name := (volume.get("secret") or {}).get("secretName"):
+        yield str(name)
+    for source in (volume.get("projected") or {}).get("sources") or ():
+        if name := (source.get("secret") or {}).get("name"):
+            yield str(name)
+        if "serviceAccountToken" in source:
+            yield "serviceAccountToken"
+    for source in volume.values():
+        for field in ("secretRef", "nodePublishSecretRef"):
+            if isinstance(source, dict) and (name := (source.get(field) or {}).get("name")):
+                yield str(name)
+
+
+def variables(pod: Pod) -> Iterator[Breach]:
+    """Variables and flags that hold secrets in plain text, and variables by which programs load code."""
+    for at, container in pod.containers():
+        mounts = [str(mount.get("mountPath")) for mount in container.get("volumeMounts") or ()]
+        for path, name, value in _variables(pod, at, container):
+            what = phrase("variable {name} of {role}", name=name, role=pod.role)
+            hint = phrase("env: {{{name}: {{secretKeyRef: {{name: SECRET, key: KEY}}}}}}", name=name)
+            yield from _plain(pod.case, path, what, names_secret(name), value or "", hint)
+            if "${" in (value or ""):
+                message = phrase("{what} holds ${{…}}", what=what)
+                yield from pod.case.breach(SUBSTITUTION, path, message, phrase("write $(NAME)"))
+            if _loads(name, value, mounts):
+                message = phrase("{what} loads code into every program", what=what)
+                yield from pod.case.breach(COMMAND, path, message, phrase("build it into the image"))
+            elif name in _SWITCHES and value not in ("", "0"):
+                message = phrase("{what} lets clients change the engine", what=what)
+                yield from pod.case.breach(COMMAND, path, message, phrase("remove it, or ask for an exception"))
+        for word in container.get("args") or ():
+            flag, _, value = str(word).partition("=")
+            path = pod.at((*at, "args"), (pod.role, "engineArgs", flag.lstrip("-")))
+            what = phrase("flag {flag} of {role}", flag=shown(flag), role=pod.role)
+            secret = names_secret(flag.lstrip("-"))
+            yield from _plain(pod.case, path, what, secret, value, phrase("use a variable with secretKeyRef"))
+
+
+def _variables(pod: Pod, at: Path, container: Container) -> Iterator[tuple[Path, str, str | None]]:
+    """Name and value of a container's variables and of what the launcher prepends; None for what lies elsewhere."""
+    for index, entry in enumerate(container.get("env") or ()):
+        name = str(entry.get("name"))
+        source = entry.get("valueFrom") or {}
+        foreign = "configMapKeyRef" in source or "secretKeyRef" in source
+        path = pod.at((*at, "env", index), (pod.role, "env", name))
+        yield path, name, None if foreign else str(entry.get("value", ""))
+    for word in container.get("args") or ():
+        if str(word).startswith(_PREPEND):
+            name, _, value = str(word)[len(_PREPEND) :].partition("=")
+            yield pod.at((*at, "args"), (pod.role, "env", name)), name, value
+
+
+def _loads(name: str, value: str | None, mounts: list[str]) -> bool:
+    """Whether a variable makes programs load code that is not the image's."""
+    if not (name in _LOADERS or name.startswith(_PREFIXES)) or name in _HARMLESS or value == "":
+        return False
+    places = re.split(r"[: ;]", value) if value is not None else [""]
+    return not all(_in_image(place, mounts) for place in places)
+
+
+def _in_image(place: str, mounts: list[str]) -> bool:
+    path = posixpath.normpath(place)
+    return any(below(each, path) for each in _IMAGE) and not any(below(mount, path) for mount in mounts)
+
+
+def _plain(case: Case, path: Path, what: Phrase, by_name: bool, value: str, hint: Phrase) -> Iterator[Breach]:
+    if holds_password(value):
+        yield Breach(PLAIN_SECRET.forbidden.id, path, phrase("{what} holds a password in a URL", what=what), hint)
+    elif value and "$(" not in value and (by_name or holds_secret(value)):
+        yield from case.breach(PLAIN_SECRET, path, phrase("{what} holds a secret in plain text", what=what), hint)

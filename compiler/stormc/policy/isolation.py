@@ -1,0 +1,131 @@
+"""What keeps the pods of an app apart from the node, from the API server, and from other pods."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from stormc.finding import Path
+from stormc.model.app import ROUTING
+from stormc.phrase import Phrase, phrase, verbatim
+from stormc.policy.breach import Breach
+from stormc.policy.concerns import ISOLATION, POD_SECURITY, SERVICE_ACCOUNT
+from stormc.policy.pod_security import problems
+from stormc.policy.pods import Container, Pod
+
+_JUDGED = frozenset([
+    "automountServiceAccountToken", "containers", "ephemeralContainers", "hostIPC", "hostNetwork", "hostPID",
+    "affinity", "imagePullSecrets", "initContainers", "nodeName", "nodeSelector", "priority", "priorityClassName",
+    "securityContext", "serviceAccount", "serviceAccountName", "tolerations", "volumes",
+])  # fmt: skip
+"""Fields of a pod spec that other concerns judge."""
+_HARMLESS = frozenset([
+    "activeDeadlineSeconds", "enableServiceLinks", "hostname", "preemptionPolicy", "restartPolicy", "schedulerName",
+    "subdomain", "terminationGracePeriodSeconds", "topologySpreadConstraints",
+])  # fmt: skip
+"""Fields of a pod spec by which a pod reaches nothing that it did not reach before."""
+_CONTAINER_FIELDS = frozenset([
+    "args", "command", "env", "envFrom", "image", "imagePullPolicy", "lifecycle", "livenessProbe", "name", "ports",
+    "readinessProbe", "resources", "securityContext", "startupProbe", "stdin", "stdinOnce", "terminationMessagePath",
+    "terminationMessagePolicy", "tty", "volumeMounts", "workingDir",
+])  # fmt: skip
+_REMOVE = phrase("remove it, or ask for an exception")
+
+
+def security(pod: Pod) -> Iterator[Breach]:
+    """The level of pod security, and the settings of stormc that an override takes back."""
+    level = pod.case.policy.level
+    for path, text in problems(pod.spec, level):
+        own: Path = ("hostNetwork",) if path == ("hostNetwork",) else ()
+        message = phrase("{role}: {text} (pod security {level})", role=pod.role, text=text, level=level)
+        yield from pod.case.breach(POD_SECURITY, pod.at(path, own), message, _REMOVE)
+    for path, text in _taken_back(pod):
+        if patched := pod.patched(path):
+            message = phrase("{role}: an override takes back {text}", role=pod.role, text=text)
+            yield from pod.case.breach(POD_SECURITY, patched, message, _REMOVE)
+
+
+def _taken_back(pod: Pod) -> Iterator[tuple[Path, Phrase]]:
+    """What stormc writes into its containers (passes/engine, passes/proxy) and is not there any more."""
+    routing, shared = pod.role == ROUTING, pod.spec.get("securityContext") or {}
+    for at, container in pod.containers():
+        if not pod.own(at, container):
+            continue
+        context: Mapping[str, Any] = container.get("securityContext") or {}
+        inside: Path = (*at, "securityContext")
+        if context.get("allowPrivilegeEscalation") is not False:
+            yield (*inside, "allowPrivilegeEscalation"), verbatim("allowPrivilegeEscalation: false")
+        dropped = (context.get("capabilities") or {}).get("drop") or ()
+        wanted = "ALL" if routing else "NET_RAW"
+        if wanted not in dropped and "ALL" not in dropped:
+            yield (*inside, "capabilities", "drop"), phrase("that capability {name} is dropped", name=wanted)
+        if not routing:
+            continue
+        if not context.get("readOnlyRootFilesystem"):
+            yield (*inside, "readOnlyRootFilesystem"), verbatim("readOnlyRootFilesystem: true")
+        if not context.get("runAsNonRoot", shared.get("runAsNonRoot")):
+            yield ("securityContext", "runAsNonRoot"), verbatim("runAsNonRoot: true")
+        profile = context.get("seccompProfile") or shared.get("seccompProfile") or {}
+        if profile.get("type") != "RuntimeDefault":
+            yield ("securityContext", "seccompProfile"), verbatim("seccompProfile RuntimeDefault")
+    for field in ("runAsGroup", "fsGroup", "supplementalGroups"):
+        value = shared.get(field)
+        if value == 0 or (isinstance(value, list) and 0 in value):
+            yield ("securityContext", field), phrase("that the group of root is not the pods'")
+
+
+def service_account(pod: Pod) -> Iterator[Breach]:
+    """Service accounts and their tokens."""
+    account = pod.spec.get("serviceAccountName") or pod.spec.get("serviceAccount")
+    token = pod.spec.get("automountServiceAccountToken")
+    field = "serviceAccountName" if account else "automountServiceAccountToken"
+    patched = pod.patched((field,)) or pod.patched(("serviceAccount",))
+    if account or token or (token is None and patched):
+        message = phrase("{role} uses service account {account}", role=pod.role, account=account or "default")
+        if token is not False:
+            message = phrase("{message} with its token", message=message)
+        yield from pod.case.breach(
+            SERVICE_ACCOUNT, patched or (pod.role,), message, phrase("remove it; no program of stormc needs one"),
+            key="serviceAccounts", value=str(account or "default"),
+        )  # fmt: skip
+
+
+def surroundings(pod: Pod) -> Iterator[Breach]:
+    """Names, processes, runtimes and devices of a pod that are others than those of the cluster's usual pods."""
+    for field, value in pod.spec.items():
+        if field in _JUDGED or field in _HARMLESS or _usual(field, value):
+            continue
+        message = phrase("{role} has {field}, which changes how its pods are kept apart", role=pod.role, field=field)
+        yield from pod.case.breach(ISOLATION, pod.at((field,)), message, _REMOVE)
+    for at, container in pod.containers():
+        for path, text in _odd_fields(at, container):
+            message = phrase("container {name} {text}", name=container.get("name"), text=text)
+            yield from pod.case.breach(ISOLATION, pod.at(path), message, _REMOVE)
+
+
+def _usual(field: str, value: object) -> bool:
+    usual: Mapping[str, tuple[object, ...]] = {
+        "dnsPolicy": ("ClusterFirst", "ClusterFirstWithHostNet", "Default"), "hostUsers": (False,),
+        "shareProcessNamespace": (False,), "setHostnameAsFQDN": (False, True), "os": ({"name": "linux"},),
+    }  # fmt: skip
+    return value in (None, [], {}) or value in usual.get(field, ())
+
+
+def _odd_fields(at: Path, container: Container) -> Iterator[tuple[Path, Phrase]]:
+    for field in container:
+        if field not in _CONTAINER_FIELDS and container[field]:
+            yield (*at, field), phrase("has {field}", field=field)
+    if (container.get("resources") or {}).get("claims"):
+        yield (*at, "resources", "claims"), phrase("claims devices")
+    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        yield from _elsewhere((*at, probe), container.get(probe))
+    for hook, handler in (container.get("lifecycle") or {}).items():
+        yield from _elsewhere((*at, "lifecycle", hook), handler)
+
+
+def _elsewhere(at: Path, handler: Any) -> Iterator[tuple[Path, Phrase]]:
+    """Requests that the kubelet of the node would make to another address than the pod's."""
+    for kind in ("httpGet", "tcpSocket"):
+        host = ((handler if isinstance(handler, dict) else {}).get(kind) or {}).get("host")
+        if host:
+            yield (*at, kind, "host"), phrase("lets the node ask {host}", host=host)
