@@ -53,7 +53,7 @@ def _taken_back(pod: Pod) -> Iterator[tuple[Path, Phrase]]:
             continue
         context: Mapping[str, Any] = container.get("securityContext") or {}
         inside: Path = (*at, "securityContext")
-        if context.get("allowPrivilegeEscalation") is not False:
+        if context.get("allowPrivilegeEscalation") is not False and not context.get("privileged"):
             yield (*inside, "allowPrivilegeEscalation"), verbatim("allowPrivilegeEscalation: false")
         dropped = (context.get("capabilities") or {}).get("drop") or ()
         wanted = "ALL" if routing else "NET_RAW"

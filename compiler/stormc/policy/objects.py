@@ -27,7 +27,7 @@ _ADDRESSES = ("externalIPs", "externalName", "loadBalancerIP", "loadBalancerSour
 _OWN_ADDRESS = ("clusterIP", "clusterIPs")
 _ACTING = (
     # labels that Services, NetworkPolicies and operators select by
-    "app", "app-*", "application", "component", "name", "release", "role", "run", "service", "svc", "tier", "k8s-app",
+    "app", "app-*", "application", "component", "name", "release", "role", "run", "service", "svc", "k8s-app",
     "pod-template-hash", "statefulset.*", "app.kubernetes.io/*", "stormc.dev/*", "adapter.model.aibrix.ai/*",
     "model.aibrix.ai/adapter", "kueue.*", "*.x-k8s.io/*", "volcano.sh/*", "scheduling.*",
     # GitOps and packaging
