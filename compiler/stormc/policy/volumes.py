@@ -8,7 +8,6 @@ from typing import Any
 
 from stormc.facts.keys import DEVICE_FILES, Directory
 from stormc.finding import Path, shown
-from stormc.payload.objects import OURS
 from stormc.phrase import Phrase, phrase
 from stormc.policy.breach import Breach
 from stormc.policy.concerns import HOST_PATH, VOLUME
@@ -96,7 +95,7 @@ def _volume(pod: Pod, path: Path, kind: str, source: Any) -> Iterator[Breach]:
 
 def _config_map(pod: Pod, path: Path, name: str) -> Iterator[Breach]:
     manifests: list[Mapping[str, Any]] = [m for m in pod.case.manifests if m["kind"] == "ConfigMap"]
-    if not name.startswith(OURS) and all(manifest["metadata"]["name"] != name for manifest in manifests):
+    if all(manifest["metadata"]["name"] != name for manifest in manifests):
         message = phrase("{role} reads ConfigMap {name}, which is not the app's", role=pod.role, name=name)
         yield from _breach(pod, path, message, "configMap")
 
