@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from stormc.facts.keys import Annotation
+from stormc.facts.keys import HUAWEI_PREFIX, Annotation, NodeLabel
 from stormc.finding import Path
 from stormc.model.app import ROUTING
 from stormc.phrase import Phrase, phrase
@@ -18,9 +18,8 @@ _CONTROL_PLANE = (
     "node-role.kubernetes.io/infra", "node-role.kubernetes.io/controlplane", "masterselector",
 )  # fmt: skip
 """Labels and taints of nodes that run the cluster itself; MindCluster's own is masterselector."""
-DEVICES = "huawei.com/"
 _ROLE_LABEL = "kubernetes.io/role"
-_ONE_NODE = ("kubernetes.io/hostname", "metadata.name")
+_ONE_NODE = (NodeLabel.HOSTNAME, "metadata.name")
 """What tells one node from all others."""
 _SICK = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
 """Taints that Kubernetes puts on nodes that are not ready, unreachable, full or cordoned."""
@@ -108,7 +107,7 @@ def npus(pod: Pod) -> Iterator[Breach]:
         resources = container.get("resources") or {}
         for field in ("limits", "requests"):
             for name in resources.get(field) or {}:
-                counted = pod.role != ROUTING and pod.own(at, container) and name.startswith(DEVICES)
+                counted = pod.role != ROUTING and pod.own(at, container) and name.startswith(HUAWEI_PREFIX)
                 if "/" in name and not counted and pod.patched((*at, "resources", field, name)):
                     yield from _uncounted(pod, pod.at((*at, "resources")), container, name)
 
