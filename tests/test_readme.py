@@ -133,7 +133,7 @@ def test_the_first_ten_minutes_work_as_written(
     asked = subprocess.run([sys.executable, "-m", "stormc", *local[1:]], capture_output=True, text=True, timeout=140)
     assert asked.returncode == 0 and "This is decode" in asked.stdout, asked.stderr
     spec = tmp_path / "specs/demo/chat.yaml"
-    mistake = re.search(r"write `(dataParallel: \d+)` under `decode:`.*?`stormc rule (E\d+)`", README, flags=re.S)
+    mistake = re.search(r"write `(dataParallel: \d+)` under `decode:`.*?`\S*stormc rule (E\d+)`", README, flags=re.S)
     assert mistake
     head, decode = spec.read_text().split("\ndecode:")
     spec.write_text(f"{head}\ndecode:{re.sub(r'dataParallel: [0-9]+', mistake[1], decode)}")
