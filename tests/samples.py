@@ -109,7 +109,7 @@ def compilation(overlay: str, platform: Platform | None, stop: Stage) -> Compila
     layered = Layered((Layer(document),), document.data)
     profile = builtin_profile(layered.data["hardware"])
     assert profile is not None
-    setting = Setting(platform or Platform(), profile, (profile.name,), read_payload())
+    setting = Setting(platform or Platform(), profile, {profile.name: ()}, read_payload())
     return compile_app(Spec(source, layered, source.file), setting, stop)
 
 

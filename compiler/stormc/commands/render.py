@@ -101,9 +101,10 @@ def run(options: argparse.Namespace) -> int:
         return 1
     _print_changes(options, result, plan, told)
     seconds = time.perf_counter() - start
+    noun = "file" if len(plan.writes) == 1 else "files"
     verb = ("to write", "to remove") if options.check else ("written", "removed")
     print(
-        f"{result.apps} app{'' if result.apps == 1 else 's'}: {len(plan.writes)} files {verb[0]}, "
+        f"{result.apps} app{'' if result.apps == 1 else 's'}: {len(plan.writes)} {noun} {verb[0]}, "
         f"{plan.unchanged} unchanged, {len(plan.removals)} {verb[1]}, {seconds:.2f} s",
         file=sys.stderr if options.check else told,
     )

@@ -45,13 +45,14 @@ class Setting(Record):
     """Everything else that goes into a compilation.
 
     `profile` is the one that the spec's hardware field names. It is None where there is none of that name, and where
-    it is broken; `profile_names` holds the names of broken ones too, whose apps are not to blame. `inventory` is the
-    directory of the platform file whose NPUs the app takes; `crd` a CustomResourceDefinition to hold it against.
+    it is broken; `profile_names` holds the names of broken ones too, whose apps are not to blame, each with what the
+    scheduler calls the product. `inventory` is the directory of the platform file whose NPUs the app takes; `crd` a
+    CustomResourceDefinition to hold it against.
     """
 
     platform: Platform
     profile: Profile | None
-    profile_names: Collection[str]
+    profile_names: Mapping[str, Collection[str]]
     payload: Payload
     inventory: str | None = None
     crd: Crd | None = None

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from stormc.compile.compilation import Compilation, Setting, Spec, Stage
 from stormc.compile.judge import apply_rules, crd_refusals, policy_breaches, refusals
 from stormc.emit.checks import REFUSED
-from stormc.finding import Finding, Path, did_you_mean, has_errors
+from stormc.finding import Finding, Path, closest, has_errors
 from stormc.model.app import App
 from stormc.model.build import build_app
 from stormc.model.check import check_app
@@ -18,7 +18,7 @@ from stormc.model.summary import Summary
 from stormc.model.wrong_fields import follows, without_wrong_fields
 from stormc.passes import PIPELINE
 from stormc.passes.runner import Compiled, run_pipeline
-from stormc.phrase import phrase
+from stormc.phrase import Phrase, either, phrase
 from stormc.policy.breach import Case
 from stormc.record import NamedTuple, replace
 from stormc.rules.mistakes import without_mistakes
@@ -95,9 +95,21 @@ def _unknown_profile(layered: Layered, setting: Setting) -> Iterator[Finding]:
     if setting.profile is None and isinstance(hardware, str) and hardware not in setting.profile_names:
         file, mark = layered.locate(("hardware",))
         message = phrase("hardware {hardware!r} is no known profile", hardware=hardware)
-        yield Finding(
-            UNKNOWN_PROFILE, file, mark, message, did_you_mean(hardware, setting.profile_names), ("hardware",)
-        )
+        hint = _meant_profile(hardware, setting.profile_names)
+        yield Finding(UNKNOWN_PROFILE, file, mark, message, hint, ("hardware",))
+
+
+def _meant_profile(hardware: str, names: Mapping[str, Collection[str]]) -> Phrase:
+    """The profile of a product that somebody called by its accelerator-type, its policy or its name in print."""
+    called = sorted(name for name, words in names.items() if hardware in words)
+    if called:
+        return phrase("{hardware} is a word of the scheduler's; write {names}", hardware=hardware, names=either(called))
+    printed = "-".join(word for word in hardware.lower().split() if word.isascii())
+    longer = sorted(name for name in names if printed and name.startswith(printed))
+    if longer:
+        return phrase("write {names}", names=either(longer))
+    meant = closest(hardware, names)
+    return phrase("did you mean {meant}?", meant=meant) if meant else phrase("stormc profiles lists them")
 
 
 def storm_service(compiled: Compiled) -> Mapping[str, Any]:

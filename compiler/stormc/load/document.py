@@ -304,7 +304,7 @@ class _Builder:
                 NOT_PLAIN,
                 event,
                 phrase("merge keys (<<) are not supported"),
-                phrase("put shared values into platform.yaml"),
+                phrase("name the fields one by one: an alias does it for a whole field, such as env: *env"),
             )
         path: Path = (*where, key)
         if key in node:

@@ -82,7 +82,7 @@ def check_platform(layered: Layered) -> tuple[Fields | None, list[Finding]]:
     defaults = layered.data.get("defaults")
     if isinstance(defaults, dict):
         findings += _check_defaults(layered, defaults)
-    return (None if findings else normal), findings
+    return (None if findings else normal), _without_follow_ups(findings)
 
 
 def _check_defaults(layered: Layered, defaults: Mapping[str, Any]) -> Iterator[Finding]:

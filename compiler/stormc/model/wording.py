@@ -66,6 +66,8 @@ def judge_part(layered: Layered, section: str, at: Path, value: Mapping[str, Any
 
 def findings_of(layered: Layered, section: str, prefix: Path, problems: Iterable[Any]) -> Iterator[Finding]:
     for number, error in enumerate(problems):
+        if error.code == errors.EXCLUDES_FIELD.code and error.constraint < error.document_path[-1]:
+            continue  # the other of the two says the same
         if error.is_group_error and error.child_errors:
             yield from findings_of(layered, section, prefix, error.child_errors)
         else:
@@ -131,7 +133,8 @@ def _finding(layered: Layered, table: forms.Schema, prefix: Path, error: Any, gu
         )
     if error.code in (errors.UNALLOWED_VALUE.code, errors.UNALLOWED_VALUES.code):
         allowed = [str(a) for a in constraint]
-        hint = did_you_mean(str(value), allowed)
+        meant = closest(str(value), allowed)
+        hint = phrase("did you mean {meant}?", meant=meant) if meant else NONE
         return finding_at(
             layered,
             NOT_ALLOWED,

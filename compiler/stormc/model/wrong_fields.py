@@ -16,6 +16,10 @@ from stormc.model.layers import Layered
 
 MAPS = ("annotations", "engineArgs", "env", "labels", "nodeSelector")
 PODS = ("image", "imagePullPolicy", "imagePullSecrets", "priorityClassName", "resources", "shmSize", "tolerations")
+OF_APP = ("gateway", "hostNetwork", "imagePullPolicy", "imagePullSecrets", "interface", "networkPolicy", "port",
+          "priorityClassName", "queue", "shmSize", "tolerations", "volumes")  # fmt: skip
+RESTING_ON_REPLICAS = ("minAvailable", "podGroupSize", "replicas", "spBlock")
+"""Fields of any role about which nothing is said where a role's replicas are unknown: all share one PodGroup."""
 SECTIONS = ("faults", "proxy", "routing")
 STAND_IN: dict[Path, str] = {
     ("name",): "app", ("image",): "vllm-ascend:v0.12.0",
@@ -58,6 +62,8 @@ def follows(path: Path, taken: Collection[Path]) -> bool:
 
     It lies in the field or in its section, or is about a field of the same name, as where two roles must agree.
     """
+    if any(t[-1] == "replicas" and (path[0] == t[0] or path[-1] in RESTING_ON_REPLICAS) for t in taken):
+        return True
     return any(path[: len(t)] == t or path[-1:] == t[-1:] or path[0] == t[0] in SECTIONS for t in taken)
 
 
@@ -65,12 +71,12 @@ def _field(path: Path) -> Path | None:
     """The field to take out for what is wrong at a path; None where others rest on it."""
     if not path:
         return None
-    if path[:1] == ("overrides",) or path[:1] in STAND_IN or path[:1] == ("imagePullPolicy",):
+    if path[:1] == ("overrides",) or path[:1] in STAND_IN or path[0] in OF_APP:
         return path[:1]
     if path[:2] in STAND_IN or (path[0] in SECTIONS and len(path) > 1):
         return path[:2]
     if path[0] in SERVING_ROLES and len(path) > 1:
-        if path[1] in PODS:
+        if path[1] in PODS or path[1] == "replicas":
             return path[:2]
         if path[1] in MAPS:
             return path[:3]

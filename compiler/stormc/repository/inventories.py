@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from stormc.finding import Finding, closest
+from stormc.model.checks import UNKNOWN_PROFILE
 from stormc.model.profile import Platform
+from stormc.phrase import phrase
 from stormc.repository.platforms import Platforms
 from stormc.repository.profiles import Profiles
 from stormc.rules.repository import Inventory
@@ -25,6 +28,18 @@ def read_inventories(platforms: Platforms, profiles: Profiles) -> tuple[Inventor
                     for name, profile in known.items() if profile.super_pod}  # fmt: skip
         inventories.append(Inventory(directory, document.file, npus, marks, reserved))
     return tuple(inventories)
+
+
+def unknown_products(platforms: Platforms, profiles: Profiles) -> Iterator[Finding]:
+    """A finding for every product of an inventory that no profile describes: its nodes would count for nobody."""
+    for document in platforms.documents.values():
+        nodes = document.data.get("inventory")
+        for name in nodes if isinstance(nodes, dict) else ():
+            if name not in profiles.names:
+                meant = closest(name, profiles.names)
+                hint = phrase("did you mean {meant}?", meant=meant) if meant else phrase("stormc profiles lists them")
+                message = phrase("inventory.{name} is no known profile", name=name)
+                yield Finding(UNKNOWN_PROFILE, document.file, document.keys[("inventory", name)], message, hint)
 
 
 def _reserve(platform: Platform, nodes: int) -> int:

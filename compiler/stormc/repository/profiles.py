@@ -30,6 +30,15 @@ class Profiles(Record):
         return self.own.get(name) or builtin_profile(name)
 
     @property
+    def words(self) -> dict[str, tuple[str, ...]]:
+        """Every name that a spec may have in its hardware field, with the other words that the product is known by."""
+        known = {name: self.get(name) for name in self.names}
+        return {
+            name: (profile.accelerator_type, profile.schedule_policy) if profile is not None else ()
+            for name, profile in known.items()
+        }
+
+    @property
     def names(self) -> tuple[str, ...]:
         """Every name that a spec may have in its hardware field, broken profiles included."""
         return (*self.own, *builtin_names(), *self.broken)

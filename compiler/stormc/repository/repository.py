@@ -11,7 +11,7 @@ from stormc.load.sources import Source, Sources
 from stormc.model.layers import Layered
 from stormc.payload.read import Payload
 from stormc.record import Record
-from stormc.repository.inventories import inventory_of, read_inventories
+from stormc.repository.inventories import inventory_of, read_inventories, unknown_products
 from stormc.repository.platforms import Platforms, read_platforms
 from stormc.repository.policies import policy_of
 from stormc.repository.profiles import Profiles, own_profiles
@@ -33,7 +33,8 @@ class Repository(Record):
     @property
     def findings(self) -> tuple[Finding, ...]:
         """The findings on the files that are no apps, and on those that cannot be read."""
-        return (*self.sources.findings, *self.platforms.findings, *self.profiles.findings)
+        products = unknown_products(self.platforms, self.profiles)
+        return (*self.sources.findings, *self.platforms.findings, *self.profiles.findings, *products)
 
     def layered(self, source: Source) -> tuple[Layered | None, list[Finding]]:
         """An app's fields over the defaults of its platform files; None, with findings, where the file is no YAML."""
@@ -56,7 +57,7 @@ class Repository(Record):
             return Compilation(source, tuple(findings))
         hardware = layered.data.get("hardware")
         profile = self.profiles.get(hardware) if isinstance(hardware, str) else None
-        names = () if profile else self.profiles.names
+        names = {} if profile else self.profiles.words
         chain = self.platforms.chain(source.directory)
         inventory = inventory_of(self.inventories, chain, profile.name) if profile else None
         setting = Setting(self.platforms.platform(source.directory), profile, names, payload, inventory, crd,

@@ -26,7 +26,7 @@ OF_APPS = (
     "workload.size",
 )  # fmt: skip
 OF_OVERRIDDEN_APPS = (
-    "overrides.identity", "overrides.selector", "overrides.target",
+    "overrides.identity", "overrides.names", "overrides.selector", "overrides.target",
 )  # fmt: skip
 OF_MANIFESTS = (
     "scheduling.gang_size", "scheduling.shared_settings", "scheduling.whole_gang", "super_pod.block",

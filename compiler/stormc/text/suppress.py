@@ -24,6 +24,8 @@ _COMMENT = re.compile(r"#\s*stormc:\s*(?P<rest>.*)")
 _IGNORE = re.compile(r"ignore\[(?P<ids>[^\]]*)\]\s*(?P<reason>.*)")
 _ID = re.compile(r"[EWI][0-9]{3}")
 MANY = 1 << 62
+MOST_SHOWN = 60
+"""Characters of a comment that a hint repeats."""
 _FORM = phrase("write # stormc: ignore[W020] and the reason")
 
 
@@ -94,7 +96,8 @@ def read_suppressions(document: Document) -> tuple[list[Suppression], list[Findi
             )
             continue
         if not ignore["reason"]:
-            problems.append(Finding(NO_REASON, document.file, mark, phrase("ignore needs a reason"), _FORM))
+            hint = phrase("write # stormc: ignore[{ids}] and the reason", ids=ignore["ids"].strip()[:MOST_SHOWN])
+            problems.append(Finding(NO_REASON, document.file, mark, phrase("ignore needs a reason"), hint))
             continue
         alone = not lines[number - 1][: column - 1].strip()
         below = _below(lines) if below is None else below

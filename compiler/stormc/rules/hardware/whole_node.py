@@ -15,6 +15,8 @@ from stormc.rules.rule import Example, Rule, Violation
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in app.serving_roles:
+        if app.profile.super_pod and app.gang(role) > 1:
+            continue  # E026: there the pods have to take whole nodes
         if role.npus in app.profile.pod_npus and role.npus < app.profile.npus and not role.allow_partial_node:
             yield Violation(
                 (role.name, "npus"),

@@ -45,6 +45,8 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
                     higher=(ranks // size + 1) * size,
                 ),
             )
+        elif app.profile.super_pod and app.gang(role) > 1 and role.npus < role.npus_used <= app.profile.npus:
+            continue  # E026: these pods have to take whole nodes, on which the ranks fit
         elif role.npus_used > role.npus:
             yield Violation(
                 (role.name, "tensorParallel"),

@@ -16,6 +16,8 @@ def check(repository: Repository) -> Iterator[Violation]:
     known = {inventory.directory: inventory for inventory in repository.inventories}
     for number, app in enumerate(repository.apps):
         inventory = known.get(app.inventory or "")
+        if inventory and inventory.marks.keys() != inventory.npus.keys():
+            continue  # E207: the file names a product that no profile describes, perhaps this one
         if inventory and app.hardware not in inventory.npus:
             yield Violation(
                 ("hardware",),

@@ -49,9 +49,9 @@ def _block_problem(service: StormService, role: Role, block: int) -> tuple[Phras
         )
     if block > platform.super_pod_size * node:
         most = platform.super_pod_size * node
-        return phrase("exceeds a super pod of {super_pod_size} nodes", super_pod_size=platform.super_pod_size), phrase(
-            "at most {most}", most=most
-        )
+        return phrase(
+            "exceeds a super pod, superPodSize {super_pod_size}", super_pod_size=platform.super_pod_size
+        ), phrase("at most {most}", most=most)
     if total % block:
         return (
             phrase("does not divide the {total} NPUs of its PodGroup", total=total),

@@ -20,7 +20,7 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
             yield Violation(
                 (role.name, "podGroupSize" if role.pod_group_size > 1 else "replicas"),
                 phrase(
-                    "{gang} pods without spBlock exceed a super pod of {super_pod_size} nodes",
+                    "{gang} pods without spBlock exceed a super pod, superPodSize {super_pod_size}",
                     gang=app.gang(role),
                     super_pod_size=platform.super_pod_size,
                 ),
