@@ -18,46 +18,42 @@ from stormc.rules.rule import Example, Rule, Violation
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in app.serving_roles:
-        ranks, size = role.data_parallel, role.pod_group_size
-        if role.spans_pods and role.world_size % size:
-            yield Violation(
-                (role.name, "tensorParallel"),
-                phrase(
-                    "{role}: the {world_size} NPUs of its rank do not divide over podGroupSize {size}",
-                    role=role.name,
-                    world_size=role.world_size,
-                    size=size,
-                ),
-                phrase("take a multiple of {size}", size=size),
-            )
-        elif ranks % size and not role.spans_pods:
-            yield Violation(
-                (role.name, "dataParallel"),
-                phrase(
-                    "{role}.dataParallel {ranks} is not a multiple of podGroupSize {size}",
-                    role=role.name,
-                    ranks=ranks,
-                    size=size,
-                ),
-                phrase(
-                    "set dataParallel to {lower} or {higher}",
-                    lower=max(1, ranks // size) * size,
-                    higher=(ranks // size + 1) * size,
-                ),
-            )
+        if role.spans_pods and role.world_size % role.pod_group_size:
+            yield _rank_does_not_divide(role)
+        elif role.data_parallel % role.pod_group_size and not role.spans_pods:
+            yield _ranks_do_not_divide(role)
         elif app.profile.super_pod and app.gang(role) > 1 and role.npus < role.npus_used <= app.profile.npus:
             continue  # E026: these pods have to take whole nodes, on which the ranks fit
         elif role.npus_used > role.npus:
-            yield Violation(
-                (role.name, "tensorParallel"),
-                phrase(
-                    "{role} needs {used} NPUs per pod, a pod has {npus}",
-                    role=role.name,
-                    used=_arithmetic(role),
-                    npus=role.npus,
-                ),
-                _ways_out(role),
+            message = phrase(
+                "{role} needs {used} NPUs per pod, a pod has {npus}",
+                role=role.name,
+                used=_arithmetic(role),
+                npus=role.npus,
             )
+            yield Violation((role.name, "tensorParallel"), message, _ways_out(role))
+
+
+def _rank_does_not_divide(role: Role) -> Violation:
+    message = phrase(
+        "{role}: the {world_size} NPUs of its rank do not divide over podGroupSize {size}",
+        role=role.name,
+        world_size=role.world_size,
+        size=role.pod_group_size,
+    )
+    return Violation(
+        (role.name, "tensorParallel"), message, phrase("take a multiple of {size}", size=role.pod_group_size)
+    )
+
+
+def _ranks_do_not_divide(role: Role) -> Violation:
+    ranks, size = role.data_parallel, role.pod_group_size
+    message = phrase(
+        "{role}.dataParallel {ranks} is not a multiple of podGroupSize {size}", role=role.name, ranks=ranks, size=size
+    )
+    lower, higher = max(1, ranks // size) * size, (ranks // size + 1) * size
+    hint = phrase("set dataParallel to {lower} or {higher}", lower=lower, higher=higher)
+    return Violation((role.name, "dataParallel"), message, hint)
 
 
 def _arithmetic(role: Role) -> str:
