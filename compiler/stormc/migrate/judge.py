@@ -7,14 +7,14 @@ from typing import Any
 
 from stormc.facts.keys import HUAWEI_PREFIX, Directory, Env
 from stormc.facts.known_keys import NOUNS, RESERVED, TABLES, Use
-from stormc.migrate.compare import Departure, Path, is_mount, shown_path
+from stormc.migrate.compare import POD, Departure, Path, is_mount
 from stormc.migrate.note import LEFT_OUT, MISSPELT
 from stormc.migrate.storm_service import ACCELERATOR
 from stormc.model.app import ROUTING
 from stormc.phrase import NONE, Phrase, phrase
 from stormc.record import NamedTuple
 from stormc.rules.vocabulary import home, meant
-from stormc.targets.storm_service import ROLES
+from stormc.targets.storm_service import ROLES, role_of
 
 _ROUTER = (
     "containers", "initContainers", "securityContext", "restartPolicy", "terminationGracePeriodSeconds",
@@ -77,22 +77,27 @@ def judged(role: str, field: str, key: str) -> Refusal | None:
 def kept(departure: Departure) -> str:
     """Why our value stands although the original has another; empty where the original's is to be taken."""
     path, ours, theirs = departure
-    role, text = shown_path(path)
+    role = role_of(path)
+    pod = path[len(ROLES) + 1 + len(POD) :] if role and path[len(ROLES) + 1 :][: len(POD)] == POD else ()
     if path[:2] == ("spec", "selector") or path[:4] == ("spec", "template", "metadata", "labels"):
         return "AIBrix matches selectors in all namespaces; stormc's is unique in the cluster"
     if path[:2] == ("spec", "updateStrategy"):
         return "anything but InPlaceUpdate replaces every pod for any change"
-    if role == ROUTING and text.startswith(_ROUTER):
+    if role == ROUTING and pod and pod[0] in _ROUTER:
         return "stormc's own proxy is the router"
-    if text.endswith("replicas") and not role:
+    if path == ("spec", "replicas"):
         return "MindCluster supports 1; raise the replicas of the roles instead"
     if is_mount(path) and ours and path[-1] == (Directory.LAUNCHER,):
         return "the launcher of this stormc, which all apps of the namespace share"
     if is_mount(path) and ours and theirs and _same_place(ours, theirs):
         return "the same, read-only or bounded as stormc mounts it"
-    if ".resources." in f".{text}" and HUAWEI_PREFIX not in text and ACCELERATOR.fullmatch(str(path[-1])):
+    if "resources" in pod and _is_of_another_maker(str(path[-1])):
         return "NPUs are asked for by the profile's resource"
     return ""
+
+
+def _is_of_another_maker(resource: str) -> bool:
+    return ACCELERATOR.fullmatch(resource) is not None and not resource.startswith(HUAWEI_PREFIX)
 
 
 def _same_place(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> bool:
