@@ -39,6 +39,8 @@ def test_contents_are_those_of_the_work_tree(top: Path) -> None:
     found = unstaged(top / "out", ["c.yaml", "d.yaml"], None)
     assert (found.missing, found.different, found.left) == (("d.yaml",), ("c.yaml",), ("a/ä b.yaml",))
     assert unstaged(top / "out", ["c.yaml", "d.yaml"], ["b"]).left == ()
+    assert unstaged(top / "out", [], ["a"]).left == ("a/ä b.yaml",)
+    assert unstaged(top / "out", ["a/new.yaml"], ["a"]) == (("a/new.yaml",), (), ("a/ä b.yaml",))
 
 
 def test_a_link_is_not_what_it_points_to(top: Path) -> None:

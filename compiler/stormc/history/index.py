@@ -6,7 +6,7 @@ Every commit pays for this in its hook, so Git is called without GitPython, whic
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from stormc.failure import Failure
@@ -28,14 +28,19 @@ class Unstaged(NamedTuple):
     left: tuple[str, ...]
 
 
-def unstaged(directory: Path, wanted: Iterable[str], scope: Iterable[str] | None) -> Unstaged:
+_MOST_PLACES = 200
+"""Directories that Git is asked about one by one; a command line has its limits."""
+
+
+def unstaged(directory: Path, wanted: Iterable[str], scope: Collection[str] | None) -> Unstaged:
     """How the index below a directory differs from the wanted files, whose content is that of the work tree.
 
     `scope` are the directories below that a missing wish is looked for in, None for everything. A file that Git
     ignores counts as missing. Raises Failure outside of a repository, and without Git.
     """
-    index = indexed(directory)
     files = sorted(wanted)
+    places = {*scope, *(path.rpartition("/")[0] for path in files)} if scope is not None else set()
+    index = indexed(directory, sorted(places) if 0 < len(places) <= _MOST_PLACES else [""])
     missing = [path for path in files if path not in index]
     different = [p for p in files if p in index and _blob(f"{directory}/{p}", len(index[p])) != index[p]]
     inside = None if scope is None else {f"{place}/" for place in scope}
@@ -51,10 +56,11 @@ def is_tracked(path: Path) -> bool:
         return False
 
 
-def indexed(path: Path) -> Mapping[str, str]:
+def indexed(path: Path, inside: Sequence[str] = ("",)) -> Mapping[str, str]:
     """The names of the contents that Git's index has for a file or link, or for what lies below a directory.
 
-    They stand by their paths below `path`, "" for itself. Raises Failure outside of a repository, and without Git.
+    They stand by their paths below `path`, "" for itself; `inside` are the places below it that count. Raises Failure
+    outside of a repository, and without Git.
     """
     place = f"{os.path.realpath(path.parent)}/{path.name}" if path.is_symlink() else os.path.realpath(path)
     top = top_of(Path(place if os.path.isdir(place) and not path.is_symlink() else os.path.dirname(place)))
@@ -62,7 +68,8 @@ def indexed(path: Path) -> Mapping[str, str]:
         raise Failure(f"{path} is in no Git repository")
     below = os.path.relpath(place, top).replace(os.sep, "/")
     prefix = "" if below == "." else f"{below}/"
-    listing = _git(top, "ls-files", "-z", "--full-name", "--stage", "--", f":(top,literal){prefix.rstrip('/')}")
+    specs = [f":(top,literal){prefix}{each}".rstrip("/") for each in inside]
+    listing = _git(top, "ls-files", "-z", "--full-name", "--stage", "--", *specs)
     contents = {}
     for line in filter(None, listing.split("\0")):
         facts, _, name = line.partition("\t")

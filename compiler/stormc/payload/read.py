@@ -27,6 +27,7 @@ class Program(NamedTuple):
     """One program: a version that changes with its code, the paths of its files, and how their texts are read.
 
     `read` raises Failure where a file is missing, is not the one that this stormc was made with, or is one too many.
+    It reads them once, for all namespaces.
     """
 
     version: str
@@ -58,7 +59,7 @@ _REMEDY = "install stormc anew, or in a checkout run: make golden"
 def _program(files: Mapping[str, list[str]], place: Callable[[], Path], alone: bool) -> Program:
     code = [part.encode() for path, (_, digest_of_code) in sorted(files.items()) for part in (path, digest_of_code)]
     digests = {path: digest_of_bytes for path, (digest_of_bytes, _) in files.items()}
-    return Program(digest(*code)[:10], tuple(sorted(files)), partial(_texts, digests, place, alone))
+    return Program(digest(*code)[:10], tuple(sorted(files)), cache(partial(_texts, digests, place, alone)))
 
 
 def proxy_directory() -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
 
+from stormc.digest import digest
 from stormc.finding import START, Finding
 from stormc.load.document import load_document
 from stormc.load.sources import Source
@@ -19,9 +20,13 @@ BUILTIN = Path(__file__).parent.parent / "facts" / "hardware"
 
 
 class Profiles(Record):
-    """The profiles that specs may name. `broken` are the names of own ones with errors, which `findings` hold."""
+    """The profiles that specs may name, and a digest of the files of the user's own.
+
+    `broken` are the names of own ones with errors, which `findings` hold.
+    """
 
     own: Mapping[str, Profile]
+    digest: str
     broken: frozenset[str]
     findings: tuple[Finding, ...]
 
@@ -49,9 +54,8 @@ def own_profiles(files: Iterable[Source]) -> Profiles:
     own: dict[str, Profile] = {}
     broken: set[str] = set()
     findings: list[Finding] = []
-    for source in files:
-        if not source.is_profile:
-            continue
+    sources = [source for source in files if source.is_profile]
+    for source in sources:
         profile, problems = load_profile(source.file, source.raw)
         findings += problems
         if profile is None:
@@ -61,7 +65,7 @@ def own_profiles(files: Iterable[Source]) -> Profiles:
             message = phrase("a profile named {profile} exists already", profile=profile.name)
             findings.append(Finding(DEFINED_TWICE, source.file, START, message, phrase("choose another name")))
         own[profile.name] = profile
-    return Profiles(own, frozenset(broken), tuple(findings))
+    return Profiles(own, digest(*(source.raw for source in sources)), frozenset(broken), tuple(findings))
 
 
 def builtin_names() -> list[str]:

@@ -68,8 +68,7 @@ class Repository(Record):
         """Everything in the repository that this app is compiled from."""
         names = f"{self.sources.spec_file(source)}\0{source.file}".encode("utf-8", "surrogateescape")
         platforms = [self.platforms.sources[each].raw for each in self.platforms.chain(source.directory)]
-        profiles = b"\0".join(file.raw for file in self.sources.files if file.is_profile)
-        return [names, source.raw, profiles, *platforms]
+        return [names, source.raw, self.profiles.digest.encode(), *platforms]
 
 
 def open_repository(sources: Sources) -> Repository:
