@@ -314,6 +314,40 @@ open({str(ready)!r}, 'w').close()
     assert "rank 0 ended with 137" in rest
 
 
+def test_many_signals_at_any_moment_end_the_pod_once_and_without_a_traceback(
+    launchers: list[Launcher], tmp_path: Path
+) -> None:
+    """Signals that come while a line is printed, while ranks are started, and before the launcher waits for one."""
+    for turn in range(8):
+        stop = "signal.signal(signal.SIGTERM, lambda *_: os._exit(0))\nsleep()\n"
+        launchers.append(launcher := Launcher(RANK + stop, "--external-dp"))
+        launcher.wait_for("launch: ")
+        for _ in range(20 * turn + 1):
+            launcher.process.send_signal(signal.SIGTERM)
+        code, rest = launcher.end()
+        assert code in (0, 128 + signal.SIGTERM) and "Traceback" not in rest, (code, rest)
+        assert rest.count("launch: rank") == rest.count("ended with") <= 2
+
+
+def test_a_signal_that_came_before_the_wait_is_heard(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The moment before the launcher blocks: a handler would run only when the process has ended by itself."""
+    program = f"""
+import os, runpy, select, signal, sys
+waits, ask = [], select.select
+def at_last(*given):
+    waits.append(given)
+    if given[3] is None:
+        os.kill(os.getpid(), signal.SIGTERM)
+    return ask(*given)
+select.select = at_last
+sys.argv = ["launch.py", "--", "sh", "-c", "sleep 1000", "--port=8000"]
+runpy.run_path({launch.__file__!r}, run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", program], env={**os.environ, **FIRST}, capture_output=True, text=True,
+                          timeout=60, check=False)  # fmt: skip
+    assert done.returncode == 128 + signal.SIGTERM and "SIGTERM: stopping 1 processes" in done.stderr
+
+
 def test_the_workers_of_a_dead_rank_die_with_it(launchers: list[Launcher]) -> None:
     launchers.append(launcher := Launcher("import os, sys, signal; os.fork() and sys.exit(4); signal.pause()"))
     # The worker holds the pipe open: the end of the output is the proof that it is gone.

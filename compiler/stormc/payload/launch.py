@@ -26,14 +26,15 @@ import argparse
 import contextlib
 import glob
 import json
+import math
 import os
+import select
 import shlex
 import signal
 import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from types import FrameType
 from typing import NamedTuple
 
 DEVICES = "ASCEND_RT_VISIBLE_DEVICES"
@@ -299,11 +300,21 @@ def wait_for_head(pod: Pod, seconds: float) -> None:
 
 
 class Supervisor:
-    """Runs processes until the first of them ends or a signal asks for the end."""
+    """Runs processes until the first of them ends or a signal asks for the end.
+
+    Signals are heard between two steps and never in the middle of one: each puts a byte into a pipe. A handler that
+    did the work itself could not print while a line is being printed, and a signal that comes just before waiting for
+    a process would be heard when that process ends.
+    """
 
     def __init__(self) -> None:
         self.running: dict[int, int] = {}
         self.asked: signal.Signals | None = None
+        self.kill_at = math.inf
+        self.wake, sender = os.pipe()
+        for end in (self.wake, sender):
+            os.set_blocking(end, False)
+        signal.set_wakeup_fd(sender)
 
     def run(self, processes: Sequence[Process]) -> int:
         """The exit code of the pod: that of the first process that ended, or failed when the pod was asked to stop.
@@ -312,23 +323,22 @@ class Supervisor:
         for the others: the kubelet asks too when a model has not loaded in time, and Volcano would take 0 for success.
         Raises Refused when a command cannot be started; none runs then.
         """
-        for number in STOP_SIGNALS:
-            signal.signal(number, self._forward)
+        for number in (*STOP_SIGNALS, signal.SIGCHLD):
+            signal.signal(number, lambda *_: None)
         for rank, process in enumerate(processes):
+            self._hear(0)
             if self.asked is None:
                 self._start(rank, process)
-        if self.asked is not None:
-            self._signal(self.asked)  # the last start may have crossed the signal
-        code = self._reap()
+        code = self._next_end()
         if self.asked is None:
             code = code or 1
             # The kubelet sets the limit of a stop that it asks for; this one is ours.
-            signal.signal(signal.SIGALRM, lambda *_: self._signal(signal.SIGKILL))
-            signal.setitimer(signal.ITIMER_REAL, STOP_SECONDS)
+            self.kill_at = time.monotonic() + STOP_SECONDS
             self._signal(signal.SIGTERM)
         while self.running:
-            other = self._reap()
+            other = self._next_end()
             code = code or other
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)  # one that comes now would be the pod's exit code
         return code
 
     def _start(self, rank: int, process: Process) -> None:
@@ -342,14 +352,25 @@ class Supervisor:
             raise Refused(f"{process.command[0]}: {error.strerror}") from error
         self.running[child] = rank
 
-    def _reap(self) -> int:
-        """The exit code of the next of our processes, 0 when there is none.
+    def _next_end(self) -> int:
+        """The exit code of the next of our processes to end, 0 when there is none."""
+        while self.running:
+            code = self._reap()
+            if code is not None:
+                return code
+            self._hear(max(0.0, self.kill_at - time.monotonic()))
+        return 0
+
+    def _reap(self) -> int | None:
+        """The exit code of one of our processes that has ended, None when all of them run.
 
         As the pod's first process the launcher also inherits, and reaps here, what others leave behind. The workers
         of a process that ended have lost their purpose, and would keep its NPUs.
         """
-        while self.running:
-            child, status = os.waitpid(-1, 0)
+        while True:
+            child, status = os.waitpid(-1, os.WNOHANG)
+            if child == 0:
+                return None
             if child in self.running:
                 code = os.waitstatus_to_exitcode(status)
                 code = code if code >= 0 else 128 - code
@@ -357,12 +378,18 @@ class Supervisor:
                 with contextlib.suppress(ProcessLookupError):
                     os.killpg(child, signal.SIGKILL)
                 return code
-        return 0
 
-    def _forward(self, number: int, frame: FrameType | None) -> None:
-        self.asked = signal.Signals(number)
-        say(f"{self.asked.name}: stopping {len(self.running)} processes")
-        self._signal(self.asked)
+    def _hear(self, seconds: float) -> None:
+        """Waits for a signal, and passes on one that asks for the end. After the time is up, nothing may run on."""
+        heard, _, _ = select.select([self.wake], [], [], None if seconds == math.inf else seconds)
+        for number in os.read(self.wake, 4096) if heard else b"":
+            if number in STOP_SIGNALS:
+                self.asked = signal.Signals(number)
+                say(f"{self.asked.name}: stopping {len(self.running)} processes")
+                self._signal(self.asked)
+        if time.monotonic() > self.kill_at:
+            self.kill_at = math.inf
+            self._signal(signal.SIGKILL)
 
     def _signal(self, number: signal.Signals) -> None:
         """Signals our processes, as the kubelet would; vLLM stops its own workers."""
