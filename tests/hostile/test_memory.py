@@ -14,6 +14,7 @@ import pytest
 from stormc.digest import digest
 from stormc.tree.memory import FILE, Memory, memory_directory, recall
 from tests.hostile.branch import checkout, git, honest, stormc, tree
+from tests.remembered import read, text
 
 MANIFEST = "rendered/a/stormservice-a.yaml"
 
@@ -34,14 +35,13 @@ def remembered(root: Path) -> Path:
 def forge(root: Path) -> bytes:
     """Changes a manifest, and returns a memory by which the changed one is right."""
     place = remembered(root)
-    data = json.loads(place.read_bytes().partition(b"\n")[2])
+    data = read(place)
     manifest = root / MANIFEST
     manifest.write_bytes(manifest.read_bytes().replace(b"image: ", b"image: evil.example/", 1))
     entry = data["apps"]["a.yaml"]
     entry[3]["a/stormservice-a.yaml"] = digest(manifest.read_bytes())
     entry[4] = ""
-    text = json.dumps(data).encode()
-    return digest(text).encode() + b"\n" + text
+    return text(data)
 
 
 def test_this_forgery_is_believed_where_only_the_user_writes(repository: Path) -> None:
@@ -166,7 +166,7 @@ def is_well_formed(memory: Memory) -> bool:
 def test_a_damaged_memory_is_none_and_a_strange_one_has_the_right_shape(repository: Path) -> None:
     place = remembered(repository)
     sound = place.read_bytes()
-    body = sound.partition(b"\n")[2]
+    body = json.dumps(read(place))
     pick = random.Random(3)
     refused = 0
     for _ in range(1500):
@@ -175,8 +175,7 @@ def test_a_damaged_memory_is_none_and_a_strange_one_has_the_right_shape(reposito
             noise[pick.randrange(len(noise))] ^= pick.randrange(1, 256)
         place.write_bytes(noise[: pick.choice((len(noise), pick.randrange(len(noise))))])
         assert recall(place.parent).apps == {}
-        text = json.dumps(mutated(json.loads(body), pick)).encode()
-        place.write_bytes(digest(text).encode() + b"\n" + text)
+        place.write_bytes(text(mutated(json.loads(body), pick)))
         memories = recall(place.parent).apps
         assert all(is_well_formed(memory) for memory in memories.values())
         refused += not memories

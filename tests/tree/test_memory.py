@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import time
@@ -16,6 +15,7 @@ from stormc.__main__ import main
 from stormc.digest import digest
 from stormc.tree.memory import FILE, Compiler, memory_directory, this_compiler
 from stormc.tree.read import on_disk, stamp
+from tests.remembered import read, text
 from tests.samples import spec_text
 
 
@@ -23,9 +23,9 @@ def alter(change: Callable[[Any], object]) -> Callable[[Path], None]:
     """A change of the remembered JSON."""
 
     def apply(memory: Path) -> None:
-        data = json.loads((memory / FILE).read_text().split("\n", 1)[1])
+        data = read(memory / FILE)
         change(data)
-        write_sound(memory, json.dumps(data))
+        (memory / FILE).write_bytes(text(data))
 
     return apply
 

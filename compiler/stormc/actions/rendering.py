@@ -26,7 +26,7 @@ from stormc.repository.repository import Repository, open_repository
 from stormc.repository.selection import select
 from stormc.repository.wiring import Wired, shared_needs, wire, wiring_requests
 from stormc.tree.checks import MADE_BY_ANOTHER, UNSTAGED
-from stormc.tree.memory import Memories, Memory, memory_directory, recall, remember
+from stormc.tree.memory import Memory, memory_directory, recall, remember
 from stormc.tree.plan import Plan, make_plan
 from stormc.tree.read import on_disk
 from stormc.tree.shared import Needs, Place, present, shared_files
@@ -136,7 +136,7 @@ def _render(given: _Given, staging: Path | None) -> Rendered:
     repository = open_repository(read_sources(given.specs))
     chosen = select(repository, given.specs, given.selected)
     memory_place = memory_directory(out, given.specs)
-    memories = recall(memory_place)
+    memories = recall(memory_place, [source.path for source in chosen] if partly else None)
     start = clock(staging) if staging is not None else 0
     known = split(chosen, memories.apps, partial(_inputs, repository, given.payload), out, start)
     apps = _compile(given, repository, known, staging)
@@ -166,8 +166,8 @@ def _render(given: _Given, staging: Path | None) -> Rendered:
         moved = carry_out(out, plan, staging)
         write_versions(out, staging, versions_after(out, [*plan.writes, *plan.removals], complete, __version__, partly))
         fresh = _memories(apps.compiled, out, start, moved)
-        left = Memories({**(memories.apps if partly else {}), **known.unchanged, **fresh}, memories.compiler)
-        if left != memories:
+        left = memories.after({**known.unchanged, **fresh}, partly)
+        if left.lines != memories.lines:
             remember(memory_place, left)
     return Rendered(len(chosen), findings, plan, departures, effects, tuple(sorted({*versions.values()})))
 

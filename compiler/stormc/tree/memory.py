@@ -12,7 +12,7 @@ import json
 import os
 import stat
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -48,10 +48,31 @@ class Compiler(NamedTuple):
 
 
 class Memories(NamedTuple):
-    """The memories by spec path, and the compiler that they hold for; None where nobody needed to know it yet."""
+    """The memories by spec path that somebody wants, and the lines of all, as they stand in the file.
 
-    apps: dict[str, Memory]
+    The compiler is the one that they hold for, None where nobody needed to know it yet.
+    """
+
+    apps: Mapping[str, Memory] = {}
+    lines: Mapping[bytes, bytes] = {}
     compiler: Compiler | None = None
+
+    def after(self, apps: Mapping[str, Memory], partly: bool) -> Memories:
+        """What to remember after a render of these apps: those alone, or where it went over some, the others too."""
+        lines = dict(self.lines) if partly else {}
+        for path, memory in apps.items():
+            key = _key(path)
+            lines[key] = self.lines[key] if memory is self.apps.get(path) else _line(memory)
+        return Memories(apps, lines, self.compiler)
+
+
+def _key(path: str) -> bytes:
+    return json.dumps(path).encode()
+
+
+def _line(memory: Memory) -> bytes:
+    entry = memory._replace(findings=_with_templates(memory.findings))
+    return json.dumps(entry, separators=(",", ":")).encode()
 
 
 COMPILER = Path(__file__).parents[1]
@@ -101,21 +122,27 @@ def _is_private(directory: Path) -> bool:
     )  # fmt: skip
 
 
-def recall(directory: Path | None) -> Memories:
-    """The memories of the compiler that runs; empty when there are none or they cannot be trusted."""
+def recall(directory: Path | None, wanted: Iterable[str] | None = None) -> Memories:
+    """The memories of the compiler that runs; empty when there are none or they cannot be trusted.
+
+    `wanted` are the specs of which somebody asks, None for all: an entry takes as long to read as a spec.
+    """
     if directory is None or not _is_private(directory):
-        return Memories({})
+        return Memories()
     try:
         checksum, _, text = _content(directory / FILE).partition(b"\n")
         if checksum.decode() != digest(text):
-            return Memories({})
-        data = json.loads(text)
-        earlier = Compiler(*map(_text, data["compiler"]))
+            return Memories()
+        first, *others = text.split(b"\n")
+        earlier = Compiler(*map(_text, json.loads(first)))
         compiler = this_compiler(earlier)
-        entries = data["apps"].items() if compiler.digest == earlier.digest else ()
-        return Memories({_text(path): _memory(entry) for path, entry in entries}, compiler)
+        if compiler.digest != earlier.digest:
+            return Memories(compiler=compiler)
+        lines = dict(line.split(b"\t") for line in others)
+        keys = lines if wanted is None else [key for key in map(_key, wanted) if key in lines]
+        return Memories({_text(json.loads(k)): _memory(json.loads(lines[k])) for k in keys}, lines, compiler)
     except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
-        return Memories({})
+        return Memories()
 
 
 def _memory(entry: list[Any]) -> Memory:
@@ -207,9 +234,8 @@ def remember(directory: Path | None, memories: Memories) -> None:
     """Keeps the memories for the next render; atomic, and silent where the directory cannot be written."""
     if directory is None:
         return
-    apps = {path: memory._replace(findings=_with_templates(memory.findings)) for path, memory in memories.apps.items()}
-    data = {"compiler": memories.compiler or this_compiler(), "apps": apps}
-    text = json.dumps(data, separators=(",", ":")).encode()
+    first = json.dumps(memories.compiler or this_compiler()).encode()
+    text = b"\n".join([first, *(b"%b\t%b" % line for line in memories.lines.items())])
     temporary = directory / f"{FILE}.{os.urandom(8).hex()}"
     try:
         directory.parent.mkdir(0o700, parents=True, exist_ok=True)
