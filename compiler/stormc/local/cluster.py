@@ -16,9 +16,8 @@ import os
 import re
 import shutil
 import signal
-import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from stormc.facts.keys import Label
 from stormc.failure import Failure
 from stormc.load.releases import AIBrix
 from stormc.local import names, vllm
+from stormc.local.network import Network
 from stormc.local.pods import (
     OLDEST,
     Pod,
@@ -59,39 +59,6 @@ class Row(NamedTuple):
     address: str
     state: str
     starts: int
-
-
-class Network:
-    """A block of loopback addresses, held by a lock socket so that runs beside each other do not mix."""
-
-    def __init__(self) -> None:
-        for block in range(64, 127):
-            self._lock = socket.socket()
-            try:
-                self._lock.bind((f"127.{block}.0.1", 47999))
-            except OSError:
-                self._lock.close()
-                continue
-            self._prefix = f"127.{block}"
-            self._pods, self._services = _addresses(self._prefix, 1), _addresses(self._prefix, 128)
-            return
-        raise Failure("no block of loopback addresses is free: end another local run")
-
-    def pod(self) -> str:
-        """The address of a new pod; none is given twice."""
-        return next(self._pods)
-
-    def service(self) -> str:
-        """The address of a new Service."""
-        return next(self._services)
-
-    def close(self) -> None:
-        """Gives the block back."""
-        self._lock.close()
-
-
-def _addresses(prefix: str, first: int) -> Iterator[str]:
-    return (f"{prefix}.{third}.{fourth}" for third in range(first, first + 127) for fourth in range(1, 255))
 
 
 class RunningPod:
