@@ -13,7 +13,7 @@ LONG_FILES = {
     "compiler/stormc/load/document.py": 475,
     "compiler/stormc/local/cluster.py": 465,
     "compiler/stormc/migrate/storm_service.py": 485,
-    "compiler/stormc/payload/launch.py": 410,  # one file by design: it travels alone
+    "compiler/stormc/payload/launch.py": 435,  # one file by design: it travels alone
     "compiler/stormc/policy/pods.py": 425,
 }
 LONG_FUNCTIONS = {
