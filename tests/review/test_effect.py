@@ -12,7 +12,7 @@ import yaml
 
 from stormc.review.effect import AppEffect, Keeps, What, effect
 from stormc.review.template import Change, Field, changes, flags
-from stormc.review.words import app_lines
+from stormc.review.words import app_lines, role_line
 from tests.samples import compiled, merge
 
 DOC = (Path(__file__).parents[2] / "docs/restarts.md").read_text(encoding="utf-8")
@@ -114,6 +114,16 @@ def test_another_pod_group_size(
     (decode,) = [role for role in seen.roles if role.role == "decode"]
     assert (decode.what, decode.recreated, decode.orphaned) == ((what,), recreated, orphaned)
     assert seen.restarts_npus
+
+
+def test_instances_that_become_pods_of_their_own_go_all_at_once_and_before_the_others() -> None:
+    """Watched on v0.7.0 by `make e2e`: AIBrix cleans up what it makes in another way before it updates roles."""
+    change = "{image: 'vllm-ascend:v0.13.0', decode: {podGroupSize: 1, dataParallel: 16}}"
+    before = manifests("decode: {replicas: 3}")
+    seen = effect(before, manifests("decode: {replicas: 3}", change), ((0, 7), (0, 7)))
+    assert [(role.role, role.at_once) for role in seen.roles][:2] == [("decode", True), ("prefill", False)]
+    assert (seen.roles[0].away, seen.roles[0].minutes) == (1.0, 30)
+    assert "3 pods recreated, all at once" in role_line(seen.roles[0])
 
 
 def test_the_upgrade_that_cuts_the_hash_replaces_every_pod() -> None:

@@ -22,7 +22,10 @@ from stormc.targets.storm_service import service_in
 Manifest = Mapping[str, Any]
 Release = tuple[int, ...]
 ORPHANS_CLEANED = (0, 7)
-"""From this AIBrix release on, pods of the old shape go when podGroupSize crosses 1 (AIBrix #2131)."""
+"""From this AIBrix release on, pods of the old shape go when podGroupSize crosses 1 (AIBrix #2131).
+
+All of them at once, before any role is updated in its order (v0.7.0 roleset/rolesyncer.go:49-59; watched).
+"""
 HASH_CUT = (0, 6)
 """This AIBrix release cut the template hash to six characters: the upgrade replaces every pod (AIBrix #1789)."""
 
@@ -43,15 +46,17 @@ class What(Enum):
 
 
 SEVERITY = {what: rank for rank, what in enumerate(What)}
+ONE_BY_ONE = (What.RECREATED, What.ROUTING_RESTARTS)
+"""What AIBrix does role by role, `maxUnavailable` instances at a time."""
 
 
 @dataclass(frozen=True)
 class RoleEffect:
     """One role. Counts are pods; `npus_per_pod` are those before and after.
 
-    `away` is the largest share of the role's instances that is down at a time, `minutes` how long the replacement of
-    all of them takes at most (None: nobody knows), `measured` says that
-    the minutes are no limit but come from `engine.loadMinutes`.
+    `away` is the largest share of the role's instances that is down at a time, `at_once` says that all old pods end
+    together, before any role is updated in its order. `minutes` is how long the replacement of all takes at most (None:
+    nobody knows), `measured` says that the minutes are no limit but come from `engine.loadMinutes`.
     """
 
     role: str
@@ -64,6 +69,7 @@ class RoleEffect:
     gangs: int = 0
     npus_per_pod: tuple[int, int] = (0, 0)
     away: float = 0.0
+    at_once: bool = False
     minutes: int | None = None
     measured: bool = False
     changes: tuple[Change, ...] = ()
@@ -86,7 +92,10 @@ class RoleEffect:
 
 @dataclass(frozen=True)
 class AppEffect:
-    """All roles of an app in the order in which AIBrix updates them; `keeps` is the way round a restart, if any."""
+    """All roles of an app in the order in which AIBrix updates them, those first that go all at once.
+
+    `keeps` is the way round a restart, if there is one.
+    """
 
     roles: tuple[RoleEffect, ...]
     keeps: Keeps | None = None
@@ -141,7 +150,7 @@ def effect(
     order = {name: role.get("upgradeOrder", 2**31) for name, role in {**old, **new}.items()}
     if load_minutes is not None:
         roles = [replace(role, measured=any(role.npus_per_pod)) for role in roles]
-    roles.sort(key=lambda role: order[role.role])
+    roles.sort(key=lambda role: (not role.at_once, order[role.role]))
     return AppEffect(tuple(roles), _way_round(roles, new))
 
 
@@ -220,13 +229,14 @@ def _role(
     recreated = staying * sizes[1] if what else 0
     orphaned = counts[0] * sizes[0] if what in (What.ORPHANED, What.CANNOT_CHANGE) else 0
     added, removed = max(more, 0) * sizes[1], max(-more, 0) * sizes[0]
-    down = _unavailable(new, staying)
+    at_once = what is not None and (what not in ONE_BY_ONE or _crosses(sizes))
+    down = staying if at_once else _unavailable(new, staying)
     return RoleEffect(
         str(new["name"]), kinds, counts, recreated, added, removed, orphaned,
         gangs=_gangs(new, staying if what else abs(more)) if what or more else 0,
         npus_per_pod=(npus_of(old), npus_of(new)),
-        away=(1.0 if what is not What.RECREATED and what is not What.ROUTING_RESTARTS else down / staying)
-        if what and staying else 0.0,
+        away=down / staying if what and staying else 0.0,
+        at_once=at_once,
         minutes=_minutes(new, ceil(staying / down) if what and staying else 1, load_minutes) if what or more > 0 else 0,
         changes=changes(old["template"], new["template"]),
     )  # fmt: skip
@@ -235,7 +245,7 @@ def _role(
 def _replacement(old: Manifest, new: Manifest, release: Release) -> What | None:
     """Whether and how the running pods of a role that stays are replaced."""
     sizes = _size(old), _size(new)
-    if sizes[0] != sizes[1] and 1 in sizes and release < ORPHANS_CLEANED:
+    if _crosses(sizes) and release < ORPHANS_CLEANED:
         # n to 1: the controllers of PodSet and RoleSet delete and create the same pods for ever; watched on v0.5.0.
         return What.ORPHANED if sizes[0] == 1 else What.CANNOT_CHANGE
     if not old.get("stateful") and new.get("stateful"):
@@ -243,6 +253,11 @@ def _replacement(old: Manifest, new: Manifest, release: Release) -> What | None:
     if sizes[0] == sizes[1] and as_stored(old["template"]) == as_stored(new["template"]):
         return None
     return What.RECREATED if npus_of(new) or new["name"] != ROUTING else What.ROUTING_RESTARTS
+
+
+def _crosses(sizes: tuple[int, int]) -> bool:
+    """Whether instances become pods of their own, or the other way round: other objects of AIBrix make them."""
+    return sizes[0] != sizes[1] and 1 in sizes
 
 
 def _unavailable(role: Manifest, instances: int) -> int:

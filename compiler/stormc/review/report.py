@@ -215,7 +215,8 @@ def _role(role: RoleEffect) -> dict[str, Any]:
         "role": role.role, "what": [what.name.lower() for what in role.what],
         "instances": {"before": role.instances[0], "after": role.instances[1]},
         "pods": {"recreated": role.recreated, "added": role.added, "removed": role.removed, "orphaned": role.orphaned},
-        "gangs": role.gangs, "npus": role.npus, "away": round(role.away, 3), "minutes": role.minutes,
+        "gangs": role.gangs, "npus": role.npus, "away": round(role.away, 3), "atOnce": role.at_once,
+        "minutes": role.minutes,
         "measured": role.measured,
         "because": [change_text(change) for change in role.changes],
     }  # fmt: skip

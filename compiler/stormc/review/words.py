@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from stormc.facts.limits import ROUTING
-from stormc.review.effect import AppEffect, RoleEffect, What
+from stormc.review.effect import ONE_BY_ONE, AppEffect, RoleEffect, What
 from stormc.review.template import Change
 
 SHOWN_CHANGES = 3
@@ -38,7 +38,8 @@ def _kinds(role: RoleEffect) -> Iterator[str]:
         if what is What.SCALED:
             yield _scaled(role)
         elif what in _REPLACED:
-            yield _pods(role.recreated, _REPLACED[what], after)
+            together = ", all at once" if role.at_once and what in ONE_BY_ONE else ""
+            yield _pods(role.recreated, _REPLACED[what] + together, after)
         elif what is What.CREATED:
             yield _pods(role.added, "created", after)
         elif what is What.DELETED:

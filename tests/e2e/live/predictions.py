@@ -101,7 +101,7 @@ def seen(before: set[str], after: set[str]) -> Pods:
 
 def out_of_order(roles: Iterable[Mapping[str, Any]], happenings: Sequence[Happening], before: set[str]) -> str:
     """The first role whose old pods end before the new ones of an earlier role are ready; empty when there is none."""
-    replaced = [role["role"] for role in roles if REPLACED & set(role["what"])]
+    replaced = [role["role"] for role in roles if REPLACED & set(role["what"]) and not role["atOnce"]]
     for earlier, later in pairwise(replaced):
         ended = [n for n, h in enumerate(happenings) if h.what == "ending" and h.role == later and h.uid in before]
         ready = [n for n, h in enumerate(happenings) if h.what == "ready" and h.role == earlier and h.uid not in before]
