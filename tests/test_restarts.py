@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +11,11 @@ import yaml
 
 from stormc.payload.objects import LAUNCHER_CONFIG, shared_objects
 from stormc.payload.read import Payload, read_payload
+from stormc.review.effect import Release, What
+from stormc.review.effect import effect as predicted
+from tests.restart_table import ROLES, documented, rows
 from tests.samples import compile_in, merge, outcome, program, repository, spec_text
 
-DOC = (Path(__file__).parent.parent / "docs/restarts.md").read_text(encoding="utf-8")
-ROLES = ("prefill", "decode", "routing")
 POINTERS = {
     "emptyDir", "securityContext", "enableServiceLinks", "automountServiceAccountToken", "allowPrivilegeEscalation",
     "readOnlyRootFilesystem",
@@ -63,29 +63,10 @@ def rendered(overlay: str, platform: str = "") -> Mapping[str, bytes]:
     return made.files
 
 
-def rows() -> list[tuple[str, str, tuple[str, ...]]]:
-    """(base, change, effects) of every row of the document whose change is a piece of a spec."""
-    found = []
-    base = ""
-    for line in DOC.splitlines():
-        cells = [cell.strip() for cell in line.strip().strip("|").split(" | ")]
-        if line.startswith("| Change"):
-            base = (re.findall(r"with `(.*)`", cells[0]) or ["{}"])[0]
-        elif line.startswith("| `"):
-            found.append((base, cells[0].strip("`"), tuple(cells[1:])))
-    return found
-
-
 @pytest.mark.parametrize(("base", "change", "expected"), rows())
 def test_a_change_of_a_spec(base: str, change: str, expected: tuple[str, ...]) -> None:
     both = yaml.safe_dump(merge(yaml.safe_load(base), yaml.safe_load(change)))
     assert tuple(effect(rendered(base), rendered(both)).values()) == expected
-
-
-def documented(change: str) -> tuple[str, ...]:
-    """The effects of a row that is told in words."""
-    (line,) = [line for line in DOC.splitlines() if line.startswith(f"| {change} |")]
-    return tuple(cell.strip() for cell in line.strip("|").split("|")[1:])
 
 
 def with_payload(payload: Payload) -> Mapping[str, bytes]:
@@ -122,6 +103,45 @@ def test_another_place_of_the_spec() -> None:
         assert files
         trees.append(files)
     assert tuple(effect(*trees).values()) == documented("the spec file moves to another directory")
+
+
+def manifests(overlay: str) -> list[Any]:
+    return [yaml.safe_load(text) for name, text in rendered(overlay).items() if not name.endswith("kustomization.yaml")]
+
+
+SINGLE, PAIR, FOUR = (f"decode: {{podGroupSize: {size}, dataParallel: {16 * size}}}" for size in (1, 2, 4))
+LEFT = {
+    "restart": What.RECREATED, "restart, all at once": What.RECREATED,
+    "new pods; the old ones run on, hold their NPUs and belong to nothing": What.ORPHANED,
+    "two controllers delete and create the same pods, without an end": What.CANNOT_CHANGE,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("column", "release"), [(0, (0, 5)), (0, (0, 6)), (1, (0, 7))])
+@pytest.mark.parametrize(
+    ("change", "before", "after"),
+    [
+        ("podGroupSize 2 → 4", PAIR, FOUR), ("podGroupSize 1 → 2", SINGLE, PAIR), ("podGroupSize 2 → 1", PAIR, SINGLE),
+    ],
+)  # fmt: skip
+def test_another_size_of_instances(change: str, before: str, after: str, column: int, release: Release) -> None:
+    told = documented(change)[column]
+    seen = predicted(manifests(before), manifests(after), (release, release))
+    (decode,) = (role for role in seen.roles if role.role == "decode")
+    assert decode.what == (LEFT[told],)
+    assert decode.at_once == ("at once" in told or LEFT[told] is not What.RECREATED)
+
+
+@pytest.mark.parametrize(
+    ("change", "releases"),
+    [("AIBrix v0.5.0 → v0.6.0 or later", ((0, 5), (0, 7))), ("AIBrix v0.6.0 → v0.7.0", ((0, 6), (0, 7)))],
+)
+def test_another_release_of_aibrix(change: str, releases: tuple[Release, Release]) -> None:
+    same = manifests("{}")
+    seen = {
+        role.role: "–" if role.what == (What.NOTHING,) else "restart" for role in predicted(same, same, releases).roles
+    }
+    assert tuple(seen[role] for role in ROLES) == documented(change)
 
 
 def test_the_oracle_sees_what_matters_and_only_that() -> None:

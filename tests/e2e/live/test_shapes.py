@@ -16,9 +16,9 @@ from stormc.facts.limits import SERVING_ROLES
 from stormc.load.releases import aibrix
 from stormc.local.pods import Pod, ordered_environment, pods_of
 from stormc.tree.rendered_app import Manifest, read_manifests
+from tests.e2e.live.apps import shaped
 from tests.e2e.live.cluster import LiveCluster
 from tests.e2e.live.control_plane import eventually
-from tests.samples import compile_in, repository, spec_text
 
 RENDERED = Path(__file__).parents[3] / "rendered"
 EXAMPLES = ["a2/qwen3-8b", "a3/my-test", "a3/qwen3-moe"]
@@ -34,15 +34,6 @@ SHAPES = {
     "gateway at the router": "{gateway: router}",
     "no retries": "{faults: {retries: 0}}",
 }
-
-
-def shaped(overlay: str, release: str, namespace: str = "inference") -> list[Manifest]:
-    """The manifests of the README's app with an overlay."""
-    platform = f"apiVersion: stormc.dev/v1\nkind: Platform\naibrix: {release}\n"
-    spec = spec_text(overlay).replace("namespace: inference", f"namespace: {namespace}")
-    made = compile_in(repository({"app.yaml": spec, "platform.yaml": platform}))
-    assert made.compiled is not None, made.findings
-    return list(made.compiled.manifests)
 
 
 def run(live: LiveCluster, manifests: list[Manifest]) -> tuple[str, str]:
