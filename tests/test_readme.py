@@ -14,9 +14,13 @@ import pytest
 import yaml
 
 from stormc.__main__ import main
-from stormc.facts import limits
+from stormc.load.releases import aibrix
 from stormc.model import schema
+from stormc.model.profile import Platform
 from stormc.model.proxy_fields import PROXY
+from stormc.record import replace
+from stormc.rules.names.length import longest_grouped, longest_single
+from tests.samples import app
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -84,7 +88,10 @@ def test_every_field_is_documented_with_its_limits() -> None:
         for field in table:
             if field not in ("apiVersion", "kind"):
                 assert re.search(rf"\b{field}\b", SPEC_DOC), field
-    assert f"at most {limits.NAME_MAX_SINGLE} characters, {limits.NAME_MAX_GROUP} with" in SPEC_DOC
+    single = [longest_single(app(), replace(Platform(), aibrix=aibrix(release))) for release in ("v0.5.0", "v0.6.0")]
+    grouped = [longest_grouped(roles) for roles in (["prefill", "decode"], ["decode"])]
+    assert f"at most {single[0]} characters, {single[1]} from AIBrix v0.6 on;" in SPEC_DOC
+    assert f"in prefill {grouped[0]}, in decode alone {grouped[1]} |" in SPEC_DOC
     for section in ("engine", "proxy", "faults"):
         for field, rules in schema.SECTIONS[section].items():
             if isinstance(rules.get("default"), int):

@@ -7,10 +7,12 @@ NAME_PATTERN = r"[a-z]([-a-z0-9]*[a-z0-9])?"
 NAMESPACE_PATTERN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 LABEL_BYTES = 63
 
-NAME_MAX_SINGLE = 27
-"""With role `prefill` and podGroupSize 1 everywhere: pod name = name + role + 17 + hash 10 + index ≤ 63."""
-NAME_MAX_GROUP = 20
-"""With any podGroupSize > 1: AIBrix ≥ 0.6 denies len(name) + len(longest role) + 36 > 63 on create."""
+POD_NAME_MAX = 63
+"""A pod's name is its hostname (kubernetes pkg/apis/core/validation)."""
+POD_NAME_SUFFIX = 17
+"""What a pod's name has beside the app's name, role, hash and index: `-roleset-`, five characters, three dashes."""
+GROUP_SUFFIX = 36
+"""AIBrix from v0.6 on denies name + longest role with podGroupSize above 1 + 36 > 63 on create; watched."""
 
 POD_GROUP_SIZE_MAX = 100
 """StormService CRD v0.5.0, roles[].podGroupSize 1…100."""

@@ -95,6 +95,7 @@ def _of_role(storm: Mapping[str, Any], role: Mapping[str, Any], roleset: str, re
     template, size = role["template"], role.get("podGroupSize", 1)
     hashed = template_hash(template)[: release.hash_length]
     given, index = template.get("metadata", {}).get("labels", {}), release.roleset_index
+    annotations = with_npus(template.get("metadata", {}).get("annotations", {}), template["spec"])
     pods = []
     for replica in range(role["replicas"]):
         stem = f"{roleset}-{name}-{hashed}-{replica}"
@@ -118,16 +119,16 @@ def _of_role(storm: Mapping[str, Any], role: Mapping[str, Any], roleset: str, re
                 labels = {**given, **own, **(revision if release.labels_revision else {})}
             pods.append(Pod(
                 f"{name}-{replica}" + (f"-{member}" if size > 1 else ""), f"{stem}-{member}" if size > 1 else stem,
-                name, storm["metadata"]["namespace"], labels, {**_annotations(template), **numbers}, injected, group,
+                name, storm["metadata"]["namespace"], labels, annotations | numbers, injected, group,
                 service, template["spec"], release.sorts_environment,
             ))  # fmt: skip
     return pods
 
 
-def _annotations(template: Mapping[str, Any]) -> dict[str, str]:
-    """The template's annotations and the one in which Volcano writes the NPUs that it picked."""
-    found = dict(template.get("metadata", {}).get("annotations", {}))
-    for container in template["spec"]["containers"]:
+def with_npus(annotations: Mapping[str, str], spec: Mapping[str, Any]) -> dict[str, str]:
+    """A pod's annotations and the one in which Volcano writes the NPUs that it picked."""
+    found = dict(annotations)
+    for container in spec["containers"]:
         for resource, amount in container.get("resources", {}).get("limits", {}).items():
             if resource.startswith(HUAWEI_PREFIX):
                 kind = resource.rpartition("/")[2]

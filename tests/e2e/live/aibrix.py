@@ -69,7 +69,7 @@ class AIBrix:
         if self.release is not None:
             self.plane.stop(NAME)
         self.release = release
-        for kind, manifest in sorted(_objects(release.manifests), key=lambda pair: _order(pair[1])):
+        for kind, manifest in sorted(objects(release.manifests), key=lambda pair: _order(pair[1])):
             namespace = manifest["metadata"].get("namespace")
             self.plane.cluster.apply(kind, namespace, manifest, dry_run=False, force=True)
         self._publish_webhook()
@@ -96,7 +96,7 @@ class AIBrix:
 
     def _kubeconfig(self) -> Path:
         """The account that AIBrix's own manifests give the controller."""
-        (account,) = (m for _, m in _objects(self._manifests) if m["kind"] == "ServiceAccount")
+        (account,) = (m for _, m in objects(self._manifests) if m["kind"] == "ServiceAccount")
         path = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/{account['metadata']['name']}/token"
         body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 86400}}
         return self.plane.kubeconfig_of(NAME, self.plane.request("POST", path, body)["status"]["token"])
@@ -149,8 +149,9 @@ class AIBrix:
         return status < 300 and "disruptionTolerance" in answer["spec"]
 
 
-def _objects(path: Path) -> Iterator[tuple[Kind, dict[str, Any]]]:
-    for manifest in yaml.load_all(path.read_text(encoding="utf-8"), yaml.CSafeLoader):
+def objects(path: Path) -> Iterator[tuple[Kind, dict[str, Any]]]:
+    """The objects of a file of manifests."""
+    for manifest in filter(None, yaml.load_all(path.read_text(encoding="utf-8"), yaml.CSafeLoader)):
         plural = {"NetworkPolicy": "networkpolicies"}.get(manifest["kind"], f"{manifest['kind'].lower()}s")
         namespaced = "namespace" in manifest["metadata"]
         yield Kind(manifest["kind"], manifest["apiVersion"], plural, namespaced), manifest

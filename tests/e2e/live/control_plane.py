@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
+import signal
 import socket
 import ssl
 import subprocess
@@ -16,6 +18,8 @@ from stormc.failure import Failure
 from tests.e2e.conftest import binary, free_ports
 
 ADMIN = "admin-token"
+LIBC = ctypes.CDLL(None)
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 MINUTES = 3.0
 """How long anything that a test waits for may take, on a busy machine."""
 POLL_SECONDS = 0.2
@@ -38,6 +42,11 @@ def eventually(done: Callable[[], Any], what: Callable[[], object] | str, minute
             return result
         assert time.monotonic() < end, what() if callable(what) else what
         time.sleep(POLL_SECONDS)
+
+
+def _end_with_parent() -> None:
+    """In a program that is started: it ends with the test run, however that ends."""
+    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def own_address() -> str:
@@ -68,7 +77,9 @@ class ControlPlane:
     def start(self, name: str, command: Sequence[str | Path]) -> None:
         """Starts a program; its output goes to a file of its name."""
         with self.log(name).open("ab") as log:
-            self._running[name] = subprocess.Popen([str(word) for word in command], stdout=log, stderr=log)
+            self._running[name] = subprocess.Popen(
+                [str(word) for word in command], stdout=log, stderr=log, preexec_fn=_end_with_parent
+            )
 
     def stop(self, name: str) -> None:
         """Ends a program and waits for its end."""

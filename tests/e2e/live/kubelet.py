@@ -42,12 +42,14 @@ class Happening(NamedTuple):
 class Kubelet:
     """All kubelets of the cluster, in a thread. Pods become ready after `delay` seconds unless `held` says no.
 
-    `schedules` says which pods are bound here; the others wait for a scheduler that runs beside it.
+    Held pods run, and have an address. `may_end` says whether a pod that is to end may be gone. `schedules` says which
+    pods are bound here; the others wait for a scheduler that runs beside it.
     """
 
     def __init__(self, plane: ControlPlane, delay: float = 0.03) -> None:
         self.plane, self.delay = plane, delay
         self.held: Callable[[Pod], bool] = lambda pod: False
+        self.may_end: Callable[[Pod], bool] = lambda pod: True
         self.schedules: Callable[[Pod], bool] = lambda pod: True
         self.lost: set[str] = set()
         self.happenings: list[Happening] = []
@@ -77,13 +79,16 @@ class Kubelet:
 
     def pods(self, namespace: str, app: str = "", role: str = "") -> list[Pod]:
         """The pods of a namespace that are there and do not end, of one app or role if that is given."""
-        with self.changed:
-            there = list(self._pods.values())
         return [
-            pod for pod in there
+            pod for pod in self.all_pods()
             if pod["metadata"]["namespace"] == namespace and not ends(pod)
             and app in ("", label(pod, Label.STORM_SERVICE)) and role in ("", label(pod, Label.ROLE))
         ]  # fmt: skip
+
+    def all_pods(self) -> list[Pod]:
+        """All pods that are there, those that end too."""
+        with self.changed:
+            return list(self._pods.values())
 
     def quiet_for(self, namespace: str) -> float:
         """The seconds since something happened to a pod of a namespace."""
@@ -106,10 +111,10 @@ class Kubelet:
         """The node's kubelet gives no sign any more, and confirms no deletion."""
         self.lost.add(node)
 
-    def find(self, node: str) -> None:
-        """The node's kubelet is there again."""
+    def restore(self, node: str) -> None:
+        """The node and its kubelet are there again."""
         self.lost.discard(node)
-        self._call(self._settle_all())
+        self._call(self._node(node))
 
     def _call(self, work: Any) -> None:
         asyncio.run_coroutine_threadsafe(work, self._loop).result(60)
@@ -202,12 +207,16 @@ class Kubelet:
     def _next(self, pod: Pod) -> Iterator[Callable[[Pod], Any]]:
         """What is to be done for a pod, if anything."""
         if ends(pod):
-            yield self._end
+            if self.may_end(pod):
+                yield self._end
         elif "nodeName" not in pod["spec"]:
             if self.schedules(pod):
                 yield self._bind
-        elif not is_ready(pod) and pod["status"]["phase"] in ("Pending", "Running") and not self.held(pod):
-            yield self._become_ready
+        elif not is_ready(pod) and pod["status"]["phase"] in ("Pending", "Running"):
+            if not self.held(pod):
+                yield self._become_ready
+            elif "podIP" not in pod["status"]:
+                yield self._start
 
     async def _work(self, uid: str) -> None:
         try:
@@ -236,11 +245,17 @@ class Kubelet:
         }  # fmt: skip
         await self._send("POST", f"{_path(pod)}/binding", body)
 
+    async def _start(self, pod: Pod) -> None:
+        await self._run_container(pod, ready=False)
+
     async def _become_ready(self, pod: Pod) -> None:
+        await self._run_container(pod, ready=True)
+
+    async def _run_container(self, pod: Pod, ready: bool) -> None:
         address = pod["status"].get("podIP") or self._address()
-        await self._status(pod, "Running", True, {
+        await self._status(pod, "Running", ready, {
             "podIP": address, "podIPs": [{"ip": address}], "hostIP": self.plane.address,
-            "containerStatuses": [_container(c, {"running": {}}, True) for c in pod["spec"]["containers"]],
+            "containerStatuses": [_container(c, {"running": {}}, ready) for c in pod["spec"]["containers"]],
         })  # fmt: skip
 
     async def _fail(self, pod: Pod) -> None:
@@ -292,11 +307,14 @@ class Kubelet:
                     lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": node}}
                     await self._send("POST", path, {**lease, **renewed})
                 await self._ready_again(node)
+            await self._settle_all()  # what is held may be so no longer
             await asyncio.sleep(LEASE_SECONDS)
 
     async def _ready_again(self, node: str) -> None:
         async with self._http.get(f"/api/v1/nodes/{node}") as answer:
-            conditions = (await answer.json())["status"]["conditions"]
+            if answer.status == 404:
+                return
+            conditions = (await answer.json())["status"].get("conditions") or ()
         if {"True"} != {c["status"] for c in conditions if c["type"] == "Ready"}:
             ready = {"status": {"conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}]}}
             await self._send("PATCH", f"/api/v1/nodes/{node}/status", ready, MERGE)
