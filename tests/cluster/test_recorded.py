@@ -219,6 +219,22 @@ def test_preflight_of_an_empty_and_of_a_full_cluster() -> None:
     assert labels.state == "missing" and "kubectl label node bare" in labels.text
 
 
+@pytest.mark.parametrize(("configs", "state", "said"), [
+    (("tiers:\n- plugins:\n  - name: gang\n  - name: volcano-npu_v7.3.0_linux-aarch64\n",), "ok", "volcano-npu_v7.3.0"),
+    (("tiers:\n- plugins:\n  - name: gang\n",), "missing", "it binds parts of a gang"),
+    ((), "note", "look at the scheduler's plugins"),
+])  # fmt: skip
+def test_preflight_tells_plain_volcano_from_that_of_mindcluster(
+    configs: tuple[str, ...], state: str, said: str
+) -> None:
+    scheduler = (workload("volcano-scheduler", "v1.10.0"),)
+    found = checks(Found(frozenset(), scheduler, (), (), (), (), configs))
+    (check,) = [check for check in found if check.name == "ascend-for-volcano"]
+    assert check.state == state and said in check.text
+    none = checks(Found(frozenset(), (), (), (), (), ()))
+    assert not [check for check in none if check.name == "ascend-for-volcano"]
+
+
 @pytest.mark.parametrize(("tag", "args", "state", "said"), [
     ("v1.7.3", ["--feature-gates=CancelHealthCheckOnNewRevision=true"], "ok", "v1.7.3"),
     ("v1.7.3", ["--concurrent=8", "--feature-gates=A=true,CancelHealthCheckOnNewRevision=true"], "ok", "v1.7.3"),

@@ -30,6 +30,8 @@ from stormc.model.profile import Profile
 from stormc.record import NamedTuple
 
 NPU_RESOURCES = (Resource.ASCEND_910, Resource.NPU)
+SCHEDULER, SCHEDULER_CONFIG, NPU_PLUGIN = "volcano-scheduler", "volcano-scheduler.conf", "volcano-npu"
+"""The key of the scheduler's ConfigMap, and MindCluster's plugin there (ascend-for-volcano build/volcano-*.yaml)."""
 DEVICE_INFO = "mindx-dl-deviceinfo-"  # mind-cluster component/ascend-device-plugin: one ConfigMap per node
 
 
@@ -54,22 +56,40 @@ class Found(NamedTuple):
     webhooks: tuple[Manifest, ...]
     roles: tuple[Manifest, ...]
     device_infos: tuple[Manifest, ...]
+    scheduler_configs: tuple[str, ...] = ()
 
 
 def ask(cluster: Cluster) -> Found:
     """Everything that the checks need. Raises Failure, naming the permission that is lacking."""
+    workloads = (*(cluster.find(DEPLOYMENT, None) or ()), *(cluster.find(DAEMON_SET, None) or ()))
     return Found(
         frozenset(item["metadata"]["name"] for item in cluster.find(CRD, None) or ()),
-        (*(cluster.find(DEPLOYMENT, None) or ()), *(cluster.find(DAEMON_SET, None) or ())),
+        workloads,
         tuple(cluster.find(NODE, None) or ()), tuple(cluster.find(WEBHOOKS, None) or ()),
         tuple(cluster.find(CLUSTER_ROLE, None) or ()),
         tuple(m for m in cluster.find(CONFIG_MAP, "kube-system") or () if _name(m).startswith(DEVICE_INFO)),
+        tuple(_scheduler_configs(cluster, workloads)),
     )  # fmt: skip
+
+
+def _scheduler_configs(cluster: Cluster, workloads: Iterable[Manifest]) -> Iterable[str]:
+    """The configurations of Volcano's scheduler in the namespaces where it runs."""
+    for namespace in {m["metadata"]["namespace"] for m in workloads if SCHEDULER in _name(m)}:
+        for found in cluster.find(CONFIG_MAP, namespace) or ():
+            yield from [text for key, text in (found.get("data") or {}).items() if key == SCHEDULER_CONFIG]
 
 
 def checks(found: Found) -> list[Check]:
     """All checks, in the order in which the parts depend on each other."""
-    return [*_definitions(found), *_workloads(found), *_nodes(found), *_webhook(found), *_rights(found), *_flux(found)]
+    return [
+        *_definitions(found),
+        *_workloads(found),
+        *_npu_plugin(found),
+        *_nodes(found),
+        *_webhook(found),
+        *_rights(found),
+        *_flux(found),
+    ]
 
 
 def platform_file(found: Found, profiles: Iterable[Profile]) -> str:
@@ -141,7 +161,11 @@ def _workloads(found: Found) -> Iterable[Check]:
         ("volcano-scheduler", "NPU pods stay Pending; install Volcano with ascend-for-volcano"),
         ("volcano-controllers", "there are no PodGroups, so no gangs; install Volcano with ascend-for-volcano"),
         ("device-plugin", "nodes show no NPUs; install Ascend Device Plugin"),
-        ("clusterd", "faults are not gathered, so nothing is rescheduled; install ClusterD"),
+        (
+            "clusterd",
+            "faults are not gathered, so nothing is rescheduled, and nobody replaces a failed pod of an instance "
+            "of several pods; install ClusterD",
+        ),
         ("noded", "optional: without it faults of CPU, memory and disks go unseen"),
     ):
         workload = _workload(found, part)
@@ -153,6 +177,25 @@ def _workloads(found: Found) -> Iterable[Check]:
         place = f"{workload['metadata']['namespace']}/{workload['metadata']['name']} {version}"
         text = place if ready else f"{place} has no ready pod; look at its logs"
         yield Check(part, "ok" if ready else "missing", text)
+
+
+def _npu_plugin(found: Found) -> Iterable[Check]:
+    """Whether Volcano is MindCluster's: plain Volcano bound one of two pods of a gang (watched, Volcano 1.10)."""
+    if _workload(found, SCHEDULER) is None:
+        return
+    words = (word.strip("'\"") for text in found.scheduler_configs for word in text.split())
+    plugins = [word for word in words if word.startswith(NPU_PLUGIN)]
+    if plugins:
+        yield Check("ascend-for-volcano", "ok", f"{plugins[0]} is among the plugins of {SCHEDULER}")
+    elif found.scheduler_configs:
+        yield Check(
+            "ascend-for-volcano", "missing", "this is plain Volcano: it binds parts of a gang, knows no topology of "
+            "NPUs and replaces no failed pod of an instance of several pods; install MindCluster's ascend-for-volcano",
+        )  # fmt: skip
+    else:
+        yield Check(
+            "ascend-for-volcano", "note", f"no ConfigMap with {SCHEDULER_CONFIG}: look at the scheduler's plugins"
+        )
 
 
 def _nodes(found: Found) -> Iterable[Check]:
