@@ -40,6 +40,7 @@ VERBS = {
     "deploy": "apply rendered apps to a cluster",
     "status": "show what runs of an app",
     "delete": "take an app off a cluster",
+    "krm": "a KRM function for kustomize and kpt: a ResourceList in, manifests out",
     "compat": "the command lines of k8s-deploy-tool",
     "completion": "print a shell completion script",
 }

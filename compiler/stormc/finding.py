@@ -72,6 +72,11 @@ def has_errors(findings: Iterable[Finding]) -> bool:
     return any(f.rule[0] == "E" for f in findings)
 
 
+def has_warnings(findings: Iterable[Finding]) -> bool:
+    """Whether any finding is a warning."""
+    return any(f.rule[0] == "W" for f in findings)
+
+
 def dotted(path: Path) -> str:
     """A path the way people write it: `decode.env.HCCL_IF_IP`, `overrides[0].patch`."""
     text = ""

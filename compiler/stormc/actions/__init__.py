@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from stormc.actions.promoting import promote as promote
     from stormc.actions.rendering import render as render
     from stormc.actions.starting import start as start
+    from stormc.actions.streaming import stream as stream
     from stormc.actions.surveying import survey as survey
     from stormc.actions.validating import validate as validate
 
@@ -26,6 +27,7 @@ _MODULES = {
     "promote": "promoting",
     "render": "rendering",
     "start": "starting",
+    "stream": "streaming",
     "survey": "surveying",
     "validate": "validating",
 }

@@ -14,7 +14,7 @@ from stormc.actions.committed import committed_memory
 from stormc.actions.effects import Effects, effects_of
 from stormc.actions.outputs import Output, output
 from stormc.failure import Failure
-from stormc.finding import START, Finding, has_errors, in_order
+from stormc.finding import START, Finding, has_errors, has_warnings, in_order
 from stormc.load.sources import Source, read_sources
 from stormc.model.summary import Summary
 from stormc.payload.read import Payload, read_payload
@@ -61,6 +61,7 @@ def render(
     *,
     check: bool = False,
     staged: bool = False,
+    strict: bool = False,
     jobs: int = 1,
     progress: Progress = lambda done, total: None,
     payload: Payload | None = None,
@@ -68,7 +69,8 @@ def render(
 ) -> Rendered:
     """Compiles specs and brings the output directory up to date; with `check` nothing is written.
 
-    `staged` asks besides whether the next commit of Git holds what is rendered; what it lacks is E403.
+    `staged` asks besides whether the next commit of Git holds what is rendered; what it lacks is E403. With `strict`
+    a warning in any spec keeps everything from being written, as an error does.
 
     With errors in any spec nothing is written at all. `selected` limits the work to some files or directories of
     specs, `jobs` is the number of processes, `progress` is called with the numbers of compiled and of all apps,
@@ -79,7 +81,7 @@ def render(
     _refuse_overlap(specs, out)
     refuse_link(out)
     today = today or strftime("%Y-%m-%d")
-    given = _Given(specs, out, selected, staged, jobs, progress, payload or read_payload(), today)
+    given = _Given(specs, out, selected, staged, strict, jobs, progress, payload or read_payload(), today)
     with without_collector():
         if check:
             return _render(given, None)
@@ -92,6 +94,7 @@ class _Given(NamedTuple):
     out: Path
     selected: Sequence[Path]
     staged: bool
+    strict: bool
     jobs: int
     progress: Progress
     payload: Payload
@@ -145,7 +148,7 @@ def _render(given: _Given, staging: Path | None) -> Rendered:
     files, findings_on_files = _wiring_files(out, wired)
     findings = [*committed_memory(given.specs.parent, out.parent), *apps.findings, *wired.findings, *findings_on_files]
     findings = judge_all(repository, chosen, apps.summaries, findings, given.today, partly)
-    if has_errors(findings):
+    if has_errors(findings) or (given.strict and has_warnings(findings)):
         return Rendered(len(chosen), findings, None)
     shared = shared_files(needs, given.payload, repository.sources.root, _earlier(out, needs) if partly else None)
     of_all = {**files, **shared}

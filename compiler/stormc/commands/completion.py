@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import argparse
+import re
+from pathlib import Path
 from shlex import quote
+from typing import NamedTuple
 
 _BASH = """\
 _stormc() {{
-  local cur=${{COMP_WORDS[COMP_CWORD]}} verb=${{COMP_WORDS[1]}}
+  local cur=${{COMP_WORDS[COMP_CWORD]}} verb=${{COMP_WORDS[1]}} prev=${{COMP_WORDS[COMP_CWORD-1]}}
   if [ "$COMP_CWORD" -eq 1 ]; then
     COMPREPLY=($(compgen -W "{verbs} --help --version" -- "$cur"))
     return
   fi
+  case "$verb $prev" in
+{values}
+  esac
   case "$verb" in
 {cases}
   esac
@@ -35,6 +41,9 @@ _stormc() {{
     _describe verb verbs
     return
   fi
+  case "$words[2] $words[CURRENT-1]" in
+{values}
+  esac
   case "$words[2]" in
 {cases}
   esac
@@ -45,24 +54,65 @@ compdef _stormc stormc
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the verb."""
-    parser.add_argument("shell", choices=("bash", "zsh", "fish"), help="the shell that reads the script")
+    parser.add_argument(
+        "shell", choices=("bash", "zsh", "fish", "apps"),
+        help="the shell that reads the script; apps lists the names that it completes",
+    )  # fmt: skip
 
 
 def run(options: argparse.Namespace) -> int:
     """Prints the script; its words are read off the parser, so they cannot differ from what the commands take."""
-    print({"bash": bash, "zsh": zsh, "fish": fish}[options.shell](), end="")
+    print({"bash": bash, "zsh": zsh, "fish": fish, "apps": apps}[options.shell](), end="")
     return 0
 
 
-def _verbs() -> dict[str, tuple[str, list[str]]]:
-    """Help text and flags of every verb."""
+TAKES_APPS = ("diff", "explain", "what-if", "promote", "deploy", "status", "delete", "run-local")
+"""The verbs whose argument is the name of an app."""
+_LIST_APPS = "stormc completion apps 2>/dev/null"
+_APP_NAME = re.compile(rb"^name\s*:\s*[\"']?([a-z0-9][-a-z0-9]*)", re.M)
+
+
+def apps() -> str:
+    """The names of the apps below specs, a line each; specs are not checked, and not read as YAML."""
+    from stormc.commands.root import above
+    from stormc.load.sources import read_sources
+
+    root = above(Path.cwd())
+    if root is None:
+        return ""
+    files = read_sources(root / "specs").files
+    names = (_APP_NAME.search(file.raw) for file in files if not file.is_platform and not file.is_profile)
+    return "".join(f"{name}\n" for name in sorted({found[1].decode() for found in names if found is not None}))
+
+
+class _Verb(NamedTuple):
+    """What a verb takes: its flags, and the values of those that have a fixed choice."""
+
+    text: str
+    flags: list[str]
+    values: dict[str, list[str]]
+
+
+def _verbs() -> dict[str, _Verb]:
     from stormc.__main__ import VERBS, parser
 
     action = next(a for a in parser(*VERBS)._actions if isinstance(a, argparse._SubParsersAction))
     return {
-        name: (VERBS[name], sorted(flag for a in sub._actions for flag in a.option_strings))
+        name: _Verb(
+            VERBS[name], sorted(flag for a in sub._actions for flag in a.option_strings),
+            {flag: words for a in sub._actions for flag in a.option_strings if (words := _choices(a))},
+        )
         for name, sub in action.choices.items()
-    }
+    }  # fmt: skip
+
+
+def _choices(action: argparse.Action) -> list[str]:
+    """The values that a flag may have, empty where they are not known."""
+    if "--hardware" in action.option_strings:
+        from stormc.repository.profiles import builtin_names
+
+        return builtin_names()
+    return [str(choice) for choice in action.choices or ()]
 
 
 def _words(verb: str) -> list[str] | None:
@@ -88,38 +138,50 @@ def _words(verb: str) -> list[str] | None:
 
 def bash() -> str:
     """The script for bash."""
-    cases = []
-    for verb, (_, flags) in _verbs().items():
+    cases, values = [], []
+    for verb, (_, flags, choices) in _verbs().items():
         words = _words(verb)
         found = f'$(compgen -W "{" ".join(words)}" -- "$cur")' if words else '$(compgen -f -- "$cur")'
+        if verb in TAKES_APPS:
+            found = f'$(compgen -W "$({_LIST_APPS})" -- "$cur") {found}'
         split = "" if words else "local IFS=$'\\n'; "  # a file's name may hold blanks
         cases.append(_BASH_CASE.format(verb=verb, flags=" ".join(flags), split=split, words=found))
-    return _BASH.format(verbs=" ".join(_verbs()), cases="\n".join(cases))
+        for flag, options in choices.items():
+            match = f'COMPREPLY=($(compgen -W "{" ".join(options)}" -- "$cur"))'
+            values.append(f'    "{verb} {flag}") {match}; return ;;')
+    return _BASH.format(verbs=" ".join(_verbs()), cases="\n".join(cases), values="\n".join(values))
 
 
 def zsh() -> str:
     """The script for zsh."""
-    verbs = " ".join(quote(f"{verb}:{text}") for verb, (text, _) in _verbs().items())
-    cases = []
-    for verb, (_, flags) in _verbs().items():
+    verbs = " ".join(quote(f"{verb}:{text}") for verb, (text, _, _) in _verbs().items())
+    cases, values = [], []
+    for verb, (_, flags, choices) in _verbs().items():
         words = _words(verb)
         rest = f"_values {verb} {' '.join(words)}" if words else "_files"
+        if verb in TAKES_APPS:
+            rest = f'compadd -- ${{(f)"$({_LIST_APPS})"}}; _files'
+        for flag, options in choices.items():
+            values.append(f'    "{verb} {flag}") compadd -- {" ".join(options)}; return ;;')
         cases.append(
             f"    {verb}) if [[ $words[CURRENT] == -* ]]; then compadd -- {' '.join(flags)}; else {rest}; fi ;;"
         )
-    return _ZSH.format(verbs=verbs, cases="\n".join(cases))
+    return _ZSH.format(verbs=verbs, cases="\n".join(cases), values="\n".join(values))
 
 
 def fish() -> str:
     """The script for fish."""
     lines = ["complete -c stormc -e"]
-    for verb, (text, flags) in _verbs().items():
+    for verb, (text, flags, choices) in _verbs().items():
         lines.append(f"complete -c stormc -n __fish_use_subcommand -f -a {verb} -d {quote(text)}")
         seen = f"'__fish_seen_subcommand_from {verb}'"
         for flag in flags:
             name = flag.lstrip("-")
-            lines.append(f"complete -c stormc -n {seen} {'-l' if flag.startswith('--') else '-s'} {name}")
+            taken = f" -x -a {quote(' '.join(choices[flag]))}" if flag in choices else ""
+            lines.append(f"complete -c stormc -n {seen} {'-l' if flag.startswith('--') else '-s'} {name}{taken}")
         words = _words(verb)
         if words:
             lines.append(f"complete -c stormc -n {seen} -f -a '{' '.join(words)}'")
+        if verb in TAKES_APPS:
+            lines.append(f"complete -c stormc -n {seen} -a '({_LIST_APPS})'")
     return "\n".join(lines) + "\n"

@@ -5,14 +5,20 @@ from __future__ import annotations
 import argparse
 import os
 import re
+import sys
 from collections.abc import Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from stormc.failure import Failure
+
 if TYPE_CHECKING:
     from stormc.finding import Finding
+
+MAX_BYTES = 1 << 20
+"""Of a spec, as in load/document.py, which takes longer to import."""
 
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 """What counts as a line for the YAML parser, whose marks findings carry."""
@@ -23,6 +29,33 @@ def add_format(parser: argparse.ArgumentParser) -> None:
     from stormc.report import FORMATS
 
     parser.add_argument("--format", choices=FORMATS, default="text", help="how findings are printed (text)")
+
+
+def add_strict(parser: argparse.ArgumentParser) -> None:
+    """Adds the argument by which warnings count as errors."""
+    parser.add_argument("--strict", action="store_true", help="exit 1 for warnings too")
+
+
+def add_stdin(parser: argparse.ArgumentParser) -> None:
+    """Adds the argument that says which file standard input stands for; `-` as the spec reads it."""
+    parser.add_argument(
+        "--stdin-filename", type=Path, metavar="FILE", help="with - as the spec: the file that it stands for"
+    )
+
+
+def from_stdin(options: argparse.Namespace, named: list[Path]) -> bytes | None:
+    """The spec on standard input where `-` is among the named ones, which is taken out of the list. Raises Failure."""
+    if Path("-") not in named:
+        if options.stdin_filename is not None:
+            raise Failure("--stdin-filename goes with - as the spec")
+        return None
+    named.remove(Path("-"))
+    return sys.stdin.buffer.read(MAX_BYTES + 1)
+
+
+def is_failed(findings: Sequence[Finding], strict: bool) -> bool:
+    """Whether there are errors, or with `strict` warnings."""
+    return any(finding.rule[0] == "E" or (strict and finding.rule[0] == "W") for finding in findings)
 
 
 def print_findings(findings: Sequence[Finding], apps: int, chosen: str, stream: TextIO) -> None:

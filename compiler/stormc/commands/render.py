@@ -20,16 +20,25 @@ if TYPE_CHECKING:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the verb."""
-    from stormc.commands.findings import add_format
+    from stormc.commands.findings import add_format, add_stdin, add_strict
 
-    parser.add_argument("spec", nargs="*", type=Path, metavar="SPEC", help="render only these specs (default: all)")
+    parser.add_argument(
+        "spec", nargs="*", type=Path, metavar="SPEC",
+        help="render only these specs (default: all); - reads one from standard input",
+    )  # fmt: skip
     parser.add_argument("--specs", type=Path, default=Path("specs"), metavar="DIR", help="where the specs are (specs)")
     parser.add_argument("--out", type=Path, default=Path("rendered"), metavar="DIR", help="where to write (rendered)")
     parser.add_argument("--check", action="store_true", help="write nothing; list what would change and exit 1")
     parser.add_argument(
         "--staged", action="store_true", help="with --check: the next commit of Git must hold what is rendered, too"
     )
+    parser.add_argument("--diff", action="store_true", help="as --check, and show the lines that would change")
+    parser.add_argument(
+        "--stdout", action="store_true", help="print the manifests, those that apps share first; write nothing"
+    )
     add_format(parser)
+    add_strict(parser)
+    add_stdin(parser)
     parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes to use")
 
 
@@ -63,7 +72,12 @@ def _print_changes(options: argparse.Namespace, result: Rendered, plan: Plan, to
     """What would change under --check, what leaves the tree, and what becomes of running pods."""
     from stormc.report.escape import one_line
 
-    if options.check:
+    if options.diff:
+        from stormc.commands.streaming import changed_lines
+
+        for line in changed_lines(options.out, plan):
+            print(one_line(line.rstrip("\n")), file=told)
+    elif options.check:
         for path in plan.writes:
             kind = "change" if (options.out / path).exists() else "create"
             print(f"{kind} {one_line(str(options.out / path))}", file=told)
@@ -78,19 +92,35 @@ def _print_changes(options: argparse.Namespace, result: Rendered, plan: Plan, to
 
 def run(options: argparse.Namespace) -> int:
     """Renders and prints; 0 when all is well, 1 with errors or, under --check, with differences."""
+    from stormc.commands.findings import from_stdin
+
+    given = from_stdin(options, options.spec)
+    options.check |= options.diff
+    if options.staged and not options.check:
+        raise Failure("--staged goes with --check")
+    if given is not None and (options.spec or not options.stdout):
+        raise Failure("a spec from standard input is the only one, and has no place in a directory: give --stdout")
+    if options.stdout and options.check:
+        raise Failure("--stdout writes no files that --check or --diff could compare")
+    if options.stdout:
+        from stormc.commands.streaming import to_stdout
+
+        return to_stdout(options, given)
+    return _to_directory(options)
+
+
+def _to_directory(options: argparse.Namespace) -> int:
     from stormc.actions import render
     from stormc.commands.findings import print_findings
     from stormc.commands.progress import Progress
     from stormc.finding import has_errors
     from stormc.report.text import count
 
-    if options.staged and not options.check:
-        raise Failure("--staged goes with --check")
     start = time.perf_counter()
     with Progress("rendering") as progress:
         result = render(
             options.specs, options.out, options.spec, check=options.check, staged=options.staged,
-            jobs=max(1, options.jobs), progress=progress,
+            strict=options.strict, jobs=max(1, options.jobs), progress=progress,
         )  # fmt: skip
     as_text = options.format == "text"
     print_findings(result.findings, result.apps, options.format, sys.stderr if as_text else sys.stdout)

@@ -16,7 +16,7 @@ def enter(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     if getattr(options, "specs", None) != parser.get_default("specs") or Path("specs").is_dir():
         return
     named = [value for name in ("path", "spec") for value in getattr(options, name, None) or ()]
-    root = _above(named[0].absolute() if named and named[0].is_absolute() else Path.cwd())
+    root = above(named[0].absolute() if named and named[0].is_absolute() else Path.cwd())
     if root is None or root == Path.cwd():
         return
     for name, value in vars(options).items():
@@ -25,7 +25,7 @@ def enter(options: argparse.Namespace, parser: argparse.ArgumentParser) -> None:
     os.chdir(root)
 
 
-def _above(start: Path) -> Path | None:
+def above(start: Path) -> Path | None:
     """The nearest directory from `start` upwards that holds `specs`; not beyond the top of a Git work tree."""
     for directory in (start, *start.parents):
         if (directory / "specs").is_dir():

@@ -14,9 +14,15 @@ from stormc.failure import Failure
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the arguments of the verb."""
-    from stormc.commands.findings import add_format
+    from stormc.commands.findings import add_format, add_stdin, add_strict
 
-    parser.add_argument("path", nargs="*", type=Path, metavar="SPEC|DIR", help="check only these (default: all)")
+    parser.add_argument(
+        "path",
+        nargs="*",
+        type=Path,
+        metavar="SPEC|DIR",
+        help="check only these (default: all); - reads one from standard input",
+    )
     parser.add_argument("--specs", type=Path, default=Path("specs"), metavar="DIR", help="where the specs are (specs)")
     parser.add_argument(
         "--changed", action="store_true", help="check only apps that differ from --base in Git, or whose platform does"
@@ -28,17 +34,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--crd", type=Path, metavar="FILE", help="check the output against this CustomResourceDefinition too"
     )
     add_format(parser)
+    add_strict(parser)
+    add_stdin(parser)
     parser.add_argument("-j", "--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes to use")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Validates and prints; 0 without errors, 1 with some."""
+    """Validates and prints; 0 without errors, 1 with some, or under --strict with warnings."""
     from stormc.actions import validate
-    from stormc.commands.findings import print_findings
+    from stormc.commands.findings import from_stdin, is_failed, print_findings
     from stormc.commands.progress import Progress
-    from stormc.finding import has_errors
     from stormc.report.text import count
 
+    given = from_stdin(options, options.path)
+    if given is not None:
+        return _stdin(options, given)
     changed = _changed(options)
     crd = _crd(options.crd)
     with Progress("checking") as progress:
@@ -47,7 +57,21 @@ def run(options: argparse.Namespace) -> int:
         )
     print_findings(result.findings, result.apps, options.format, sys.stdout)
     print(f"{result.apps} app{'' if result.apps == 1 else 's'}: {count(result.findings)}", file=sys.stderr)
-    return 1 if has_errors(result.findings) else 0
+    return 1 if is_failed(result.findings, options.strict) else 0
+
+
+def _stdin(options: argparse.Namespace, given: bytes) -> int:
+    """Checks the spec on standard input, where --stdin-filename says, as editors do with what is not saved yet."""
+    from stormc.actions import stream
+    from stormc.commands.findings import is_failed, print_findings
+    from stormc.report.text import count
+
+    if options.changed or options.path or options.crd:
+        raise Failure("- is the only spec, and goes without --changed and --crd")
+    result = stream(options.specs, (), given, options.stdin_filename)
+    print_findings(result.findings, result.apps, options.format, sys.stdout)
+    print(f"1 app: {count(result.findings)}", file=sys.stderr)
+    return 1 if is_failed(result.findings, options.strict) else 0
 
 
 def _crd(file: Path | None) -> Mapping[str, Any] | None:

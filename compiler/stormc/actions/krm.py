@@ -1,0 +1,113 @@
+"""A KRM function: a ResourceList with specs in, the same list with what they are rendered to out.
+
+The protocol of kustomize and kpt (kustomize cmd/config/docs/api-conventions/functions-spec.md): `items` are what the
+function works on, `functionConfig` is what it is told, `results` are what people should read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from stormc.actions.streaming import stream_apps
+from stormc.facts.limits import SPEC_VERSION
+from stormc.finding import Finding, dotted, has_errors
+from stormc.load.resource_list import KIND, VERSION, read_resource_list
+from stormc.load.sources import Source, Sources
+from stormc.payload.read import Payload, read_payload
+from stormc.record import NamedTuple
+from stormc.repository.repository import open_repository
+from stormc.text.write import spec_text
+
+PATH = "config.kubernetes.io/path"
+INTERNAL = "internal.config.kubernetes.io/"
+OURS = ("App", "Platform", "Profile")
+SEVERITIES = {"E": "error", "W": "warning", "I": "info"}
+"""By the first letter of a rule's id."""
+
+
+class Answer(NamedTuple):
+    """The list to print, and whether a spec has errors, which kustomize and kpt are told by the exit code."""
+
+    resource_list: dict[str, Any]
+    failed: bool
+
+
+def run(text: bytes, *, payload: Payload | None = None, today: str | None = None) -> Answer:
+    """The list with its specs replaced by manifests. What is no spec of stormc passes through untouched, in its order.
+
+    Specs are objects of `stormc.dev/v1` among `items`; `functionConfig` may be one too (kustomize generators have no
+    items). With errors the items stay as they are and `results` say why. Raises Failure for anything but a
+    ResourceList.
+    """
+    given = read_resource_list(text)
+    items: list[Mapping[str, Any]] = [item for item in given.get("items") or () if isinstance(item, dict)]
+    config = given.get("functionConfig")
+    specs = [item for item in items if _is_ours(item)]
+    own_config = [config] if isinstance(config, dict) and _is_ours(config) else []
+    sources = _sources([*specs, *own_config])
+    repository = open_repository(Sources("specs", sources, ()))
+    made = stream_apps(repository, repository.apps, False, payload or read_payload(), today)
+    failed = has_errors(made.findings)
+    if not failed:
+        items = [*(item for item in items if not _is_ours(item)), *made.manifests]
+    answer: dict[str, Any] = {"apiVersion": VERSION, "kind": KIND, "items": items}
+    if config is not None:
+        answer["functionConfig"] = config
+    if made.findings:
+        answer["results"] = [_result(finding) for finding in made.findings]
+    return Answer(answer, failed)
+
+
+def _is_ours(item: Mapping[str, Any]) -> bool:
+    return item.get("apiVersion") == SPEC_VERSION and item.get("kind") in OURS
+
+
+def _sources(items: Iterable[Mapping[str, Any]]) -> tuple[Source, ...]:
+    """The specs as files: each where its path annotation says, so that platform files hold for what lies below them."""
+    sources: dict[str, Source] = {}
+    for number, item in enumerate(items):
+        spec = _without_metadata(item)
+        path = _path(spec, _annotations(item), number)
+        while path in sources:
+            path = f"{path.removesuffix('.yaml')}-{number}.yaml"
+        sources[path] = Source(path, f"specs/{path}", spec_text(spec).encode())
+    return tuple(sources[path] for path in sorted(sources))
+
+
+def _path(spec: Mapping[str, Any], annotations: Mapping[str, Any], number: int) -> str:
+    """The file of a spec below specs: a directory, and a name that tells what it is."""
+    path = str(annotations.get(f"{INTERNAL}path") or annotations.get(PATH) or "")
+    steps = [step for step in path.split("/")[:-1] if step not in ("", ".", "..")]
+    directory = "/".join(steps[steps[0] == "specs" :] if steps else ())
+    if spec.get("kind") == "Platform":
+        return f"{directory}/platform.yaml".lstrip("/")
+    name = str(spec.get("name") or number).replace("/", "-")
+    return f"profiles/{name}.yaml" if spec.get("kind") == "Profile" else f"{directory}/{name}.yaml".lstrip("/")
+
+
+def _annotations(item: Mapping[str, Any]) -> Mapping[str, Any]:
+    metadata = item.get("metadata")
+    annotations = metadata.get("annotations") if isinstance(metadata, dict) else None
+    return annotations if isinstance(annotations, dict) else {}
+
+
+def _without_metadata(item: Mapping[str, Any]) -> dict[str, Any]:
+    """A spec as stormc reads it: `metadata` is what kustomize and kpt demand of every object, and only that."""
+    metadata = item.get("metadata")
+    spec = {key: value for key, value in item.items() if key != "metadata"}
+    if item.get("kind") == "App" and isinstance(metadata, dict):
+        for key in ("name", "namespace"):
+            if metadata.get(key) and key not in spec:
+                spec[key] = metadata[key]
+    return spec
+
+
+def _result(finding: Finding) -> dict[str, Any]:
+    message = f"{finding.rule} {finding.message}" + (f" ({finding.hint})" if finding.hint else "")
+    result: dict[str, Any] = {
+        "message": message, "severity": SEVERITIES[finding.rule[0]], "file": {"path": finding.file},
+    }  # fmt: skip
+    if finding.path:
+        result["field"] = {"path": dotted(finding.path)}
+    return result

@@ -1,0 +1,33 @@
+"""A ResourceList of the KRM function protocol, as plain data."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import yaml
+
+from stormc.failure import Failure
+
+VERSION, KIND = "config.kubernetes.io/v1", "ResourceList"
+
+
+def read_resource_list(raw: bytes) -> dict[str, Any]:
+    """The list, with dates as text. Raises Failure for anything else; kustomize and kpt write the input."""
+    try:
+        data = _plain(yaml.load(raw, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
+    except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
+        raise Failure(f"standard input is not YAML ({type(error).__name__})") from None
+    if not isinstance(data, dict) or data.get("kind") != KIND:
+        raise Failure(f"standard input is no {KIND}; a KRM function is run by kustomize or kpt")
+    if not isinstance(data.get("items") or [], list):
+        raise Failure(f"items of the {KIND} are no list")
+    return data
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value.isoformat() if isinstance(value, date) else value
