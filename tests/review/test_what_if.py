@@ -57,3 +57,12 @@ def test_the_worst_is_first() -> None:
     assert [one.serves for one in found] == sorted(one.serves for one in found)
     assert {one.fault for one in found} == set(Fault)
     assert consequences([]) == []
+
+
+def test_decode_serves_alone_where_the_proxy_lets_it() -> None:
+    one = "prefill: {replicas: 1}"
+    assert (at("prefill", Fault.CHIP, one).alone, at("prefill", Fault.CHIP, one).serves) == (True, True)
+    never = at("prefill", Fault.CHIP, f"{one}\nproxy: {{fallback: false}}")
+    assert (never.alone, never.serves) == (False, False)
+    assert not at("decode", Fault.CHIP, one).serves
+    assert not at("prefill", Fault.CHIP, "prefill: {replicas: 2}").alone

@@ -21,13 +21,17 @@ from stormc.review.words import told_apart
 
 
 class App(NamedTuple):
-    """An app without errors: what reports call it, its namespace and name, its spec, its manifests, its AIBrix."""
+    """An app without errors: what reports call it, its namespace and name, its spec, its manifests, its AIBrix.
+
+    `super_pod` says that its hardware stands in super pods.
+    """
 
     label: str
     name: str
     file: str
     manifests: Sequence[Mapping[str, Any]]
     aibrix: tuple[int, ...]
+    super_pod: bool
 
 
 class Survey(NamedTuple):
@@ -54,7 +58,8 @@ def survey(specs: Path | Sources) -> Survey:
     names = [(f"{summary.namespace}/{summary.name}", summary.cluster) for _, summary, _, _ in compiled]
     demands, apps = [], []
     for (name, _), label, (file, summary, manifests, release) in zip(names, told_apart(names), compiled, strict=True):
-        apps.append(App(label, name, file, manifests, release))
+        profile = repository.profiles.get(summary.hardware)
+        apps.append(App(label, name, file, manifests, release, profile is not None and profile.super_pod))
         demands.append(Demand(label, summary.hardware, summary.inventory, tuple(gangs(label, manifests))))
     return Survey(tuple(_pools(repository)), tuple(demands), tuple(apps), tuple(errors))
 

@@ -33,7 +33,10 @@ def run(options: argparse.Namespace) -> int:
         raise Failure(f"no app {options.app} without errors; {did_you_mean(options.app, names)}".rstrip("; "))
     if len(named) > 1:
         raise Failure(f"{options.app} is the name of several apps: {', '.join(app.file for app in named)}; name one")
-    faults = [what_if.Fault(options.fail)] if options.fail else list(what_if.Fault)
+    if options.fail == what_if.Fault.SUPER_POD.value and not named[0].super_pod:
+        raise Failure(f"the hardware of {named[0].label} stands in no super pods")
+    possible = [fault for fault in what_if.Fault if named[0].super_pod or fault is not what_if.Fault.SUPER_POD]
+    faults = [what_if.Fault(options.fail)] if options.fail else possible
     found = what_if.consequences(named[0].manifests, faults)
     if options.at:
         role = what_if.located(named[0].manifests, options.at)

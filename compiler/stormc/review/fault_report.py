@@ -17,7 +17,7 @@ def table(label: str, found: Sequence[Consequence]) -> Iterator[str]:
     for one in found:
         shares = " ".join(f"{role} {round(share * 100)}%" for role, share in one.remaining.items())
         retries = "" if one.retries is None else str(one.retries)
-        serves = "yes" if one.serves else "no"
+        serves = "decode alone" if one.alone else "yes" if one.serves else "no"
         rows.append((one.fault.value, one.role, str(one.pods), shares, serves, retries, one.handling.value))
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     yield label
@@ -33,7 +33,7 @@ def text(label: str, found: Sequence[Consequence], free: int | None, place: str 
     yield f"{label}{f' at {place}' if place else ''}"
     for one in found:
         where = "all roles, were they in one super pod" if one.fault is Fault.SUPER_POD else one.role
-        yield f"  {one.fault.value} fails at {where}: {'serves on' if one.serves else 'no answer meanwhile'}"
+        yield f"  {one.fault.value} fails at {where}: {_answers(one)}"
         yield f"    {one.handling.value}; {counted(one.pods, 'pod')}"
         shares = ", ".join(f"{role} {round(share * 100)} %" for role, share in one.remaining.items())
         yield f"    remaining meanwhile: {shares}"
@@ -49,7 +49,15 @@ def text(label: str, found: Sequence[Consequence], free: int | None, place: str 
             yield f"    ready again after up to {one.minutes} min of loading"
 
 
+def _answers(one: Consequence) -> str:
+    if one.alone:
+        return "decode serves alone meanwhile, and prefills by itself"
+    return "serves on" if one.serves else "no answer meanwhile"
+
+
 def _retried(one: Consequence) -> str:
+    if one.alone:
+        return " of decode"
     return " and tries broken ones elsewhere" if one.serves else ", of which there are none"
 
 
@@ -67,6 +75,7 @@ def as_json(label: str, found: Sequence[Consequence], free: int | None) -> str:
         {
             "fault": one.fault.value, "role": one.role, "pods": one.pods, "handling": one.handling.name.lower(),
             "remaining": {role: round(share, 3) for role, share in one.remaining.items()}, "serves": one.serves,
+            "decodeAlone": one.alone,
             "retries": one.retries, "npusAtOnce": one.gang, "minutes": one.minutes,
         }
         for one in found

@@ -8,13 +8,14 @@ watched on v0.5.0 and v0.7.0: a failed pod of a group is never replaced by AIBri
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from enum import Enum
 from math import ceil
 from typing import Any
 
 from stormc.facts.keys import RECOVERING, Annotation, Label
-from stormc.facts.limits import ROUTING
+from stormc.facts.limits import ROUTING, SERVING_ROLES
 from stormc.failure import Failure
 from stormc.finding import did_you_mean
 from stormc.record import NamedTuple
@@ -29,6 +30,9 @@ RESCHEDULING, RECOVER, SCHEDULING, RETRIES = (
 
 EVERY_ROLE = "all"
 """The role of a fault that hits every pod of an app."""
+
+
+PROXY_CONFIG = "-proxy-config"
 
 
 class Fault(Enum):
@@ -58,7 +62,7 @@ class Consequence(NamedTuple):
 
     `pods` are deleted, `remaining` is the share of each serving role's instances that goes on, `retries` the budget of
     the PodGroup that the fault draws on (None: it draws on none), `gang` the NPUs that must be free at once to come
-    back, `minutes` the limit of the load time.
+    back, `minutes` the limit of the load time. `alone` says that decode serves without prefill, as the proxy lets it.
     """
 
     fault: Fault
@@ -69,11 +73,12 @@ class Consequence(NamedTuple):
     retries: int | None
     gang: int
     minutes: int | None
+    alone: bool = False
 
     @property
     def serves(self) -> bool:
-        """Whether prefill and decode both go on."""
-        return all(share > 0 for share in self.remaining.values())
+        """Whether requests are answered: every role goes on, or decode does and the proxy lets it serve alone."""
+        return self.alone or all(share > 0 for share in self.remaining.values())
 
 
 def consequences(manifests: Sequence[Mapping[str, Any]], faults: Sequence[Fault] = tuple(Fault)) -> list[Consequence]:
@@ -81,7 +86,24 @@ def consequences(manifests: Sequence[Mapping[str, Any]], faults: Sequence[Fault]
     storm = service_in(manifests)
     roles = roles_of(storm) if storm else []
     found = [one for fault in faults for one in _of(fault, roles)]
+    if _falls_back(manifests):
+        found = [one._replace(alone=_only_prefill_is_gone(one.remaining)) for one in found]
     return sorted(found, key=lambda one: (one.serves, min(one.remaining.values(), default=1.0), -one.pods))
+
+
+def _falls_back(manifests: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether the proxy sends requests to decode alone where no prefill is left (docs/proxy.md, fallback)."""
+    for manifest in manifests:
+        if manifest["kind"] == "ConfigMap" and str(manifest["metadata"]["name"]).endswith(PROXY_CONFIG):
+            try:
+                return bool(json.loads(manifest["data"]["config.json"]).get("fallback", True))
+            except (LookupError, AttributeError, ValueError):  # an override may have left anything there
+                return False
+    return False
+
+
+def _only_prefill_is_gone(remaining: Mapping[str, float]) -> bool:
+    return [role for role, share in remaining.items() if share <= 0] == [SERVING_ROLES[0]]
 
 
 def located(manifests: Sequence[Mapping[str, Any]], place: str) -> str:
