@@ -150,19 +150,16 @@ def _problems(error: Any) -> Iterator[SchemaProblem]:
     path: Path = tuple(error.absolute_path)
     keyword, value, demand = str(error.validator), error.instance, error.validator_value
     if "propertyNames" in error.absolute_schema_path:
-        yield SchemaProblem(
-            (*path, value),
-            phrase("the key {value} of {path} has the wrong form", value=shown(value), path=_named(path)),
-        )
+        yield SchemaProblem((*path, value), phrase("the key {value} of {path} has the wrong form", value=shown(value),
+                                                   path=_named(path)))  # fmt: skip
     elif keyword == "additionalProperties":
         known = error.schema.get("properties", {})
         for key in value:
             if key not in known:
                 meant = closest(key, known)
                 guess = phrase(", did you mean {meant}?", meant=meant) if meant else NONE
-                yield SchemaProblem(
-                    (*path, key), phrase("{path} is not a known field{guess}", path=_named((*path, key)), guess=guess)
-                )
+                yield SchemaProblem((*path, key), phrase("{path} is not a known field{guess}",
+                                                         path=_named((*path, key)), guess=guess))  # fmt: skip
     elif keyword == "required":
         for key in demand:
             if key not in value:
@@ -170,32 +167,16 @@ def _problems(error: Any) -> Iterator[SchemaProblem]:
     elif keyword == "type":
         yield SchemaProblem(path, phrase("{path} {problem}", path=_named(path), problem=_type_sentence(value, demand)))
     elif keyword in _SENTENCES:
-        yield SchemaProblem(
-            path, phrase("{path} {problem}", path=_named(path), problem=_SENTENCES[keyword](value, demand))
-        )
+        yield SchemaProblem(path, phrase("{path} {problem}", path=_named(path),
+                                         problem=_SENTENCES[keyword](value, demand)))  # fmt: skip
     elif keyword == MAP_KEYS:
         yield SchemaProblem(path, phrase("{path} {problem}", path=_named(path), problem=error.message))
     elif keyword in ("anyOf", "oneOf", "allOf", "not"):
-        yield SchemaProblem(
-            path,
-            phrase(
-                "{path} {value} does not satisfy {keyword} of the schema",
-                path=_named(path),
-                value=shown(value),
-                keyword=keyword,
-            ),
-        )
+        yield SchemaProblem(path, phrase("{path} {value} does not satisfy {keyword} of the schema", path=_named(path),
+                                         value=shown(value), keyword=keyword))  # fmt: skip
     else:
-        yield SchemaProblem(
-            path,
-            phrase(
-                "{path} {value} does not satisfy {keyword} {demand}",
-                path=_named(path),
-                value=shown(value),
-                keyword=keyword,
-                demand=shown(demand),
-            ),
-        )
+        yield SchemaProblem(path, phrase("{path} {value} does not satisfy {keyword} {demand}", path=_named(path),
+                                         value=shown(value), keyword=keyword, demand=shown(demand)))  # fmt: skip
 
 
 def _named(path: Path) -> str:

@@ -119,15 +119,9 @@ def _parsed(file: str, text: str, read: Callable[[_Builder], T], keys: int) -> t
 
 def _decoded(file: str, raw: bytes) -> str:
     if len(raw) > MAX_BYTES:
-        raise _Stop(
-            Finding(
-                TOO_LARGE,
-                file,
-                START,
-                phrase("file has {length} bytes, the limit is {max_bytes}", length=len(raw), max_bytes=MAX_BYTES),
-                phrase("keep only the spec in it"),
-            )
-        )
+        raise _Stop(Finding(TOO_LARGE, file, START, phrase("file has {length} bytes, the limit is {max_bytes}",
+                                                           length=len(raw), max_bytes=MAX_BYTES),
+                            phrase("keep only the spec in it")))  # fmt: skip
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -217,22 +211,16 @@ class _Builder:
         if type(root).__name__ != "MappingStartEvent":
             kind = phrase("a list") if type(root).__name__ == "SequenceStartEvent" else phrase("a single value")
             if type(root).__name__ == "ScalarEvent" and not root.value:
-                raise self._stop(
-                    NO_MAPPING, root, phrase("the file is empty"), phrase("write a spec, or remove the file")
-                )
-            raise self._stop(
-                NO_MAPPING,
-                root,
-                phrase("the file holds {kind}, not a mapping", kind=kind),
-                phrase("start with apiVersion: and kind:"),
-            )
+                raise self._stop(NO_MAPPING, root, phrase("the file is empty"),
+                                 phrase("write a spec, or remove the file"))  # fmt: skip
+            raise self._stop(NO_MAPPING, root, phrase("the file holds {kind}, not a mapping", kind=kind),
+                             phrase("start with apiVersion: and kind:"))  # fmt: skip
         data = self._collection(root, ())
         events.get_event()
         extra = events.get_event()
         if type(extra).__name__ != "StreamEndEvent":
-            raise self._stop(
-                SEVERAL_DOCUMENTS, extra, phrase("a second YAML document starts here"), phrase("one spec per file")
-            )
+            raise self._stop(SEVERAL_DOCUMENTS, extra, phrase("a second YAML document starts here"),
+                             phrase("one spec per file"))  # fmt: skip
         assert isinstance(data, dict)
         return data
 
@@ -274,12 +262,9 @@ class _Builder:
             child = (*where, key)
             if kind in ("MappingStartEvent", "SequenceStartEvent"):
                 if len(stack) >= MAX_DEPTH:
-                    raise self._stop(
-                        TOO_DEEP,
-                        event,
-                        phrase("nested deeper than {max_depth} levels", max_depth=MAX_DEPTH),
-                        phrase("flatten it"),
-                    )
+                    raise self._stop(TOO_DEEP, event,
+                                     phrase("nested deeper than {max_depth} levels", max_depth=MAX_DEPTH),
+                                     phrase("flatten it"))  # fmt: skip
                 self._counted(event, 1)
                 value = self._new(event)
                 self._opened(event.anchor)
@@ -295,9 +280,8 @@ class _Builder:
 
     def _key(self, event: Any, kind: str, node: dict[str, Any], where: Path) -> tuple[str, Any, str]:
         if kind != "ScalarEvent":
-            raise self._stop(
-                NOT_PLAIN, event, phrase("a key must be a plain string"), phrase("write one key: value pair per line")
-            )
+            raise self._stop(NOT_PLAIN, event, phrase("a key must be a plain string"),
+                             phrase("write one key: value pair per line"))  # fmt: skip
         key: str = event.value
         if key == "<<" and event.implicit[0]:
             raise self._stop(
@@ -309,33 +293,22 @@ class _Builder:
         path: Path = (*where, key)
         if key in node:
             first = self.keys[path]
-            self.findings.append(
-                Finding(
-                    REPEATED_KEY,
-                    self.file,
-                    _mark(event),
-                    phrase("duplicate key {key}, first set on line {line}", key=key, line=first.line),
-                    phrase("keep one of the two"),
-                    path,
-                )
-            )
+            self.findings.append(Finding(REPEATED_KEY, self.file, _mark(event),
+                                         phrase("duplicate key {key}, first set on line {line}", key=key,
+                                                line=first.line), phrase("keep one of the two"), path))  # fmt: skip
         else:
             self.keys[path] = _mark(event)
             if len(self.keys) > self._most_keys:
-                raise self._stop(
-                    "E107",
-                    event,
-                    phrase("the file has more than {most_keys} keys", most_keys=self._most_keys),
-                    phrase("remove what is no spec"),
-                )
+                raise self._stop("E107", event,
+                                 phrase("the file has more than {most_keys} keys", most_keys=self._most_keys),
+                                 phrase("remove what is no spec"))  # fmt: skip
         value = self._parser.get_event()
         return key, value, type(value).__name__
 
     def _new(self, event: Any) -> Any:
         if event.tag is not None and event.tag not in ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq", "!"):
-            raise self._stop(
-                NOT_PLAIN, event, phrase("tag {tag} is not supported", tag=event.tag), phrase("remove the tag")
-            )
+            raise self._stop(NOT_PLAIN, event, phrase("tag {tag} is not supported", tag=event.tag),
+                             phrase("remove the tag"))  # fmt: skip
         return {} if type(event).__name__ == "MappingStartEvent" else []
 
     def _opened(self, anchor: str | None) -> None:
@@ -351,29 +324,19 @@ class _Builder:
     def _counted(self, event: Any, size: int) -> None:
         self._count += size
         if self._count > MAX_VALUES:
-            raise self._stop(
-                TOO_DEEP,
-                event,
-                phrase("the file expands to more than {max_values} values", max_values=MAX_VALUES),
-                phrase("remove the aliases"),
-            )
+            raise self._stop(TOO_DEEP, event,
+                             phrase("the file expands to more than {max_values} values", max_values=MAX_VALUES),
+                             phrase("remove the aliases"))  # fmt: skip
 
     def _scalar_or_alias(self, event: Any, kind: str) -> Any:
         if kind == "AliasEvent":
             if event.anchor in self._open:
-                raise self._stop(
-                    TOO_DEEP,
-                    event,
-                    phrase("alias *{anchor} contains itself", anchor=event.anchor),
-                    phrase("remove the alias"),
-                )
+                raise self._stop(TOO_DEEP, event, phrase("alias *{anchor} contains itself", anchor=event.anchor),
+                                 phrase("remove the alias"))  # fmt: skip
             if event.anchor not in self._anchors:
-                raise self._stop(
-                    NOT_PLAIN,
-                    event,
-                    phrase("alias *{anchor} has no anchor before it", anchor=event.anchor),
-                    phrase("write the value"),
-                )
+                raise self._stop(NOT_PLAIN, event,
+                                 phrase("alias *{anchor} has no anchor before it", anchor=event.anchor),
+                                 phrase("write the value"))  # fmt: skip
             value, size = self._anchors[event.anchor]
             self._repeated += size.characters
             if self._repeated > MAX_ALIASED:

@@ -84,37 +84,26 @@ def _shape(config: Mapping[str, Any]) -> Iterator[Note]:
         if node is None:
             continue
         if not isinstance(node, dict):
-            yield Note(
-                LACKING, path, phrase("{path} must be a mapping, got {node}", path=dotted(path), node=shown(node))
-            )
+            yield Note(LACKING, path,
+                       phrase("{path} must be a mapping, got {node}", path=dotted(path), node=shown(node)))  # fmt: skip
             continue
         for key in (key for key in node if key not in fields):
             meant = closest(key, fields)
             message = phrase("the k8s-deploy-tool does not read {path}; not copied", path=dotted((*path, key)))
-            yield Note(
-                MISSPELT,
-                (*path, key),
-                message,
-                phrase("did you mean {meant}?", meant=meant) if meant else NONE,
-                at_key=True,
-            )
+            yield Note(MISSPELT, (*path, key), message, phrase("did you mean {meant}?", meant=meant) if meant else NONE,
+                       at_key=True)  # fmt: skip
         for table in _TABLES:
             if not isinstance(node.get(table) or {}, dict):
                 yield Note(LACKING, (*path, table), phrase("{path} must be a mapping", path=dotted((*path, table))))
     for path in _REQUIRED:
         if _at(config, path) in (None, "") and isinstance(_at(config, path[:-1]), dict):
-            yield Note(
-                LACKING,
-                path[:-1],
-                phrase("{path} is missing", path=dotted(path)),
-                phrase("the k8s-deploy-tool requires it too"),
-            )
+            yield Note(LACKING, path[:-1], phrase("{path} is missing", path=dotted(path)),
+                       phrase("the k8s-deploy-tool requires it too"))  # fmt: skip
     for path in (*_REQUIRED, ("app_namespace",), ("storm_service", "routing", "image")):
         value = _at(config, path)
         if path[-1] not in ("storm_service", "prefill", "decode") and isinstance(value, (dict, list)):
-            yield Note(
-                LACKING, path, phrase("{path} must be a string, got {value}", path=dotted(path), value=shown(value))
-            )
+            yield Note(LACKING, path, phrase("{path} must be a string, got {value}", path=dotted(path),
+                                             value=shown(value)))  # fmt: skip
     for role in ("prefill", "decode", "routing"):
         fields = _at(config, ("storm_service", role))
         if isinstance(fields, dict):
@@ -157,13 +146,10 @@ def _settled(config: Mapping[str, Any], notes: list[Note]) -> dict[str, Any]:
     service = dict(config["storm_service"])
     said = service.get("distributed_dp", "true")
     if str(said).lower() not in ("true", "false") or not isinstance(said, str) or said.lower() != said:
-        text = phrase(
-            "storm_service.distributed_dp is {said}; the k8s-deploy-tool wants the string true or false",
-            said=shown(said),
-        )
-        notes.append(
-            Note(ASSUMED, ("storm_service", "distributed_dp"), text, phrase("read as {said}", said=_truth(said)))
-        )
+        text = phrase("storm_service.distributed_dp is {said}; the k8s-deploy-tool wants the string true or false",
+                      said=shown(said))  # fmt: skip
+        notes.append(Note(ASSUMED, ("storm_service", "distributed_dp"), text,
+                          phrase("read as {said}", said=_truth(said))))  # fmt: skip
     service["distributed_dp"] = _truth(said)
     for role in ("prefill", "decode", "routing"):
         fields = service.get(role)
@@ -173,26 +159,15 @@ def _settled(config: Mapping[str, Any], notes: list[Note]) -> dict[str, Any]:
         for count in _COUNTS:
             if isinstance(fields.get(count), str):
                 at: Path = ("storm_service", role, count)
-                notes.append(
-                    Note(
-                        ASSUMED,
-                        at,
-                        phrase("{at} is a string", at=dotted(at)),
-                        phrase("read as {fields}", fields=fields[count]),
-                    )
-                )
+                notes.append(Note(ASSUMED, at, phrase("{at} is a string", at=dotted(at)),
+                                  phrase("read as {fields}", fields=fields[count])))  # fmt: skip
             fields[count] = _count(fields.get(count, 1))
         for table in _TABLES:
             fields[table] = {key: _text(value) for key, value in (fields.get(table) or {}).items()}
     if service["distributed_dp"] == "true" and "routing" not in service:
-        notes.append(
-            Note(
-                LEFT_OUT,
-                ("storm_service",),
-                phrase("distributed_dp needs a routing role, and there is none"),
-                phrase("stormc always has one"),
-            )
-        )
+        notes.append(Note(LEFT_OUT, ("storm_service",),
+                          phrase("distributed_dp needs a routing role, and there is none"),
+                          phrase("stormc always has one")))  # fmt: skip
     namespace = config.get("app_namespace") or "default"
     return {"app_name": str(config["app_name"]), "app_namespace": str(namespace), "storm_service": service}
 

@@ -118,32 +118,17 @@ def propose(storm: Mapping[str, Any], profiles: Mapping[str, Profile], chosen: C
     if missing:
         said = ", ".join(roles) or phrase("none")
         at: Path = ROLES if roles else ("spec",)
-        notes.append(
-            Note(
-                LACKING,
-                at,
-                phrase(
-                    "no role {missing}; the roles are: {said}",
-                    missing=chained(missing, "{words} and no role {last}"),
-                    said=said,
-                ),
-                phrase("stormc compiles services of prefill and decode"),
-            )
-        )
+        notes.append(Note(LACKING, at, phrase("no role {missing}; the roles are: {said}",
+                                              missing=chained(missing, "{words} and no role {last}"), said=said),
+                          phrase("stormc compiles services of prefill and decode")))  # fmt: skip
         return Proposal(None, notes, {}, None)
     serving = [roles[name] for name in SERVING_ROLES]
     others = [r for name, r in roles.items() if name not in SERVING_ROLES]
     router = next((r for r in others if r.name == "routing"), None)
     if router is None and len(others) == 1 and not others[0].accelerators:
         router = others[0]
-        notes.append(
-            Note(
-                ASSUMED,
-                router.path,
-                phrase("role {router} is taken for the router", router=router.name),
-                phrase("it becomes routing"),
-            )
-        )
+        notes.append(Note(ASSUMED, router.path, phrase("role {router} is taken for the router", router=router.name),
+                          phrase("it becomes routing")))  # fmt: skip
     hardware = _hardware(serving, profiles, chosen, notes)
     model = _model(serving, chosen, notes)
     if hardware is None or model is None:
@@ -259,9 +244,8 @@ def _hardware(
     if not told and not npus:
         seen = ", ".join(role.accelerators) or phrase("no accelerator")
         text = phrase("the hardware cannot be told: {seen}, no accelerator-type, no schedule_policy", seen=seen)
-        notes.append(
-            Note(LACKING, role.path, text, phrase("name a profile with --hardware; stormc profiles lists them"))
-        )
+        notes.append(Note(LACKING, role.path, text,
+                          phrase("name a profile with --hardware; stormc profiles lists them")))  # fmt: skip
         return None
     count = max(npus.values(), default=0)
     fits = [
@@ -272,9 +256,8 @@ def _hardware(
     ]  # fmt: skip
     if not fits:
         text = phrase("no profile has {value}", value=", ".join([*told, *(f"{n} {r}" for r, n in npus.items())]))
-        notes.append(
-            Note(LACKING, role.path, text, phrase("name a profile with --hardware, or write one (docs/spec.md)"))
-        )
+        notes.append(Note(LACKING, role.path, text,
+                          phrase("name a profile with --hardware, or write one (docs/spec.md)")))  # fmt: skip
         return None
     blocks = Annotation.SP_BLOCK in role.annotations
     best, *rest = sorted(fits, key=lambda p: (p.super_pod != blocks, not p.documented, version(p.mindcluster), p.name))
@@ -355,14 +338,8 @@ def _role(role: RoleFacts, hardware: Profile, notes: list[Note]) -> dict[str, An
     npus = max(role.accelerators.values(), default=hardware.npus)
     foreign = [name for name in role.accelerators if name != hardware.resource]
     for name in foreign:
-        notes.append(
-            Note(
-                LEFT_OUT,
-                role.path,
-                phrase("{role} asks for {name}", role=role.name, name=name),
-                phrase("it becomes {resource}", resource=hardware.resource),
-            )
-        )
+        notes.append(Note(LEFT_OUT, role.path, phrase("{role} asks for {name}", role=role.name, name=name),
+                          phrase("it becomes {resource}", resource=hardware.resource)))  # fmt: skip
     stem = role.name.upper()
     env = {key: number for key, value in role.env.items() if (number := whole_number(str(value))) is not None}
     one = "nnodes" in role.flags  # the pods of an instance are one rank
@@ -370,15 +347,8 @@ def _role(role: RoleFacts, hardware: Profile, notes: list[Note]) -> dict[str, An
     tp = role.number("tensor-parallel-size", "tp-size") or env.get(f"{stem}_TP_SIZE")
     if tp is None:
         tp = max(1, npus // max(1, ranks // role.size))
-        notes.append(
-            Note(
-                ASSUMED,
-                role.path,
-                phrase(
-                    "{role}.tensorParallel {tp}: the ranks fill the pod's {npus} NPUs", role=role.name, tp=tp, npus=npus
-                ),
-            )
-        )
+        notes.append(Note(ASSUMED, role.path, phrase("{role}.tensorParallel {tp}: the ranks fill the pod's {npus} NPUs",
+                                                     role=role.name, tp=tp, npus=npus)))  # fmt: skip
     external = role.env.get("DISTRIBUTED_DP") == "true" or "data-parallel-rank" in role.flags
     external = external or role.arguments[:1] == ["--external-dp"]
     made: dict[str, Any] = {"replicas": role.role.get("replicas") or 1, "podGroupSize": role.size,

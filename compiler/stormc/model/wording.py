@@ -83,74 +83,46 @@ def _finding(layered: Layered, table: forms.Schema, prefix: Path, error: Any, gu
     name, value, constraint = dotted(path), error.value, error.constraint
     rules = _rules(table, error.document_path)
     if error.code == errors.UNKNOWN_FIELD.code:
-        known = _rules(table, error.document_path[:-1])
-        word = str(path[-1]).split("：")[0]
-        elsewhere = hint_for(path) if guess and any(table is known_table for known_table in OF_APPS) else NONE
-        hint = elsewhere or (did_you_mean(word, known) if guess else NONE)
-        unknown = finding_at(
-            layered,
-            UNKNOWN_KEY,
-            path,
-            phrase("unknown key {name}", name=name),
-            hint or phrase("docs/spec.md has all fields"),
-            key=True,
-        )
-        return unknown._replace(meant=closest(word, known) if guess and not elsewhere else None)
+        of_app = any(table is known for known in OF_APPS)
+        return _unknown(layered, path, _rules(table, error.document_path[:-1]), guess, of_app)
     if error.code == errors.REQUIRED_FIELD.code:
         meaning: str = rules.get("meta", {}).get("description", "")
         only = rules.get("allowed", ())
-        return finding_at(
-            layered,
-            MISSING,
-            path,
-            phrase("{name} is missing", name=name),
-            phrase("write {path}: {only}", path=path[-1], only=only[0]) if len(only) == 1 else described(meaning),
-        )
+        hint = phrase("write {path}: {only}", path=path[-1], only=only[0]) if len(only) == 1 else described(meaning)
+        return finding_at(layered, MISSING, path, phrase("{name} is missing", name=name), hint)
     if error.code in (errors.BAD_TYPE.code, errors.NOT_NULLABLE.code):
         types = [constraint] if isinstance(constraint, str) else constraint if isinstance(constraint, list) else []
         wanted = either(_NOUNS.get(name, name) for name in types) if types else phrase("set")
-        return finding_at(
-            layered,
-            WRONG_TYPE,
-            path,
-            phrase("{name} must be {wanted}, got {value}", name=name, wanted=wanted, value=shown(value)),
-            type_hint(types, value, path),
-        )
+        return finding_at(layered, WRONG_TYPE, path,
+                          phrase("{name} must be {wanted}, got {value}", name=name, wanted=wanted, value=shown(value)),
+                          type_hint(types, value, path))  # fmt: skip
     if error.code in (errors.MIN_VALUE.code, errors.MAX_VALUE.code):
         low, high = rules.get("min", constraint), rules.get("max")
-        hint = (
-            phrase("at least {low}", low=low)
-            if error.code == errors.MIN_VALUE.code
-            else phrase("at most {high}", high=high)
-        )
+        below = error.code == errors.MIN_VALUE.code
+        hint = phrase("at least {low}", low=low) if below else phrase("at most {high}", high=high)
         wrong = phrase("below {low}", low=low) if high is None else phrase("outside {low}…{high}", low=low, high=high)
-        return finding_at(
-            layered,
-            OUT_OF_RANGE,
-            path,
-            phrase("{name} {value} is {wrong}", name=name, value=shown(value), wrong=wrong),
-            hint,
-        )
+        return finding_at(layered, OUT_OF_RANGE, path,
+                          phrase("{name} {value} is {wrong}", name=name, value=shown(value), wrong=wrong),
+                          hint)  # fmt: skip
     if error.code in (errors.UNALLOWED_VALUE.code, errors.UNALLOWED_VALUES.code):
         allowed = [str(a) for a in constraint]
         meant = closest(str(value), allowed)
         hint = phrase("did you mean {meant}?", meant=meant) if meant else NONE
-        return finding_at(
-            layered,
-            NOT_ALLOWED,
-            path,
-            phrase("{name} {value} is not one of {allowed}", name=name, value=shown(value), allowed=", ".join(allowed)),
-            hint,
-        )
+        return finding_at(layered, NOT_ALLOWED, path, phrase("{name} {value} is not one of {allowed}", name=name,
+                                                             value=shown(value), allowed=", ".join(allowed)),
+                          hint)  # fmt: skip
     if error.code == errors.CUSTOM.code:
-        return finding_at(
-            layered,
-            NOT_ALLOWED,
-            path,
-            phrase("{name} {info}", name=name, info=error.info[0]),
-            phrase("keep one of them"),
-        )
+        return finding_at(layered, NOT_ALLOWED, path, phrase("{name} {info}", name=name, info=error.info[0]),
+                          phrase("keep one of them"))  # fmt: skip
     return _text_finding(layered, path, error)
+
+
+def _unknown(layered: Layered, path: Path, known: Mapping[str, Any], guess: bool, of_app: bool) -> Finding:
+    word = str(path[-1]).split("：")[0]
+    elsewhere = hint_for(path) if guess and of_app else NONE
+    hint = elsewhere or (did_you_mean(word, known) if guess else NONE) or phrase("docs/spec.md has all fields")
+    unknown = finding_at(layered, UNKNOWN_KEY, path, phrase("unknown key {name}", name=dotted(path)), hint, key=True)
+    return unknown._replace(meant=closest(word, known) if guess and not elsewhere else None)
 
 
 def _text_finding(layered: Layered, path: Path, error: Any) -> Finding:
@@ -162,39 +134,20 @@ def _text_finding(layered: Layered, path: Path, error: Any) -> Finding:
             if on_key
             else verbatim(f"{name} {shown(value)}")
         )
-        return finding_at(
-            layered, WRONG_FORM, path, phrase("{what} has the wrong form", what=what), _form(constraint), key=on_key
-        )
+        return finding_at(layered, WRONG_FORM, path, phrase("{what} has the wrong form", what=what), _form(constraint),
+                          key=on_key)  # fmt: skip
     if error.code == errors.MAX_LENGTH.code:
-        return finding_at(
-            layered,
-            WRONG_FORM,
-            path,
-            phrase(
-                "{name} has {length} characters, the limit is {constraint}",
-                name=name,
-                length=len(value),
-                constraint=constraint,
-            ),
-            phrase("shorten it"),
-        )
+        return finding_at(layered, WRONG_FORM, path, phrase("{name} has {length} characters, the limit is {constraint}",
+                                                            name=name, length=len(value), constraint=constraint),
+                          phrase("shorten it"))  # fmt: skip
     if error.code == errors.MIN_LENGTH.code:
         return finding_at(layered, WRONG_FORM, path, phrase("{name} is empty", name=name), phrase("give it a value"))
     if error.code == errors.EXCLUDES_FIELD.code:
-        return finding_at(
-            layered,
-            NOT_ALLOWED,
-            path,
-            phrase("{name} excludes {constraint}", name=name, constraint=constraint),
-            phrase("keep one of the two"),
-        )
-    message = phrase(
-        "{name}: {rule} {constraint} does not hold for {value}",
-        name=name,
-        rule=error.rule,
-        constraint=shown(constraint),
-        value=shown(value),
-    )
+        return finding_at(layered, NOT_ALLOWED, path,
+                          phrase("{name} excludes {constraint}", name=name, constraint=constraint),
+                          phrase("keep one of the two"))  # fmt: skip
+    message = phrase("{name}: {rule} {constraint} does not hold for {value}", name=name, rule=error.rule,
+                     constraint=shown(constraint), value=shown(value))  # fmt: skip
     return finding_at(layered, BROKEN_CONSTRAINT, path, message, phrase("see docs/spec.md"))
 
 

@@ -84,44 +84,28 @@ def policy_findings(repository: Repository, apps: Sequence[Summary], today: str)
         for index, entry in enumerate(fields.get("exceptions", ())):
             if entry.get("expires", today) < today:
                 path: Path = ("policy", "exceptions", index, "expires")
-                yield _at(
-                    EXCEPTION.forbidden.id,
-                    document,
-                    path,
-                    phrase("the exception ended on {expires}", expires=entry["expires"]),
-                    phrase("remove it, or renew it"),
-                )
+                yield _at(EXCEPTION.forbidden.id, document, path,
+                          phrase("the exception ended on {expires}", expires=entry["expires"]),
+                          phrase("remove it, or renew it"))  # fmt: skip
         inside = [app for app in apps if not directory or app.directory.startswith(f"{directory}/")]
         taken = 0
         for app in inside if "maxNpus" in fields else ():
             taken += app.npus
             if taken > fields["maxNpus"]:
-                message = phrase(
-                    "app {app} takes {npus} NPUs; with those before it that is {taken}",
-                    app=app.name,
-                    npus=app.npus,
-                    taken=taken,
-                )
-                hint = phrase(
-                    "{file} allows {max_npus} below {directory}",
-                    file=document.file,
-                    max_npus=fields["maxNpus"],
-                    directory=directory or "specs",
-                )
+                message = phrase("app {app} takes {npus} NPUs; with those before it that is {taken}", app=app.name,
+                                 npus=app.npus, taken=taken)  # fmt: skip
+                hint = phrase("{file} allows {max_npus} below {directory}", file=document.file,
+                              max_npus=fields["maxNpus"], directory=directory or "specs")  # fmt: skip
                 yield Finding(NPUS.forbidden.id, app.file, app.mark, message, hint, ("name",))
                 break
         most = fields.get("overrides", {}).get("maxDays")
         for app in inside if most is not None else ():
             for index, day in app.expiries:
                 if _days(today, day) > most:
-                    yield Finding(
-                        OVERRIDE.forbidden.id,
-                        app.file,
-                        app.mark,
-                        phrase("overrides[{index}] of {app} lasts until {day}", index=index, app=app.name, day=day),
-                        phrase("{file} allows {most} days", file=document.file, most=most),
-                        ("overrides", index, "expires"),
-                    )
+                    yield Finding(OVERRIDE.forbidden.id, app.file, app.mark,
+                                  phrase("overrides[{index}] of {app} lasts until {day}", index=index, app=app.name,
+                                         day=day), phrase("{file} allows {most} days", file=document.file, most=most),
+                                  ("overrides", index, "expires"))  # fmt: skip
 
 
 def _days(first: str, last: str) -> int:
@@ -140,43 +124,25 @@ def wiring_findings(repository: Repository, wirings: Iterable[Wiring]) -> Iterat
         if missing:
             rule = DESTINATION.forbidden if policy.covers("gitops") else DESTINATION.warned
             assert rule is not None
-            yield Finding(
-                rule.id,
-                request.file,
-                request.mark,
-                phrase("gitops has no {missing}", missing=chained(missing, "{words} and no {last}")),
-                phrase("say where the engine may deploy, and as whom"),
-                ("gitops",),
-            )
+            yield Finding(rule.id, request.file, request.mark,
+                          phrase("gitops has no {missing}", missing=chained(missing, "{words} and no {last}")),
+                          phrase("say where the engine may deploy, and as whom"), ("gitops",))  # fmt: skip
         for layer in policy.layers:
             limits = layer.fields.get("gitops", {})
             wanted = {"project": argocd and argocd.project, "serviceAccount": flux and flux.service_account}
             for field, value in wanted.items():
                 if value and field in limits and value != limits[field]:
-                    yield Finding(
-                        DESTINATION.forbidden.id,
-                        request.file,
-                        request.mark,
-                        phrase("gitops has {field} {value}", field=field, value=value),
-                        phrase("{file} fixes {limits}", file=layer.file, limits=limits[field]),
-                        ("gitops",),
-                    )
+                    yield Finding(DESTINATION.forbidden.id, request.file, request.mark,
+                                  phrase("gitops has {field} {value}", field=field, value=value),
+                                  phrase("{file} fixes {limits}", file=layer.file, limits=limits[field]),
+                                  ("gitops",))  # fmt: skip
         allowed = [list(argocd.destinations)] if argocd and argocd.destinations else []
         allowed += [patterns for _, patterns in policy.values("gitops", "destinations")]
         for app in wiring.apps:
             refusing = [each for each in allowed if not any(matches(pattern, app.namespace) for pattern in each)]
             if refusing:
-                message = phrase(
-                    "{file} does not deploy to namespace {namespace} of app {app}",
-                    file=request.file,
-                    namespace=app.namespace,
-                    app=app.name,
-                )
-                yield Finding(
-                    DESTINATION.forbidden.id,
-                    app.file,
-                    app.mark,
-                    message,
-                    phrase("destinations: {refusing}", refusing=", ".join(refusing[0])),
-                    ("namespace",),
-                )
+                message = phrase("{file} does not deploy to namespace {namespace} of app {app}", file=request.file,
+                                 namespace=app.namespace, app=app.name)  # fmt: skip
+                yield Finding(DESTINATION.forbidden.id, app.file, app.mark, message,
+                              phrase("destinations: {refusing}", refusing=", ".join(refusing[0])),
+                              ("namespace",))  # fmt: skip

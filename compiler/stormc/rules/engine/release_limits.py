@@ -43,34 +43,21 @@ def _refused(app: App, role: Role) -> Iterator[tuple[str, Phrase, Phrase]]:
                 phrase("take 1, or a later image"),
             )
             return
+    one_of_two = phrase("set one of the two to 1")
     if stages > 1 and role.name == "decode" and "decode-pipeline" in refuses:
-        yield (
-            "pipelineParallel",
-            phrase("decode runs in one pipeline stage only"),
-            phrase("remove it: pipeline stages are for prefill"),
-        )
+        text = phrase("decode runs in one pipeline stage only")
+        yield "pipelineParallel", text, phrase("remove it: pipeline stages are for prefill")
     if context > 1 and "context-at-all" in refuses:
         yield "prefillContextParallel", phrase("vLLM takes 1 only"), phrase("remove it, or take a later image")
     elif context > 1 and role.data_parallel > 1 and "context-with-data" in refuses:
-        yield (
-            "prefillContextParallel",
-            phrase("context and data parallelism exclude each other"),
-            phrase("set one of the two to 1"),
-        )
+        yield "prefillContextParallel", phrase("context and data parallelism exclude each other"), one_of_two
     elif context > 1 and stages > 1 and "pipeline-with-context" in refuses:
-        yield (
-            "prefillContextParallel",
-            phrase("context and pipeline parallelism exclude each other"),
-            phrase("set one of the two to 1"),
-        )
+        yield "prefillContextParallel", phrase("context and pipeline parallelism exclude each other"), one_of_two
     elif context > 1 and role.name == "decode" and "layerwise-context" in refuses and "Layerwise" in app.connector:
         yield "prefillContextParallel", phrase("the layerwise connector wants 1 in decode"), phrase("remove it")
     if role.tensor_parallel % role.decode_context and "decode-context-divides" in refuses:
-        yield (
-            "decodeContextParallel",
-            phrase("it does not divide tensorParallel {size}", size=role.tensor_parallel),
-            phrase("take a divisor"),
-        )
+        text = phrase("it does not divide tensorParallel {size}", size=role.tensor_parallel)
+        yield "decodeContextParallel", text, phrase("take a divisor")
 
 
 RULE = Rule(

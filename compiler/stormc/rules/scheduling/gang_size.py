@@ -22,27 +22,13 @@ def check(service: StormService) -> Iterator[Violation]:
         path = gang_place(service, role)
         if gang is None:
             value = template.annotations.get(Annotation.SCHEDULE_MIN_AVAILABLE, "")
-            yield Violation(
-                path,
-                phrase(
-                    "{role}: {schedule_min_available} {value!r} is no number above 0",
-                    role=role.name,
-                    schedule_min_available=Annotation.SCHEDULE_MIN_AVAILABLE,
-                    value=value,
-                ),
-                phrase("set {pods}", pods=pods),
-            )
+            yield Violation(path, phrase("{role}: {schedule_min_available} {value!r} is no number above 0",
+                                         role=role.name, schedule_min_available=Annotation.SCHEDULE_MIN_AVAILABLE,
+                                         value=value), phrase("set {pods}", pods=pods))  # fmt: skip
         elif gang > pods:
-            yield Violation(
-                path,
-                phrase(
-                    "{role}.minAvailable {gang} exceeds the {pods} pods of its PodGroup",
-                    role=role.name,
-                    gang=gang,
-                    pods=pods,
-                ),
-                phrase("at most {pods}", pods=pods),
-            )
+            yield Violation(path, phrase("{role}.minAvailable {gang} exceeds the {pods} pods of its PodGroup",
+                                         role=role.name, gang=gang, pods=pods),
+                            phrase("at most {pods}", pods=pods))  # fmt: skip
         elif role.shares_pod_group:
             first = first or (role.name, gang)
             if gang != first[1]:
