@@ -20,6 +20,9 @@ check: $(VENV)/.runtime ## validate specs/ and their form, and fail if rendered/
 	@$(BIN)/stormc fmt --check
 	@$(BIN)/stormc render --check
 
+cluster: $(VENV)/.cluster ## add what deploy, status and delete need to .venv; the checkout stays the one that runs
+	@echo "ready: $(BIN)/stormc status --all"
+
 test: $(VENV)/.development ## run all tests
 	@$(BIN)/pytest -n 2 --dist worksteal --ignore tests/e2e/live
 
@@ -76,6 +79,9 @@ lock: $(VENV)/.development ## pin dependencies anew, without index addresses
 	  --no-emit-trusted-host --no-emit-options --no-header --no-annotate --extra dev -c .ci/requirements.txt \
 	  -o .ci/requirements-dev.txt pyproject.toml
 	@$(BIN)/python -m piptools compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url \
+	  --no-emit-trusted-host --no-emit-options --no-header --no-annotate --extra cluster -c .ci/requirements-dev.txt \
+	  -o .ci/requirements-cluster.txt pyproject.toml
+	@$(BIN)/python -m piptools compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url \
 	  --no-emit-trusted-host --no-emit-options --no-header --no-annotate --extra clients -c .ci/requirements-dev.txt \
 	  -o .ci/requirements-clients.txt pyproject.toml
 
@@ -91,6 +97,10 @@ $(VENV)/.runtime: .ci/requirements.txt pyproject.toml | $(VENV)/bin/python
 	@echo "setting up $(VENV)" >&2
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r .ci/requirements.txt
 	@$(BIN)/python tools/in_place.py
+	@touch $@
+
+$(VENV)/.cluster: .ci/requirements-cluster.txt $(VENV)/.runtime
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r .ci/requirements-cluster.txt
 	@touch $@
 
 $(VENV)/.development: .ci/requirements-dev.txt $(VENV)/.runtime

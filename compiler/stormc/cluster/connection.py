@@ -12,7 +12,10 @@ from urllib.parse import urlencode
 from stormc.cluster.kinds import SERVICE, Kind, Manifest
 from stormc.failure import Failure
 
-INSTALL = "talking to a cluster needs the kubernetes client; run in stormc's checkout: pip install '.[cluster]'"
+INSTALL = (
+    "talking to a cluster needs the Python package kubernetes: run make cluster in stormc's checkout, elsewhere "
+    "pip install 'kubernetes>=37' (or pipx inject stormc 'kubernetes>=37')"
+)
 CONNECT_SECONDS, READ_SECONDS = 5.0, 30.0
 ASK_SECONDS = 3.0
 """For an answer that is nice to have."""
