@@ -13,7 +13,7 @@ from stormc.phrase import Phrase, phrase
 from stormc.policy.breach import Case
 from stormc.policy.judge import breaches
 from stormc.rules import rules_for
-from stormc.rules.rule import Subject, Violation, finding_of
+from stormc.rules.rule import Subject, Violation, finding_of, of_both_roles
 from stormc.rules.storm_service import patched_near
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ Manifest = Mapping[str, Any]
 def apply_rules(subject: Subject, layered: Layered, app: App, *shown: Any) -> Iterator[Finding]:
     """The findings of every rule that sees one app, or its manifests."""
     for rule in rules_for(subject, bool(app.overrides)):
-        for violation in rule.check(*shown):
+        for violation in of_both_roles(rule.check(*shown)):
             yield finding_of(rule.id, violation, layered)
 
 

@@ -67,9 +67,14 @@ class Engines:
         return self._known[release]
 
     def of_image(self, image: str) -> str | None:
-        """The line that an image's tag names, or None for a digest, another tag, or a line that is unknown."""
+        """The line that an image's tag names, or None for a digest, another tag, or a line that is unknown.
+
+        The oldest line for a tag before it: of all that are known it differs least.
+        """
         match = _TAG.search(image)
         release = f"{match[1]}.{match[2]}" if match else ""
+        if match and _order(release) < _order(self.releases[0]):
+            return self.releases[0]
         return release if release in self.releases else None
 
 

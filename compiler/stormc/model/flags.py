@@ -85,6 +85,8 @@ def typed(value: Any, kind: Any) -> Any:
             return _of_json(value)
         if isinstance(kind, dict):
             return _of_json(value) if value[:1] == "[" else value.split() if kind["words"] == "int" else value
+        if kind == "int" and value.isascii() and value.lstrip("-").isdigit():
+            return int(value)
         if kind in ("switch", "once") and value.lower() in ("true", "false"):
             return value.lower() == "true"
     return value

@@ -34,6 +34,16 @@ class Case(NamedTuple):
     policy: Policy
     manifests: Sequence[Manifest]
 
+    def env_path(self, role: str, name: str) -> Path:
+        """The field of the spec that gives a role's variable its value."""
+        roles = (*self.app.serving_roles, self.app.routing)
+        return next((one.env_path(name) for one in roles if one.name == role), (role, "env", name))
+
+    def flag_path(self, role: str, flag: str) -> Path:
+        """The field of the spec that gives a role's flag its value."""
+        roles = self.app.serving_roles
+        return next((one.flag_path(flag) for one in roles if one.name == role), (role, "engineArgs", flag))
+
     def breach(
         self, concern: Concern, path: Path, message: Phrase, hint: Phrase, *, key: str = "", value: str = "",
         unusual: bool = True,

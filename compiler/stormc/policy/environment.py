@@ -59,7 +59,7 @@ def _secret_names(pod: Pod) -> Iterator[tuple[str, Path]]:
         for index, entry in enumerate(container.get("env") or ()):
             name = ((entry.get("valueFrom") or {}).get("secretKeyRef") or {}).get("name")
             if name:
-                yield str(name), pod.at((*at, "env", index), (pod.role, "env", str(entry.get("name"))))
+                yield str(name), pod.at((*at, "env", index), pod.case.env_path(pod.role, str(entry.get("name"))))
         for entry in container.get("envFrom") or ():
             name = (entry.get("secretRef") or {}).get("name")
             if name:
@@ -100,7 +100,7 @@ def variables(pod: Pod) -> Iterator[Breach]:
                 yield from pod.case.breach(COMMAND, path, message, phrase("remove it, or ask for an exception"))
         for word in container.get("args") or ():
             flag, _, value = str(word).partition("=")
-            path = pod.at((*at, "args"), (pod.role, "engineArgs", flag.lstrip("-")))
+            path = pod.at((*at, "args"), pod.case.flag_path(pod.role, flag.lstrip("-")))
             what = phrase("flag {flag} of {role}", flag=shown(flag), role=pod.role)
             secret = names_secret(flag.lstrip("-"))
             yield from _plain(pod.case, path, what, secret, value, phrase("use a variable with secretKeyRef"))
@@ -112,12 +112,12 @@ def _variables(pod: Pod, at: Path, container: Container) -> Iterator[tuple[Path,
         name = str(entry.get("name"))
         source = entry.get("valueFrom") or {}
         foreign = "configMapKeyRef" in source or "secretKeyRef" in source
-        path = pod.at((*at, "env", index), (pod.role, "env", name))
+        path = pod.at((*at, "env", index), pod.case.env_path(pod.role, name))
         yield path, name, None if foreign else str(entry.get("value", ""))
     for word in container.get("args") or ():
         if str(word).startswith(_PREPEND):
             name, _, value = str(word)[len(_PREPEND) :].partition("=")
-            yield pod.at((*at, "args"), (pod.role, "env", name)), name, value
+            yield pod.at((*at, "args"), pod.case.env_path(pod.role, name)), name, value
 
 
 def _loads(name: str, value: str | None, mounts: list[str]) -> bool:

@@ -33,7 +33,7 @@ OF_MANIFESTS = (
     "super_pod.product", "super_pod.racks", "keys.foreign", "keys.mindie", "keys.misspelt", "keys.misspelt_variables",
     "keys.reserved", "keys.service_affinity", "keys.tor_affinity", "keys.tor_affinity_use", "keys.without_effect",
     "engine.batch_sizes", "engine.expected", "engine.flag_values", "engine.gateway_labels", "engine.host_interface",
-    "engine.keys_of_one_role", "engine.known_flags", "engine.kv_config", "engine.paths", "engine.plain_tokens",
+    "engine.keys_of_one_role", "engine.known_flags", "engine.kv_config", "engine.paths",
     "engine.recomputes", "engine.references", "engine.refused_keys", "engine.removed_variables",
     "engine.role_agreement", "engine.shell_variables", "engine.startup_time", "engine.tensor_sizes",
     "engine.visible_devices", "pods.pinned_images", "pods.tolerations",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 
 from stormc.finding import Finding, Path, Severity, severity_of
 from stormc.model.layers import Layered
-from stormc.phrase import NONE, Phrase, phrase
+from stormc.phrase import NONE, Phrase, both, phrase
 from stormc.record import NamedTuple
 
 Check = Callable[..., Iterator["Violation"]]
@@ -35,6 +35,22 @@ class Violation(NamedTuple):
     hint: Phrase = NONE
     at_key: bool = False
     app: int = 0
+
+
+def of_both_roles(violations: Iterable[Violation]) -> Iterator[Violation]:
+    """The violations, those as one that say the same of two roles at one place of the spec that both share."""
+    same: dict[tuple[object, ...], Violation] = {}
+    for violation in violations:
+        message = violation.message
+        others = tuple((name, value) for name, value in message.values.items() if name != "role")
+        key = (violation.path, violation.at_key, message.template, others, violation.hint)
+        before = same.get(key)
+        if before is None:
+            same[key] = violation
+        elif "role" in message.values and message != before.message:
+            roles = both([str(before.message.values["role"]), str(message.values["role"])])
+            same[key] = before._replace(message=phrase(message.template, **{**message.values, "role": roles}))
+    yield from same.values()
 
 
 def finding_of(rule: str, violation: Violation, layered: Layered) -> Finding:

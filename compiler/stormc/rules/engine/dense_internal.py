@@ -13,6 +13,8 @@ from stormc.model.profile import Platform
 from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
+EXPERTS = "enable-expert-parallel"
+
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in app.serving_roles:
@@ -22,9 +24,9 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
                 "{role}: vLLM {vllm} runs the ranks of a dense model apart", role=role.name, vllm=role.facts.vllm
             )
             yield Violation((role.name, "distributedDp"), text, phrase("leave distributedDp out"))
-        elif role.moe is False and app.expert_parallel:
+        elif role.moe is False and (app.expert_parallel or role.engine_args.get(EXPERTS) is True):
             yield Violation(
-                ("expertParallel",),
+                ("expertParallel",) if app.expert_parallel else role.flag_path(EXPERTS),
                 phrase("expertParallel is for mixture-of-experts models, model.moe is false"),
                 phrase("remove one of the two"),
             )

@@ -58,6 +58,9 @@ def check(service: StormService) -> Iterator[Violation]:
 
 def _problem(flag: str, value: Any, kind: Any) -> tuple[Phrase, Phrase] | None:
     """What vLLM wants instead of a value, and what to write; None where the value is right or nothing is known."""
+    if isinstance(kind, dict):
+        given = value if isinstance(value, list) else [value]
+        return next(filter(None, (_problem("", word, kind["words"]) for word in given)), None)
     if isinstance(kind, list):
         fits = str(value) in map(str, kind) or flag == "kv-cache-dtype"
         words = ", ".join(map(str, kind))
@@ -78,7 +81,8 @@ def _problem(flag: str, value: Any, kind: Any) -> tuple[Phrase, Phrase] | None:
         number = float(value) if kind != "size" or str(value).lstrip("-").isdigit() else low
         if low <= number <= high:
             return None
-        stretch = phrase("{low:g}…{high:g}", low=low, high=high)
+        ends = [int(end) if float(end).is_integer() else end for end in (low, high)]
+        stretch = phrase("{low}…{high}", low=ends[0], high=ends[1])
         return stretch, phrase("write a number in {stretch}", stretch=stretch)
     if isinstance(kind, str) and kind in ("text", "object") and value is True:
         return (phrase("a value"), phrase("give it one, or remove it"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from stormc.finding import shown
 from stormc.model.app import App, Role
 from stormc.model.profile import Platform
 from stormc.phrase import phrase
@@ -50,10 +51,10 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
             field = FLAGS[flag]
             told = phrase("the launcher sets it for each rank")
             if flag in neutral:
-                told = phrase("stormc sets it to {value}", value=neutral[flag])
+                told = phrase("stormc sets it to {value}", value=shown(neutral[flag]))
             yield Violation(
                 role.flag_path(flag),
-                phrase("{role}: {flag} is {value}, {told}", role=role.name, flag=flag, value=value, told=told),
+                phrase("{role}: {flag} is {value}, {told}", role=role.name, flag=flag, value=shown(value), told=told),
                 phrase("use {field}", field=field) if field else phrase("remove it"),
                 at_key=True,
             )

@@ -10,37 +10,38 @@ from collections.abc import Iterator
 
 from stormc.finding import did_you_mean
 from stormc.phrase import phrase
-from stormc.rules.engine_run import runs
+from stormc.rules.engine_run import Run, runs
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
 
 def check(service: StormService) -> Iterator[Violation]:
     for run in runs(service):
-        facts = run.role.facts
-        for flag in run.flags:
-            if flag in facts.flags or flag.removeprefix("no-") in facts.flags:
-                continue
-            role, release = run.role.name, facts.release
-            if flag in facts.removed_flags:
-                message = phrase(
-                    "{role}: vllm serve of release {release} has no --{flag} any more",
-                    role=role,
-                    release=release,
-                    flag=flag,
-                )
-                hint = phrase("it went after {removed_flags}: remove it", removed_flags=facts.removed_flags[flag])
-            else:
-                message = phrase(
-                    "{role}: vllm serve of release {release} does not know --{flag}",
-                    role=role,
-                    release=release,
-                    flag=flag,
-                )
-                hint = did_you_mean(flag, facts.flags) or phrase(
-                    "stormc engines {release} lists them", release=facts.release
-                )
-            yield Violation(run.at(flag), message, hint, at_key=not run.own_command)
+        silent = () if run.own_command else (flag for flag, given in run.role.flags.items() if given.value is False)
+        for flag in dict.fromkeys((*run.flags, *silent)):
+            if flag not in run.role.facts.flags and flag.removeprefix("no-") not in run.role.facts.flags:
+                yield _unknown(run, flag)
+
+
+def _unknown(run: Run, flag: str) -> Violation:
+    role, facts = run.role.name, run.role.facts
+    if flag in facts.removed_flags:
+        message = phrase(
+            "{role}: vllm serve of release {release} has no --{flag} any more",
+            role=role,
+            release=facts.release,
+            flag=flag,
+        )
+        hint = phrase("it went after {removed_flags}: remove it", removed_flags=facts.removed_flags[flag])
+    else:
+        message = phrase(
+            "{role}: vllm serve of release {release} does not know --{flag}",
+            role=role,
+            release=facts.release,
+            flag=flag,
+        )
+        hint = did_you_mean(flag, facts.flags) or phrase("stormc engines {release} lists them", release=facts.release)
+    return Violation(run.at(flag), message, hint, at_key=not run.own_command)
 
 
 RULE = Rule(
@@ -58,6 +59,11 @@ RULE = Rule(
               args:
                 gpu-memory-utilisation: 0.9
             """, at="engine.args.gpu-memory-utilisation"),
+        Example("""
+            decode:
+              engineArgs:
+                enable-chunked-prefil: false
+            """, at="decode.engineArgs.enable-chunked-prefil"),
         Example("""
             image: vllm-ascend:v0.23.0
             prefill:

@@ -32,7 +32,7 @@ def check(service: StormService) -> Iterator[Violation]:
             continue  # another engine's command, of which nothing is known
         if isinstance(config, dict):
             yield from _config(service.app, run, config)
-        else:
+        elif not isinstance(config, str):
             text = phrase("{role} has no KV transfer", role=run.role.name)
             yield Violation(run.at(KV_CONFIG), text, phrase("remove the flag, or write a mapping"))
 

@@ -6,11 +6,15 @@ them. What the image has itself is not looked at.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from stormc.finding import Path
+from stormc.model.app import App
+from stormc.model.kv import CONFIG
 from stormc.phrase import phrase
-from stormc.rules.engine_run import runs
+from stormc.rules.engine_run import Run, runs
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -18,24 +22,20 @@ OF_THE_IMAGE = (
     "/bin", "/dev", "/home", "/lib", "/lib64", "/opt", "/proc", "/root", "/run", "/sys", "/tmp", "/usr", "/var",
     "/vllm-workspace", "/workspace",
 )  # fmt: skip
-FLAGS = ("tokenizer", "hf-config-path", "chat-template", "generation-config", "reasoning-parser-plugin",
+FLAGS = ("lora-modules", "tokenizer", "hf-config-path", "chat-template", "generation-config", "reasoning-parser-plugin",
          "tool-parser-plugin", "log-config-file", "ssl-keyfile", "ssl-certfile", "ssl-ca-certs", "config")  # fmt: skip
 """Flags that name a file or directory to read."""
-KEYS = ("model", "tokenizer", "ascend_local_comm_res_path", "expert_map_path")
+KEYS = ("model", "tokenizer", "path", "config_path", "ascend_local_comm_res_path", "expert_map_path")
 """Keys inside a mapping that do."""
-VARIABLES = ("MOONCAKE_CONFIG_PATH", "LMCACHE_CONFIG_FILE", "VLLM_LOGGING_CONFIG_PATH", "HCCL_CONFIG_PATH",
-             "RANK_TABLE_FILE", "ASCEND_GLOBAL_RESOURCE_CONFIG", "UCM_CONFIG_FILE")  # fmt: skip
+VARIABLES = re.compile(r".*(?:CONFIG|CONFIG_PATH|_FILE)")
+"""Names of variables that lead to a file to read: MOONCAKE_CONFIG_PATH, RANK_TABLE_FILE."""
 
 
 def check(service: StormService) -> Iterator[Violation]:
     for run in runs(service):
         mounts = [f"{mount.rstrip('/')}/" for mount in run.mounts]
-        found = [(run.at(flag), run.flags[flag]) for flag in FLAGS if flag in run.flags]
-        for flag, value in run.flags.items():
-            found += [(run.at(flag), text) for text in _inside(value)]
-        found += [(run.role.env_path(name), run.env[name]) for name in VARIABLES if name in run.env]
-        for path, place in found:
-            if isinstance(place, str) and _is_foreign(place) and not any(f"{place}/".startswith(m) for m in mounts):
+        for path, place in (*_of_flags(service.app, run), *_of_variables(run)):
+            if _is_foreign(place) and not any(f"{place}/".startswith(m) for m in mounts):
                 yield Violation(
                     path,
                     phrase("{role}: {place} is on no volume", role=run.role.name, place=place),
@@ -43,11 +43,29 @@ def check(service: StormService) -> Iterator[Violation]:
                 )
 
 
-def _inside(value: Any) -> Iterator[str]:
+def _of_flags(app: App, run: Run) -> Iterator[tuple[Path, str]]:
+    """What the flags of an engine read, each with its place in the spec."""
+    for flag, value in run.flags.items():
+        if flag in FLAGS:
+            for word in value if isinstance(value, list) else [value]:
+                yield run.at(flag), str(word).partition("=")[2] if flag == "lora-modules" else str(word)
+        for key, text in _inside(value):
+            extra = flag == CONFIG and flag not in run.role.flags and app.kv.extra.get(key) == text
+            yield ("kvTransfer", "extra", key) if extra and not run.own_command else run.at(flag), text
+
+
+def _of_variables(run: Run) -> Iterator[tuple[Path, str]]:
+    for name, text in run.env.items():
+        if VARIABLES.fullmatch(name):
+            yield run.role.env_path(name), text
+
+
+def _inside(value: Any) -> Iterator[tuple[str, str]]:
+    """The values inside of a flag that are read, with their keys."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
             if key in KEYS and isinstance(inner, str):
-                yield inner
+                yield key, inner
             else:
                 yield from _inside(inner)
     elif isinstance(value, list):
@@ -82,7 +100,7 @@ RULE = Rule(
             kvTransfer:
               extra:
                 ascend_local_comm_res_path: /etc/hixlep
-            """, at="prefill"),
+            """, at="kvTransfer.extra.ascend_local_comm_res_path"),
     ),
     instead=(
         Example("""

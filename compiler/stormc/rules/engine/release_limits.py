@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from stormc.finding import Path
 from stormc.model.app import App
+from stormc.model.build_role import SIZE_FLAGS
 from stormc.model.profile import Platform
 from stormc.model.role import Role
 from stormc.phrase import Phrase, phrase
@@ -19,7 +20,8 @@ from stormc.rules.rule import Example, Rule, Violation
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in app.serving_roles:
         for field, text, hint in _refused(app, role):
-            path: Path = (role.name, field)
+            flag = SIZE_FLAGS.get(field, "")
+            path: Path = role.flag_path(flag) if flag in role.flags else (role.name, field)
             yield Violation(
                 path,
                 phrase("{role}: {text}, in release {release}", role=role.name, text=text, release=role.facts.release),
