@@ -95,6 +95,11 @@ def engine_args(command: Command) -> dict[str, Any]:
     return {name: _typed(value) for name, value in sorted(command.flags.items()) if name not in OWNED}
 
 
+def texts(flags: Mapping[str, Any]) -> dict[str, str]:
+    """The flags whose value is a text or a number, as texts."""
+    return {name: str(value) for name, value in flags.items() if type(value) in (str, int, float)}
+
+
 def _typed(value: Any) -> Any:
     if isinstance(value, str) and re.fullmatch(r"0|-?[1-9][0-9]{0,15}", value):
         return int(value)

@@ -23,7 +23,7 @@ from stormc.finding import Path
 from stormc.load.releases import version
 from stormc.migrate.note import ASSUMED, LACKING, LEFT_OUT, Note
 from stormc.migrate.script import SHELLS
-from stormc.migrate.serve import engine_args, facts_of, kv_transfer, served
+from stormc.migrate.serve import engine_args, facts_of, kv_transfer, served, texts
 from stormc.model.build_role import SIZE_FLAGS
 from stormc.model.profile import Profile
 from stormc.model.quantity import canonical, whole_number
@@ -85,7 +85,7 @@ class RoleFacts:
         self.flags = _flags(self.words)
         if self.served is not None:
             self.env |= {name: value for name, value in self.served.env.items() if isinstance(value, str)}
-            self.flags |= {flag: text for flag, text in self.served.command.flags.items() if isinstance(text, str)}
+            self.flags |= texts(self.served.command.flags)
         self.size: int = role.get("podGroupSize") or 1
 
     def flag(self, *names: str) -> str | None:

@@ -179,12 +179,13 @@ def read_command(words: Sequence[str], facts: EngineFacts) -> Command:
             continue
         key, equals, text = word.partition("=")
         values = [text] if equals else []
-        kind = facts.flags.get(flag_name(key, facts), "text")
+        name = flag_name(key, facts)
+        kind = facts.flags.get(name, "text")
         takes = 0 if equals or kind in ("switch", "once") or key.startswith("--no-") else _arity(kind)
         while len(values) < takes and index < len(words) and not _is_flag(words[index]):
             values.append(words[index])
             index += 1
-        _add(flags, key, values, kind, facts)
+        _add(flags, name, key, values, kind, facts)
     model = model or str(flags.pop("model", ""))
     return Command(model, flags, tuple(rest))
 
@@ -197,9 +198,12 @@ def _is_flag(word: str) -> bool:
     return word.startswith("--") or (word.startswith("-") and word[1:2].isalpha())
 
 
-def _add(flags: dict[str, Any], key: str, values: list[str], kind: Any, facts: EngineFacts) -> None:
+def _add(flags: dict[str, Any], name: str, key: str, values: list[str], kind: Any, facts: EngineFacts) -> None:
     many = isinstance(kind, dict) and len(values) != 1
     said: Any = values if many else values[0] if values else True
+    if "." not in key and not name.startswith("no-"):
+        flags[name] = typed(said, facts.flags.get(name))
+        return
     for name, flag in read_flags({key.lstrip("-"): said}, (), facts).items():
         old = flags.get(name)
         dotted = "." in key and isinstance(flag.value, dict)

@@ -6,7 +6,6 @@ them. What the image has itself is not looked at.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -27,8 +26,8 @@ FLAGS = ("lora-modules", "tokenizer", "hf-config-path", "chat-template", "genera
 """Flags that name a file or directory to read."""
 KEYS = ("model", "tokenizer", "path", "config_path", "ascend_local_comm_res_path", "expert_map_path")
 """Keys inside a mapping that do."""
-VARIABLES = re.compile(r".*(?:CONFIG|CONFIG_PATH|_FILE)")
-"""Names of variables that lead to a file to read: MOONCAKE_CONFIG_PATH, RANK_TABLE_FILE."""
+VARIABLES = ("CONFIG", "CONFIG_PATH", "_FILE")
+"""How the names of variables end that lead to a file to read: MOONCAKE_CONFIG_PATH, RANK_TABLE_FILE."""
 
 
 def check(service: StormService) -> Iterator[Violation]:
@@ -56,7 +55,7 @@ def _of_flags(app: App, run: Run) -> Iterator[tuple[Path, str]]:
 
 def _of_variables(run: Run) -> Iterator[tuple[Path, str]]:
     for name, text in run.env.items():
-        if VARIABLES.fullmatch(name):
+        if name.endswith(VARIABLES):
             yield run.role.env_path(name), text
 
 
