@@ -11,6 +11,7 @@ from stormc.compile.compilation import Compilation, Setting, Spec, Stage
 from stormc.compile.stages import compile_app
 from stormc.finding import Finding
 from stormc.load.document import load_document
+from stormc.load.engines import read_engines
 from stormc.load.sources import Source, Sources
 from stormc.model.app import App
 from stormc.model.layers import Layer, Layered
@@ -109,7 +110,7 @@ def compilation(overlay: str, platform: Platform | None, stop: Stage) -> Compila
     layered = Layered((Layer(document),), document.data)
     profile = builtin_profile(layered.data["hardware"])
     assert profile is not None
-    setting = Setting(platform or Platform(), profile, {profile.name: ()}, read_payload())
+    setting = Setting(platform or Platform(), profile, {profile.name: ()}, read_payload(), read_engines())
     return compile_app(Spec(source, layered, source.file), setting, stop)
 
 

@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stormc.emit.schema_check import check_manifest
+from stormc.load.engines import read_engines
 from stormc.load.releases import mindcluster
 from stormc.passes import PIPELINE
 from stormc.passes.runner import run_pipeline
@@ -96,7 +97,7 @@ def test_passes_change_no_input_and_repeat_themselves(case: tuple[dict[str, Any]
     profile = builtin_profile(spec["hardware"])
     assert profile is not None
     platform = Platform(mindcluster=mindcluster(release))
-    app = build_app(data, "specs/app.yaml", profile, platform, read_payload())
+    app = build_app(data, "specs/app.yaml", profile, platform, read_payload(), read_engines())
     before = repr(app)
     first, second = run_pipeline(PIPELINE, app, platform), run_pipeline(PIPELINE, app, platform)
     assert first == second

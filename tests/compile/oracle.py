@@ -15,6 +15,7 @@ import yaml
 
 from stormc.finding import Path
 from stormc.load.document import load_document
+from stormc.load.engines import read_engines
 from stormc.model.app import App
 from stormc.model.build import build_app
 from stormc.model.check import check_app
@@ -41,7 +42,9 @@ def build(spec: Mapping[str, Any]) -> App | None:
     assert DOCUMENT is not None
     fields, _ = check_app(Layered((Layer(DOCUMENT),), spec))
     profile = builtin_profile(spec.get("hardware", ""))
-    return build_app(fields, "specs/app.yaml", profile, PLATFORM, read_payload()) if fields and profile else None
+    if not fields or not profile:
+        return None
+    return build_app(fields, "specs/app.yaml", profile, PLATFORM, read_payload(), read_engines())
 
 
 KEYS = {"roles": "name", "containers": "name", "env": "name", "volumes": "name", "volumeMounts": "mountPath",

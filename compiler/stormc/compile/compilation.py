@@ -12,6 +12,7 @@ from stormc.record import NamedTuple, Record
 if TYPE_CHECKING:
     from stormc.emit.crd import Crd
     from stormc.finding import Finding
+    from stormc.load.engines import Engines
     from stormc.load.sources import Source
     from stormc.model.app import App
     from stormc.model.layers import Layered
@@ -54,6 +55,7 @@ class Setting(Record):
     profile: Profile | None
     profile_names: Mapping[str, Collection[str]]
     payload: Payload
+    engines: Engines
     inventory: str | None = None
     crd: Crd | None = None
     policy: Policy = NO_POLICY

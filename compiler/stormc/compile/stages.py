@@ -36,7 +36,7 @@ def compile_app(spec: Spec, setting: Setting, stop: Stage = Stage.FILES) -> Comp
     fields, findings = _checked(layered, setting)
     if fields is None or setting.profile is None:
         return Compilation(spec.source, tuple(findings), layered)
-    app = build_app(fields.data, spec.file, setting.profile, platform, setting.payload)
+    app = build_app(fields.data, spec.file, setting.profile, platform, setting.payload, setting.engines)
     found = list(apply_rules(Subject.APP, layered, app, app, platform))
     summary, compiled = _summary(app, spec, setting), None
     if stop > Stage.APP:

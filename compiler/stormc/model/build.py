@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stormc.digest import digest
-from stormc.load.engines import Engines, read_engines
+from stormc.load.engines import Engines
 from stormc.model.app import App, Engine, Faults, Model, Override, Script
 from stormc.model.build_role import build_kv, build_pods, build_roles
 from stormc.model.profile import Platform, Profile
@@ -22,11 +22,11 @@ def build_app(
     profile: Profile,
     platform: Platform,
     payload: Payload,
-    engines: Engines | None = None,
+    engines: Engines,
 ) -> App:
     """The app of checked and normalised fields on a known profile and platform."""
     moe = data["model"].get("moe", True if data["expertParallel"] or _pasted_expert_parallel(data) else None)
-    roles = build_roles(data, profile, moe, engines or read_engines())
+    roles = build_roles(data, profile, moe, engines)
     return App(
         name=data["name"],
         namespace=data.get("namespace") or platform.namespace,

@@ -81,7 +81,7 @@ def flags(pod: Pod) -> Iterator[Breach]:
         for word in container.get("args") or ():
             written, _, value = str(word).partition("=")
             flag = written.lstrip("-").replace("_", "-")
-            path = pod.at((*at, "args"), (pod.role, "engineArgs", written.lstrip("-")))
+            path = pod.at((*at, "args"), pod.case.flag_path(pod.role, written.lstrip("-")))
             if flag == _TRUST and value.lower() != "false" and denied is not None:
                 message = phrase("{role} runs code from the model's directory: --trust-remote-code", role=pod.role)
                 hint = phrase("set engineArgs: {{trust-remote-code: null}}")

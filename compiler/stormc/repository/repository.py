@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from stormc.compile.compilation import Compilation, Setting, Spec, Stage
 from stormc.finding import Finding
 from stormc.load.document import load_document
+from stormc.load.engines import read_engines
 from stormc.load.sources import Source, Sources
 from stormc.model.layers import Layered
 from stormc.payload.read import Payload
@@ -60,8 +61,8 @@ class Repository(Record):
         names = {} if profile else self.profiles.words
         chain = self.platforms.chain(source.directory)
         inventory = inventory_of(self.inventories, chain, profile.name) if profile else None
-        setting = Setting(self.platforms.platform(source.directory), profile, names, payload, inventory, crd,
-                          policy_of(self.platforms, source.directory))  # fmt: skip
+        platform, policy = self.platforms.platform(source.directory), policy_of(self.platforms, source.directory)
+        setting = Setting(platform, profile, names, payload, read_engines(), inventory, crd, policy)
         return compile_app(Spec(source, layered, self.sources.spec_file(source)), setting, stop)
 
     def inputs(self, source: Source) -> list[bytes]:
