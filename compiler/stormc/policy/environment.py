@@ -125,7 +125,8 @@ def _loads(name: str, value: str | None, mounts: list[str]) -> bool:
     if not (name in _LOADERS or name.startswith(_PREFIXES)) or name in _HARMLESS or value == "":
         return False
     places = re.split(r"[: ;]", value) if value is not None else [""]
-    return not all(_in_image(place, mounts) for place in places)
+    itself = (f"${name}", f"${{{name}}}")  # nobody expands it: W720
+    return not all(_in_image(place, mounts) for place in places if place not in itself)
 
 
 def _in_image(place: str, mounts: list[str]) -> bool:
