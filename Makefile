@@ -54,8 +54,8 @@ bench: $(VENV)/.development ## measure speed as ratios in one run
 	@$(BIN)/python -m tests.bench
 	@$(BIN)/python -m tests.bench_start
 
-bench-proxy: $(VENV)/.development ## measure the proxy against a plain relay and none, in one run
-	@$(BIN)/python -m tests.proxy.bench
+bench-proxy: $(VENV)/.development ## measure the proxy beside nginx, a plain relay and vllm-router, in one run
+	@$(BIN)/python -m tests.proxy.speed
 
 bench-routing: $(VENV)/.development ## compare choices of prefill with an oracle, in virtual time; TRACES="a.jsonl" adds files
 	@$(BIN)/python -m tests.proxy.bench_routing $(TRACES)

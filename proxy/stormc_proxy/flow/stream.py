@@ -157,12 +157,13 @@ class Stream:
 
     def _before_first(self, framed: bytes) -> bytes:
         """What is left of chunks from the first event on; comments before it go out, an error stays here."""
-        payload = unframed(framed)
-        if not self._is_events or (payload.startswith(b"data:") and _ERROR not in payload and _RESPONSE not in payload):
+        says = framed.startswith(b"data:", framed.find(b"\r\n") + 2)
+        if not self._is_events or (says and _ERROR not in framed and _RESPONSE not in framed):
             self._open()
             return framed
         if self.refused is not None:
             return b""
+        payload = unframed(framed)
         start, comments = 0, []
         for raw in split(payload):
             if not has_data(raw):
