@@ -29,6 +29,12 @@ test: $(VENV)/.development ## run all tests
 quick: $(VENV)/.development ## run the tests of the compiler's core: load, model, passes, rules
 	@$(BIN)/pytest -q -n 2 tests/load tests/model tests/passes tests/rules
 
+PROXY_TESTS ?= tests/proxy
+test-proxy: ## run the proxy's tests alone, under any Python from 3.10 on: PYTHON=python3.10
+	@$(PYTHON) -m venv .venv-proxy
+	@.venv-proxy/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r .ci/requirements-proxy.txt
+	@PYTHONPATH=proxy .venv-proxy/bin/python -m pytest -q -p no:cacheprovider $(PROXY_TESTS)
+
 test-clients: $(VENV)/.clients ## test the proxy with clients as people install them (100 MB more)
 	@$(BIN)/pytest -q tests/clients
 
@@ -45,6 +51,7 @@ e2e-tools: ## build what `make e2e` starts into a cache directory (needs Go; hal
 lint: $(VENV)/.development ## ruff and mypy --strict
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
+	@$(BIN)/mypy --python-version 3.10 proxy/stormc_proxy compiler/stormc/payload/launch.py
 
 SEED ?= 1
 fuzz: $(VENV)/.development ## mutated inputs through every verb for a minute; SEED=n for others
@@ -86,7 +93,7 @@ lock: $(VENV)/.development ## pin dependencies anew, without index addresses
 	  -o .ci/requirements-clients.txt pyproject.toml
 
 clean: ## remove what make made: .venv, caches
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build site
+	@rm -rf $(VENV) .venv-proxy .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build site
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "stormc needs Python 3.11 or newer; set PYTHON="; exit 1; }
@@ -107,4 +114,4 @@ $(VENV)/.development: .ci/requirements-dev.txt $(VENV)/.runtime
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r .ci/requirements-dev.txt
 	@touch $@
 
-.PHONY: help docs fuzz render demo check test quick e2e e2e-tools lint bench bench-proxy bench-routing golden lock clean
+.PHONY: help docs fuzz render demo check test test-proxy quick e2e e2e-tools lint bench bench-proxy bench-routing golden lock clean

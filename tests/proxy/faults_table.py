@@ -73,8 +73,8 @@ class Cell:
         return self.row.outcome(self.stream, self.both)
 
 
-_PROBED = {"probe_interval_seconds": 0.1, "probe_timeout_seconds": 0.1}
-_IMPATIENT = {"response_timeout_seconds": 0.3}
+_PROBED = {"probe_interval_seconds": 0.2, "probe_timeout_seconds": 0.3}
+_IMPATIENT = {"response_timeout_seconds": 0.8}
 _SHAPES: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("`n: 3`", {"n": 3}),
     ("batch of 3 prompts", {"prompt": ["One", "Two", "Three"]}),
@@ -107,7 +107,7 @@ def _of_both_roles() -> Iterator[Row]:
         yield Row("slow-loris: a byte of the status at a time, response timeout", role, ANSWER, "504",
                   manner={"fault": "slow_head"}, settings=_IMPATIENT)  # fmt: skip
         yield Row("silent after the headers, idle timeout", role, ANSWER, "504", manner={"fault": "hang_after_head"},
-                  settings={"stream_idle_timeout_seconds": 0.3})  # fmt: skip
+                  settings={"stream_idle_timeout_seconds": 0.8})  # fmt: skip
         yield Row("a byte at a time, to the end", role, ANSWER, ANSWER, manner={"fault": "trickle"}, counts=False)
         yield Row("400", role, "400!", "400!", manner={"fault": "400"}, counts=False)
         yield Row("422", role, "422!", "422!", manner={"fault": "422"}, counts=False)
@@ -173,8 +173,8 @@ def table() -> str:
         "",
         *(f"- {name}: {text}" for name, text in EXPLAINED.items()),
         "",
-        "In every run: the client is answered, no load or awaited callback is left, the other half is aborted within a "
-        "second, and only failures of the last column count towards isolation.",
+        "In every run: the client is answered, no load or awaited callback is left, the other half is aborted at "
+        "once, and only failures of the last column count towards isolation.",
         "",
         f"| at | fault | {' | '.join(heads)} | counts |",
         f"|---|---|{'---|' * len(heads)}---|",

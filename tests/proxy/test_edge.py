@@ -19,117 +19,98 @@ from stormc_proxy.http.names import Names, NoAddress
 from stormc_proxy.transitions import MACHINES, Impossible, drawing
 from tests.proxy.client import CHAT, COMPLETIONS, Client, ask, question, request
 from tests.proxy.manner import Manner
-from tests.proxy.service import run, service, until
+from tests.proxy.service import service, until
 from tests.proxy.wire import MODELS
 
 # -- keys --------------------------------------------------------------------------------------------------------------
 
 
-def test_with_keys_only_those_who_show_one_are_served(tmp_path: Path) -> None:
+async def test_with_keys_only_those_who_show_one_are_served(tmp_path: Path) -> None:
     keys = tmp_path / "keys"
     keys.write_text("sk-one\n\n  sk-two \n")
-
-    async def test() -> None:
-        async with service("layerwise", inbound_keys_file=str(keys), inbound_keys="sk-three") as s:
-            for headers, status in (
-                ({}, 401), ({"Authorization": "Bearer "}, 401), ({"Authorization": "Bearer sk-on"}, 401),
-                ({"Authorization": "sk-one"}, 401), ({"x-api-key": "x"}, 401),
-                ({"Authorization": "Bearer sk-one"}, 200),
-                ({"authorization": "bearer sk-two"}, 200), ({"x-api-key": "sk-three"}, 200),
-            ):  # fmt: skip
-                assert (await s.ask(question(False, False), headers)).status == status, headers
-            assert (await ask(s.port, "GET", "/v1/models")).status == 401
-            assert (await ask(s.port, "GET", "/livez")).status == 200
-            seen = [seen for engine in (*s.prefill, *s.decode) for seen in engine.seen]
-            assert len(seen) == 6 and not any({"authorization", "x-api-key"} & set(each.headers) for each in seen)
-            assert "sk-" not in s.log.getvalue()
-            keys.write_text("sk-new\n")
-            await until(lambda: any(r["event"] == "keys_reloaded" for r in s.records()), 4)
-            assert (await s.ask(question(False, False), {"Authorization": "Bearer sk-one"})).status == 401
-            assert (await s.ask(question(False, False), {"Authorization": "Bearer sk-new"})).status == 200
-
-    run(test())
+    async with service("layerwise", inbound_keys_file=str(keys), inbound_keys="sk-three") as s:
+        for headers, status in (
+            ({}, 401), ({"Authorization": "Bearer "}, 401), ({"Authorization": "Bearer sk-on"}, 401),
+            ({"Authorization": "sk-one"}, 401), ({"x-api-key": "x"}, 401),
+            ({"Authorization": "Bearer sk-one"}, 200),
+            ({"authorization": "bearer sk-two"}, 200), ({"x-api-key": "sk-three"}, 200),
+        ):  # fmt: skip
+            assert (await s.ask(question(False, False), headers)).status == status, headers
+        assert (await ask(s.port, "GET", "/v1/models")).status == 401
+        assert (await ask(s.port, "GET", "/livez")).status == 200
+        seen = [seen for engine in (*s.prefill, *s.decode) for seen in engine.seen]
+        assert len(seen) == 6 and not any({"authorization", "x-api-key"} & set(each.headers) for each in seen)
+        assert "sk-" not in s.log.getvalue()
+        keys.write_text("sk-new\n")
+        await until(lambda: any(r["event"] == "keys_reloaded" for r in s.records()), 4)
+        assert (await s.ask(question(False, False), {"Authorization": "Bearer sk-one"})).status == 401
+        assert (await s.ask(question(False, False), {"Authorization": "Bearer sk-new"})).status == 200
 
 
 # -- paths -------------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("path", ["/health", "/ping", "/readyz", "/livez"])
-def test_health(path: str) -> None:
-    async def test() -> None:
-        async with service("standard", prefill=1, decode=1) as s:
-            assert (await ask(s.port, "GET", path)).status == 200
-            s.server.engines.draining = True
-            assert (await ask(s.port, "GET", path)).status == (200 if path == "/livez" else 503)
-
-    run(test())
+async def test_health(path: str) -> None:
+    async with service("standard", prefill=1, decode=1) as s:
+        assert (await ask(s.port, "GET", path)).status == 200
+        s.server.engines.draining = True
+        assert (await ask(s.port, "GET", path)).status == (200 if path == "/livez" else 503)
 
 
-def test_what_any_instance_can_answer_goes_to_one() -> None:
-    async def test() -> None:
-        async with service("standard") as s:
-            body = {"model": "qwen", "prompt": "a b c"}
-            assert (await ask(s.port, "POST", "/tokenize", body)).json["count"] == 3
-            assert (await ask(s.port, "GET", "/v1/models")).json == MODELS
-            assert (await ask(s.port, "POST", "/v1/embeddings", body)).status == 404
-            assert [len(e.others) for e in s.decode] == [2, 2], "a second opinion, then the engine's own answer"
-            assert s.failures("decode") == [0, 0]
-            await s.settled()
-
-    run(test())
+async def test_what_any_instance_can_answer_goes_to_one() -> None:
+    async with service("standard") as s:
+        body = {"model": "qwen", "prompt": "a b c"}
+        assert (await ask(s.port, "POST", "/tokenize", body)).json["count"] == 3
+        assert (await ask(s.port, "GET", "/v1/models")).json == MODELS
+        assert (await ask(s.port, "POST", "/v1/embeddings", body)).status == 404
+        assert [len(e.others) for e in s.decode] == [2, 2], "a second opinion, then the engine's own answer"
+        assert s.failures("decode") == [0, 0]
+        await s.settled()
 
 
 @pytest.mark.parametrize(("origin", "allowed", "told"), [
     ("https://a.example", "*", "*"), ("https://a.example", "https://a.example", "https://a.example"),
     ("https://b.example", "https://a.example", None), ("https://a.example", "", None), (None, "*", None),
 ])  # fmt: skip
-def test_web_pages(origin: str | None, allowed: str, told: str | None) -> None:
-    async def test() -> None:
-        async with service("layerwise", cors_origin=allowed) as s:
-            headers = {"Origin": origin} if origin else {}
-            for stream in (False, True):
-                reply = await s.ask(question(True, stream), headers)
-                assert reply.headers.get("access-control-allow-origin") == told
-            asked = {**headers, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-a"}
-            reply = await ask(s.port, "OPTIONS", CHAT, None, asked)
-            assert (reply.status, reply.headers["access-control-allow-headers"]) == (200, "x-a")
+async def test_web_pages(origin: str | None, allowed: str, told: str | None) -> None:
+    async with service("layerwise", cors_origin=allowed) as s:
+        headers = {"Origin": origin} if origin else {}
+        for stream in (False, True):
+            reply = await s.ask(question(True, stream), headers)
             assert reply.headers.get("access-control-allow-origin") == told
-            assert all("origin" not in e.headers for engine in s.decode for e in engine.seen)
-
-    run(test())
+        asked = {**headers, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "x-a"}
+        reply = await ask(s.port, "OPTIONS", CHAT, None, asked)
+        assert (reply.status, reply.headers["access-control-allow-headers"]) == (200, "x-a")
+        assert reply.headers.get("access-control-allow-origin") == told
+        assert all("origin" not in e.headers for engine in s.decode for e in engine.seen)
 
 
 # -- limits ------------------------------------------------------------------------------------------------------------
 
 
-def test_half_a_body_holds_no_place_and_is_ended() -> None:
-    async def test() -> None:
-        async with service("layerwise", max_requests=2, body_timeout_seconds=0.5) as s:
-            slow = [await Client.connect(s.port) for _ in range(4)]
-            for client in slow:
-                client.send(b"POST /v1/completions HTTP/1.1\r\nHost: p\r\nContent-Length: 100\r\n\r\n{")
-            await asyncio.sleep(0.05)
-            assert (await s.ask(question(False, False))).status == 200
-            replies = await asyncio.gather(*(client.reply() for client in slow))
-            assert [reply.status for reply in replies] == [408] * 4
-            assert s.server.admission.bytes == 0
-
-    run(test())
+async def test_half_a_body_holds_no_place_and_is_ended() -> None:
+    async with service("layerwise", max_requests=2, body_timeout_seconds=0.5) as s:
+        slow = [await Client.connect(s.port) for _ in range(4)]
+        for client in slow:
+            client.send(b"POST /v1/completions HTTP/1.1\r\nHost: p\r\nContent-Length: 100\r\n\r\n{")
+        await asyncio.sleep(0.05)
+        assert (await s.ask(question(False, False))).status == 200
+        replies = await asyncio.gather(*(client.reply() for client in slow))
+        assert [reply.status for reply in replies] == [408] * 4
+        assert s.server.admission.bytes == 0
 
 
-def test_bytes_in_flight_are_bounded() -> None:
-    async def test() -> None:
-        settings = {"max_inflight_bytes": 300_000, "manner": Manner(seconds=0.2)}
-        async with service("layerwise", **settings) as s:  # type: ignore[arg-type]
-            large = question(False, False, text="x" * 200_000)
-            small = question(False, False)
-            replies = await asyncio.gather(*(s.ask(body) for body in (large, large, small, small)))
-            assert sorted(reply.status for reply in replies) == [200, 200, 200, 429]
-            await s.settled()
-            assert s.server.admission.bytes == 0
-            assert (await s.ask(question(False, False, text="x" * 400_000))).status == 200, "one alone always fits"
-
-    run(test())
+async def test_bytes_in_flight_are_bounded() -> None:
+    settings = {"max_inflight_bytes": 300_000, "manner": Manner(seconds=0.2)}
+    async with service("layerwise", **settings) as s:  # type: ignore[arg-type]
+        large = question(False, False, text="x" * 200_000)
+        small = question(False, False)
+        replies = await asyncio.gather(*(s.ask(body) for body in (large, large, small, small)))
+        assert sorted(reply.status for reply in replies) == [200, 200, 200, 429]
+        await s.settled()
+        assert s.server.admission.bytes == 0
+        assert (await s.ask(question(False, False, text="x" * 400_000))).status == 200, "one alone always fits"
 
 
 def test_admission() -> None:
@@ -142,15 +123,12 @@ def test_admission() -> None:
     assert admission.take_bytes(1000) and FREE_BYTES > 0
 
 
-def test_many_answers_are_made_one_after_the_other() -> None:
-    async def test() -> None:
-        async with service("layerwise", max_requests=10) as s:
-            reply = await s.ask(question(False, False, text="x" * 3000, tokens=1, n=300))
-            assert len(reply.json["choices"]) == 300
-            most = max(len(engine.seen) for engine in s.decode)
-            assert most >= 100 and s.server.admission.requests == 0
-
-    run(test())
+async def test_many_answers_are_made_one_after_the_other() -> None:
+    async with service("layerwise", max_requests=10) as s:
+        reply = await s.ask(question(False, False, text="x" * 3000, tokens=1, n=300))
+        assert len(reply.json["choices"]) == 300
+        most = max(len(engine.seen) for engine in s.decode)
+        assert most >= 100 and s.server.admission.requests == 0
 
 
 @pytest.mark.parametrize(("more", "choices", "status"), [
@@ -158,38 +136,29 @@ def test_many_answers_are_made_one_after_the_other() -> None:
     ({"prompt_embeds": ["QQ", "Qg"], "prompt": None}, 2, 200),
     ({"prompt_embeds": "QQ"}, 0, 400), ({"n": 2, "use_beam_search": True}, 0, 400), ({"n": 20000}, 0, 400),
 ])  # fmt: skip
-def test_what_vllm_takes_for_several_answers(more: dict[str, Any], choices: int, status: int) -> None:
-    async def test() -> None:
-        async with service("layerwise") as s:
-            reply = await s.ask(question(False, False, **more))
-            assert reply.status == status
-            assert status != 200 or len(reply.json["choices"]) == choices
-            await s.settled()
-
-    run(test())
+async def test_what_vllm_takes_for_several_answers(more: dict[str, Any], choices: int, status: int) -> None:
+    async with service("layerwise") as s:
+        reply = await s.ask(question(False, False, **more))
+        assert reply.status == status
+        assert status != 200 or len(reply.json["choices"]) == choices
+        await s.settled()
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
-def test_any_encoding_of_json(encoding: str) -> None:
-    async def test() -> None:
-        async with service("standard") as s:
-            raw = json.dumps(question(False, False, text="Grüße"), ensure_ascii=False).encode(encoding)
-            assert (await ask(s.port, "POST", COMPLETIONS, raw)).status == 200
-            assert s.decode[0].seen[0].body["prompt"] == "Grüße"
-
-    run(test())
+async def test_any_encoding_of_json(encoding: str) -> None:
+    async with service("standard") as s:
+        raw = json.dumps(question(False, False, text="Grüße"), ensure_ascii=False).encode(encoding)
+        assert (await ask(s.port, "POST", COMPLETIONS, raw)).status == 200
+        assert s.decode[0].seen[0].body["prompt"] == "Grüße"
 
 
-def test_pipelined_requests_of_all_kinds_are_answered_in_their_order() -> None:
-    async def test() -> None:
-        async with service("layerwise") as s:
-            client = await Client.connect(s.port)
-            kinds = [("GET", "/livez", None), ("POST", COMPLETIONS, question(False, True)), ("GET", "/x", None)] * 5
-            client.send(b"".join(request(method, path, body) for method, path, body in kinds))
-            assert [(await client.reply()).status for _ in kinds] == [200, 200, 404] * 5
-            client.close()
-
-    run(test())
+async def test_pipelined_requests_of_all_kinds_are_answered_in_their_order() -> None:
+    async with service("layerwise") as s:
+        client = await Client.connect(s.port)
+        kinds = [("GET", "/livez", None), ("POST", COMPLETIONS, question(False, True)), ("GET", "/x", None)] * 5
+        client.send(b"".join(request(method, path, body) for method, path, body in kinds))
+        assert [(await client.reply()).status for _ in kinds] == [200, 200, 404] * 5
+        client.close()
 
 
 # -- where it listens --------------------------------------------------------------------------------------------------
@@ -221,115 +190,100 @@ def test_descriptors_are_raised_to_the_hard_limit() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_no_more_requests_than_there_are_descriptors_for() -> None:
-    async def test() -> None:
-        async with service("standard", max_requests=4096) as s:
-            s.server.check_descriptors(48)
-            assert s.server.admission.max_requests == 8
-            assert [line["max_requests"] for line in s.records() if line["event"] == "few_descriptors"] == [8]
-
-    run(test())
+async def test_no_more_requests_than_there_are_descriptors_for() -> None:
+    async with service("standard", max_requests=4096) as s:
+        s.server.check_descriptors(48)
+        assert s.server.admission.max_requests == 8
+        assert [line["max_requests"] for line in s.records() if line["event"] == "few_descriptors"] == [8]
 
 
 @pytest.mark.parametrize("error", [errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL])
 @pytest.mark.parametrize("mode", ["layerwise", "standard"])
-def test_what_the_proxy_itself_lacks_is_held_against_no_engine(
+async def test_what_the_proxy_itself_lacks_is_held_against_no_engine(
     mode: str, error: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def test() -> None:
-        async with service(mode, probe_interval_seconds=0.05, fallback=False) as s:
+    async with service(mode, probe_interval_seconds=0.05, fallback=False) as s:
 
-            async def lacking(*arguments: object, **options: object) -> None:
-                raise OSError(error, "switched on")
+        async def lacking(*arguments: object, **options: object) -> None:
+            raise OSError(error, "switched on")
 
-            with monkeypatch.context() as patch:
-                patch.setattr("stormc_proxy.http.endpoint.connected", lacking)
-                for _ in range(6):
-                    assert (await s.ask(question(False, False))).status == 503
-                await asyncio.sleep(0.5)
-            assert s.failures("prefill") == s.failures("decode") == [0, 0]
-            assert not [line for line in s.records() if line["event"] == "isolated"]
-            assert (await s.ask(question(False, False))).status == 200
-
-    run(test())
+        with monkeypatch.context() as patch:
+            patch.setattr("stormc_proxy.http.endpoint.connected", lacking)
+            for _ in range(6):
+                assert (await s.ask(question(False, False))).status == 503
+            await asyncio.sleep(0.5)
+        assert s.failures("prefill") == s.failures("decode") == [0, 0]
+        assert not [line for line in s.records() if line["event"] == "isolated"]
+        assert (await s.ask(question(False, False))).status == 200
 
 
 # -- names and time ----------------------------------------------------------------------------------------------------
 
 
-def test_a_resolver_that_is_away_takes_no_address_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def test() -> None:
-        loop, failed = asyncio.get_running_loop(), list[str]()
-        answers: dict[str, list[str] | OSError] = {
-            "a": ["10.0.0.1", "10.0.0.2"],
-            "b": socket.gaierror(socket.EAI_AGAIN),
-        }
-        answers["c"] = socket.gaierror(socket.EAI_NONAME, "none")
+async def test_a_resolver_that_is_away_takes_no_address_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, failed = asyncio.get_running_loop(), list[str]()
+    answers: dict[str, list[str] | OSError] = {
+        "a": ["10.0.0.1", "10.0.0.2"],
+        "b": socket.gaierror(socket.EAI_AGAIN),
+    }
+    answers["c"] = socket.gaierror(socket.EAI_NONAME, "none")
 
-        async def resolve(host: str, *rest: Any, **more: Any) -> Any:
-            found = answers[host]
-            if isinstance(found, OSError):
-                raise found
-            return [(0, 0, 0, "", (address, 0)) for address in found]
+    async def resolve(host: str, *rest: Any, **more: Any) -> Any:
+        found = answers[host]
+        if isinstance(found, OSError):
+            raise found
+        return [(0, 0, 0, "", (address, 0)) for address in found]
 
-        monkeypatch.setattr(loop, "getaddrinfo", resolve)
-        names = Names(loop, failed.append)
-        assert await names.addresses("127.0.0.1") == ["127.0.0.1"]
-        assert await names.addresses("a") == ["10.0.0.1", "10.0.0.2"]
-        names.answered("a", "10.0.0.2")
-        assert await names.addresses("a") == ["10.0.0.2", "10.0.0.1"], "the one that answered last is first"
-        answers["a"] = socket.gaierror(socket.EAI_AGAIN)
-        assert await names.addresses("a", anew=True) == ["10.0.0.2", "10.0.0.1"] and failed == ["a"]
-        answers["a"] = ["10.0.0.3"]
-        assert await names.addresses("a", anew=True) == ["10.0.0.3"]
-        with pytest.raises(NoAddress):
-            await names.addresses("b")
-        with pytest.raises(OSError, match="no such name"):
-            await names.addresses("c")
-
-    run(test())
+    monkeypatch.setattr(loop, "getaddrinfo", resolve)
+    names = Names(loop, failed.append)
+    assert await names.addresses("127.0.0.1") == ["127.0.0.1"]
+    assert await names.addresses("a") == ["10.0.0.1", "10.0.0.2"]
+    names.answered("a", "10.0.0.2")
+    assert await names.addresses("a") == ["10.0.0.2", "10.0.0.1"], "the one that answered last is first"
+    answers["a"] = socket.gaierror(socket.EAI_AGAIN)
+    assert await names.addresses("a", anew=True) == ["10.0.0.2", "10.0.0.1"] and failed == ["a"]
+    answers["a"] = ["10.0.0.3"]
+    assert await names.addresses("a", anew=True) == ["10.0.0.3"]
+    with pytest.raises(NoAddress):
+        await names.addresses("b")
+    with pytest.raises(OSError, match="no such name"):
+        await names.addresses("c")
 
 
-def test_a_resolver_that_is_away_isolates_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def test() -> None:
-        loop = asyncio.get_running_loop()
-        original, away = loop.getaddrinfo, False
+async def test_a_resolver_that_is_away_isolates_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop = asyncio.get_running_loop()
+    original, away = loop.getaddrinfo, False
 
-        async def resolve(host: Any, *rest: Any, **more: Any) -> Any:
-            if away and not str(host)[:1].isdigit():
-                raise socket.gaierror(socket.EAI_AGAIN, "away")
-            return await original("127.0.0.1" if host == "engine.example" else host, *rest, **more)
+    async def resolve(host: Any, *rest: Any, **more: Any) -> Any:
+        if away and not str(host)[:1].isdigit():
+            raise socket.gaierror(socket.EAI_AGAIN, "away")
+        return await original("127.0.0.1" if host == "engine.example" else host, *rest, **more)
 
-        monkeypatch.setattr(loop, "getaddrinfo", resolve)
-        async with service("standard", prefill=1, decode=1, probe_interval_seconds=0.05) as s:
-            from stormc_proxy.settings import Address
+    monkeypatch.setattr(loop, "getaddrinfo", resolve)
+    async with service("standard", prefill=1, decode=1, probe_interval_seconds=0.05) as s:
+        from stormc_proxy.settings import Address
 
-            s.server.router.decode.replace((Address("engine.example", s.decode[0].port),))
-            assert (await s.ask(question(False, False))).status == 200
-            away = True
-            probes = s.decode[0].probes
-            await until(lambda: s.decode[0].probes > probes + 6, 10)
-            assert (await s.ask(question(False, False))).status == 200
-            assert all(instance.state == "healthy" for instance in s.server.router.decode)
-
-    run(test())
+        s.server.router.decode.replace((Address("engine.example", s.decode[0].port),))
+        assert (await s.ask(question(False, False))).status == 200
+        away = True
+        probes = s.decode[0].probes
+        await until(lambda: s.decode[0].probes > probes + 6, 10)
+        assert (await s.ask(question(False, False))).status == 200
+        assert all(instance.state == "healthy" for instance in s.server.router.decode)
 
 
-def test_a_timer_that_fires_late_gives_one_more_turn() -> None:
-    async def test() -> None:
-        loop, fired = asyncio.get_running_loop(), list[float]()
-        Deadline(loop, 0.05, lambda: fired.append(loop.time()))
-        import time
+async def test_a_timer_that_fires_late_gives_one_more_turn() -> None:
+    loop, fired = asyncio.get_running_loop(), list[float]()
+    Deadline(loop, 0.05, lambda: fired.append(loop.time()))
+    import time
 
-        time.sleep(0.05 + LATE_SECONDS + 0.1)  # the process stands still
-        woken = loop.time()
-        await asyncio.sleep(0)
-        await asyncio.sleep(0.01)
-        assert not fired, "it was this process that was late"
-        await until(lambda: fired)
-        assert fired[0] >= woken + 0.05
-
-    run(test())
+    time.sleep(0.05 + LATE_SECONDS + 0.1)  # the process stands still
+    woken = loop.time()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0.01)
+    assert not fired, "it was this process that was late"
+    await until(lambda: fired)
+    assert fired[0] >= woken + 0.05
 
 
 # -- states ------------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import pytest
 from stormc_proxy.http.endpoint import IDLE_CONNECTIONS
 from tests.proxy.client import question
 from tests.proxy.manner import Manner
-from tests.proxy.service import Service, run, service, until
+from tests.proxy.service import Service, service, until
 
 REQUESTS = 10_000
 AT_A_TIME = 20
@@ -50,50 +50,47 @@ async def leave(s: Service, count: int, chance: random.Random) -> None:
 
 
 @pytest.mark.parametrize("mode", ["layerwise", "standard"])
-def test_nothing_is_left_of_requests_given_up(mode: str) -> None:
-    async def test() -> None:
-        chance = random.Random(7)
-        async with service(mode, max_requests=0, access_log=False) as s:
+async def test_nothing_is_left_of_requests_given_up(mode: str) -> None:
+    chance = random.Random(7)
+    async with service(mode, max_requests=0, access_log=False) as s:
+        for engine in (*s.prefill, *s.decode):
+            engine.manner = Manner(seconds=0.005)
+
+        reached = {"prefill": 0, "decode": 0}
+
+        def forget() -> None:
+            for role in reached:
+                reached[role] += sum(len(engine.seen) for engine in s.engines(role))
             for engine in (*s.prefill, *s.decode):
-                engine.manner = Manner(seconds=0.005)
+                engine.seen.clear()
+                engine.farewells.clear()
+                engine.statuses.clear()
+            for known in (s.fabric.arrived, s.fabric.posted, s.fabric.offered):
+                known.clear()
+            s.log.truncate(0)
+            gc.collect()
+            ctypes.CDLL(None).malloc_trim(0)
 
-            reached = {"prefill": 0, "decode": 0}
-
-            def forget() -> None:
-                for role in reached:
-                    reached[role] += sum(len(engine.seen) for engine in s.engines(role))
-                for engine in (*s.prefill, *s.decode):
-                    engine.seen.clear()
-                    engine.farewells.clear()
-                    engine.statuses.clear()
-                for known in (s.fabric.arrived, s.fabric.posted, s.fabric.offered):
-                    known.clear()
-                s.log.truncate(0)
-                gc.collect()
-                ctypes.CDLL(None).malloc_trim(0)
-
-            await leave(s, 1000, chance)
+        await leave(s, 1000, chance)
+        await s.settled(5.0)
+        forget()
+        sockets, before, tasks = _descriptors(), memory(), len(asyncio.all_tasks())
+        for _ in range(4):
+            await leave(s, REQUESTS // 2 // 4, chance)
             await s.settled(5.0)
             forget()
-            sockets, before, tasks = _descriptors(), memory(), len(asyncio.all_tasks())
-            for _ in range(4):
-                await leave(s, REQUESTS // 2 // 4, chance)
-                await s.settled(5.0)
-                forget()
-            assert memory() - before < GROWTH
-            assert _descriptors() <= sockets + 300, "connections that wait for the next request"
-            await until(lambda: len(asyncio.all_tasks()) <= tasks)
-            assert s.failures("prefill") == s.failures("decode") == [0, 0]
-            assert len(s.fabric.held) <= REQUESTS / 500, "some prefills end at the very moment they are given up"
-            assert len(s.server.metrics.requests) < 30, "labels are few"
-            endpoint = s.server.router.upstream._endpoints
-            assert len(endpoint) == 4 and all(len(each._idle) <= IDLE_CONNECTIONS for each in endpoint.values())
-            assert all(count > REQUESTS / 20 for count in reached.values()), "they left at every stage"
-            assert sum(s.server.metrics.requests.values()) >= REQUESTS // 2
-            assert (await s.ask(question(False, True))).done
-            await s.settled()
-
-    run(test(), 180)
+        assert memory() - before < GROWTH
+        assert _descriptors() <= sockets + 300, "connections that wait for the next request"
+        await until(lambda: len(asyncio.all_tasks()) <= tasks)
+        assert s.failures("prefill") == s.failures("decode") == [0, 0]
+        assert len(s.fabric.held) <= REQUESTS / 500, "some prefills end at the very moment they are given up"
+        assert len(s.server.metrics.requests) < 30, "labels are few"
+        endpoint = s.server.router.upstream._endpoints
+        assert len(endpoint) == 4 and all(len(each._idle) <= IDLE_CONNECTIONS for each in endpoint.values())
+        assert all(count > REQUESTS / 20 for count in reached.values()), "they left at every stage"
+        assert sum(s.server.metrics.requests.values()) >= REQUESTS // 2
+        assert (await s.ask(question(False, True))).done
+        await s.settled()
 
 
 def _descriptors() -> int:

@@ -21,7 +21,7 @@ from stormc_proxy.fleet.pool import Lease, Policy, Pool
 from stormc_proxy.fleet.prompt_keys import Prompt, chained_everywhere, prompt_of
 from stormc_proxy.flow.body import Body
 from stormc_proxy.settings import Address, Settings
-from tests.proxy.service import run, until
+from tests.proxy.service import until
 
 ADDRESSES = [Address("prefill-0", 8000), Address("fd00::1", 8001), Address("10.0.0.3", 65535)]
 
@@ -194,26 +194,23 @@ def test_no_datagram_makes_it_stumble(rubbish: bytes, at: int, value: int) -> No
 # -- on sockets --------------------------------------------------------------------------------------------------------
 
 
-def test_pods_find_each_other_by_name_and_part_when_the_name_is_gone() -> None:
-    async def test() -> None:
-        loop = asyncio.get_running_loop()
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        pods, tasks = [Pod(1), Pod(2)], []
-        for number, pod in enumerate(pods):
-            known = Settings(host=f"127.0.0.{number + 1}", port=port, peers="127.0.0.1, 127.0.0.2")
-            pod.routing = SimpleNamespace(settings=known, pools=pod.pools, affinity=pod.affinity)  # type: ignore[attr-defined]
-            tasks.append(loop.create_task(Peering(pod.routing, Sender(number, 0), loop).run()))  # type: ignore[attr-defined]
-        await until(lambda: [pod.affinity.peers for pod in pods] == [1, 1], 10)
-        address = pods[0].send("Ada", 3).instance.address
-        await until(lambda: sum(pods[1].foreign()), 10)
-        assert pods[1].send("Ada", 4).instance.address == address
-        routing = pods[1].routing  # type: ignore[attr-defined]
-        routing.settings = replace(routing.settings, peers="")
-        await until(lambda: pods[1].affinity.peers == 0 and not sum(pods[1].foreign()), 10)
-        assert pods[1].affinity.outbox is None
-        for task in tasks:
-            task.cancel()
-
-    run(test())
+async def test_pods_find_each_other_by_name_and_part_when_the_name_is_gone() -> None:
+    loop = asyncio.get_running_loop()
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    pods, tasks = [Pod(1), Pod(2)], []
+    for number, pod in enumerate(pods):
+        known = Settings(host=f"127.0.0.{number + 1}", port=port, peers="127.0.0.1, 127.0.0.2")
+        pod.routing = SimpleNamespace(settings=known, pools=pod.pools, affinity=pod.affinity)  # type: ignore[attr-defined]
+        tasks.append(loop.create_task(Peering(pod.routing, Sender(number, 0), loop).run()))  # type: ignore[attr-defined]
+    await until(lambda: [pod.affinity.peers for pod in pods] == [1, 1], 10)
+    address = pods[0].send("Ada", 3).instance.address
+    await until(lambda: sum(pods[1].foreign()), 10)
+    assert pods[1].send("Ada", 4).instance.address == address
+    routing = pods[1].routing  # type: ignore[attr-defined]
+    routing.settings = replace(routing.settings, peers="")
+    await until(lambda: pods[1].affinity.peers == 0 and not sum(pods[1].foreign()), 10)
+    assert pods[1].affinity.outbox is None
+    for task in tasks:
+        task.cancel()

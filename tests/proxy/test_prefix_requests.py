@@ -8,7 +8,7 @@ import pytest
 
 from tests.proxy.client import ask
 from tests.proxy.manner import Manner
-from tests.proxy.service import Service, run, service, until
+from tests.proxy.service import Service, service, until
 
 MODES = pytest.mark.parametrize("mode", ["layerwise", "standard"])
 
@@ -28,87 +28,66 @@ def _served(s: Service) -> list[int]:
 
 
 @MODES
-def test_a_conversation_has_one_prefill_instance(mode: str) -> None:
-    async def test() -> None:
-        async with service(mode, prefill=4) as s:
-            await _converse(s, 8)
-            assert sorted(_served(s)) == [0, 0, 0, 8]
-
-    run(test())
+async def test_a_conversation_has_one_prefill_instance(mode: str) -> None:
+    async with service(mode, prefill=4) as s:
+        await _converse(s, 8)
+        assert sorted(_served(s)) == [0, 0, 0, 8]
 
 
 @MODES
-def test_weight_zero_chooses_by_load_alone(mode: str) -> None:
-    async def test() -> None:
-        async with service(mode, prefill=4, prefix_weight=0.0) as s:
-            await _converse(s, 8)
-            assert _served(s) == [2, 2, 2, 2]
-            assert len(s.server.router.affinity.index) == 0
-
-    run(test())
+async def test_weight_zero_chooses_by_load_alone(mode: str) -> None:
+    async with service(mode, prefill=4, prefix_weight=0.0) as s:
+        await _converse(s, 8)
+        assert _served(s) == [2, 2, 2, 2]
+        assert len(s.server.router.affinity.index) == 0
 
 
 @MODES
-def test_a_session_header_keeps_prompts_without_a_common_text_together(mode: str) -> None:
-    async def test() -> None:
-        async with service(mode, prefill=4) as s:
-            for number in range(6):
-                body: dict[str, Any] = {"model": "m", "prompt": f"{number} " * 30, "max_tokens": 2}
-                assert (await s.ask(body, {"X-Session-ID": "one"})).status == 200
-                await until(lambda: not any(i.load for i in s.server.router.prefill))
-            assert sorted(_served(s)) == [0, 0, 0, 6]
-
-    run(test())
+async def test_a_session_header_keeps_prompts_without_a_common_text_together(mode: str) -> None:
+    async with service(mode, prefill=4) as s:
+        for number in range(6):
+            body: dict[str, Any] = {"model": "m", "prompt": f"{number} " * 30, "max_tokens": 2}
+            assert (await s.ask(body, {"X-Session-ID": "one"})).status == 200
+            await until(lambda: not any(i.load for i in s.server.router.prefill))
+        assert sorted(_served(s)) == [0, 0, 0, 6]
 
 
 @MODES
-def test_what_was_cached_is_visible(mode: str) -> None:
-    async def test() -> None:
-        async with service(mode, manner=Manner(cached=3)) as s:
-            await _converse(s, 3)
-            records = s.records()
-            assert [record["cached_tokens"] for record in records] == [3, 3, 3]
-            assert records[0]["cached_tokens_estimated"] == 0 < records[2]["cached_tokens_estimated"]
-            prefix = (await ask(s.port, "GET", "/status")).json["prefix"]
-            assert prefix["weight"] == 5 and 0 < prefix["keys"] < 10 and prefix["bytes"] > 0
-            assert prefix["reportedTokens"] == 9 and 0 < prefix["estimatedTokens"] < prefix["promptTokens"]
-            metrics = (await ask(s.port, "GET", "/metrics")).body.decode()
-            assert f"stormc_proxy_cached_tokens_estimated_total {prefix['estimatedTokens']}\n" in metrics
-            assert "stormc_proxy_cached_tokens_reported_total 9\n" in metrics
-            assert f"stormc_proxy_prefix_keys {prefix['keys']}\n" in metrics
-
-    run(test())
+async def test_what_was_cached_is_visible(mode: str) -> None:
+    async with service(mode, manner=Manner(cached=3)) as s:
+        await _converse(s, 3)
+        records = s.records()
+        assert [record["cached_tokens"] for record in records] == [3, 3, 3]
+        assert records[0]["cached_tokens_estimated"] == 0 < records[2]["cached_tokens_estimated"]
+        prefix = (await ask(s.port, "GET", "/status")).json["prefix"]
+        assert prefix["weight"] == 5 and 0 < prefix["keys"] < 10 and prefix["bytes"] > 0
+        assert prefix["reportedTokens"] == 9 and 0 < prefix["estimatedTokens"] < prefix["promptTokens"]
+        metrics = (await ask(s.port, "GET", "/metrics")).body.decode()
+        assert f"stormc_proxy_cached_tokens_estimated_total {prefix['estimatedTokens']}\n" in metrics
+        assert "stormc_proxy_cached_tokens_reported_total 9\n" in metrics
+        assert f"stormc_proxy_prefix_keys {prefix['keys']}\n" in metrics
 
 
-def test_an_engine_that_tells_nothing_is_not_compared() -> None:
-    async def test() -> None:
-        async with service("layerwise", manner=Manner(cached=None)) as s:
-            await _converse(s, 3)
-            assert [record["cached_tokens"] for record in s.records()] == [None] * 3
-            assert s.server.router.affinity.prompt_tokens == 0
-
-    run(test())
+async def test_an_engine_that_tells_nothing_is_not_compared() -> None:
+    async with service("layerwise", manner=Manner(cached=None)) as s:
+        await _converse(s, 3)
+        assert [record["cached_tokens"] for record in s.records()] == [None] * 3
+        assert s.server.router.affinity.prompt_tokens == 0
 
 
-def test_a_reset_of_the_caches_is_a_reset_of_the_memory() -> None:
-    async def test() -> None:
-        async with service("layerwise", admin_token="sesame") as s:
-            await _converse(s, 2)
-            assert len(s.server.router.affinity.index) > 0
-            await ask(s.port, "POST", "/reset_prefix_cache", None, {"Authorization": "Bearer sesame"})
-            assert len(s.server.router.affinity.index) == 0
-
-    run(test())
+async def test_a_reset_of_the_caches_is_a_reset_of_the_memory() -> None:
+    async with service("layerwise", admin_token="sesame") as s:
+        await _converse(s, 2)
+        assert len(s.server.router.affinity.index) > 0
+        await ask(s.port, "POST", "/reset_prefix_cache", None, {"Authorization": "Bearer sesame"})
+        assert len(s.server.router.affinity.index) == 0
 
 
 @MODES
-def test_a_conversation_leaves_an_instance_that_fails(mode: str) -> None:
-    async def test() -> None:
-        async with service(mode, prefill=3) as s:
-            await _converse(s, 3)
-            first = next(engine for engine in s.prefill if engine.seen)
-            await first.behave(Manner(fault="refuse"))
-            await _converse(s, 3)
-            assert sorted(len(engine.seen) for engine in s.prefill if engine is not first) == [0, 3]
-
-    run(test())
+async def test_a_conversation_leaves_an_instance_that_fails(mode: str) -> None:
+    async with service(mode, prefill=3) as s:
+        await _converse(s, 3)
+        first = next(engine for engine in s.prefill if engine.seen)
+        await first.behave(Manner(fault="refuse"))
+        await _converse(s, 3)
+        assert sorted(len(engine.seen) for engine in s.prefill if engine is not first) == [0, 3]

@@ -11,7 +11,7 @@ from stormc_proxy.flow.attempt import is_at
 from stormc_proxy.telemetry.journal import new_id
 from tests.proxy.client import ask, question
 from tests.proxy.manner import Manner
-from tests.proxy.service import Service, run, service, until
+from tests.proxy.service import Service, service, until
 
 THIEF = {"do_remote_decode": True, "remote_host": "10.66.6.6", "remote_port": 666, "remote_block_ids": [[1]]}
 
@@ -36,37 +36,31 @@ def test_ids_are_those_of_random_uuids_and_never_the_same() -> None:
     ({"request_id": f"cmpl-{new_id()}-0"}, ""),
     ({"remote_host": "10.66.6.6"}, ""),
 ])  # fmt: skip
-def test_a_callback_that_is_not_that_of_the_decode_instance_starts_no_prefill(
+async def test_a_callback_that_is_not_that_of_the_decode_instance_starts_no_prefill(
     change: dict[str, str], path: str
 ) -> None:
-    async def test() -> None:
-        async with service("layerwise", manner=Manner(seconds=0.2, callbacks=())) as s:
-            client = await s.begin(question(False, False))
-            await until(lambda: s.decode[0].seen)
-            where, posted = _callback(s)
-            await ask(s.server.callback_port, "POST", path or where, {**posted, **change})
-            assert (await client.reply()).status == 200
-            assert not s.prefill[0].seen and not s.prefill[1].seen
-            await ask(s.server.callback_port, "POST", where, posted)
-            await asyncio.sleep(0.05)
-            assert not s.prefill[0].seen and not s.prefill[1].seen, "a callback when all is over"
-
-    run(test())
+    async with service("layerwise", manner=Manner(seconds=0.2, callbacks=())) as s:
+        client = await s.begin(question(False, False))
+        await until(lambda: s.decode[0].seen)
+        where, posted = _callback(s)
+        await ask(s.server.callback_port, "POST", path or where, {**posted, **change})
+        assert (await client.reply()).status == 200
+        assert not s.prefill[0].seen and not s.prefill[1].seen
+        await ask(s.server.callback_port, "POST", where, posted)
+        await asyncio.sleep(0.05)
+        assert not s.prefill[0].seen and not s.prefill[1].seen, "a callback when all is over"
 
 
 @pytest.mark.parametrize("ack", ["early", "late"])
-def test_a_callback_is_refused_once_decode_has_spoken(ack: str) -> None:
-    async def test() -> None:
-        async with service("layerwise", metaserver_ack=ack, manner=Manner(token_seconds=0.05, callbacks=())) as s:
-            client = await s.begin(question(False, True))
-            await client.reader.readuntil(b"\n\n")
-            reply = await ask(s.server.callback_port, "POST", *_callback(s))
-            assert reply.status == (200 if ack == "early" else 404)
-            assert not s.prefill[0].seen
-            client.reset()
-            await s.settled()
-
-    run(test())
+async def test_a_callback_is_refused_once_decode_has_spoken(ack: str) -> None:
+    async with service("layerwise", metaserver_ack=ack, manner=Manner(token_seconds=0.05, callbacks=())) as s:
+        client = await s.begin(question(False, True))
+        await client.reader.readuntil(b"\n\n")
+        reply = await ask(s.server.callback_port, "POST", *_callback(s))
+        assert reply.status == (200 if ack == "early" else 404)
+        assert not s.prefill[0].seen
+        client.reset()
+        await s.settled()
 
 
 @pytest.mark.parametrize(("host", "remote", "same"), [
@@ -80,13 +74,10 @@ def test_where_a_kv_cache_may_go(host: str, remote: object, same: bool) -> None:
 
 @pytest.mark.parametrize("status", ["400", "403", "429", "500", "503"])
 @pytest.mark.parametrize("stream", [False, True])
-def test_decode_that_refuses_leaves_no_kv_cache_at_prefill(status: str, stream: bool) -> None:
-    async def test() -> None:
-        async with service("standard", prefill=1) as s:
-            for engine in s.decode:
-                engine.manner = Manner(fault=status, refuses="wishes")
-            assert (await s.ask(question(False, stream, tokens=9))).status == int(status)
-            await until(lambda: not s.fabric.held)
-            await s.settled()
-
-    run(test())
+async def test_decode_that_refuses_leaves_no_kv_cache_at_prefill(status: str, stream: bool) -> None:
+    async with service("standard", prefill=1) as s:
+        for engine in s.decode:
+            engine.manner = Manner(fault=status, refuses="wishes")
+        assert (await s.ask(question(False, stream, tokens=9))).status == int(status)
+        await until(lambda: not s.fabric.held)
+        await s.settled()

@@ -12,7 +12,7 @@ from aiohttp import web
 from stormc_proxy.telemetry.tracing import Context, context_of
 from tests.proxy.client import question
 from tests.proxy.manner import Manner
-from tests.proxy.service import Service, run, service, until
+from tests.proxy.service import Service, service, until
 
 MODES = pytest.mark.parametrize("mode", ["layerwise", "standard"])
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
@@ -85,96 +85,76 @@ def seen(s: Service) -> dict[str, str]:
 
 @MODES
 @pytest.mark.parametrize("stream", [True, False])
-def test_a_request_is_one_trace_from_the_client_to_the_engines(mode: str, stream: bool) -> None:
-    async def test() -> None:
-        async with collector() as told:
-            endpoint = f"http://127.0.0.1:{told.port}"
-            async with service(mode, otlp_endpoint=endpoint, app="chat", namespace="inference") as s:
-                headers = {"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": "a=b"}
-                assert (await s.ask(question(False, stream), headers)).status == 200
-                got = seen(s)
-                await until(lambda: len(told.spans) == 3, 5.0)
-            whole, prefill, decode = (named(told.spans, n) for n in ("POST /v1/completions", "prefill", "decode"))
-            assert {span["traceId"] for span in told.spans} == {TRACE}
-            assert (whole["parentSpanId"], prefill["parentSpanId"], decode["parentSpanId"]) == (
-                PARENT, whole["spanId"], whole["spanId"],
-            )  # fmt: skip
-            assert got == {
-                "prefill": f"00-{TRACE}-{prefill['spanId']}-01",
-                "decode": f"00-{TRACE}-{decode['spanId']}-01",
-            }
-            assert (
-                int(whole["startTimeUnixNano"]) <= int(prefill["startTimeUnixNano"]) < int(prefill["endTimeUnixNano"])
-            )
-            assert int(prefill["endTimeUnixNano"]) <= int(whole["endTimeUnixNano"])
-            assert attributes(whole)["http.response.status_code"] == "200" and "status" not in whole
-            (resource,) = {str(post["resourceSpans"][0]["resource"]) for post in told.posts}
-            assert "chat-router" in resource and "inference" in resource
-
-    run(test())
-
-
-@MODES
-def test_an_attempt_that_failed_is_a_span_that_failed(mode: str) -> None:
-    async def test() -> None:
-        async with collector() as told, service(mode, otlp_endpoint=f"http://127.0.0.1:{told.port}") as s:
-            await s.decode[0].behave(Manner(fault="500"))
-            await s.decode[1].behave(Manner(fault="500"))
-            assert (await s.ask(question(False, False))).status == 500
-            await until(lambda: any(span["name"].startswith("POST") for span in told.spans), 5.0)
-            failed = [span for span in told.spans if span["name"] == "decode"]
-            assert [span["status"] for span in failed] == [{"code": 2, "message": "decode 500"}] * 2
-            assert named(told.spans, "POST /v1/completions")["status"]["code"] == 2
-            assert len({span["traceId"] for span in told.spans}) == 1
-            assert s.records()[-1]["trace_id"] == told.spans[0]["traceId"]
-
-    run(test())
-
-
-@MODES
-def test_what_the_client_does_not_want_recorded_is_not(mode: str) -> None:
-    async def test() -> None:
-        async with collector() as told, service(mode, otlp_endpoint=f"http://127.0.0.1:{told.port}") as s:
-            unwanted = f"00-{TRACE}-{PARENT}-00"
-            await s.ask(question(False, False), {"traceparent": unwanted})
-            assert set(seen(s).values()) == {unwanted}
-            await s.ask(question(False, False))
+async def test_a_request_is_one_trace_from_the_client_to_the_engines(mode: str, stream: bool) -> None:
+    async with collector() as told:
+        endpoint = f"http://127.0.0.1:{told.port}"
+        async with service(mode, otlp_endpoint=endpoint, app="chat", namespace="inference") as s:
+            headers = {"traceparent": f"00-{TRACE}-{PARENT}-01", "tracestate": "a=b"}
+            assert (await s.ask(question(False, stream), headers)).status == 200
+            got = seen(s)
             await until(lambda: len(told.spans) == 3, 5.0)
-            assert TRACE not in {span["traceId"] for span in told.spans}
+        whole, prefill, decode = (named(told.spans, n) for n in ("POST /v1/completions", "prefill", "decode"))
+        assert {span["traceId"] for span in told.spans} == {TRACE}
+        assert (whole["parentSpanId"], prefill["parentSpanId"], decode["parentSpanId"]) == (
+            PARENT, whole["spanId"], whole["spanId"],
+        )  # fmt: skip
+        assert got == {
+            "prefill": f"00-{TRACE}-{prefill['spanId']}-01",
+            "decode": f"00-{TRACE}-{decode['spanId']}-01",
+        }
+        assert int(whole["startTimeUnixNano"]) <= int(prefill["startTimeUnixNano"]) < int(prefill["endTimeUnixNano"])
+        assert int(prefill["endTimeUnixNano"]) <= int(whole["endTimeUnixNano"])
+        assert attributes(whole)["http.response.status_code"] == "200" and "status" not in whole
+        (resource,) = {str(post["resourceSpans"][0]["resource"]) for post in told.posts}
+        assert "chat-router" in resource and "inference" in resource
 
-    run(test())
+
+@MODES
+async def test_an_attempt_that_failed_is_a_span_that_failed(mode: str) -> None:
+    async with collector() as told, service(mode, otlp_endpoint=f"http://127.0.0.1:{told.port}") as s:
+        await s.decode[0].behave(Manner(fault="500"))
+        await s.decode[1].behave(Manner(fault="500"))
+        assert (await s.ask(question(False, False))).status == 500
+        await until(lambda: any(span["name"].startswith("POST") for span in told.spans), 5.0)
+        failed = [span for span in told.spans if span["name"] == "decode"]
+        assert [span["status"] for span in failed] == [{"code": 2, "message": "decode 500"}] * 2
+        assert named(told.spans, "POST /v1/completions")["status"]["code"] == 2
+        assert len({span["traceId"] for span in told.spans}) == 1
+        assert s.records()[-1]["trace_id"] == told.spans[0]["traceId"]
 
 
-def test_without_a_collector_a_trace_passes_as_it_is() -> None:
-    async def test() -> None:
-        async with service("standard") as s:
-            given = f"00-{TRACE}-{PARENT}-01"
-            await s.ask(question(False, False), {"traceparent": given})
-            assert set(seen(s).values()) == {given}
-            assert "trace_id" not in s.records()[-1]
+@MODES
+async def test_what_the_client_does_not_want_recorded_is_not(mode: str) -> None:
+    async with collector() as told, service(mode, otlp_endpoint=f"http://127.0.0.1:{told.port}") as s:
+        unwanted = f"00-{TRACE}-{PARENT}-00"
+        await s.ask(question(False, False), {"traceparent": unwanted})
+        assert set(seen(s).values()) == {unwanted}
+        await s.ask(question(False, False))
+        await until(lambda: len(told.spans) == 3, 5.0)
+        assert TRACE not in {span["traceId"] for span in told.spans}
 
-    run(test())
+
+async def test_without_a_collector_a_trace_passes_as_it_is() -> None:
+    async with service("standard") as s:
+        given = f"00-{TRACE}-{PARENT}-01"
+        await s.ask(question(False, False), {"traceparent": given})
+        assert set(seen(s).values()) == {given}
+        assert "trace_id" not in s.records()[-1]
 
 
-def test_a_collector_that_refuses_or_is_away_harms_nobody() -> None:
-    async def test() -> None:
-        async with collector() as told, service("standard", otlp_endpoint=f"http://127.0.0.1:{told.port}") as s:
-            told.status = 503
+async def test_a_collector_that_refuses_or_is_away_harms_nobody() -> None:
+    async with collector() as told, service("standard", otlp_endpoint=f"http://127.0.0.1:{told.port}") as s:
+        told.status = 503
+        assert (await s.ask(question(False, False))).status == 200
+        await until(lambda: s.server.exporter is not None and s.server.exporter.dropped == 3, 5.0)
+        assert [line["end"] for line in s.records() if line["event"] == "otlp_failed"] == ["status 503"]
+    async with service("standard", otlp_endpoint="http://127.0.0.1:1") as s:
+        assert (await s.ask(question(False, False))).status == 200
+        await until(lambda: any(line["event"] == "otlp_failed" for line in s.records()), 5.0)
+
+
+async def test_the_last_spans_are_sent_at_the_end() -> None:
+    async with collector() as told:
+        async with service("standard", otlp_endpoint=f"http://127.0.0.1:{told.port}") as s:
             assert (await s.ask(question(False, False))).status == 200
-            await until(lambda: s.server.exporter is not None and s.server.exporter.dropped == 3, 5.0)
-            assert [line["end"] for line in s.records() if line["event"] == "otlp_failed"] == ["status 503"]
-        async with service("standard", otlp_endpoint="http://127.0.0.1:1") as s:
-            assert (await s.ask(question(False, False))).status == 200
-            await until(lambda: any(line["event"] == "otlp_failed" for line in s.records()), 5.0)
-
-    run(test())
-
-
-def test_the_last_spans_are_sent_at_the_end() -> None:
-    async def test() -> None:
-        async with collector() as told:
-            async with service("standard", otlp_endpoint=f"http://127.0.0.1:{told.port}") as s:
-                assert (await s.ask(question(False, False))).status == 200
-            assert len(told.spans) == 3
-
-    run(test())
+        assert len(told.spans) == 3

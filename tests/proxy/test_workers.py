@@ -20,8 +20,8 @@ from stormc_proxy.workers import summed_metrics, summed_status
 from tests.proxy.answers import answer_to
 from tests.proxy.client import COMPLETIONS, Reply, ask, question
 from tests.proxy.manner import Manner
-from tests.proxy.service import run, until
-from tests.proxy.test_clients import Process, started
+from tests.proxy.process import Process, started
+from tests.proxy.service import until
 
 A, B = Address("a", 1), Address("b", 1)
 LINE = [
@@ -152,53 +152,44 @@ async def many(p: Process, count: int) -> list[Reply]:
     )))  # fmt: skip
 
 
-def test_callbacks_find_their_worker_and_a_dead_one_is_replaced() -> None:
-    async def test() -> None:
-        async with started("layerwise", LINE, (2, 2)) as p:
-            assert [r.text() for r in await many(p, 40)] == [answer_to(f"Q{k}", 8) for k in range(40)]
-            text = (await ask(p.port, "GET", "/metrics")).body.decode()
-            counts = re.findall(r'requests_total\{path="/v1/completions",end="complete",status="200"\} (\d+)', text)
-            assert counts == ["40"], "of both workers"
-            status = (await ask(p.port, "GET", "/status")).json
-            assert sum(instance["requests"] for instance in status["decode"]) == 40
-            first = children(p)
-            assert len(first) == 2
-            os.kill(first[1], signal.SIGKILL)
-            await until(lambda: len(children(p)) == 2 and children(p) != first, 5.0)
-            await asyncio.sleep(0.5)
-            assert [r.status for r in await many(p, 20)] == [200] * 20
-
-    run(test(), 40)
+async def test_callbacks_find_their_worker_and_a_dead_one_is_replaced() -> None:
+    async with started("layerwise", LINE, (2, 2)) as p:
+        assert [r.text() for r in await many(p, 40)] == [answer_to(f"Q{k}", 8) for k in range(40)]
+        text = (await ask(p.port, "GET", "/metrics")).body.decode()
+        counts = re.findall(r'requests_total\{path="/v1/completions",end="complete",status="200"\} (\d+)', text)
+        assert counts == ["40"], "of both workers"
+        status = (await ask(p.port, "GET", "/status")).json
+        assert sum(instance["requests"] for instance in status["decode"]) == 40
+        first = children(p)
+        assert len(first) == 2
+        os.kill(first[1], signal.SIGKILL)
+        await until(lambda: len(children(p)) == 2 and children(p) != first, 5.0)
+        await asyncio.sleep(0.5)
+        assert [r.status for r in await many(p, 20)] == [200] * 20
 
 
-def test_every_worker_isolates_what_fails_and_takes_it_back() -> None:
-    async def test() -> None:
-        async with started("layerwise", LINE, (2, 2)) as p:
-            broken = p.engines["decode"][0]
-            broken.manner = Manner(fault="500", health=500)
-            assert {r.status for r in await many(p, 24)} == {200}
-            await asyncio.sleep(0.5)
-            met = len(broken.seen)
-            assert {r.status for r in await many(p, 24)} == {200}
-            assert len([s for s in broken.seen[met:] if s.path != "/health"]) == 0
-            broken.manner = Manner()
-            await asyncio.sleep(1.6)
-            met = len(broken.seen)
-            assert {r.status for r in await many(p, 24)} == {200}
-            assert [s for s in broken.seen[met:] if s.path != "/health"]
-
-    run(test(), 40)
+async def test_every_worker_isolates_what_fails_and_takes_it_back() -> None:
+    async with started("layerwise", LINE, (2, 2)) as p:
+        broken = p.engines["decode"][0]
+        broken.manner = Manner(fault="500", health=500)
+        assert {r.status for r in await many(p, 24)} == {200}
+        await asyncio.sleep(0.5)
+        met = len(broken.seen)
+        assert {r.status for r in await many(p, 24)} == {200}
+        assert len([s for s in broken.seen[met:] if s.path != "/health"]) == 0
+        broken.manner = Manner()
+        await asyncio.sleep(1.6)
+        met = len(broken.seen)
+        assert {r.status for r in await many(p, 24)} == {200}
+        assert [s for s in broken.seen[met:] if s.path != "/health"]
 
 
-def test_workers_send_a_conversation_to_one_prefill_instance() -> None:
-    async def test() -> None:
-        async with started("layerwise", LINE, (2, 2)) as p:
-            messages: list[dict[str, str]] = []
-            for turn in range(12):
-                messages.append({"role": "user", "content": f"question {turn} " + "word " * 300})
-                body = {"model": "m", "messages": messages, "max_tokens": 2}
-                assert (await ask(p.port, "POST", "/v1/chat/completions", body)).status == 200
-            seen = [sum("completions" in request.path for request in e.seen) for e in p.engines["prefill"]]
-            assert sorted(seen) == [0, 12]
-
-    run(test(), 60)
+async def test_workers_send_a_conversation_to_one_prefill_instance() -> None:
+    async with started("layerwise", LINE, (2, 2)) as p:
+        messages: list[dict[str, str]] = []
+        for turn in range(12):
+            messages.append({"role": "user", "content": f"question {turn} " + "word " * 300})
+            body = {"model": "m", "messages": messages, "max_tokens": 2}
+            assert (await ask(p.port, "POST", "/v1/chat/completions", body)).status == 200
+        seen = [sum("completions" in request.path for request in e.seen) for e in p.engines["prefill"]]
+        assert sorted(seen) == [0, 12]
