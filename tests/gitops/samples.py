@@ -7,7 +7,12 @@ from typing import Any
 
 import yaml
 
-RECORDED: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parent / "statuses.yaml").read_text(encoding="utf-8"))
+HERE = Path(__file__).parent
+LIVE = HERE / "live_statuses.yaml"
+RECORDED: list[dict[str, Any]] = [
+    case for path in (HERE / "statuses.yaml", LIVE) for case in yaml.safe_load(path.read_text(encoding="utf-8"))
+]
+"""Statuses with what the engines must say: written from AIBrix's source, and recorded from running controllers."""
 
 
 PROD = """\

@@ -13,7 +13,7 @@ from stormc.cluster.kinds import SERVICE, STORM_SERVICE
 from tests.e2e.live.aibrix import releases
 from tests.e2e.live.cluster import LiveCluster
 from tests.e2e.live.control_plane import eventually
-from tests.e2e.live.flux import Flux, available, condition
+from tests.e2e.live.flux import KUSTOMIZATION, Flux, available, condition
 from tests.e2e.live.site import APPS, DOCS, EDITS, NAMESPACES, SHARED, Site, changes, documented, kubectl
 
 WIRING = "stormc"
@@ -147,12 +147,44 @@ def test_a_revert_is_applied_while_flux_waits_for_broken_pods(site: FluxSite) ->
             eventually(
                 lambda: any("broken" in image(pod) for pod in site.live.kubelet.pods("default", "my-test")), "no pod"
             )
-            print(site.flux.ready("a3-my-test"))
             site.repository.revert()
             site.until_all_ready()
             site.live.until_ready(*APPS["a3-my-test"])
     finally:
         site.live.kubelet.release()
+
+
+def test_a_second_kustomization_waits_for_the_pods_of_an_update(site: FluxSite) -> None:
+    """The way round the moment in which AIBrix reports the old state: docs/gitops.md describes it."""
+    site.until_all_ready()
+    nothing = site.repository.directory / "settled/kustomization.yaml"
+    nothing.parent.mkdir()
+    nothing.write_text("apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: []\n")
+    site.repository.commit("Nothing to apply")
+    app = site.flux.kustomization("a3-deepseek-v32")
+    metadata = {"name": "deepseek-settled", "namespace": "flux-system"}
+    spec = {**app["spec"], "path": "./settled", "dependsOn": [{"name": "a3-deepseek-v32"}]}
+    second = {"apiVersion": KUSTOMIZATION.version, "kind": KUSTOMIZATION.name, "metadata": metadata, "spec": spec}
+    site.live.cluster.apply(KUSTOMIZATION, "flux-system", second, dry_run=False, force=False)
+    site.flux.until_ready("deepseek-settled", site.repository.head())
+    site.live.kubelet.held = lambda pod: "broken" in image(pod)
+    try:
+        for _ in range(2):
+            mark = site.flux.kustomizations.mark()
+            bad = site.repository.edit("a3/deepseek-v3.2", lambda text: text.replace("v0.23.0-a3", "v0.23.0-a3-broken"))
+            site.pull(bad)
+            eventually(
+                lambda: any("broken" in image(p) for p in site.live.kubelet.pods("inference", "deepseek-v32")), "no"
+            )
+            site.repository.revert()
+            site.until_all_ready()
+            site.flux.until_ready("deepseek-settled", site.repository.head())
+            seen = [v.object for v in site.flux.kustomizations.versions("flux-system", "deepseek-settled", mark)]
+            applied = [v["status"].get("lastAppliedRevision", "") for v in seen if condition(v, "Ready")[0] == "True"]
+            assert not [revision for revision in applied if revision.endswith(bad)]
+    finally:
+        site.live.kubelet.release()
+        site.live.plane.request("DELETE", KUSTOMIZATION.path("flux-system", "deepseek-settled"))
 
 
 def image(pod: dict[str, object]) -> str:
