@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from stormc.tree.memory import memory_directory
+from tests import bench_jsonnet
 from tests.bench_apps import OVERRIDDEN, PLAIN, generate, spec_path, spec_text
 
 ROOT = Path(__file__).parent.parent
@@ -201,6 +202,17 @@ def judge_all(root: Path) -> tuple[int, float, dict[str, float]]:
 PARTS: Mapping[str, Callable[[Path], Any]] = {"emission": emission, "rules": judge_all}
 
 
+def jsonnet(one: Path, apps: int, ours: tuple[float, float]) -> Iterator[Row]:
+    """The CPU seconds of jsonnet and a validator for one app and for many, in those of stormc's renders of as many."""
+    if not bench_jsonnet.is_installed():
+        return
+    (app,) = (path.parent for path in (one / "rendered").rglob("stormservice-*.yaml"))
+    for count, seconds in zip((1, apps), ours, strict=True):
+        theirs = run([sys.executable, "-m", "tests.bench_jsonnet", str(app), str(count)], ROOT).cpu
+        what = f"jsonnet and jsonschema-rs, {count} app{'s' if count > 1 else ''}"
+        yield Row(what, f"{theirs:.3f} s", theirs / seconds, "× stormc render")
+
+
 def measure(directory: Path, apps: int, rounds: int, large: int) -> Iterator[Row]:
     """All rows of the report, in the order in which they were measured."""
     one, many = generate(directory / "one", [PLAIN]), generate(directory / "many", range(apps))
@@ -232,6 +244,7 @@ def measure(directory: Path, apps: int, rounds: int, large: int) -> Iterator[Row
     size = sum(file.stat().st_size for file in (many / "rendered").rglob("*") if file.is_file())
     yield Row(f"size of rendered/, {apps} apps", f"{size / 1e6:.1f} MB")
     yield from rules(many)
+    yield from jsonnet(one, apps, (small, compiling))
     yield from starts(one, many, apps, 5 * rounds)
     if large:
         huge = generate(directory / "huge", range(large))

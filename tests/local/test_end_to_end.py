@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -36,14 +36,6 @@ EXAMPLES = sorted(path.parent for path in (ROOT / "rendered").rglob("stormservic
 SMALL = "prefill: {replicas: 1}\ndecode: {podGroupSize: 1, dataParallel: 2, tensorParallel: 8}\n"
 GROUPS = "prefill: {replicas: 1}\ndecode: {podGroupSize: 2, dataParallel: 4, tensorParallel: 8}\n"
 SECONDS = 90
-
-
-def run(work: Awaitable[None]) -> None:
-    async def bounded() -> None:
-        async with asyncio.timeout(SECONDS):
-            await work
-
-    asyncio.run(bounded())
 
 
 class Service:
@@ -93,7 +85,7 @@ async def serving(manifests: list[Any], state: Path, reschedule: float = 1.0) ->
     try:
         assert await cluster.apply(manifests) == []
         connector = aiohttp.TCPConnector(limit=0, force_close=True)
-        async with aiohttp.ClientSession(connector=connector) as session:
+        async with asyncio.timeout(SECONDS), aiohttp.ClientSession(connector=connector) as session:
             service = Service(cluster, session)
             await service.ready()
             yield service
@@ -108,18 +100,14 @@ def made(overlay: str) -> list[Any]:
 
 
 @pytest.mark.parametrize("directory", EXAMPLES, ids=lambda path: path.name)
-def test_every_example_answers(directory: Path, tmp_path: Path) -> None:
+async def test_every_example_answers(directory: Path, tmp_path: Path) -> None:
     manifests = read_manifests(directory)
     (storm,) = [m for m in manifests if m["kind"] == "StormService"]
     (served,) = set(re.findall(r"--served-model-name=([^\"]+)\"", json.dumps(storm)))
-
-    async def work() -> None:
-        async with serving(manifests, tmp_path) as service:
-            assert (await service.complete(model=served)).startswith("decode-0")
-            messages = [{"role": "user", "content": "Hello"}]
-            assert (await service.complete(model=served, messages=messages, stream=True)).startswith("decode-0")
-
-    run(work())
+    async with serving(manifests, tmp_path) as service:
+        assert (await service.complete(model=served)).startswith("decode-0")
+        messages = [{"role": "user", "content": "Hello"}]
+        assert (await service.complete(model=served, messages=messages, stream=True)).startswith("decode-0")
 
 
 LAYOUTS = {
@@ -133,54 +121,44 @@ LAYOUTS = {
 
 
 @pytest.mark.parametrize("layout", LAYOUTS)
-def test_every_layout_answers(layout: str, tmp_path: Path) -> None:
-    async def work() -> None:
-        async with serving(made(LAYOUTS[layout]), tmp_path) as service:
-            writers = {await service.complete(n=1, stream=stream) for stream in (False, True)}
-            assert {writer.split("-")[1] for writer in writers} == {"0"}
-
-    run(work())
+async def test_every_layout_answers(layout: str, tmp_path: Path) -> None:
+    async with serving(made(LAYOUTS[layout]), tmp_path) as service:
+        writers = {await service.complete(n=1, stream=stream) for stream in (False, True)}
+        assert {writer.split("-")[1] for writer in writers} == {"0"}
 
 
-def test_behind_internal_data_parallelism_only_the_first_pod_is_asked_and_counts(tmp_path: Path) -> None:
+async def test_behind_internal_data_parallelism_only_the_first_pod_is_asked_and_counts(tmp_path: Path) -> None:
     overlay = LAYOUTS["internal data parallelism, headless pods"]
-
-    async def work() -> None:
-        async with serving(made(overlay), tmp_path) as service:
-            log = (tmp_path / "logs/decode-0-1.log").read_text()
-            assert "--headless" in log and "serving" not in log
-            head = service.cluster.pods["decode-0-0"]
-            assert head.process is not None
-            (engine,) = _children(head.process.pid)
-            os.kill(engine, signal.SIGSTOP)  # its model hangs: the probe gets no answer
-            await service.until(lambda: not head.ready)
-            assert service.cluster.pods["decode-0-1"].ready
-
-    run(work())
+    async with serving(made(overlay), tmp_path) as service:
+        log = (tmp_path / "logs/decode-0-1.log").read_text()
+        assert "--headless" in log and "serving" not in log
+        head = service.cluster.pods["decode-0-0"]
+        assert head.process is not None
+        (engine,) = _children(head.process.pid)
+        os.kill(engine, signal.SIGSTOP)  # its model hangs: the probe gets no answer
+        await service.until(lambda: not head.ready)
+        assert service.cluster.pods["decode-0-1"].ready
 
 
 @pytest.mark.parametrize(("failures", "stays"), [(2, True), (3, False)])
-def test_a_pod_is_ready_until_its_probe_has_failed_as_often_as_it_says(
+async def test_a_pod_is_ready_until_its_probe_has_failed_as_often_as_it_says(
     failures: int, stays: bool, tmp_path: Path
 ) -> None:
-    async def work() -> None:
-        async with serving(made(SMALL), tmp_path) as service:
-            cluster = service.cluster
-            router, passes, left, seen = cluster.pods["routing-0"], cluster._passes, failures, [True]
+    async with serving(made(SMALL), tmp_path) as service:
+        cluster = service.cluster
+        router, passes, left, seen = cluster.pods["routing-0"], cluster._passes, failures, [True]
 
-            async def failing(running: RunningPod, check: Mapping[str, Any]) -> bool:
-                nonlocal left
-                if running is not router or left < 0:
-                    return await passes(running, check)
-                seen.append(router.ready)
-                left -= 1
-                return left < 0
+        async def failing(running: RunningPod, check: Mapping[str, Any]) -> bool:
+            nonlocal left
+            if running is not router or left < 0:
+                return await passes(running, check)
+            seen.append(router.ready)
+            left -= 1
+            return left < 0
 
-            with mock.patch.object(cluster, "_passes", failing):
-                await service.until(lambda: left < 0 and router.ready)
-            assert all(seen) is stays
-
-    run(work())
+        with mock.patch.object(cluster, "_passes", failing):
+            await service.until(lambda: left < 0 and router.ready)
+        assert all(seen) is stays
 
 
 def _children(pid: int) -> list[int]:
@@ -233,29 +211,25 @@ class Traffic:
         await asyncio.gather(*self.tasks)
 
 
-def test_no_request_of_a_thousand_is_lost_while_a_decode_pod_is_killed_and_replaced(tmp_path: Path) -> None:
+async def test_no_request_of_a_thousand_is_lost_while_a_decode_pod_is_killed_and_replaced(tmp_path: Path) -> None:
     overlay = f"{SMALL}proxy: {{probeIntervalSeconds: 1}}".replace("podGroupSize: 1,", "podGroupSize: 1, replicas: 2,")
-
-    async def work() -> None:
-        async with serving(made(overlay), tmp_path) as service, Traffic(service) as traffic:
-            await traffic.answered(service, 100)
-            killed = service.cluster.pods["decode-0"]
-            engines = _children(killed.process.pid) if killed.process else []
-            assert len(engines) == 2
-            await service.cluster.kill("decode-0")
-            await traffic.until(service, lambda: service.cluster.pods.get("decode-0") not in (None, killed))
-            assert not any(_lives(engine) for engine in engines)
-            replaced = service.cluster.pods["decode-0"]
-            assert replaced.pod == killed.pod and replaced.address != killed.address
-            await traffic.until(service, lambda: service.cluster.all_ready)
-            await traffic.answered(service, 50, "decode-0")
-            await traffic.answered(service, max(0, 1000 - len(traffic.writers)))
-            assert set(traffic.writers) == {"decode-0", "decode-1"}
-
-    run(work())
+    async with serving(made(overlay), tmp_path) as service, Traffic(service) as traffic:
+        await traffic.answered(service, 100)
+        killed = service.cluster.pods["decode-0"]
+        engines = _children(killed.process.pid) if killed.process else []
+        assert len(engines) == 2
+        await service.cluster.kill("decode-0")
+        await traffic.until(service, lambda: service.cluster.pods.get("decode-0") not in (None, killed))
+        assert not any(_lives(engine) for engine in engines)
+        replaced = service.cluster.pods["decode-0"]
+        assert replaced.pod == killed.pod and replaced.address != killed.address
+        await traffic.until(service, lambda: service.cluster.all_ready)
+        await traffic.answered(service, 50, "decode-0")
+        await traffic.answered(service, max(0, 1000 - len(traffic.writers)))
+        assert set(traffic.writers) == {"decode-0", "decode-1"}
 
 
-def test_scaling_in_git_loses_no_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_scaling_in_git_loses_no_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     spec, directory = tmp_path / "specs/app.yaml", tmp_path / "rendered/qwen3-moe"
     spec.parent.mkdir()
@@ -268,34 +242,27 @@ def test_scaling_in_git_loses_no_request(tmp_path: Path, monkeypatch: pytest.Mon
     def writers(traffic: Traffic) -> Counter[str]:
         return Counter(writer.rpartition("-")[0] for writer in traffic.writers)
 
-    async def work() -> None:
-        async with serving(render(1), tmp_path / "state") as service, Traffic(service) as traffic:
-            before = dict(service.cluster.pods)
-            await traffic.answered(service, 100)
-            assert set(writers(traffic)) == {"decode-0"}
-            assert await service.cluster.apply(render(3)) == []
-            await traffic.until(service, lambda: min(writers(traffic)[f"decode-{n}"] for n in range(3)) >= 50)
-            assert len(service.cluster.pods) == 8
-            assert all(service.cluster.pods[short] is running for short, running in before.items())
-
-    run(work())
+    async with serving(render(1), tmp_path / "state") as service, Traffic(service) as traffic:
+        before = dict(service.cluster.pods)
+        await traffic.answered(service, 100)
+        assert set(writers(traffic)) == {"decode-0"}
+        assert await service.cluster.apply(render(3)) == []
+        await traffic.until(service, lambda: min(writers(traffic)[f"decode-{n}"] for n in range(3)) >= 50)
+        assert len(service.cluster.pods) == 8
+        assert all(service.cluster.pods[short] is running for short, running in before.items())
 
 
-def test_another_proxy_replaces_the_routing_pods_and_no_other(tmp_path: Path) -> None:
+async def test_another_proxy_replaces_the_routing_pods_and_no_other(tmp_path: Path) -> None:
     payload = read_payload()
     other = payload._replace(proxy=payload.proxy._replace(version="another"))
-
-    async def work() -> None:
-        async with serving(made(SMALL), tmp_path) as service:
-            before = dict(service.cluster.pods)
-            with mock.patch("tests.samples.read_payload", return_value=other):
-                assert await service.cluster.apply(made(SMALL)) == []
-            await service.ready()
-            changed = {short for short, running in service.cluster.pods.items() if before[short] is not running}
-            assert changed == {"routing-0"}
-            await service.complete()
-
-    run(work())
+    async with serving(made(SMALL), tmp_path) as service:
+        before = dict(service.cluster.pods)
+        with mock.patch("tests.samples.read_payload", return_value=other):
+            assert await service.cluster.apply(made(SMALL)) == []
+        await service.ready()
+        changed = {short for short, running in service.cluster.pods.items() if before[short] is not running}
+        assert changed == {"routing-0"}
+        await service.complete()
 
 
 SCRIPT = """\
@@ -310,18 +277,14 @@ wait
 """
 
 
-def test_a_start_script_on_the_node_finds_what_it_expects(tmp_path: Path) -> None:
+async def test_a_start_script_on_the_node_finds_what_it_expects(tmp_path: Path) -> None:
     scripts = tmp_path / "scripts"
     scripts.mkdir()
     (scripts / "start_server.sh").write_text(SCRIPT)
     engine = f"engine: {{script: {{hostPath: {scripts}, command: bash start_server.sh}}}}"
-
-    async def work() -> None:
-        async with serving(made(f"{SMALL}{engine}"), tmp_path / "state") as service:
-            assert await service.complete() == "decode-0"
-            assert (tmp_path / "state/logs/decode-0.log").read_text().startswith("decode 1+1 2*8 2*8\n")
-
-    run(work())
+    async with serving(made(f"{SMALL}{engine}"), tmp_path / "state") as service:
+        assert await service.complete() == "decode-0"
+        assert (tmp_path / "state/logs/decode-0.log").read_text().startswith("decode 1+1 2*8 2*8\n")
 
 
 def _selecting(directory: Path, name: str, selector: Mapping[str, str]) -> None:

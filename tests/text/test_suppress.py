@@ -39,6 +39,7 @@ def left(text: str, *found: tuple[str, int], complete: bool = True) -> list[tupl
         ("a: 1 # stormc: ignore[W999] why\n", [(W, 1)], [(W, 1), ("W114", 1)]),
         ("a: 1 # stormc: ignore[W020]\n", [(W, 1)], [(W, 1), ("E111", 1)]),
         ("a: 1 # stormc: ignore W020 why\n", [(W, 1)], [(W, 1), ("E110", 1)]),
+        ("a: 1 # stormc: ignore[" + "W020," * 501 + "W020] why\n", [(W, 1)], [(W, 1), ("E110", 1)]),
         ("a: 1 # stormc: ignore[w20] why\n", [(W, 1)], [(W, 1), ("E112", 1)]),
         ("a: 1 # stormc: ignore[E036] why\n", [("E036", 1)], [("E036", 1), ("E113", 1)]),
         ('a: "x # stormc: ignore[W020] why"\n', [(W, 1)], [(W, 1)]),

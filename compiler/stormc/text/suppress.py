@@ -67,6 +67,8 @@ def suppressed(
     return kept
 
 
+MOST_IDS = 500
+"""In one comment: more than there are findings to ignore."""
 MOST_GUESSES = 20
 """Misspelt ids of a file whose meaning is guessed: each takes a while."""
 
@@ -90,7 +92,7 @@ def read_suppressions(document: Document) -> tuple[list[Suppression], list[Findi
             continue
         mark = Mark(number, column, number, column + len(comment))
         ignore = _IGNORE.fullmatch(match["rest"])
-        if ignore is None:
+        if ignore is None or ignore["ids"].count(",") > MOST_IDS:
             problems.append(
                 Finding(NO_SUPPRESSION, document.file, mark, phrase("this comment to stormc has the wrong form"), _FORM)
             )
