@@ -58,9 +58,7 @@ def work(app: Path, count: int) -> None:
     with tempfile.TemporaryDirectory() as target:
         for number in range(count):
             name = f"app-{number:05d}"
-            text = jsonnet.evaluate_snippet(
-                "apps", f'{program}("{name}", "team-{number % 37}", {8000 + number % 500})'
-            )
+            text = jsonnet.evaluate_snippet("apps", f'{program}("{name}", "team-{number % 37}", {8000 + number % 500})')
             Path(target, name).mkdir()
             for at, manifest in enumerate(json.loads(text)):
                 kind = manifest["kind"].lower()
