@@ -21,7 +21,7 @@ def test_two_runs_have_different_blocks_and_a_closed_one_is_given_again() -> Non
 def test_a_block_on_which_a_process_of_a_killed_run_answers_is_passed_over() -> None:
     run = Network()
     with socket.socket() as left_over:
-        left_over.bind((run.pod(), 8080))
+        left_over.bind((run.pod(), 0))
         left_over.listen()
         run.close()
         following = Network()
