@@ -12,7 +12,7 @@ import pytest
 from stormc.repository.processes import PARALLEL_FROM
 from stormc.tree.staging import PREFIX
 from tests.samples import spec_text
-from tests.tree.test_write import render, start, tree, write
+from tests.tree.processes import render, start, tree, write
 
 NAMES = [f"app-{number}" for number in range(PARALLEL_FROM)]
 

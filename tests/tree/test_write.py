@@ -14,38 +14,7 @@ import pytest
 
 from stormc.__main__ import main
 from tests.samples import spec_text
-
-ROOT = Path(__file__).parents[2]
-Tree = dict[str, bytes]
-
-
-def start(root: Path, *words: str, limit: Callable[[], None] | None = None) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, "-m", "stormc", "render", *words],
-        cwd=root, env=os.environ | {"PYTHONPATH": str(ROOT / "compiler")},
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=limit,
-    )  # fmt: skip
-
-
-class Done:
-    """What a finished render said."""
-
-    def __init__(self, child: subprocess.Popen[str]) -> None:
-        self.out, self.err = child.communicate(timeout=120)
-        self.code = child.returncode
-
-
-def render(root: Path, *words: str, limit: Callable[[], None] | None = None) -> Done:
-    return Done(start(root, *words, limit=limit))
-
-
-def tree(root: Path) -> Tree:
-    return {str(p.relative_to(root)): p.read_bytes() for p in sorted(root.rglob("*")) if p.is_file()}
-
-
-def write(root: Path, path: str, text: str) -> None:
-    (root / path).parent.mkdir(parents=True, exist_ok=True)
-    (root / path).write_text(text)
+from tests.tree.processes import Done, Tree, render, start, tree, write
 
 
 def specs(root: Path, ports: Mapping[str, int]) -> None:
