@@ -81,6 +81,8 @@ class Case(NamedTuple):
 
     def wrote(self, manifest: Manifest, path: Path, otherwise: Path, least: int = 1) -> Path:
         """Where an override writes the field of a manifest, or something around it that is `least` steps deep."""
+        if not self.app.overrides:
+            return otherwise
         steps = named_steps(manifest, path)
         for length in range(len(steps), least - 1, -1):
             if at := patched_at(self.app.overrides, manifest, steps[:length]):
