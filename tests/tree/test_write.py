@@ -138,7 +138,7 @@ def test_an_app_that_moved_leaves_nothing_behind(root: Path) -> None:
     write(root, "specs/other/b.yaml", (root / "specs/team/b.yaml").read_text())
     (root / "specs/team/b.yaml").unlink()
     assert render(root).code == 0
-    assert sorted(p.name for p in (root / "rendered").iterdir()) == ["_shared", "other", "team"]
+    assert sorted(p.name for p in (root / "rendered").iterdir()) == [".stormc", "_shared", "other", "team"]
     assert not (root / "rendered/team/b").exists()
 
 
