@@ -113,4 +113,5 @@ RULE = Rule(
                               tty: true
             """),
     ),
+    only_when_overridden=True,
 )  # fmt: skip
