@@ -156,6 +156,10 @@ FORMATS = [
     ("isvc: {model_name: m}", "OME"),
     ("deploy_config: {job_name: chat}", "infer-operator-deploy-tool"),
     ("{apiVersion: mindcluster.huawei.com/v1, kind: InferServiceSet, metadata: {name: a}}", "InferServiceSet"),
+    ("{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: a}}", "kind StatefulSet"),
+    ("{apiVersion: v1, kind: List, items: [{apiVersion: v1, kind: Service}, {kind: Deployment}]}", "a Deployment"),
+    ("{npu_per_node: 16, templates: []}", "vllm-ascend"),
+    ("#!/bin/bash\nvllm serve /m\n", "a shell script"),
 ]
 
 

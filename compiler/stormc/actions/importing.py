@@ -19,7 +19,7 @@ from stormc.migrate.reading import Original, formats, newer_style, read_original
 from stormc.migrate.storm_service import Chosen, propose
 from stormc.payload.objects import shared_objects
 from stormc.payload.read import read_payload
-from stormc.phrase import NONE, phrase
+from stormc.phrase import NONE, Phrase, phrase
 from stormc.record import NamedTuple, Record, replace
 from stormc.repository.profiles import builtin_names
 from stormc.repository.repository import Repository, open_repository
@@ -33,6 +33,9 @@ class Imported(Record):
     findings: tuple[Finding, ...]
     differences: tuple[Difference, ...]
     manifests: tuple[Mapping[str, Any], ...] = ()
+
+
+SCRIPTS = (".sh", ".bash")
 
 
 class Target(NamedTuple):
@@ -57,6 +60,8 @@ def target(specs: File, out: File | None) -> Target:
 
 def import_file(file: str, raw: bytes, where: Target, chosen: Chosen, owner: str) -> list[Imported]:
     """The apps of one file; one without a name where there is none in it. Raises Failure for an unknown profile."""
+    if raw.startswith(b"#!") or file.endswith(SCRIPTS):
+        return [_foreign(file, "a shell script", phrase("write its flags to engineArgs, its exports to env"))]
     documents, findings = load_documents(file, raw)
     repeated = [
         f._replace(rule=REPEATED, hint=phrase("the last one counts")) for f in findings if f.rule == REPEATED_KEY
@@ -65,17 +70,20 @@ def import_file(file: str, raw: bytes, where: Target, chosen: Chosen, owner: str
         return [Imported("", None, tuple(f for f in findings if f.rule != REPEATED_KEY), ())]
     originals, others = read_originals(file, documents)
     if not originals:
-        text, hint = phrase("the file holds no StormService and no config of the k8s-deploy-tool"), NONE
         named = next((name for document in documents for name in formats(document.data)), None)
         if named:
-            text, hint = (
-                phrase("this is {named}, which stormc does not import", named=named),
-                phrase("write a spec: stormc init NAME --hardware PROFILE"),
-            )
-        return [Imported("", None, (Finding(FOREIGN, file, START, text, hint), *repeated, *others), ())]
+            return [_foreign(file, named, phrase("write a spec: stormc init NAME --hardware PROFILE"))]
+        text = phrase("the file holds no StormService and no config of the k8s-deploy-tool")
+        return [Imported("", None, (Finding(FOREIGN, file, START, text, NONE), *repeated, *others), ())]
     made = [_import(file, original, where, chosen, owner) for original in originals]
     first, *rest = made
     return [replace(first, findings=(*repeated, *others, *first.findings)), *rest]
+
+
+def _foreign(file: str, named: str, hint: Phrase) -> Imported:
+    """A file of another format, by its name."""
+    text = phrase("this is {named}, which stormc does not import", named=named)
+    return Imported("", None, (Finding(FOREIGN, file, START, text, hint),), ())
 
 
 def _import(file: str, original: Original, where: Target, chosen: Chosen, owner: str) -> Imported:

@@ -30,6 +30,7 @@ FORMATS = {
     "deploy_config": "a config of the infer-operator-deploy-tool",
     "deploy_server_config": "a config of MindIE-MS",
     "motor_deploy_config": "a config of MindIE-Motor",
+    "npu_per_node": "a test config of vllm-ascend",
 }
 
 
@@ -42,8 +43,11 @@ KINDS = {
 
 
 def formats(data: Mapping[str, Any]) -> Iterator[str]:
+    """What a document is that holds no StormService, the most telling name first."""
     yield from (name for key, name in FORMATS.items() if key in data)
-    yield from (KINDS[m["kind"]] for _, m in _items(data) if str(m.get("kind")) in KINDS)
+    kinds = [str(manifest["kind"]) for _, manifest in _items(data) if manifest.get("kind")]
+    yield from (KINDS[kind] for kind in kinds if kind in KINDS)
+    yield from (f"an object of kind {kind}" for kind in kinds if kind not in KINDS)
 
 
 def read_originals(file: str, documents: Sequence[Document]) -> tuple[list[Original], list[Finding]]:
