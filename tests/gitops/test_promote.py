@@ -20,13 +20,12 @@ from tests.samples import spec_text
 DIFF = """\
 -image: vllm-ascend:v0.12.0rc1   # see the release notes
 +image: vllm-ascend:v0.13.0      # see the release notes
--    max-model-len: 32768
 -    max-num-seqs: 64
 +    max-num-seqs: 96
 +    additional-config:
 +      graph: true
 +  env:
-+    HCCL_BUFFSIZE: '2048'
++    HCCL_BUFFSIZE: "2048"
 +proxy:
 +  maxRetries: 5
 """
@@ -67,6 +66,39 @@ def test_it_shows_the_change_then_makes_it_and_then_has_nothing_to_do(
     assert main(["render"]) == 0
 
 
+def test_what_only_the_target_has_stays_and_is_said(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    engine = "engine: {args: {seed: 7}, env: {OMP_NUM_THREADS: '10'}}\n"
+    (specs / "prod/chat.yaml").write_text(PROD + engine)
+    (specs / "staging/chat.yaml").write_text(spec_text(STAGING + "engine: {args: {max-model-len: 4096}}"))
+    assert main(["fmt", "specs/prod"]) == 0
+    capsys.readouterr()
+    assert promote() == 0
+    told = capsys.readouterr().err
+    assert "prefill.engineArgs.max-model-len" in told and "engine.args.seed, engine.env.OMP_NUM_THREADS" in told
+    app = yaml.safe_load((specs / "prod/chat.yaml").read_text())
+    assert app["engine"] == {"args": {"seed": 7, "max-model-len": 4096}, "env": {"OMP_NUM_THREADS": "10"}}
+    assert app["prefill"]["engineArgs"]["max-model-len"] == 32768
+    assert promote("--exact") == 0
+    app = yaml.safe_load((specs / "prod/chat.yaml").read_text())
+    assert app["engine"] == {"args": {"max-model-len": 4096}} and "max-model-len" not in app["prefill"]["engineArgs"]
+
+
+def test_the_effect_on_running_pods_is_said(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert promote("--dry-run") == 1
+    told = capsys.readouterr().err
+    assert "prod/chat: pods are recreated" in told and "image vllm-ascend:v0.12.0rc1" in told
+
+
+@pytest.mark.parametrize(
+    "more", ["", "expertParallel: true\n", "engine: {command: [./run]}\n", "routing: {image: r:1}\n"]
+)
+def test_fmt_accepts_what_is_written(specs: Path, more: str) -> None:
+    (specs / "staging/chat.yaml").write_text(spec_text(STAGING + more))
+    assert main(["fmt", "--check", "specs/prod"]) == 0
+    assert promote() == 0
+    assert main(["fmt", "--check", "specs/prod"]) == 0
+
+
 def test_what_belongs_to_an_environment_stays(specs: Path) -> None:
     promote()
     app = yaml.safe_load((specs / "prod/chat.yaml").read_text())
@@ -78,7 +110,7 @@ def test_defaults_of_the_platform_files_count(specs: Path, capsys: pytest.Captur
     platform = "apiVersion: stormc.dev/v1\nkind: Platform\ndefaults: "
     (specs / "staging/platform.yaml").write_text(platform + "{expertParallel: true}")
     (specs / "prod/platform.yaml").write_text(platform + "{image: 'vllm-ascend:v0.13.0', decode: {env: {LATE: '1'}}}")
-    assert promote() == 2
+    assert promote("--exact") == 2
     assert "decode.env.LATE of specs/prod/chat.yaml comes from a platform file" in capsys.readouterr().err
     (specs / "prod/platform.yaml").write_text(platform + "{decode: {env: {HCCL_BUFFSIZE: '2048'}}}")
     assert promote() == 0

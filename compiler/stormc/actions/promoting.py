@@ -7,29 +7,41 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from stormc.compile.compilation import Stage
+from stormc.compile.compilation import Compilation, Stage
 from stormc.failure import Failure
 from stormc.finding import Finding, did_you_mean, dotted, has_errors, in_order
-from stormc.gitops.promotion import changes
+from stormc.gitops.promotion import changes, only_in_target
 from stormc.load.document import load_document
+from stormc.load.releases import version
 from stormc.load.sources import Source, Sources, read_sources
+from stormc.model.layers import load_minutes
 from stormc.payload.read import Payload, read_payload
 from stormc.record import NamedTuple
 from stormc.repository.namesakes import identity
 from stormc.repository.repository import Repository, open_repository
 from stormc.text.edit import ABSENT, rewritten
+from stormc.text.format import formatted
 from stormc.text.rewrite import rewrite
+
+if TYPE_CHECKING:
+    from stormc.review.effect import AppEffect
 
 
 class Promotion(NamedTuple):
-    """The spec to rewrite with its text before and after, or the errors that forbid it."""
+    """The spec to rewrite with its text before and after, or the errors that forbid it.
+
+    `kept` are fields that only this spec has, as people write them; `label` and `effect` say what becomes of its pods.
+    """
 
     file: Path
     before: str
     after: str
     findings: list[Finding]
+    kept: tuple[str, ...] = ()
+    label: str = ""
+    effect: AppEffect | None = None
 
     @property
     def diff(self) -> str:
@@ -38,11 +50,14 @@ class Promotion(NamedTuple):
         return "".join(difflib.unified_diff(before, after, str(self.file), str(self.file)))
 
 
-def promote(specs: Path, origin: Path, destination: Path, name: str, *, payload: Payload | None = None) -> Promotion:
-    """What the app's spec in `destination` becomes; afterwards both apps have the same tunable fields. Writes nothing.
+def promote(
+    specs: Path, origin: Path, destination: Path, name: str, *, exact: bool = False, payload: Payload | None = None
+) -> Promotion:  # fmt: skip
+    """What the app's spec in `destination` becomes: it has the tunable fields of its namesake. Writes nothing.
 
-    The values are those that hold, defaults of platform files included. Raises Failure where there is no such app, or
-    where the change cannot be made without touching another file or losing a comment.
+    What only the destination has stays, unless it is to be `exact`ly alike. The values are those that hold, defaults of
+    platform files included, and the text is in canonical form where comments allow it. Raises Failure where there is no
+    such app, or where the change cannot be made without touching another file or losing a comment.
     """
     programs = payload or read_payload()
     repository = open_repository(read_sources(specs))
@@ -54,23 +69,40 @@ def promote(specs: Path, origin: Path, destination: Path, name: str, *, payload:
     findings = [*repository.findings, *(finding for made in both for finding in made.findings)]
     if has_errors(findings):
         return Promotion(Path(target.file), before, before, in_order(findings))
-    after = _after(repository, source, target, before)
+    kept = () if exact else tuple(map(dotted, only_in_target(_data(repository, source), _data(repository, target))))
+    after = _after(repository, source, target, before, exact)
     promoted = target._replace(raw=after.encode())
     repository = open_repository(_with(repository.sources, promoted))
-    findings = list(repository.compile(promoted, programs, Stage.MANIFESTS).findings)
-    if not has_errors(findings) and changes(_data(repository, source), _data(repository, promoted)):
+    made = repository.compile(promoted, programs, Stage.MANIFESTS)
+    if not has_errors(made.findings) and changes(_data(repository, source), _data(repository, promoted), exact):
         raise Failure(f"{target.file}: its layout cannot be kept: make the change by hand")
-    return Promotion(Path(target.file), before, after, in_order(findings))
+    told = _effect(repository, both[1], made) if not has_errors(made.findings) else None
+    label = f"{made.summary.namespace}/{made.summary.name}" if made.summary is not None else ""
+    return Promotion(Path(target.file), before, after, in_order(made.findings), kept, label, told)
 
 
-def _after(repository: Repository, source: Source, target: Source, before: str) -> str:
+def _effect(repository: Repository, before: Compilation, after: Compilation) -> AppEffect | None:
+    """What becomes of the pods of the app; None where it has no manifests."""
+    from stormc.review.effect import effect
+
+    if before.compiled is None or after.compiled is None:
+        return None
+    release = version(repository.platforms.platform(after.source.directory).aibrix.release)
+    minutes = load_minutes(after.layered) if after.layered is not None else None
+    return effect(before.compiled.manifests, after.compiled.manifests, (release, release), minutes)
+
+
+def _after(repository: Repository, source: Source, target: Source, before: str, exact: bool) -> str:
     """The text of the target with the tunable fields of the source."""
-    differences = changes(_data(repository, source), _data(repository, target))
+    differences = changes(_data(repository, source), _data(repository, target), exact)
     own = load_document(target.file, target.raw)[0]
     for path, value in differences:
         if value is ABSENT and own is not None and path not in own.values:
             raise Failure(f"{dotted(path)} of {target.file} comes from a platform file: take it out there first")
-    after = rewritten(before, differences) if differences else before
+    if not differences:
+        return before
+    after = rewritten(before, differences)
+    after = formatted(target.file, after.encode())[0] or after
     if lost := [line for line in _comments(before) if line not in _comments(after)]:
         raise Failure(f"{target.file}: this would lose the comment {lost[0]!r}: move it, or make the change by hand")
     return after

@@ -6,7 +6,8 @@ import argparse
 import re
 from pathlib import Path
 from shlex import quote
-from typing import NamedTuple
+
+from stormc.record import NamedTuple
 
 _BASH = """\
 _stormc() {{

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from stormc.actions.promoting import Promotion
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,7 +18,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--from", type=Path, required=True, dest="origin", metavar="DIR", help="where it was tried out")
     parser.add_argument("--to", type=Path, required=True, dest="destination", metavar="DIR", help="where it goes next")
     parser.add_argument("--specs", type=Path, default=Path("specs"), metavar="DIR", help="where the specs are (specs)")
+    parser.add_argument("--exact", action="store_true", help="take out what only the destination has, too")
     parser.add_argument("--dry-run", action="store_true", help="write nothing; exit 1 if there is something to promote")
+
+
+def _told(promotion: Promotion) -> Iterator[str]:
+    """What stays because only the destination has it, and what becomes of running pods."""
+    from stormc.review.words import app_lines
+
+    if promotion.kept:
+        yield f"only in {promotion.file}, and kept: {', '.join(promotion.kept)} (--exact takes them out)"
+    if promotion.diff and promotion.effect is not None:
+        yield from app_lines(promotion.label, promotion.effect)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -23,12 +39,14 @@ def run(options: argparse.Namespace) -> int:
     from stormc.finding import has_errors
     from stormc.report.text import count
 
-    promotion = promote(options.specs, options.origin, options.destination, options.app)
+    promotion = promote(options.specs, options.origin, options.destination, options.app, exact=options.exact)
     print_findings(promotion.findings, 1, "text", sys.stderr)
     sys.stdout.write(promotion.diff)
     if has_errors(promotion.findings):
         print(f"{count(promotion.findings)}; nothing was written", file=sys.stderr)
         return 1
+    for line in _told(promotion):
+        print(line, file=sys.stderr)
     if not promotion.diff:
         print(f"nothing to promote: {promotion.file} has the same tunable fields", file=sys.stderr)
         return 0

@@ -15,6 +15,8 @@ TUNABLE: tuple[Path, ...] = (
     ("expertParallel",),
     ("kvTransfer", "connector"),
     ("engine",),
+    ("engine", "args"),
+    ("engine", "env"),
     *((role, field) for role in SERVING_ROLES for field in ("image", "engineArgs", "env")),
     ("routing", "image"),
     ("routing", "env"),
@@ -24,10 +26,26 @@ TUNABLE: tuple[Path, ...] = (
 app runs: its name, hardware, size and parallel layout, storage, scheduling, ports, and what it does about faults."""
 
 
-def changes(source: Mapping[str, Any], target: Mapping[str, Any]) -> list[Change]:
-    """How the target's tunable fields become the source's; both with the defaults of their platform files."""
+EXCLUSIVE: tuple[Path, ...] = (("engine", "command"), ("engine", "script"))
+"""Ways to start an engine, of which a spec has one: that of the target gives way."""
+
+
+def changes(source: Mapping[str, Any], target: Mapping[str, Any], exact: bool = False) -> list[Change]:
+    """How the source's tunable fields come to the target; both with the defaults of their platform files.
+
+    What only the target has stays, unless it is to be `exact`ly like the source, or excludes what comes.
+    """
     old, new = dict(_fields(target)), dict(_fields(source))
-    return [Change(path, new.get(path, ABSENT)) for path in {**new, **old} if new.get(path) != old.get(path)]
+    gone = () if exact else set(only_in_target(source, target))
+    paths = [path for path in {**new, **old} if path not in gone]
+    return [Change(path, new.get(path, ABSENT)) for path in paths if new.get(path) != old.get(path)]
+
+
+def only_in_target(source: Mapping[str, Any], target: Mapping[str, Any]) -> list[Path]:
+    """The tunable fields that a promotion leaves alone, because the source does not have them."""
+    new = dict(_fields(source))
+    comes_in = any(path in new for path in EXCLUSIVE)
+    return [path for path, _ in _fields(target) if path not in new and not (comes_in and path in EXCLUSIVE)]
 
 
 def _fields(data: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
@@ -35,7 +53,7 @@ def _fields(data: Mapping[str, Any]) -> Iterator[tuple[Path, Any]]:
     for path in TUNABLE:
         value = _at(data, path)
         if isinstance(value, dict):
-            yield from (((*path, key), item) for key, item in value.items())
+            yield from (((*path, key), item) for key, item in value.items() if (*path, key) not in TUNABLE)
         elif value is not None:
             yield path, value
 
