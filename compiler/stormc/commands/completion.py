@@ -7,8 +7,6 @@ import re
 from pathlib import Path
 from shlex import quote
 
-from stormc.record import NamedTuple
-
 _BASH = """\
 _stormc() {{
   local cur=${{COMP_WORDS[COMP_CWORD]}} verb=${{COMP_WORDS[1]}} prev=${{COMP_WORDS[COMP_CWORD-1]}}
@@ -86,12 +84,8 @@ def apps() -> str:
     return "".join(f"{name}\n" for name in sorted({found[1].decode() for found in names if found is not None}))
 
 
-class _Verb(NamedTuple):
-    """What a verb takes: its flags, and the values of those that have a fixed choice."""
-
-    text: str
-    flags: list[str]
-    values: dict[str, list[str]]
+_Verb = tuple[str, list[str], dict[str, list[str]]]
+"""What a verb does, its flags, and the values of those that have a fixed choice."""
 
 
 def _verbs() -> dict[str, _Verb]:
@@ -99,7 +93,7 @@ def _verbs() -> dict[str, _Verb]:
 
     action = next(a for a in parser(*VERBS)._actions if isinstance(a, argparse._SubParsersAction))
     return {
-        name: _Verb(
+        name: (
             VERBS[name], sorted(flag for a in sub._actions for flag in a.option_strings),
             {flag: words for a in sub._actions for flag in a.option_strings if (words := _choices(a))},
         )
