@@ -60,3 +60,17 @@ def test_devices_and_ports_follow_the_sizes() -> None:
     assert (role.world_size, role.npus_used, len(role.kv_ports)) == (4, 16, 16)
     apart = app("{model: {moe: false}, prefill: {tensorParallel: 4, dataParallel: 4}}").prefill
     assert (apart.independent, apart.kv_ranks, len(apart.kv_ports)) == (True, 1, 16)
+
+
+HALF = "{replicas: 1, npus: 8, dataParallel: 1, tensorParallel: 8, podGroupSize: 1, allowPartialNode: true"
+SHARED = [
+    (f"prefill: {HALF}}}\ndecode: {HALF}}}", {("E068", "decode.port")}),
+    (f"prefill: {HALF}}}\ndecode: {HALF}, port: 9000}}", {("E068", "kvTransfer.port")}),
+    (f"prefill: {HALF}}}\ndecode: {HALF}, port: 9000, kvPort: 37000}}", set()),
+]
+
+
+@pytest.mark.parametrize(("roles", "findings"), SHARED)
+def test_roles_that_may_share_a_node_need_ports_of_their_own(roles: str, findings: set[tuple[str, str]]) -> None:
+    found = told(f"hardware: atlas-800i-a3\nhostNetwork: true\n{roles}")
+    assert {finding for finding in found if finding[0] == "E068"} == findings

@@ -58,11 +58,11 @@ def compile_app(spec: Spec, setting: Setting, stop: Stage = Stage.FILES) -> Comp
 
 def _judged(
     compiled: Compiled, app: App, spec: Spec, setting: Setting, schemas: bool
-) -> tuple[list[Finding], tuple[tuple[int, int], ...]]:
+) -> tuple[list[Finding], tuple[tuple[int, int, str], ...]]:
     """The findings on the manifests, and the ports that they take of a node. Rules see only what has a valid shape."""
     layered = spec.layered
     findings = list(refusals(compiled.manifests, layered, app)) if schemas else []
-    ports: tuple[tuple[int, int], ...] = ()
+    ports: tuple[tuple[int, int, str], ...] = ()
     if not (findings and app.overrides):
         service = StormService(app, setting.platform, storm_service(compiled))
         findings += apply_rules(Subject.MANIFESTS, layered, app, service)

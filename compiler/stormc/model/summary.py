@@ -12,8 +12,8 @@ class Summary(NamedTuple):
     `rollout_seconds` is how long a rollout may take: its instances load the model one after the other. `cluster` is
     what platform files say of the cluster (Platform.cluster), `inventory` the directory of the platform file that
     counts the NPUs it takes from. `model` is empty where no gateway serves it. `expiries` are the indices and last
-    days of overrides, `host_ports` the port ranges of engines that may share a node's network with others, `shared`
-    the names of the ConfigMaps that it mounts and shares with the others of its namespace.
+    days of overrides, `host_ports` the port ranges of engines that may share a node's network with others and the
+    fields that say them, `shared` the names of the ConfigMaps that it mounts and shares with others of its namespace.
     """
 
     namespace: str
@@ -28,5 +28,5 @@ class Summary(NamedTuple):
     inventory: str | None = None
     model: str = ""
     expiries: tuple[tuple[int, str], ...] = ()
-    host_ports: tuple[tuple[int, int], ...] = ()
+    host_ports: tuple[tuple[int, int, str], ...] = ()
     shared: tuple[str, ...] = ()

@@ -167,15 +167,16 @@ def is_routing(template: Template) -> bool:
     return template.role == ROUTING
 
 
-def host_ports(service: StormService) -> tuple[tuple[int, int], ...]:
-    """The port ranges of engines that have their node's network and may share the node with another of them."""
+def host_ports(service: StormService) -> tuple[tuple[int, int, str], ...]:
+    """The ports of engines that have their node's network and may share the node with another of them.
+
+    First and last port of a range, and the field that says where it begins.
+    """
     app = service.app
-    if not app.overrides:
-        return ()
-    ranges: list[tuple[int, int]] = []
+    ranges: list[tuple[int, int, str]] = []
     for role, template in service.serving:
         if template.pod.get("hostNetwork") and 2 * role.npus <= app.profile.npus:
-            ranks = (role.ports[0], role.ports[-1])
-            transfer = (role.kv_ports[0], role.kv_ports[-1])
+            ranks = (role.ports[0], role.ports[-1], f"{role.name}.port")
+            transfer = (role.kv_ports[0], role.kv_ports[-1], ".".join(map(str, role.kv_port_path)))
             ranges += [ranks, transfer] * min(2, role.replicas * role.pod_group_size)
     return tuple(ranges)

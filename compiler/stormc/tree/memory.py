@@ -161,7 +161,7 @@ def _summary(entry: list[Any]) -> Summary:
         _text(namespace), _text(name), _text(directory), _text(hardware), _number(npus), _number(seconds),
         _text(file), _mark(mark), _text(cluster), None if inventory is None else _text(inventory), _text(model),
         tuple((_number(index), _text(day)) for index, day in map(_items, _items(expiries))),
-        tuple((_number(first), _number(last)) for first, last in map(_items, _items(ports))),
+        tuple((_number(first), _number(last), _text(at)) for first, last, at in map(_items, _items(ports))),
         tuple(map(_text, _items(shared))),
     )  # fmt: skip
 
