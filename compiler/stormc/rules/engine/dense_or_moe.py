@@ -18,10 +18,11 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in app.serving_roles:
         if role.moe is None and role.data_parallel > 1 and "dense-ranks-alone" in role.facts.refuses:
             text = phrase(
-                "whether {model} is dense decides how the {data_parallel} ranks of {role} start",
+                "whether {model} is dense decides how the {data_parallel} ranks of {role} start with vLLM {vllm}",
                 model=app.model.name,
                 data_parallel=role.data_parallel,
                 role=role.name,
+                vllm=role.facts.vllm,
             )
             yield Violation(("model",), text, phrase("model.moe: true for mixture of experts, false for dense"))
             return
