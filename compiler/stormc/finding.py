@@ -108,6 +108,10 @@ def closest(word: str, known: Iterable[str]) -> str | None:
     return by_lower[close[0]] if close else None
 
 
+MOST_GUESSES = 20
+"""Unknown words of one sort whose meaning is guessed: each takes milliseconds, and a file may hold thousands."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> Phrase:
     """A hint that names the closest known word, or all of them when none is close and they are few."""
     words = sorted(known)

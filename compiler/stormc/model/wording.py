@@ -8,7 +8,7 @@ from typing import Any
 from cerberus import errors
 
 from stormc.facts import limits
-from stormc.finding import Finding, Path, closest, did_you_mean, dotted, shown
+from stormc.finding import MOST_GUESSES, Finding, Path, closest, did_you_mean, dotted, shown
 from stormc.model import field as forms
 from stormc.model import quantity, schema
 from stormc.model.checks import (
@@ -72,10 +72,6 @@ def findings_of(layered: Layered, section: str, prefix: Path, problems: Iterable
             yield from findings_of(layered, section, prefix, error.child_errors)
         else:
             yield _finding(layered, TABLES[section], prefix, error, guess=number < MOST_GUESSES)
-
-
-MOST_GUESSES = 20
-"""Unknown keys of a mapping whose meaning is guessed; with more the file is something else, and each takes a while."""
 
 
 def _finding(layered: Layered, table: forms.Schema, prefix: Path, error: Any, guess: bool) -> Finding:

@@ -9,7 +9,7 @@ from stormc.finding import Path
 from stormc.phrase import Phrase, phrase
 from stormc.policy.breach import Breach, Case
 from stormc.policy.concerns import COMMAND, EXPOSURE, METADATA, NAMESPACE, NETWORK
-from stormc.policy.policy import matches
+from stormc.policy.policy import matches, matches_any
 
 _SYSTEM_NAMESPACES = (
     "kube-*",
@@ -136,7 +136,7 @@ def metadata(case: Case) -> Iterator[Breach]:
 
 
 def _key(case: Case, path: Path, key: str, message: Phrase) -> Iterator[Breach]:
-    unusual = key in _IDENTITY or any(matches(pattern, key.lower()) for pattern in _ACTING)
+    unusual = key in _IDENTITY or matches_any(_ACTING, key.lower())
     hint = phrase("remove it, or use a prefix of your own")
     yield from case.breach(METADATA, path, message, hint, key="metadata", value=key, unusual=unusual)
 

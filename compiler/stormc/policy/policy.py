@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from stormc.model.policy_fields import DELEGATED, LEVELS
@@ -82,7 +83,17 @@ NO_POLICY = Policy()
 
 def matches(pattern: str, value: str) -> bool:
     """Whether a value is what a pattern says, in which * stands for any characters."""
-    return re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), value, re.DOTALL) is not None
+    return _compiled(pattern).fullmatch(value) is not None
+
+
+@lru_cache(maxsize=512)
+def _compiled(*patterns: str) -> re.Pattern[str]:
+    return re.compile("|".join(".*".join(map(re.escape, each.split("*"))) for each in patterns), re.DOTALL)
+
+
+def matches_any(patterns: tuple[str, ...], value: str) -> bool:
+    """Whether a value is what one of many patterns says; they are compiled as one."""
+    return _compiled(*patterns).fullmatch(value) is not None
 
 
 def begins(prefix: str, name: str) -> bool:

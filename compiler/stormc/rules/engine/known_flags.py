@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.finding import did_you_mean
-from stormc.phrase import phrase
+from stormc.finding import MOST_GUESSES, did_you_mean
+from stormc.phrase import NONE, phrase
 from stormc.rules.engine_run import Run, runs
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
@@ -18,12 +18,14 @@ from stormc.rules.storm_service import StormService
 def check(service: StormService) -> Iterator[Violation]:
     for run in runs(service):
         silent = () if run.own_command else (flag for flag, given in run.role.flags.items() if given.value is False)
-        for flag in dict.fromkeys((*run.flags, *silent)):
-            if flag not in run.role.facts.flags and flag.removeprefix("no-") not in run.role.facts.flags:
-                yield _unknown(run, flag)
+        known = run.role.facts.flags
+        given = dict.fromkeys((*run.flags, *silent))
+        unknown = [flag for flag in given if flag not in known and flag.removeprefix("no-") not in known]
+        for number, flag in enumerate(unknown):
+            yield _unknown(run, flag, guess=number < MOST_GUESSES)
 
 
-def _unknown(run: Run, flag: str) -> Violation:
+def _unknown(run: Run, flag: str, guess: bool) -> Violation:
     role, facts = run.role.name, run.role.facts
     if flag in facts.removed_flags:
         message = phrase(
@@ -40,7 +42,8 @@ def _unknown(run: Run, flag: str) -> Violation:
             release=facts.release,
             flag=flag,
         )
-        hint = did_you_mean(flag, facts.flags) or phrase("stormc engines {release} lists them", release=facts.release)
+        guessed = did_you_mean(flag, facts.flags) if guess else NONE
+        hint = guessed or phrase("stormc engines {release} lists them", release=facts.release)
     return Violation(run.at(flag), message, hint, at_key=not run.own_command)
 
 

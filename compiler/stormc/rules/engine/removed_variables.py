@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.finding import did_you_mean
+from stormc.finding import MOST_GUESSES, did_you_mean
 from stormc.phrase import phrase
 from stormc.rules.engine_run import runs
 from stormc.rules.rule import Example, Rule, Subject, Violation
@@ -18,6 +18,7 @@ from stormc.rules.storm_service import StormService
 def check(service: StormService) -> Iterator[Violation]:
     for run in runs(service):
         facts = run.role.facts
+        guesses = 0
         for name in sorted(run.env):
             if not name.startswith("VLLM_") or name in facts.env:
                 continue
@@ -37,7 +38,7 @@ def check(service: StormService) -> Iterator[Violation]:
                     phrase("write {replaced} in engineArgs", replaced=replaced) if replaced else phrase("remove it"),
                     at_key=True,
                 )
-            elif hint := did_you_mean(name, facts.env):
+            elif (guesses := guesses + 1) <= MOST_GUESSES and (hint := did_you_mean(name, facts.env)):
                 yield Violation(
                     path,
                     phrase("release {release} does not read {name}", release=facts.release, name=name),
