@@ -1,12 +1,14 @@
-"""`stormc policy show`: everything that holds for an app, and which line of which platform file says it."""
+"""`stormc policy`: everything that holds for an app and which line says it; and for the API server."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+import yaml
 
 from stormc.__main__ import main
+from stormc.reference.ids import ids
 from tests.policy.matrix import APP, POLICY
 
 TEAM = "apiVersion: stormc.dev/v1\nkind: Platform\npolicy:\n  queues: []\n"
@@ -37,3 +39,20 @@ def test_without_a_policy_that_is_said(specs: Path, capsys: pytest.CaptureFixtur
     assert main(["policy", "show", "app"]) == 0
     assert "no policy holds for app" in capsys.readouterr().err
     assert main(["policy", "show", "other"]) == 2
+
+
+def test_export_gives_policies_of_admission_that_only_audit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "specs").mkdir()
+    assert main(["policy", "export", "--vap"]) == 2  # no policy
+    (tmp_path / "specs/platform.yaml").write_text(POLICY)
+    capsys.readouterr()
+    assert main(["policy", "export", "--vap", "--name", "team"]) == 0
+    objects = list(yaml.safe_load_all(capsys.readouterr().out))
+    assert [each["metadata"]["name"] for each in objects] == [
+        f"team-{resource}" for resource in ("stormservices", "services", "networkpolicies") for _ in range(2)
+    ]
+    assert [each["spec"].get("validationActions") for each in objects] == [None, ["Audit", "Warn"]] * 3
+    assert all(each["message"][:4] in ids() for policy in objects[::2] for each in policy["spec"]["validations"])

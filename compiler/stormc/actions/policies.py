@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from stormc.emit.canonical import emit_yaml
 from stormc.failure import Failure
 from stormc.finding import Mark
 from stormc.load.sources import Source, read_sources
+from stormc.policy.admission import admission
 from stormc.record import NamedTuple
 from stormc.repository.namesakes import identity
 from stormc.repository.policies import policy_of
@@ -29,6 +32,23 @@ def policy_for(specs: Path, app: str) -> list[Allowed]:
     repository = open_repository(read_sources(specs))
     source = _app(repository, specs, app)
     return list(_fields(repository, source.directory))
+
+
+def exported(specs: Path, directory: str, name: str) -> list[str]:
+    """The policy of a directory below specs as YAML documents for the API server, whose names begin with `name`.
+
+    Raises Failure for platform files with errors, and where no policy holds.
+    """
+    if re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,200}[a-z0-9])?", name) is None:
+        raise Failure(f"{name!r} is no name of an object")
+    repository = open_repository(read_sources(specs))
+    below = Path(directory).as_posix().removeprefix(f"{specs.name}/").strip("/.")
+    if repository.platforms.is_broken(below):
+        raise Failure("a platform file has errors; run: stormc validate")
+    policy = policy_of(repository.platforms, below)
+    if not policy:
+        raise Failure(f"no policy holds in {below or specs}")
+    return [emit_yaml(manifest) for manifest in admission(policy, name)]
 
 
 def _app(repository: Repository, specs: Path, app: str) -> Source:

@@ -1,4 +1,4 @@
-"""stormc policy: show what holds for an app and which platform file says it."""
+"""stormc policy: show what holds for an app and which file says it, or export it for the API server."""
 
 from __future__ import annotations
 
@@ -13,10 +13,27 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     show = actions.add_parser("show", help="what the policies above an app allow")
     show.add_argument("app", metavar="APP", help="the name of an app, or its spec")
     show.add_argument("--specs", type=Path, default=Path("specs"), metavar="DIR", help="where the specs are (specs)")
+    export = actions.add_parser("export", help="the policy of a directory of specs, for the API server")
+    export.add_argument("--vap", action="store_true", required=True, help="as ValidatingAdmissionPolicies that audit")
+    export.add_argument("directory", nargs="?", default="", metavar="DIR", help="a directory below the specs (the top)")
+    export.add_argument("--name", default="stormc", help="beginning of the names (stormc)")
+    export.add_argument("--specs", type=Path, default=Path("specs"), metavar="DIR", help="where the specs are (specs)")
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints a line per field and file."""
+    """Prints a line per field and file, or manifests."""
+    return _export(options) if options.action == "export" else _show(options)
+
+
+def _export(options: argparse.Namespace) -> int:
+    from stormc.actions.policies import exported
+    from stormc.commands.documents import print_documents
+
+    print_documents(exported(options.specs, options.directory, options.name))
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
     from stormc.actions.policies import policy_for
 
     allowed = policy_for(options.specs, options.app)

@@ -15,19 +15,19 @@ from stormc.policy.pods import Container, Pod, volume_field
 from stormc.policy.policy import below, matches
 from stormc.policy.secrets import holds_password, holds_secret, names_secret
 
-_PREFIXES = ("LD_", "PYTHON", "PERL5", "BASH_FUNC_", "GIT_SSH")
-_LOADERS = (
+PREFIXES = ("LD_", "PYTHON", "PERL5", "BASH_FUNC_", "GIT_SSH")
+LOADERS = (
     "PATH", "ENV", "BASH_ENV", "PROMPT_COMMAND", "GCONV_PATH", "GLIBC_TUNABLES", "NODE_OPTIONS",
     "ASCEND_CUSTOM_OPP_PATH",
 )  # fmt: skip
 """Variables by which programs find or load code, and beginnings of the names of others."""
-_HARMLESS = (
+HARMLESS = (
     "PYTHONUNBUFFERED", "PYTHONHASHSEED", "PYTHONDONTWRITEBYTECODE", "PYTHONFAULTHANDLER", "PYTHONIOENCODING",
     "PYTHONUTF8", "PYTHONNOUSERSITE", "PYTHONSAFEPATH",
 )  # fmt: skip
-_SWITCHES = ("VLLM_ALLOW_INSECURE_SERIALIZATION", "VLLM_ALLOW_RUNTIME_LORA_UPDATING", "VLLM_SERVER_DEV_MODE")
+SWITCHES = ("VLLM_ALLOW_INSECURE_SERIALIZATION", "VLLM_ALLOW_RUNTIME_LORA_UPDATING", "VLLM_SERVER_DEV_MODE")
 """Variables that let clients of vLLM load code or files, or reset the engine (vllm/envs.py)."""
-_IMAGE = ("/usr", "/opt", "/lib", "/lib64", "/bin", "/sbin", "/vllm-workspace", "/workspace")
+IMAGE = ("/usr", "/opt", "/lib", "/lib64", "/bin", "/sbin", "/vllm-workspace", "/workspace")
 """Directories that an image of the engine fills, and into which nobody writes."""
 _PREPEND = "--prepend="
 _USUAL_SECRETS = (
@@ -95,7 +95,7 @@ def variables(pod: Pod) -> Iterator[Breach]:
             if _loads(name, value, mounts):
                 message = phrase("{what} loads code into every program", what=what)
                 yield from pod.case.breach(COMMAND, path, message, phrase("build it into the image"))
-            elif name in _SWITCHES and value not in ("", "0"):
+            elif name in SWITCHES and value not in ("", "0"):
                 message = phrase("{what} lets clients change the engine", what=what)
                 yield from pod.case.breach(COMMAND, path, message, phrase("remove it, or ask for an exception"))
         for word in container.get("args") or ():
@@ -122,7 +122,7 @@ def _variables(pod: Pod, at: Path, container: Container) -> Iterator[tuple[Path,
 
 def _loads(name: str, value: str | None, mounts: list[str]) -> bool:
     """Whether a variable makes programs load code that is not the image's."""
-    if not (name in _LOADERS or name.startswith(_PREFIXES)) or name in _HARMLESS or value == "":
+    if not (name in LOADERS or name.startswith(PREFIXES)) or name in HARMLESS or value == "":
         return False
     places = re.split(r"[: ;]", value) if value is not None else [""]
     itself = (f"${name}", f"${{{name}}}")  # nobody expands it: W720
@@ -131,7 +131,7 @@ def _loads(name: str, value: str | None, mounts: list[str]) -> bool:
 
 def _in_image(place: str, mounts: list[str]) -> bool:
     path = posixpath.normpath(place)
-    return any(below(each, path) for each in _IMAGE) and not any(below(mount, path) for mount in mounts)
+    return any(below(each, path) for each in IMAGE) and not any(below(mount, path) for mount in mounts)
 
 
 def _plain(case: Case, path: Path, what: Phrase, by_name: bool, value: str, hint: Phrase) -> Iterator[Breach]:

@@ -25,7 +25,7 @@ _SYSTEM_NAMESPACES = (
 )
 _ADDRESSES = ("externalIPs", "externalName", "loadBalancerIP", "loadBalancerSourceRanges", "healthCheckNodePort")
 _OWN_ADDRESS = ("clusterIP", "clusterIPs")
-_ACTING = (
+ACTING = (
     # labels that Services, NetworkPolicies and operators select by
     "app", "app-*", "application", "component", "name", "release", "role", "run", "service", "svc", "k8s-app",
     "pod-template-hash", "statefulset.*", "app.kubernetes.io/*", "stormc.dev/*", "adapter.model.aibrix.ai/*",
@@ -136,7 +136,7 @@ def metadata(case: Case) -> Iterator[Breach]:
 
 
 def _key(case: Case, path: Path, key: str, message: Phrase) -> Iterator[Breach]:
-    unusual = key in _IDENTITY or matches_any(_ACTING, key.lower())
+    unusual = key in _IDENTITY or matches_any(ACTING, key.lower())
     hint = phrase("remove it, or use a prefix of your own")
     yield from case.breach(METADATA, path, message, hint, key="metadata", value=key, unusual=unusual)
 

@@ -13,15 +13,15 @@ from stormc.policy.breach import Breach
 from stormc.policy.concerns import NODE, NPUS, PRIORITY, QUEUE
 from stormc.policy.pods import ROLES, Container, Pod
 
-_CONTROL_PLANE = (
+CONTROL_PLANE = (
     "node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master", "node-role.kubernetes.io/etcd",
     "node-role.kubernetes.io/infra", "node-role.kubernetes.io/controlplane", "masterselector",
 )  # fmt: skip
 """Labels and taints of nodes that run the cluster itself; MindCluster's own is masterselector."""
 _ROLE_LABEL = "kubernetes.io/role"
-_ONE_NODE = (NodeLabel.HOSTNAME, "metadata.name")
+ONE_NODE = (NodeLabel.HOSTNAME, "metadata.name")
 """What tells one node from all others."""
-_SICK = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
+SICK = "node.kubernetes.io/"
 """Taints that Kubernetes puts on nodes that are not ready, unreachable, full or cordoned."""
 
 
@@ -46,10 +46,10 @@ def nodes(pod: Pod) -> Iterator[Breach]:
 
 
 def _node(pod: Pod, path: Path, key: str, values: list[Any]) -> Iterator[Breach]:
-    if key in _CONTROL_PLANE or (key == _ROLE_LABEL and "master" in values):
+    if key in CONTROL_PLANE or (key == _ROLE_LABEL and "master" in values):
         message = phrase("{role} asks for nodes of the control plane", role=pod.role)
         yield from pod.case.breach(NODE, path, message, phrase("remove it"))
-    elif key in _ONE_NODE and values:
+    elif key in ONE_NODE and values:
         message = phrase("{role} asks for node {node_name} by its name", role=pod.role, node_name=values[0])
         yield from pod.case.breach(NODE, path, message, phrase("ask for a label that several nodes have"))
 
@@ -59,12 +59,12 @@ def taints(pod: Pod) -> Iterator[Breach]:
     for index, toleration in enumerate(pod.spec.get("tolerations") or ()):
         key = toleration.get("key") or ""
         path = pod.at(("tolerations",), (pod.role, "tolerations", index))
-        sick = key.startswith(_SICK) and toleration.get("tolerationSeconds") is None
+        sick = key.startswith(SICK) and toleration.get("tolerationSeconds") is None
         taint: Phrase = phrase("taint {key}", key=key) if key else phrase("every taint")
         yield from pod.case.breach(
             NODE, path, phrase("{role} tolerates {value}", role=pod.role, value=taint),
             phrase("name the taint of the NPU nodes"), key="tolerations", value=key,
-            unusual=not key or key in _CONTROL_PLANE or sick,
+            unusual=not key or key in CONTROL_PLANE or sick,
         )  # fmt: skip
 
 

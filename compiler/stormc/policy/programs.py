@@ -13,13 +13,13 @@ from stormc.policy.concerns import COMMAND, CONTAINER, PINNED, REGISTRY, REMOTE_
 from stormc.policy.pods import Container, Pod
 from stormc.policy.policy import NO_POLICY, begins
 
-_CODE_FLAGS = (
+CODE_FLAGS = (
     "config", "io-processor-plugin", "logits-processors", "middleware", "reasoning-parser-plugin", "scheduler-cls",
     "tool-parser-plugin", "worker-cls", "worker-extension-cls",
 )  # fmt: skip
 """Flags of vLLM whose value is a file or a class that the engine imports (vllm/engine/arg_utils.py, cli_args.py)."""
-_EXECUTORS = ("mp", "ray", "uni", "external_launcher")
-_MODULE = "kv_connector_module_path"
+EXECUTORS = ("mp", "ray", "uni", "external_launcher")
+MODULE = "kv_connector_module_path"
 _TRUST = "trust-remote-code"
 
 
@@ -86,9 +86,9 @@ def flags(pod: Pod) -> Iterator[Breach]:
                 message = phrase("{role} runs code from the model's directory: --trust-remote-code", role=pod.role)
                 hint = phrase("set engineArgs: {{trust-remote-code: null}}")
                 yield Breach(REMOTE_CODE.forbidden.id, path, message, hint, denied)
-            imports = flag in _CODE_FLAGS and value not in ("", "auto")
-            imports |= flag == "distributed-executor-backend" and value not in _EXECUTORS
-            if imports or (flag == "kv-transfer-config" and _MODULE in value):
+            imports = flag in CODE_FLAGS and value not in ("", "auto")
+            imports |= flag == "distributed-executor-backend" and value not in EXECUTORS
+            if imports or (flag == "kv-transfer-config" and MODULE in value):
                 message = phrase("flag {flag} of {role} loads code that is not the engine's", flag=flag, role=pod.role)
                 yield from pod.case.breach(COMMAND, path, message, phrase("build it into the image"))
 

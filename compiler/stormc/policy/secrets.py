@@ -4,28 +4,28 @@ from __future__ import annotations
 
 import re
 
-_NAME = (
+NAME = (
     r"(?i)(?:.*[_-])?(?:TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|"
     r"(?:API|ACCESS|SECRET|PRIVATE|ENCRYPTION|AUTH)[_-]?KEY)"
 )
-_VALUE = (
+VALUE = (
     r"hf_[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}|"
     r"sk-[A-Za-z0-9_-]{16,}|AKIA[A-Z0-9]{16}|xox[abprs]-[A-Za-z0-9-]{10,}|-----BEGIN [A-Z ]*PRIVATE KEY-----"
 )
-_URL = r"[a-zA-Z][a-zA-Z0-9+.-]{0,20}://(?:[^\s/@:]{0,200}:[^\s/@]{1,200}|" + _VALUE + r")@"
+URL = r"[a-zA-Z][a-zA-Z0-9+.-]{0,20}://(?:[^\s/@:]{0,200}:[^\s/@]{1,200}|" + VALUE + r")@"
 # Patterns are compiled where they are first needed: compiling them takes as long as reading a spec.
 
 
 def names_secret(name: str) -> bool:
     """Whether a variable or flag of this name holds a secret: HF_TOKEN does, VLLM_MAX_TOKENS does not."""
-    return len(name) < 200 and re.fullmatch(_NAME, name) is not None
+    return len(name) < 200 and re.fullmatch(NAME, name) is not None
 
 
 def holds_secret(text: str) -> bool:
     """Whether a text has the form of a known kind of token or key."""
-    return re.search(_VALUE, text) is not None
+    return re.search(VALUE, text) is not None
 
 
 def holds_password(text: str) -> bool:
     """Whether a URL in the text carries a password, or a token in its place."""
-    return "://" in text and "@" in text and re.search(_URL, text) is not None
+    return "://" in text and "@" in text and re.search(URL, text) is not None

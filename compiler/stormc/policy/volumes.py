@@ -14,7 +14,7 @@ from stormc.policy.concerns import HOST_PATH, VOLUME
 from stormc.policy.pods import Pod, volume_field
 from stormc.policy.policy import below
 
-_SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr", "/var")
+SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr", "/var")
 """Directories of a node that hold its own programs, sockets and credentials."""
 _JUDGED = ("name", "hostPath", "secret")
 """Keys of a volume that other concerns judge."""
@@ -59,7 +59,7 @@ def _host_path(pod: Pod, path: Path, host: str, message: Phrase, unusual: bool, 
 
 def _is_system(host: str) -> bool:
     return host == "/" or (
-        host not in DEVICE_FILES and host != Directory.SHM and any(below(each, host) for each in _SYSTEM)
+        host not in DEVICE_FILES and host != Directory.SHM and any(below(each, host) for each in SYSTEM)
     )
 
 
