@@ -19,8 +19,8 @@ def check(service: StormService) -> Iterator[Violation]:
     for run in runs(service):
         silent = () if run.own_command else (flag for flag, given in run.role.flags.items() if given.value is False)
         known = run.role.facts.flags
-        given = dict.fromkeys((*run.flags, *silent))
-        unknown = [flag for flag in given if flag not in known and flag.removeprefix("no-") not in known]
+        every = dict.fromkeys((*run.flags, *silent))
+        unknown = [flag for flag in every if flag not in known and flag.removeprefix("no-") not in known]
         for number, flag in enumerate(unknown):
             yield _unknown(run, flag, guess=number < MOST_GUESSES)
 
