@@ -114,4 +114,8 @@ $(VENV)/.development: .ci/requirements-dev.txt $(VENV)/.runtime
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r .ci/requirements-dev.txt
 	@touch $@
 
+$(VENV)/.clients: .ci/requirements-clients.txt $(VENV)/.development
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r .ci/requirements-clients.txt
+	@touch $@
+
 .PHONY: help docs fuzz render demo check test test-proxy quick e2e e2e-tools lint bench bench-proxy bench-routing golden lock clean

@@ -12,6 +12,7 @@ from stormc_proxy.flow.exchange import Answer
 from stormc_proxy.flow.layerwise import Layerwise
 from stormc_proxy.flow.refusal import Refusal, Unanswered, blame
 from stormc_proxy.flow.request import ClientRequest
+from stormc_proxy.flow.router import Router
 from stormc_proxy.flow.standard import Standard
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import Address
@@ -55,7 +56,7 @@ async def attempts(request: ClientRequest, body: Body, avoid: set[Address]) -> t
                         break
                     doubted = error
             except Refusal as refusal:
-                if _prefill_is_gone(refusal) and settings.fallback and not isinstance(way, Alone):
+                if _prefill_is_gone(router, refusal) and settings.fallback and not isinstance(way, Alone):
                     way.close()
                     way = Alone(request, body)
                     tried.clear()
@@ -83,6 +84,12 @@ async def _once_more(request: ClientRequest, tried: set[Address], number: int) -
     return True
 
 
-def _prefill_is_gone(refusal: Refusal) -> bool:
-    """Whether no prefill instance can have seen the request: none is usable, or none could be reached."""
-    return refusal.outcome is Outcome.NO_PREFILL or (refusal.role == "prefill" and not refusal.sent)
+def _prefill_is_gone(router: Router, refusal: Refusal) -> bool:
+    """Whether no prefill instance is usable, or none could be reached.
+
+    One that has seen the request and failed may have failed of it; only when all are isolated is it not the prompt.
+    """
+    if refusal.outcome is Outcome.NO_PREFILL:
+        return True
+    failed = refusal.role == "prefill" and refusal.outcome.elsewhere
+    return failed and (not refusal.sent or not router.prefill.available())
