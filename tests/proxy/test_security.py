@@ -81,3 +81,16 @@ async def test_decode_that_refuses_leaves_no_kv_cache_at_prefill(status: str, st
         assert (await s.ask(question(False, stream, tokens=9))).status == int(status)
         await until(lambda: not s.fabric.held)
         await s.settled()
+
+
+async def test_a_farewell_is_tried_again_while_every_decode_is_too_busy() -> None:
+    async with service("standard") as s:
+        for engine in s.decode:
+            await engine.behave(Manner(fault="429"))
+        assert (await s.ask(question(False, False))).status == 429
+        await s.settled()
+        assert s.fabric.held and s.server.router.late
+        for engine in s.decode:
+            await engine.behave(Manner())
+        await until(lambda: not s.fabric.held and not s.server.router.late, 5.0)
+        assert s.server.router.expired == 0

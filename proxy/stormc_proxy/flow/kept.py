@@ -23,6 +23,10 @@ from stormc_proxy.transitions import KEPT
 FAREWELL_SECONDS = 30.0
 FAREWELLS = 3
 """Decode instances that are asked."""
+LATE_SECONDS = (1.0, 5.0, 20.0)
+"""Pauses after which they are asked again, when none of them took it."""
+LATE_FAREWELLS, LATE_BYTES = 256, 1024 * 1024
+"""So many wait for that, with prompts up to this size."""
 _PROMPT = (
     "model",
     "prompt",
@@ -114,8 +118,31 @@ class Kept:
         return changes
 
     async def _farewell(self, avoid: set[Address]) -> None:
-        router, request = self._request.router, self._request
+        router = self._request.router
         router.farewells += 1
+        if await self._told(avoid):
+            self.step("decode fetches it")
+        elif self._body.length <= LATE_BYTES and len(router.late) < LATE_FAREWELLS:
+            router.spawn(self._late(), router.late)
+        else:
+            self._expires()
+
+    async def _late(self) -> None:
+        """Decode instances are too busy for seconds, prefill holds its blocks for minutes."""
+        for pause in LATE_SECONDS:
+            await asyncio.sleep(pause)
+            if await self._told(set()):
+                self.step("decode fetches it")
+                return
+        self._expires()
+
+    def _expires(self) -> None:
+        self._request.router.expired += 1
+        self.step("no decode answers")
+
+    async def _told(self, avoid: set[Address]) -> bool:
+        """Whether a decode instance fetched it; those of `avoid` are asked last."""
+        router, request = self._request.router, self._request
         asked = set[Address]()
         for number in range(FAREWELLS):
             raw = self._body.pieces(self._least(bare=number > 0))
@@ -123,7 +150,7 @@ class Kept:
             if lease is None:
                 lease, avoid = router.decode.pick(decode_load(size_of(raw)), asked), set()
             if lease is None:
-                break
+                return False
             asked.add(lease.instance.address)
             try:
                 told = exchange(
@@ -135,7 +162,5 @@ class Kept:
             finally:
                 lease.release()
             if answer.head.status == 200:
-                self.step("decode fetches it")
-                return
-        router.expired += 1
-        self.step("no decode answers")
+                return True
+        return False

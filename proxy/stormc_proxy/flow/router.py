@@ -47,6 +47,8 @@ class Router:
         self.callback_url = ""
         """Where decode calls back, up to the secret of an attempt; known when the port is."""
         self._tasks: set[asyncio.Task[Any]] = set()
+        self.late: set[asyncio.Task[Any]] = set()
+        """Farewells that are tried again."""
 
     def _heard(self, event: str, instance: Instance) -> None:
         if instance.role == "prefill":
@@ -68,16 +70,17 @@ class Router:
         """Close idle connections to instances that are gone."""
         self.upstream.forget(instance.address for pool in self.pools.values() for instance in pool)
 
-    def spawn(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
-        """A task that is kept until it is done."""
+    def spawn(self, work: Coroutine[Any, Any, Any], among: set[asyncio.Task[Any]] | None = None) -> asyncio.Task[Any]:
+        """A task that is kept until it is done; with those of requests unless `among` names others."""
+        kept = self._tasks if among is None else among
         task = self.loop.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        kept.add(task)
+        task.add_done_callback(kept.discard)
         return task
 
     def close(self) -> None:
         """End what is left."""
-        for task in list(self._tasks):
+        for task in (*self._tasks, *self.late):
             task.cancel()
         self.upstream.close()
 
