@@ -17,6 +17,7 @@ ACCEPTED = [
     "engine: {args: {cudagraph-capture-sizes: [1, 2, 4]}}",
     "engine: {args: {cudagraph_capture_sizes: '1 2 4'}}",
     "engine: {args: {max-model-len: 32k, quantization: None}}",
+    'engine: {args: {lora-modules: [\'{"name": \', \'{"name": "a", "path": "/mnt/models/a"}\']}}',
     "decode: {engineArgs: {max-num-seqs: 64, max-num-batched-tokens: 64}}",
     "{volumes: [{persistentVolumeClaim: draft, mountPath: /data}], engine: {args: {tokenizer: /data/tokenizer}}}",
     'engine: {args: {speculative-config: \'{"method": "mtp", "num_speculative_tokens": 1}\'}}',
@@ -58,6 +59,7 @@ WRONG = [
         ("W706", "prefill.engineArgs.speculative-config"),
     ),
     ("engine: {args: {lora-modules: ['a=/data/a']}}", ("W719", "engine.args.lora-modules")),
+    ("engine: {args: {lora-modules: [{name: a, path: /data/a}]}}", ("W719", "engine.args.lora-modules")),
     ("engine: {args: {hf-config-path: /data/config}}", ("W719", "engine.args.hf-config-path")),
     (
         "prefill: {engineArgs: {additional-config: {scheduler_config: {recompute_scheduler_enable: true}}}}",

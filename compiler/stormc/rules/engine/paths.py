@@ -6,6 +6,7 @@ them. What the image has itself is not looked at.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -24,7 +25,7 @@ OF_THE_IMAGE = (
 FLAGS = ("lora-modules", "tokenizer", "hf-config-path", "chat-template", "generation-config", "reasoning-parser-plugin",
          "tool-parser-plugin", "log-config-file", "ssl-keyfile", "ssl-certfile", "ssl-ca-certs", "config")  # fmt: skip
 """Flags that name a file or directory to read."""
-KEYS = ("model", "tokenizer", "path", "config_path", "ascend_local_comm_res_path", "expert_map_path")
+KEYS = ("model", "tokenizer", "config_path", "ascend_local_comm_res_path", "expert_map_path")
 """Keys inside a mapping that do."""
 VARIABLES = ("CONFIG", "CONFIG_PATH", "_FILE")
 """How the names of variables end that lead to a file to read: MOONCAKE_CONFIG_PATH, RANK_TABLE_FILE."""
@@ -47,10 +48,20 @@ def _of_flags(app: App, run: Run) -> Iterator[tuple[Path, str]]:
     for flag, value in run.flags.items():
         if flag in FLAGS:
             for word in value if isinstance(value, list) else [value]:
-                yield run.at(flag), str(word).partition("=")[2] if flag == "lora-modules" else str(word)
+                yield run.at(flag), _adapter(word) if flag == "lora-modules" else str(word)
         for key, text in _inside(value):
             extra = flag == CONFIG and flag not in run.role.flags and app.kv.extra.get(key) == text
             yield ("kvTransfer", "extra", key) if extra and not run.own_command else run.at(flag), text
+
+
+def _adapter(word: Any) -> str:
+    """The directory of a LoRA adapter, which is `name=directory` or a mapping."""
+    if isinstance(word, str) and word.startswith("{"):
+        try:
+            word = json.loads(word)
+        except ValueError:
+            return ""  # vLLM refuses it for its form
+    return str(word.get("path", "")) if isinstance(word, Mapping) else str(word).partition("=")[2]
 
 
 def _of_variables(run: Run) -> Iterator[tuple[Path, str]]:
