@@ -18,9 +18,9 @@ PAGE = (Path(__file__).parents[1] / "docs/own-repository.md").read_text(encoding
 COMMANDS = re.findall(r"^\$ (.*)", PAGE, re.M)
 
 
-def environment(home: Path) -> dict[str, str]:
-    """A shell in which `stormc` is this one, and Git knows nobody but a tester."""
-    scripts = Path(sys.executable).parent
+def environment(home: Path, installed: Path) -> dict[str, str]:
+    """A shell in which `stormc` is the one of the directory `installed`, and Git knows nobody but a tester."""
+    scripts = f"{installed}{os.pathsep}{Path(sys.executable).parent}"
     clean = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     who = {f"GIT_{role}_{what}": "t@example.com" for role in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
     return clean | who | {
@@ -29,16 +29,20 @@ def environment(home: Path) -> dict[str, str]:
     }  # fmt: skip
 
 
-def run(command: str, where: Path, home: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["bash", "-c", command], cwd=where, env=environment(home), capture_output=True, text=True, check=False
-    )
-
-
 def test_the_page_from_top_to_bottom(tmp_path: Path) -> None:
+    walk(tmp_path, Path(sys.executable).parent)
+
+
+def walk(where: Path, installed: Path) -> None:
+    """Types the commands of the page into an empty directory, with the stormc of a directory, and tries its hooks."""
     assert len(COMMANDS) == 12
-    where, home = tmp_path, tmp_path / "home"
+    home = where / "home"
     home.mkdir()
+
+    def run(command: str, where: Path, home: Path) -> subprocess.CompletedProcess[str]:
+        known = environment(home, installed)
+        return subprocess.run(["bash", "-c", command], cwd=where, env=known, capture_output=True, text=True)
+
     outputs = {}
     for number, command in enumerate(COMMANDS):
         if command.startswith("cd "):

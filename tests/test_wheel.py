@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.test_own_repository import walk
+
 ROOT = Path(__file__).parents[1]
 SOURCES = {"stormc": ROOT / "compiler/stormc", "stormc_proxy": ROOT / "proxy/stormc_proxy"}
 
@@ -102,6 +104,10 @@ def test_the_modules_are_those_of_the_wheel(python: Path, tmp_path: Path) -> Non
 ])  # fmt: skip
 def test_both_modules_run(python: Path, tmp_path: Path, words: tuple[str, ...], said: str) -> None:
     assert said in run(python, *words, work=tmp_path).stdout
+
+
+def test_the_walk_through_a_repository_of_ones_own(python: Path, tmp_path: Path) -> None:
+    walk(tmp_path, python.parent)
 
 
 def test_the_command_runs(python: Path, tmp_path: Path) -> None:
