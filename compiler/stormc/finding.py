@@ -117,4 +117,4 @@ def did_you_mean(word: str, known: Iterable[str]) -> Phrase:
     words = sorted(known)
     if meant := closest(word, words):
         return phrase("did you mean {meant}?", meant=meant)
-    return phrase("known: {words}", words=", ".join(words)) if len(words) <= 14 else NONE
+    return phrase("known: {words}", words=", ".join(words)) if 0 < len(words) <= 14 else NONE

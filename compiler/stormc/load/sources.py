@@ -92,7 +92,10 @@ def read_sources(specs: Path, wanted: Wanted = every) -> Sources:
     the repository does not see. Raises Failure when `specs` itself is no directory.
     """
     if not specs.is_dir():
-        raise Failure(f"{specs} is not a directory")
+        raise Failure(
+            f"{specs} is not a directory: go to a repository, name the place with --specs, or begin one: "
+            "stormc init --repo DIR"
+        )
     root = os.path.realpath(specs)
     files: list[Source] = []
     findings: list[Finding] = []
