@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from stormc.__main__ import main
+from stormc.text.founding import requirement
 
 PAGE = (Path(__file__).parents[1] / "docs/own-repository.md").read_text(encoding="utf-8")
 COMMANDS = re.findall(r"^\$ (.*)", PAGE, re.M)
@@ -113,3 +114,22 @@ def test_the_pin(
     assert main(["validate"]) == code
     out = capsys.readouterr().out
     assert told in out and (not told or "specs/staging/platform.yaml:6:9" in out)
+
+
+GIT = '"vcs_info": {"vcs": "git", "commit_id": "abc"'
+ORIGINS = [
+    ("", "stormc==1.2.3"),
+    ("not JSON", "stormc==1.2.3"),
+    ("[]", "stormc==1.2.3"),
+    ('{"url": "file:///home/me/stormc", "dir_info": {"editable": true}}', "stormc==1.2.3"),
+    ('{"url": "https://git.example.com/stormc", ' + GIT + ', "requested_revision": "v1.2.3"}}',
+     "stormc @ git+https://git.example.com/stormc@v1.2.3"),
+    ('{"url": "ssh://git@git.example.com/stormc", ' + GIT + "}}", "stormc @ git+ssh://git@git.example.com/stormc@abc"),
+    ('{"url": "https://files.example.com/stormc-1.2.3-py3-none-any.whl", "archive_info": {}}',
+     "stormc @ https://files.example.com/stormc-1.2.3-py3-none-any.whl"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("direct_url", "wanted"), ORIGINS)
+def test_ci_installs_stormc_from_where_this_one_came(direct_url: str, wanted: str) -> None:
+    assert requirement(direct_url, "1.2.3") == wanted

@@ -22,7 +22,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--specs", type=Path, default=Path("specs"), metavar="DIR", help="where the specs are (specs)")
     parser.add_argument("--repo", type=Path, metavar="DIR", help="write a whole repository into DIR: specs, hooks, CI")
     parser.add_argument("--ci", choices=("github", "gitlab"), default="github", help="CI of the repository (github)")
-    parser.add_argument("--from", dest="origin", metavar="REQUIREMENT", help="what pip installs stormc from, in its CI")
+    parser.add_argument(
+        "--from",
+        dest="origin",
+        metavar="REQUIREMENT",
+        help="what pip installs stormc from, in its CI (where this one is from)",
+    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -55,12 +60,12 @@ def _repository(options: argparse.Namespace) -> int:
     from stormc import __version__
     from stormc.facts import limits
     from stormc.repository.profiles import builtin_names
-    from stormc.text.founding import founding
+    from stormc.text.founding import founding, requirement
 
     name = options.name or FIRST_APP
     major, minor = __version__.split(".")[:2]
     files = founding(
-        name.rpartition("/")[2], options.ci, options.origin or f"stormc=={__version__}",
+        name.rpartition("/")[2], options.ci, options.origin or requirement(_direct_url(), __version__),
         f">={major}.{minor},<{major}.{int(minor) + 1}", limits.MINDCLUSTER_RELEASES[0], limits.AIBRIX_RELEASES[0],
         builtin_names(),
     )  # fmt: skip
@@ -70,6 +75,16 @@ def _repository(options: argparse.Namespace) -> int:
     if code == 0:
         print(f"{options.repo} is a repository of specs; its README.md has the next steps", file=sys.stderr)
     return code
+
+
+def _direct_url() -> str:
+    """What pip noted of the place that this stormc came from (direct_url.json); empty for an index or a checkout."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
+    try:
+        return distribution("stormc").read_text("direct_url.json") or ""
+    except (PackageNotFoundError, OSError):
+        return ""
 
 
 def _write(files: Mapping[Path, str]) -> None:

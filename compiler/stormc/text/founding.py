@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from stormc.model.editor_schema import schemas
@@ -9,6 +10,23 @@ from stormc.model.editor_schema import schemas
 TEMPLATE = Path(__file__).with_name("template")
 ENVIRONMENTS = ("staging", "production")
 CI = {"github": (".github/workflows/stormc.yaml", "github.yaml"), "gitlab": (".gitlab-ci.yml", "gitlab-ci.yaml")}
+
+
+def requirement(direct_url: str, version: str) -> str:
+    """What pip is to install in CI: the place that this stormc came from, by its direct_url.json (PEP 610).
+
+    A place on this machine is none for CI, so then it is the version alone.
+    """
+    try:
+        origin = json.loads(direct_url or "{}")
+        url, repository = str(origin.get("url", "")), origin.get("vcs_info")
+    except (ValueError, AttributeError):
+        url, repository = "", None
+    if not url.startswith(("https://", "http://", "ssh://")):
+        return f"stormc=={version}"
+    if isinstance(repository, dict):
+        url = f"{repository.get('vcs', 'git')}+{url}@{repository.get('requested_revision') or repository['commit_id']}"
+    return f"stormc @ {url}"
 
 
 def founding(
