@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_own_repository import walk
+from tests.own_repository import walk
 
 ROOT = Path(__file__).parents[1]
 SOURCES = {"stormc": ROOT / "compiler/stormc", "stormc_proxy": ROOT / "proxy/stormc_proxy"}
