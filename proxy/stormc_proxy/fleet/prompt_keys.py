@@ -66,7 +66,7 @@ def chained_here(before: int, text: str) -> int:
 
 
 def chained_everywhere(before: int, text: str) -> int:
-    """The next key as every routing pod computes it: a CRC, at twice the time."""
+    """The next key as every routing pod computes it: a CRC, for a third more time."""
     return zlib.crc32(text.encode("utf-8", "surrogatepass"), before)
 
 
