@@ -123,6 +123,11 @@ def test_an_exception_of_the_policy_allows_and_ends(judged: Judge) -> None:
     assert errors(judged(fields, policy.replace("app.*", "other.*"))) == {"E804"}
 
 
+def test_only_the_level_npu_has_paths_of_the_node(judged: Judge) -> None:
+    for level in ("baseline", "restricted"):
+        assert "E804" in errors(judged("", POLICY.replace("podSecurity: npu", f"podSecurity: {level}")))
+
+
 def test_no_comment_takes_a_policy_s_error_back(judged: Judge) -> None:
     text = "namespace: kube-system"
     assert "E824" in errors(judged(text, POLICY))

@@ -53,7 +53,10 @@ def _context(of: str) -> str:
     ])  # fmt: skip
 
 
-def _security(_: Policy) -> Iterator[Rule]:
+def _security(policy: Policy) -> Iterator[Rule]:
+    if policy.level != "npu":
+        nothing = pods("p.?volumes.orValue([]).all(v, !has(v.hostPath))")
+        yield "E804", "pods of this level mount nothing of the node", nothing
     yield (
         "E804",
         "the pods share namespaces with the node",

@@ -62,6 +62,9 @@ def problems(pod: Mapping[str, Any], level: str) -> Iterator[Problem]:
     for kind in KINDS:
         for index, container in enumerate(pod.get(kind) or ()):
             yield from _container(container, (kind, index))
+    for index, volume in enumerate(pod.get("volumes") or ()):
+        if level != "npu" and "hostPath" in volume:
+            yield ("volumes", index), phrase("pods of this level mount nothing of the node")
     if level == "restricted":
         yield from _restricted(pod)
 
