@@ -32,6 +32,8 @@ def without_mistakes(app: App, broken: Collection[str]) -> App:
     if rules.load("engine.directories").id in broken:
         model = replace(app.model, path="/mnt/models/model")
         app = replace(app, model=model, engine=app.engine._replace(script=None))
+        bare = (replace(role, volumes=()) for role in (app.prefill, app.decode, app.routing))
+        app = replace(app, **dict(zip(("prefill", "decode", "routing"), bare, strict=True)))
     return app
 
 

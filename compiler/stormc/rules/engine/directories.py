@@ -1,7 +1,7 @@
-"""The directories of model and start script are free in the engine container.
+"""The directories of model, start script and volumes are free in the container.
 
-The directory above model.path and engine.script.hostPath are mounted. On one of the image's own they hide what the
-engine is made of, above or on one of stormc's mounts they take its place: the container never starts.
+The directory above model.path and engine.script.hostPath are mounted, and so are volumes. On one of the image's own
+they hide what the engine is made of, on one of stormc's mounts they take its place: the container never starts.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import posixpath
 from collections.abc import Iterator
 
-from stormc.facts.keys import Directory
+from stormc.facts.keys import DEVICE_FILES, Directory
 from stormc.finding import Path
 from stormc.model.app import App
 from stormc.model.profile import Platform
+from stormc.model.role import Pods
 from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
@@ -21,6 +22,15 @@ SYSTEM = (
     "/usr/local", "/usr/local/Ascend",
 )  # fmt: skip
 """What an image of vllm-ascend cannot start without."""
+NAMES = frozenset(
+    {
+        "launcher", "script", "model", "shm", "proxy-source", "proxy-config", "tmp",
+        *(file.rpartition("/")[2].replace(".", "-").replace("_", "-") for file in DEVICE_FILES),
+    }
+)  # fmt: skip
+"""Names of volumes that stormc writes."""
+OF_THE_PROXY = ("/tmp", "/etc/stormc/proxy", f"{Directory.STORMC}/stormc_proxy")
+"""Where volumes of the routing pods are mounted."""
 
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
@@ -52,6 +62,30 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
                 phrase("a volume cannot be mounted on {place}, which has a ':'", place=place),
                 phrase("rename the directory"),
             )
+    for role in app.serving_roles:
+        yield from _of_volumes(app, role, [*taken, *(place for _, place, _ in mounted)])
+    yield from _of_volumes(app, app.routing, list(OF_THE_PROXY))
+
+
+def _of_volumes(app: App, role: Pods, taken: list[str]) -> Iterator[Violation]:
+    """Volumes on a directory, or with a name, that is taken."""
+    places, names = set(taken), dict[str, object]()
+    for volume in role.volumes:
+        place = _plain(volume.mount_path)
+        known = names.setdefault(volume.name, volume.source)
+        if place in SYSTEM:
+            text = phrase("a volume on {place} hides the container's own files", place=place)
+            yield Violation(volume.path, text, phrase("choose a directory below it"))
+        elif place in places:
+            text = phrase("another volume is mounted on {place}", place=place)
+            yield Violation(volume.path, text, phrase("remove it, or choose another directory"))
+        elif ":" in place:
+            text = phrase("a volume cannot be mounted on {place}, which has a ':'", place=place)
+            yield Violation(volume.path, text, phrase("rename the directory"))
+        elif volume.name in NAMES or known != volume.source:
+            text = phrase("another volume is called {name}", name=volume.name)
+            yield Violation(volume.path, text, phrase("choose another name"))
+        places.add(place)
 
 
 def _plain(directory: str) -> str:
@@ -92,6 +126,25 @@ RULE = Rule(
                 hostPath: /mnt/models/
                 command: exec ./serve
             """, at="engine.script.hostPath"),
+        Example("""
+            volumes:
+            - mountPath: /dev/shm
+              emptyDir: {}
+            """, at="volumes[0]"),
+        Example("""
+            volumes:
+            - mountPath: /data/a
+              persistentVolumeClaim: a
+            - mountPath: /data/a
+              persistentVolumeClaim: b
+            """, at="volumes[1]"),
+        Example("""
+            prefill:
+              volumes:
+              - name: launcher
+                mountPath: /data/a
+                persistentVolumeClaim: a
+            """, at="prefill.volumes[0]"),
     ),
     instead=(
         Example("""
