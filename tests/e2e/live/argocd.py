@@ -88,7 +88,7 @@ class ArgoCD:
             "sync": status.get("sync", {}).get("status"), "revision": status.get("sync", {}).get("revision"),
             "health": status.get("health"), "conditions": status.get("conditions"),
             "operation": {key: operation.get(key) for key in ("phase", "message")},
-        })  # fmt: skip
+        }, width=1000)  # fmt: skip
 
     def refresh(self, name: str) -> None:
         """Has Argo CD render and compare an Application anew; it takes the request away when it has."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +163,9 @@ def test_a_change_of_namespace_waits_for_the_printed_confirmation(site: ArgoSite
     assert cluster.get(STORM_SERVICE, "staging", "qwen3-8b") is None
     assert not cluster.find(CONFIG_MAP, "staging", {"app.kubernetes.io/part-of": "qwen3-8b"})
 
+    # Argo CD keeps both times in whole seconds and takes no approval from the second in which the sync began.
+    started = datetime.fromisoformat(operation["startedAt"])
+    eventually(lambda: datetime.now(UTC) > started + timedelta(seconds=1), "the clock stands")
     (command,) = re.findall(r"confirm: (kubectl .*)", site.repository.told())
     kubectl(site.live.plane, shell(command)[1:])
     site.argocd.until_synced(name, commit)
