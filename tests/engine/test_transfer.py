@@ -86,6 +86,12 @@ WRONG = [
         pasted(alone("prefill", "MooncakeConnector"), alone("decode", "MooncakeConnector")),
         ("W727", "prefill.engineArgs.kv-transfer-config.kv_connector"),
     ),
+    ("kvTransfer: {extra: {decode: {dp_size: 4}}}", ("E039", "kvTransfer.extra.decode.dp_size")),
+    (
+        "kvTransfer: {connector: MultiConnector, extra: {connectors: [{kv_connector: MooncakeConnectorV1, "
+        "kv_connector_extra_config: {decode: {tp_size: 4}}}, {kv_connector: AscendStoreConnector}]}}",
+        ("E039", "kvTransfer.extra.connectors[0].kv_connector_extra_config.decode.tp_size"),
+    ),
     ("kvTransfer: {connector: MooncakeHybirdConnector}", ("W727", "kvTransfer.connector")),
 ]
 

@@ -14,18 +14,21 @@ from typing import Any
 
 from stormc.finding import Path
 from stormc.model.app import App, Role
-from stormc.model.kv import MULTI, carrying
+from stormc.model.kv import EXTRA, MULTI, carrying
 from stormc.phrase import phrase
 from stormc.rules.engine_run import Run, runs
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
 KV_CONFIG = "kv-transfer-config"
+SIZED = frozenset({"prefill", "decode", "connectors"})
+"""Keys of kvTransfer.extra that say what follows from the roles."""
 
 
 def check(service: StormService) -> Iterator[Violation]:
     for run in runs(service):
-        if not run.own_command and KV_CONFIG not in run.role.engine_args:
+        by_fields = not run.own_command and KV_CONFIG not in run.role.engine_args
+        if by_fields and not service.app.kv.extra.keys() & SIZED:
             continue
         config = run.flags.get(KV_CONFIG)
         if not run.launched and "Mooncake" not in str(config):
@@ -75,7 +78,11 @@ def _config(app: App, run: Run, config: Mapping[str, Any]) -> Iterator[Violation
 
 def _inside(run: Run, *steps: str | int) -> Path:
     """A place inside the config, or the command line that holds it."""
-    return run.command_path if run.own_command else (*run.at(KV_CONFIG), *steps)
+    if run.own_command:
+        return run.command_path
+    if KV_CONFIG not in run.role.flags and steps[:1] == (EXTRA,):
+        return ("kvTransfer", "extra", *steps[1:])
+    return (*run.at(KV_CONFIG), *steps)
 
 
 def _kv_facts(role: Role, app: App) -> Iterator[tuple[tuple[str, ...], str]]:
@@ -158,6 +165,12 @@ RULE = Rule(
                       tp_size: 1
                   engine_id: a
             """, at="decode.engineArgs.kv-transfer-config.engine_id"),
+        Example("""
+            kvTransfer:
+              extra:
+                decode:
+                  tp_size: 8
+            """, at="kvTransfer.extra.decode.tp_size"),
         Example(at="template.spec.containers[0].args", role="decode", template="""
             spec:
               containers:
