@@ -329,3 +329,13 @@ def test_another_compiler_is_compared_by_what_it_rendered(root: Path, monkeypatc
     assert seen_now == [
         ("inference/shared", Kind.CHANGED, What.RECREATED), ("inference/own", Kind.CHANGED, What.NOTHING),
     ]  # fmt: skip
+
+
+def test_another_first_line_is_no_change_of_an_app(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What stormc 0.1 wrote there named a command that other repositories do not have."""
+    monkeypatch.chdir(root)
+    render(Path("specs"), Path("rendered"))
+    for path in (root / "rendered").rglob("*.yaml"):
+        path.write_text(path.read_text().replace("run: stormc render\n", "run: make render\n", 1))
+    commit(root)
+    assert diff_of_compilers(Path("specs"), Path("rendered"), "HEAD", ()) == []

@@ -166,11 +166,16 @@ def _change(before: Side | None, after: Side | None) -> AppChange | None:
 
 def _same(before: Side, after: Side) -> bool:
     return (
-        (before.label, before.cluster, before.file, before.aibrix, before.files)
-        == (after.label, after.cluster, after.file, after.aibrix, after.files)
+        (before.label, before.cluster, before.file, before.aibrix, _bodies(before.files))
+        == (after.label, after.cluster, after.file, after.aibrix, _bodies(after.files))
         and (before.manifests is None) == (after.manifests is None)
         and (before.manifests is not None or before.fields == after.fields)
     )
+
+
+def _bodies(files: Mapping[str, bytes]) -> dict[str, bytes]:
+    """The texts of rendered files without their first lines, which are comments of stormc."""
+    return {path: text.partition(b"\n")[2] for path, text in files.items()}
 
 
 def field_changes(before: Any, after: Any, path: Path) -> Iterator[FieldChange]:
@@ -193,7 +198,7 @@ def file_changes(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Ite
     gone = {path: text for path, text in before.items() if path not in after}
     for path, text in after.items():
         if path in before:
-            if before[path] != text:
+            if before[path].partition(b"\n")[2] != text.partition(b"\n")[2]:
                 yield FileChange(path, "changed", _lines(before[path], text, path, path))
             continue
         name = path.rpartition("/")[2]
