@@ -7,9 +7,12 @@ import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from stormc.failure import Failure
+
+if TYPE_CHECKING:
+    from stormc.finding import Finding
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,9 +58,10 @@ def run(options: argparse.Namespace) -> int:
         result = validate(
             options.specs, options.path, changed=changed, crd=crd, jobs=max(1, options.jobs), progress=progress
         )
-    print_findings(result.findings, result.apps, options.format, sys.stdout)
-    print(f"{result.apps} app{'' if result.apps == 1 else 's'}: {count(result.findings)}", file=sys.stderr)
-    return 1 if is_failed(result.findings, options.strict) else 0
+    findings = [*result.findings, *_resized(options)]
+    print_findings(findings, result.apps, options.format, sys.stdout)
+    print(f"{result.apps} app{'' if result.apps == 1 else 's'}: {count(findings)}", file=sys.stderr)
+    return 1 if is_failed(findings, options.strict) else 0
 
 
 def _stdin(options: argparse.Namespace, given: bytes) -> int:
@@ -72,6 +76,17 @@ def _stdin(options: argparse.Namespace, given: bytes) -> int:
     print_findings(result.findings, result.apps, options.format, sys.stdout)
     print(f"1 app: {count(result.findings)}", file=sys.stderr)
     return 1 if is_failed(result.findings, options.strict) else 0
+
+
+def _resized(options: argparse.Namespace) -> list[Finding]:
+    """What --changed sees by comparing with the base."""
+    if not options.changed:
+        return []
+    from stormc.actions.comparing import diff
+    from stormc.actions.resizing import resized
+    from stormc.history.branching import main_lines
+
+    return list(resized(diff(options.specs, options.base, None, (), main_lines(os.environ))))
 
 
 def _crd(file: Path | None) -> Mapping[str, Any] | None:

@@ -108,8 +108,9 @@ class Kubelet:
         self._call(self._fail(pod))
 
     def lose(self, node: str) -> None:
-        """The node's kubelet gives no sign any more, and confirms no deletion."""
+        """The node's kubelet confirms no deletion any more, and the node is NotReady, as after its grace period."""
         self.lost.add(node)
+        self._call(self._condition(node, "Unknown", "NodeStatusUnknown"))
 
     def restore(self, node: str) -> None:
         """The node and its kubelet are there again."""
@@ -299,16 +300,22 @@ class Kubelet:
         """Renews the nodes' leases, those of lost nodes left out."""
         path = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
         while True:
-            for node in set(NODES) - self.lost:
-                renewed = {"spec": {"holderIdentity": node, "leaseDurationSeconds": 40, "renewTime": _now()}}
-                async with self._http.patch(f"{path}/{node}", json=renewed, headers=MERGE) as answer:
-                    missing = answer.status == 404
-                if missing:
-                    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": node}}
-                    await self._send("POST", path, {**lease, **renewed})
-                await self._ready_again(node)
+            for node in NODES:
+                if node in self.lost:
+                    await self._condition(node, "Unknown", "NodeStatusUnknown")
+                else:
+                    await self._renew(f"{path}/{node}", path, node)
             await self._settle_all()  # what is held may be so no longer
             await asyncio.sleep(LEASE_SECONDS)
+
+    async def _renew(self, lease: str, path: str, node: str) -> None:
+        renewed = {"spec": {"holderIdentity": node, "leaseDurationSeconds": 40, "renewTime": _now()}}
+        async with self._http.patch(lease, json=renewed, headers=MERGE) as answer:
+            missing = answer.status == 404
+        if missing:
+            new = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease", "metadata": {"name": node}}
+            await self._send("POST", path, {**new, **renewed})
+        await self._ready_again(node)
 
     async def _ready_again(self, node: str) -> None:
         async with self._http.get(f"/api/v1/nodes/{node}") as answer:
@@ -316,8 +323,11 @@ class Kubelet:
                 return
             conditions = (await answer.json())["status"].get("conditions") or ()
         if {"True"} != {c["status"] for c in conditions if c["type"] == "Ready"}:
-            ready = {"status": {"conditions": [{"type": "Ready", "status": "True", "reason": "KubeletReady"}]}}
-            await self._send("PATCH", f"/api/v1/nodes/{node}/status", ready, MERGE)
+            await self._condition(node, "True", "KubeletReady")
+
+    async def _condition(self, node: str, ready: str, reason: str) -> None:
+        status = {"status": {"conditions": [{"type": "Ready", "status": ready, "reason": reason}]}}
+        await self._send("PATCH", f"/api/v1/nodes/{node}/status", status, MERGE)
 
 
 def label(pod: Pod, key: str) -> str:

@@ -16,7 +16,7 @@ SHAPES = {"single": SINGLE, "decode in groups": "faults: {retries: 10}", "both i
 
 def longest(shape: str, release: str) -> str:
     """The longest name that stormc renders."""
-    for length in range(40, 1, -1):
+    for length in range(34, 1, -1):
         try:
             shaped(f"{SHAPES[shape]}\nname: {'n' * length}", release, "limits")
         except AssertionError:

@@ -126,7 +126,7 @@ def settled(live: LiveCluster, prediction: Prediction, there: dict[str, Uids]) -
         return all(live.kubelet.quiet_for(each.partition("/")[0]) >= QUIET_SECONDS for each in there)
 
     try:
-        eventually(done, "", minutes=1)
+        eventually(done, "")
     except AssertionError:
         yield from differing(live, prediction, there)
         if problem := live.problem(*parts(app)):
@@ -160,7 +160,7 @@ def too_few(
 def fought(live: LiveCluster, app: str, mark: int) -> Iterator[str]:
     """Waits for a fight of controllers; says where there is none."""
     try:
-        eventually(lambda: len([h for h in happenings(live, app, mark) if h.what == "created"]) >= CHURN, "", minutes=1)
+        eventually(lambda: len([h for h in happenings(live, app, mark) if h.what == "created"]) >= CHURN, "")
     except AssertionError:
         yield f"{app}: no fight, {len(happenings(live, app, mark))} happenings"
 

@@ -124,8 +124,14 @@ def replace_one(live: LiveCluster, load: Load) -> bool:
     """Deletes a decode pod under load, and waits until the proxy uses the one that AIBrix made in its place."""
     eventually(lambda: load.outcomes["answered"] >= ENOUGH, lambda: str(load.outcomes))
     pod = live.kubelet.pods(NAMESPACE, NAME, "decode")[0]
+    there = live.uids(NAMESPACE, NAME, "decode")
     live.cluster.delete(POD, NAMESPACE, pod["metadata"]["name"])
-    eventually(lambda: pod["metadata"]["uid"] not in live.uids(NAMESPACE, NAME), "the pod does not end")
+
+    def made_anew() -> set[str]:
+        now = live.uids(NAMESPACE, NAME, "decode")
+        return now - there if pod["metadata"]["uid"] not in now else set()
+
+    (new,) = eventually(made_anew, "AIBrix does not make the pod anew")
     live.until_ready(NAMESPACE, NAME)
     eventually(lambda: healthy(live), lambda: f"not found again: {instances(live)}")
     before = {address: each["requests"] for address, each in instances(live).items()}
@@ -135,13 +141,5 @@ def replace_one(live: LiveCluster, load: Load) -> bool:
         return all(now.get(address, {}).get("requests", 0) > count for address, count in before.items())
 
     eventually(used, lambda: f"not used again: {before} {instances(live)}")
-    (new,) = live.uids(NAMESPACE, NAME, "decode") - {pod["metadata"]["uid"]} - old_ones(live, pod)
     addresses = {p["metadata"]["uid"]: p["status"]["podIP"] for p in live.kubelet.pods(NAMESPACE, NAME)}
     return bool(addresses[new] != pod["status"]["podIP"])
-
-
-def old_ones(live: LiveCluster, deleted: dict[str, Any]) -> set[str]:
-    """The decode pod that was not deleted."""
-    name = deleted["metadata"]["name"]
-    pods = live.kubelet.pods(NAMESPACE, NAME, "decode")
-    return {p["metadata"]["uid"] for p in pods if p["metadata"]["name"] != name}

@@ -61,7 +61,7 @@ def compare(live: LiveCluster, row: Row) -> list[str]:
         return {role: seen(there[role], live.uids(f"row-{row.number}", NAME, role)) for role in ROLES}
 
     try:
-        eventually(lambda: settled(live, f"row-{row.number}") and came() == wanted, "", minutes=1)
+        eventually(lambda: settled(live, f"row-{row.number}") and came() == wanted, "")
     except AssertionError:
         return [f"{row.change}: expected {wanted}, came {came()}, {live.problem(f'row-{row.number}', NAME)}"]
     finally:

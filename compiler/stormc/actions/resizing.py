@@ -1,0 +1,66 @@
+"""Instances that get another number of pods: what AIBrix makes of it differs by release, and some of it has no end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from stormc.finding import Finding
+from stormc.load.document import load_document
+from stormc.model.layers import Layer, Layered, finding_at, merge_layers
+from stormc.phrase import phrase
+from stormc.repository.checks import FOUGHT_FOR, LEFT_BEHIND, REPLACED
+from stormc.review.diff import AppChange, Side
+from stormc.review.effect import RoleEffect, What
+from stormc.targets.storm_service import roles, service_in
+
+ANOTHER_NAME = phrase("deploy the app under another name, then delete the old one")
+
+
+def resized(changes: Iterable[AppChange]) -> Iterator[Finding]:
+    """What a change of podGroupSize does to the pods of apps that keep their name, at the field of the spec."""
+    for change in changes:
+        before, after = change.before, change.after
+        if before is None or after is None or before.label != after.label:
+            continue
+        sizes = [_sizes(side) for side in (before, after)]
+        for role in change.effect.roles:
+            pair = (sizes[0].get(role.role, 0), sizes[1].get(role.role, 0))
+            if pair[0] != pair[1] and all(pair):
+                yield _finding(after, role, pair)
+
+
+def _sizes(side: Side) -> dict[str, int]:
+    """The podGroupSize of each role, as it is rendered."""
+    storm = service_in(side.manifests or ())
+    return {role["name"]: int(role.get("podGroupSize") or 1) for role in roles(storm)} if storm else {}
+
+
+def _finding(after: Side, role: RoleEffect, sizes: tuple[int, int]) -> Finding:
+    layered, path = _layered(after.file), (role.role, "podGroupSize")
+    facts = {"role": role.role, "before": sizes[0], "after": sizes[1]}
+    if role.worst is What.CANNOT_CHANGE:
+        message = phrase(
+            "podGroupSize of {role} goes from {before} to {after}: before v0.7 two controllers of AIBrix then delete "
+            "and create its pods without an end", **facts,
+        )  # fmt: skip
+        return finding_at(layered, FOUGHT_FOR, path, message, ANOTHER_NAME)
+    if role.worst is What.ORPHANED:
+        message = phrase(
+            "podGroupSize of {role} goes from {before} to {after}: before v0.7 AIBrix leaves the old pods running, "
+            "{pods} with {npus} NPUs", **facts, pods=role.orphaned, npus=role.orphaned * role.npus_per_pod[0],
+        )  # fmt: skip
+        return finding_at(layered, LEFT_BEHIND, path, message, ANOTHER_NAME)
+    message = phrase(
+        "podGroupSize of {role} goes from {before} to {after}: all its pods are replaced, all at once", **facts
+    ) if role.at_once else phrase(
+        "podGroupSize of {role} goes from {before} to {after}: all its pods are replaced, instance by instance", **facts
+    )  # fmt: skip
+    return finding_at(layered, REPLACED, path, message)
+
+
+def _layered(file: str) -> Layered:
+    """The spec as it lies on disk; it was read before, so that it can be."""
+    document, _ = load_document(file, Path(file).read_bytes())
+    assert document is not None
+    return merge_layers([Layer(document)])
