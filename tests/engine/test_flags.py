@@ -86,3 +86,8 @@ PASSED = [
 def test_of_a_flag_and_its_opposite_one_is_passed(spec: str, role: str, switches: set[str]) -> None:
     args = container(storm(spec), role)["args"]
     assert {word for word in args if word.endswith(("prefix-caching", "async-scheduling"))} == switches
+
+
+def test_sizes_that_are_none_break_no_rule() -> None:
+    found = told("{engine: {args: {tensor-parallel-size: 0}}, decode: {engineArgs: {tp: -4}}}")
+    assert {("E050", "engine.args.tensor-parallel-size"), ("E050", "decode.engineArgs.tp")} <= found

@@ -17,10 +17,15 @@ from stormc.rules.storm_service import StormService
 def check(service: StormService) -> Iterator[Violation]:
     connector = service.app.connector
     sizes = {run.role.name: run.number("tensor-parallel-size") for run in runs(service)}
-    if len(sizes) < 2 or not connector.startswith("Mooncake") or connector == "MooncakeConnector":
+    if (
+        len(sizes) < 2
+        or min(sizes.values()) < 1
+        or not connector.startswith("Mooncake")
+        or connector == "MooncakeConnector"
+    ):
         return
     prefill, decode = sizes["prefill"], sizes["decode"]
-    if decode < 1 or prefill % decode:
+    if prefill % decode:
         run = next(run for run in runs(service) if run.role.name == "decode")
         text = phrase(
             "decode has {decode} tensor-parallel NPUs, prefill {prefill}: no multiple of it",
@@ -33,7 +38,7 @@ def check(service: StormService) -> Iterator[Violation]:
 
 def _divisor(prefill: int, decode: int) -> int:
     """The largest size of decode that fits and is not above the one that was chosen."""
-    return max(size for size in range(1, prefill + 1) if prefill % size == 0 and size <= max(decode, 1))
+    return max(size for size in range(1, prefill + 1) if prefill % size == 0 and size <= decode)
 
 
 RULE = Rule(
