@@ -68,12 +68,12 @@ def registered(cluster: Cluster, directory: Path, platform: str) -> Iterator[Non
             yield
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def strict(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     yield from registered(cluster, tmp_path_factory.mktemp("strict"), POLICY)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def loose(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     yield from registered(cluster, tmp_path_factory.mktemp("loose"), LOOSE)
 

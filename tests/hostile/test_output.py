@@ -153,3 +153,24 @@ def test_an_internal_error_is_one_line_and_two(
     out, err = capsys.readouterr()
     assert out == "" and err.count("\n") == 1 and "internal error" in err and "KeyError" in err
     assert obeyed(err) == []
+
+
+def test_a_command_across_the_place_of_a_finding_is_not_obeyed(tmp_path: Path) -> None:
+    write(tmp_path, "specs/app.yaml", spec_text().replace("name: ", "na##[error]me: ", 1))
+    write(tmp_path, "specs/b.yaml", "apiVersion: stormc.dev/v1\nkind: App\nx##: &a [error]\ny: ##*b [error]\n")
+    done = stormc(tmp_path, "validate")
+    assert done.code == 1 and "##[" not in done.out + done.err
+
+
+def test_a_command_of_several_writes_is_not_obeyed() -> None:
+    for parts in (("#", "#[error]x"), ("##", "[error]x"), ("#", "#", "[x]"), ("##vso", "[task]")):
+        stream = io.StringIO()
+        escaping = Escaping(stream)
+        escaping.writelines(parts)
+        assert not re.search(r"##\w*\[", stream.getvalue()), parts
+
+
+def test_what_follows_a_command_stays() -> None:
+    stream = io.StringIO()
+    print("a ##[error]x", file=Escaping(stream))
+    assert stream.getvalue() == "a #\\x23[error]x\n"

@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from typing import Any, TextIO, cast
 
 _COMMAND = re.compile(r"##(?=\w*\[)")
+_WHOLE = re.compile(r"##\w*\[")
+_LONGEST = 40
+"""Characters of a command that may lie in different calls: `##vso[`."""
 _AT_START = re.compile(r"(?m)^([ \t]*):(?=:)")
 
 
@@ -44,13 +47,19 @@ class Escaping:
     def __init__(self, stream: TextIO) -> None:
         self.raw = stream
         self._blank = True
+        self._before = ""
 
     def write(self, text: str) -> int:
-        """Writes the text escaped; a command split over two calls is seen where the first one wrote only blanks."""
+        """Writes the text escaped, a command too that is split over several calls."""
+        length, before = len(text), self._before
+        self._before = (before + text).rpartition("\n")[2][-_LONGEST:] if "#" in text or before else ""
+        both = before + text[:_LONGEST]
+        if before and any(match.start() < len(before) < match.end() for match in _WHOLE.finditer(both)):
+            text = f"\\x{ord(text[0]):02x}{text[1:]}"
         self.raw.write(escaped(text, self._blank))
         last = text.rpartition("\n")[2]
         self._blank = not last.strip() and (self._blank or "\n" in text)
-        return len(text)
+        return length
 
     def writelines(self, texts: Iterable[str]) -> None:
         """As `write`, for each of them."""

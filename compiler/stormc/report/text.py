@@ -54,7 +54,8 @@ def _excerpt(finding: Finding, read: Callable[[str], Sequence[str]]) -> Iterator
     cut = ("…" if first else "", "…" if len(line) > last else "")
     number = f"{mark.line:5} | "
     blank = " " * (len(number) - 2) + "| "
-    yield f"{number}{cut[0]}{before}{_visible(line[begin:last])}{cut[1]}".rstrip(), False
+    whole = _visible(line[first:last])  # not the two parts: a command may lie across where they meet
+    yield f"{number}{cut[0]}{whole}{cut[1]}".rstrip(), False
     yield f"{blank}{' ' * _width(cut[0] + before)}{'^' * max(1, _width(marked))}", True
 
 
