@@ -23,6 +23,7 @@ from stormc.load.sources import Sources
 from stormc.migrate.judge import Refusal
 from stormc.migrate.note import Note
 from stormc.migrate.storm_service import Chosen
+from stormc.phrase import Phrase
 from stormc.reference.pages import fields
 from stormc.repository.repository import open_repository
 from stormc.rules import all_rules
@@ -41,7 +42,18 @@ TEXTS = {
 
 
 def nonsense(text: str) -> str:
-    """The text in words of no language: other texts become other words, an empty one stays empty."""
+    """The text in words of no language: other texts become other words, an empty one stays empty.
+
+    A phrase stays one, with its values.
+    """
+    if isinstance(text, Phrase):
+        strange = Phrase(babble(text))
+        strange.template, strange.values = babble(text.template), text.values
+        return strange
+    return babble(text)
+
+
+def babble(text: str) -> str:
     return "".join(chr(0x10D0 + ord(letter) % 32) for letter in text) + f"{len(text)}" if text else ""
 
 

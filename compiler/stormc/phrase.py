@@ -34,6 +34,11 @@ def phrase(template: str, /, **values: object) -> Phrase:
     return sentence
 
 
+def with_other(sentence: Phrase, **values: object) -> Phrase:
+    """The same sentence with other values for some of its placeholders."""
+    return phrase(sentence.template, **{**sentence.values, **values})
+
+
 NONE = phrase("")
 """No words: the hint of a finding that has none."""
 

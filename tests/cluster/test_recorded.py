@@ -258,7 +258,7 @@ def test_without_the_client_one_line_says_how_to_get_it(
 ) -> None:
     monkeypatch.setitem(sys.modules, "kubernetes", None)
     assert main(["status", "a"]) == 2
-    assert "pip install '.[cluster]'" in capsys.readouterr().err
+    assert "run make cluster in" in capsys.readouterr().err
 
 
 CONTEXT = "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{name: c, context: {cluster: k, user: u}}]\n"

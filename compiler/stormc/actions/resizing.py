@@ -38,24 +38,35 @@ def _sizes(side: Side) -> dict[str, int]:
 
 def _finding(after: Side, role: RoleEffect, sizes: tuple[int, int]) -> Finding:
     layered, path = _layered(after.file), (role.role, "podGroupSize")
-    facts = {"role": role.role, "before": sizes[0], "after": sizes[1]}
+    name, (before, now) = role.role, sizes
     if role.worst is What.CANNOT_CHANGE:
         message = phrase(
             "podGroupSize of {role} goes from {before} to {after}: before v0.7 two controllers of AIBrix then delete "
-            "and create its pods without an end", **facts,
-        )  # fmt: skip
+            "and create its pods without an end",
+            role=name,
+            before=before,
+            after=now,
+        )
         return finding_at(layered, FOUGHT_FOR, path, message, ANOTHER_NAME)
     if role.worst is What.ORPHANED:
         message = phrase(
             "podGroupSize of {role} goes from {before} to {after}: before v0.7 AIBrix leaves the old pods running, "
-            "{pods} with {npus} NPUs", **facts, pods=role.orphaned, npus=role.orphaned * role.npus_per_pod[0],
-        )  # fmt: skip
+            "{pods} with {npus} NPUs",
+            role=name,
+            before=before,
+            after=now,
+            pods=role.orphaned,
+            npus=role.orphaned * role.npus_per_pod[0],
+        )
         return finding_at(layered, LEFT_BEHIND, path, message, ANOTHER_NAME)
+    how = phrase("all at once") if role.at_once else phrase("instance by instance")
     message = phrase(
-        "podGroupSize of {role} goes from {before} to {after}: all its pods are replaced, all at once", **facts
-    ) if role.at_once else phrase(
-        "podGroupSize of {role} goes from {before} to {after}: all its pods are replaced, instance by instance", **facts
-    )  # fmt: skip
+        "podGroupSize of {role} goes from {before} to {after}: all its pods are replaced, {how}",
+        role=name,
+        before=before,
+        after=now,
+        how=how,
+    )
     return finding_at(layered, REPLACED, path, message)
 
 

@@ -7,7 +7,7 @@ from enum import Enum
 
 from stormc.finding import Finding, Path, Severity, severity_of
 from stormc.model.layers import Layered
-from stormc.phrase import NONE, Phrase, both, phrase
+from stormc.phrase import NONE, Phrase, both, phrase, with_other
 from stormc.record import NamedTuple
 
 Check = Callable[..., Iterator["Violation"]]
@@ -47,9 +47,9 @@ def of_both_roles(violations: Iterable[Violation]) -> Iterator[Violation]:
         before = same.get(key)
         if before is None:
             same[key] = violation
-        elif "role" in message.values and message != before.message:
+        elif message.values.get("role") != before.message.values.get("role"):
             roles = both([str(before.message.values["role"]), str(message.values["role"])])
-            same[key] = before._replace(message=phrase(message.template, **{**message.values, "role": roles}))
+            same[key] = before._replace(message=with_other(message, role=roles))
     yield from same.values()
 
 
