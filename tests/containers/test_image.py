@@ -20,7 +20,7 @@ from tools.release import notes, sbom
 ROOT = Path(__file__).parents[2]
 TEXT = re.sub(r"^#.*\n", "", (ROOT / "Containerfile").read_text(), flags=re.M).replace("\\\n", " ")
 INSTRUCTIONS = [line.split(" ", 1) for line in TEXT.splitlines() if line.strip()]
-PLUGIN: Any = yaml.safe_load((ROOT / "containers/argocd-plugin.yaml").read_text())
+PLUGIN: Any = yaml.safe_load((ROOT / "tools/argocd-plugin.yaml").read_text())
 RELEASE: Any = yaml.load((ROOT / ".github/workflows/release.yaml").read_text(), Loader=yaml.BaseLoader)
 PAGE = (ROOT / "docs/containers.md").read_text()
 

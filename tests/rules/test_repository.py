@@ -15,7 +15,10 @@ from stormc.repository.repository import open_repository
 from tests.rules.judged import both, in_role
 from tests.samples import compile_in, spec_text
 
-EXPIRING = "overrides: [{target: Service, patch: {metadata: {annotations: {a: b}}}, reason: r, owner: o, expires: '2031-05-01'}]"
+EXPIRING = (
+    "overrides: [{target: Service, patch: {metadata: {annotations: {a: b}}}, reason: r, owner: o, "
+    "expires: '2031-05-01'}]"
+)
 
 
 @pytest.mark.parametrize(
