@@ -72,7 +72,9 @@ def read_tree(directory: Path, commit: str, suffixes: tuple[str, ...], chosen: C
     with open_repository(directory) as repository:
         below = _below(repository, directory)
         try:
-            listing = repository.git.ls_tree("-r", "-z", "-l", "--full-tree", commit, "--", below or ".")
+            listing = repository.git.ls_tree(
+                "-r", "-z", "-l", "--full-tree", commit, "--", below or ".", env={"GIT_LITERAL_PATHSPECS": "1"}
+            )
             entries = [_entry(line, below) for line in listing.split("\0") if line]
             wanted = [e for e in entries if e.path.endswith(suffixes) and chosen(e.path)]
             regular = [e for e in wanted if e.mode in REGULAR and e.size <= LIMIT]
