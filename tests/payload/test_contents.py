@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -99,6 +99,14 @@ def copied(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (work / "specs/app.yaml").write_text(BASE)
     monkeypatch.chdir(work)
     return tmp_path / "first" / PROXY
+
+
+@pytest.fixture(autouse=True)
+def read_anew() -> Iterator[None]:
+    """A process reads its programs once; each of these tests stands for a process of its own."""
+    read_payload.cache_clear()
+    yield
+    read_payload.cache_clear()
 
 
 def changed(proxy: Path) -> None:
