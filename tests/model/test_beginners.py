@@ -52,6 +52,15 @@ CASES = {
 }  # fmt: skip
 
 
+def test_a_comment_on_another_line_is_led_to_the_finding(tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    text = spec_text("decode: {podGroupSize: 1, dataParallel: 12}")
+    lines = [f"{line}  # stormc: ignore[W036] on purpose" if "replicas" in line else line for line in text.splitlines()]
+    (tmp_path / "specs/a.yaml").write_text("\n".join(lines), encoding="utf-8")
+    seen = {f.rule: f for f in validate(tmp_path / "specs").findings}
+    assert seen["W114"].hint == f"W036 is on line {seen['W036'].mark.line}: move the comment there"
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_one_finding_and_a_way_out(case: str, tmp_path: Path) -> None:
     overlay, platform, expected = CASES[case]

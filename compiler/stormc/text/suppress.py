@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from stormc.finding import Finding, Mark, Severity, did_you_mean
@@ -63,7 +63,8 @@ def suppressed(
         kept += problems
         if source.file in complete:
             unused = [s for s in made if not any((s.rule, line) in accepted for line in s.lines)]
-            kept += [_unused(s, known, guess=n < MOST_GUESSES) for n, s in enumerate(unused)]
+            elsewhere = {f.rule: f.mark.line for f in reversed(kept) if f.file == source.file}
+            kept += [_unused(s, known, elsewhere, guess=n < MOST_GUESSES) for n, s in enumerate(unused)]
     return kept
 
 
@@ -73,11 +74,16 @@ MOST_GUESSES = 20
 """Misspelt ids of a file whose meaning is guessed: each takes a while."""
 
 
-def _unused(suppression: Suppression, known: Collection[str], guess: bool) -> Finding:
+def _unused(suppression: Suppression, known: Collection[str], elsewhere: Mapping[str, int], guess: bool) -> Finding:
+    """The finding on a comment that accepts nothing; `elsewhere` are the lines of the findings that are left."""
     id_ = suppression.rule
+    message = phrase("no {id} here to ignore", id=id_)
+    if id_ in elsewhere:
+        hint = phrase("{id} is on line {line}: move the comment there", id=id_, line=elsewhere[id_])
+        return Finding(UNUSED, suppression.file, suppression.mark, message, hint)
     guessed = did_you_mean(id_, known) if guess and id_ not in known else NONE
     hint = phrase("remove the comment") if id_ in known else guessed or phrase("stormc knows no such finding")
-    return Finding(UNUSED, suppression.file, suppression.mark, phrase("no {id} here to ignore", id=id_), hint)
+    return Finding(UNUSED, suppression.file, suppression.mark, message, hint)
 
 
 def read_suppressions(document: Document) -> tuple[list[Suppression], list[Finding]]:
