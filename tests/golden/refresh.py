@@ -1,4 +1,4 @@
-"""Writes the expectation of every golden case, and of every import, anew: `python -m tests.golden.refresh`."""
+"""Writes every golden case, import and report of a diff anew: `python -m tests.golden.refresh`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tests import migrate
 from tests.golden import CASES, names, run_case
+from tests.review import edits
 
 
 def refresh() -> None:
@@ -25,3 +26,4 @@ def refresh() -> None:
 if __name__ == "__main__":
     refresh()
     migrate.refresh()
+    edits.refresh()
