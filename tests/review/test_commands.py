@@ -51,7 +51,7 @@ def test_nodes_in_reserve_are_the_last_ones(root: Path, capsys: pytest.CaptureFi
     assert main(["capacity"]) == 0
     out = capsys.readouterr().out
     assert "but only in nodes that the scheduler keeps in reserve" in out
-    assert "1 nodes of each super pod of 4 are kept in reserve" in out
+    assert "in reserve: 1 node of each super pod of 4" in out
     inventory(root, 3, 1)
     assert main(["capacity"]) == 1
     out = capsys.readouterr().out

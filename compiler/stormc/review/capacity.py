@@ -10,6 +10,7 @@ from typing import Any
 from stormc.record import NamedTuple
 from stormc.review.gangs import Gang
 from stormc.review.placing import Placement, Pool, Verdict, place
+from stormc.review.words import counted
 
 VERDICTS = {
     Verdict.FITS: "all gangs fit at once",
@@ -103,7 +104,7 @@ def text(seen: Capacity, change: Rollout | None = None) -> Iterator[str]:
         place_name = f"{one.pool.directory or '.'} {one.pool.hardware}"
         yield f"{place_name}: {VERDICTS[one.verdict]}"
         if one.pool.super_pod and one.pool.reserved:
-            yield f"  {one.pool.reserved} nodes of each super pod of {one.pool.super_pod} are kept in reserve"
+            yield f"  in reserve: {counted(one.pool.reserved, 'node')} of each super pod of {one.pool.super_pod}"
         yield from (f"  no place for {gang.app} {gang.label} ({gang.npus} NPUs)" for gang in one.missing)
     if change is not None:
         yield from _since(change)
