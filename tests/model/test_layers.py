@@ -48,3 +48,9 @@ def test_values_and_keys_are_found_where_they_were_typed() -> None:
 def test_a_layer_without_its_prefix_is_empty() -> None:
     assert Layer(document("x", "a: 1\n"), ("defaults",)).data == {}
     assert Layer(document("x", "defaults: 1\n"), ("defaults", "a")).data == {}
+
+
+def test_what_a_role_takes_from_the_app_is_found_at_the_field_of_the_app() -> None:
+    merged = merge_layers([Layer(document("app", "queue: a\nhostNetwork: true\ndecode:\n  hostNetwork: false\n"))])
+    places = [("prefill", "queue"), ("prefill", "hostNetwork"), ("decode", "hostNetwork"), ("decode", "spBlock")]
+    assert [merged.locate(place)[1][:2] for place in places] == [(1, 8), (2, 14), (4, 16), (4, 3)]

@@ -15,6 +15,7 @@ HINTS = [
     ("tp: 3", "write tensorParallel below prefill or decode"),
     ("decode: {maxModelLen: 3}", "max-model-len is a vLLM flag: write it in engineArgs of a role, or in engine.args"),
     ("quantization: ascend", "quantization is a vLLM flag: write it in engineArgs of a role, or in engine.args"),
+    ("kvTransfer: {config: {}}", "known: connector, extra, pool, port"),
     ("encode: {}", "the roles of a spec are prefill, decode and routing"),
     ("prefill: {affinity: {}}",
      "no field of specs; an override can: roles: [{name: prefill, template: {spec: {affinity: …}}}]"),

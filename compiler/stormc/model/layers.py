@@ -7,6 +7,7 @@ from typing import Any
 
 from stormc.finding import START, Finding, Mark, Path
 from stormc.load.document import Document
+from stormc.model.precedence import FALLBACKS, NO_FALLBACK
 from stormc.phrase import NONE, Phrase
 from stormc.record import Record
 
@@ -46,9 +47,12 @@ class Layered(Record):
     def locate(self, path: Path, key: bool = False) -> tuple[str, Mark]:
         """File and position of the value (or key) at the path.
 
-        A value inherited from a platform file is found there; what no file has is found at its nearest parent in
-        the nearest file that has one.
+        A value inherited from a platform file is found there, and one that a role takes from the app's own field at
+        that field; what no file has is found at its nearest parent in the nearest file that has one.
         """
+        shared = path[1:]
+        if shared and FALLBACKS.get(path[:2], NO_FALLBACK).fields == (shared[:1],) and self._holds(shared[:1]):
+            path = path if self._holds(path[:2]) else shared
         for length in range(len(path), 0, -1):
             for layer in reversed(self.layers):
                 document, where = layer.document, layer.prefix + path[:length]
@@ -56,6 +60,9 @@ class Layered(Record):
                 if mark is not None:
                     return document.file, mark
         return self.file, START
+
+    def _holds(self, path: Path) -> bool:
+        return any(layer.prefix + path in layer.document.values for layer in self.layers)
 
 
 def load_minutes(layered: Layered | None) -> int | None:

@@ -50,7 +50,7 @@ def hint_for(path: Path) -> Phrase:
         )
     flag = re.sub(r"(?<=[a-z0-9])([A-Z])", lambda m: f"-{m[1].lower()}", key).replace("_", "-")
     engines = read_engines()
-    if flag in engines[engines.newest].flags:
+    if (len(path) == 1 or path[0] in (*SERVING_ROLES, "engine", "model")) and flag in engines[engines.newest].flags:
         return phrase("{flag} is a vLLM flag: write it in engineArgs of a role, or in engine.args", flag=flag)
     if key in OF_PODS:
         role = path[0] if path[0] in (*SERVING_ROLES, ROUTING) else "decode"

@@ -36,7 +36,7 @@ def security(pod: Pod) -> Iterator[Breach]:
     """The level of pod security, and the settings of stormc that an override takes back."""
     level = pod.case.policy.level
     for path, text in problems(pod.spec, level):
-        own: Path = ("hostNetwork",) if path == ("hostNetwork",) else ()
+        own: Path = (pod.role, "hostNetwork") if path == ("hostNetwork",) else ()
         message = phrase("{role}: {text} (pod security {level})", role=pod.role, text=text, level=level)
         yield from pod.case.breach(POD_SECURITY, pod.at(path, own), message, _REMOVE)
     for path, text in _taken_back(pod):

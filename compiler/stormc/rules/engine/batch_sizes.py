@@ -1,35 +1,52 @@
-"""A batch has room for a token of every sequence.
+"""A batch has room for a token of every sequence and, without chunked prefill, for the longest prompt.
 
-vLLM refuses to start with fewer batched tokens than sequences.
+vLLM refuses to start with fewer batched tokens than sequences. With `enable-chunked-prefill: false` a prompt is
+computed in one batch, so it also refuses fewer batched tokens than `max-model-len`. Lengths may have a unit: 64k is
+64,000, 64K is 65,536.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from stormc.phrase import phrase
-from stormc.rules.engine_run import runs
+from stormc.rules.engine_run import Run, runs
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
+
+TOKENS, LONGEST = "max-num-batched-tokens", "max-model-len"
+UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "K": 2**10, "M": 2**20, "G": 2**30}
+"""What vLLM multiplies a length by (vllm/engine/arg_utils.py, human_readable_int)."""
 
 
 def check(service: StormService) -> Iterator[Violation]:
     for run in runs(service):
-        tokens, sequences = run.flags.get("max-num-batched-tokens"), run.flags.get("max-num-seqs")
-        if not (str(tokens).isdigit() and str(sequences).isdigit()):
+        tokens = _length(run.flags.get(TOKENS))
+        if tokens is None:
             continue
-        if int(str(tokens)) < int(str(sequences)):
-            flag = "max-num-seqs" if "max-num-seqs" in run.role.flags else "max-num-batched-tokens"
-            yield Violation(
-                run.at(flag),
-                phrase(
-                    "{role}: max-num-batched-tokens {tokens} is below max-num-seqs {sequences}",
-                    role=run.role.name,
-                    tokens=tokens,
-                    sequences=sequences,
-                ),
-                phrase("at least {sequences} batched tokens", sequences=sequences),
-            )
+        least = ["max-num-seqs"] if run.flags.get("enable-chunked-prefill") is not False else ["max-num-seqs", LONGEST]
+        for flag in least:
+            wanted = _length(run.flags.get(flag))
+            if wanted is not None and tokens < wanted:
+                yield _violation(run, flag, tokens, wanted)
+
+
+def _violation(run: Run, flag: str, tokens: int, wanted: int) -> Violation:
+    message = phrase(
+        "{role}: max-num-batched-tokens {tokens} is below {flag} {wanted}",
+        role=run.role.name, tokens=tokens, flag=flag, wanted=wanted,
+    )  # fmt: skip
+    hint = phrase("at least {wanted} batched tokens", wanted=wanted)
+    if flag == LONGEST:
+        hint = phrase("at least {wanted} batched tokens, or leave chunked prefill on", wanted=wanted)
+    return Violation(run.at(flag if flag in run.role.flags else TOKENS), message, hint)
+
+
+def _length(value: object) -> int | None:
+    """A number of tokens as vLLM reads it; None where it is none."""
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([kmgKMG]?)", str(value))
+    return int(float(found[1]) * UNITS[found[2]]) if found else None
 
 
 RULE = Rule(
@@ -50,6 +67,13 @@ RULE = Rule(
               engineArgs:
                 max-num-seqs: 1024
             """, at="decode.engineArgs.max-num-seqs"),
+        Example("""
+            prefill:
+              engineArgs:
+                enable-chunked-prefill: false
+                max-model-len: 64k
+                max-num-batched-tokens: 32768
+            """, at="prefill.engineArgs.max-model-len"),
     ),
     instead=(
         Example("""
@@ -57,6 +81,13 @@ RULE = Rule(
               engineArgs:
                 max-num-seqs: 512
                 max-num-batched-tokens: 512
+            """),
+        Example("""
+            prefill:
+              engineArgs:
+                enable-chunked-prefill: false
+                max-model-len: 64k
+                max-num-batched-tokens: 65536
             """),
     ),
     subject=Subject.MANIFESTS,

@@ -11,10 +11,12 @@ from collections.abc import Iterator
 
 from stormc.facts.keys import Env
 from stormc.facts.known_keys import ENV, Use
-from stormc.phrase import phrase
+from stormc.phrase import NONE, phrase
+from stormc.rules.engine.shell_variables import prepended
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService, environment
 
+_EXPAND = phrase("write the value itself, or a reference, such as {{fieldRef: {{fieldPath: status.podIP}}}}")
 _REFERENCE = r"(\$*)\$\(([A-Za-z_][A-Za-z0-9_]*)\)"
 
 
@@ -35,11 +37,9 @@ def check(service: StormService) -> Iterator[Violation]:
                     builtin = builtin and not grouped and wanted < name
                 if not builtin and not ((container, wanted) in written and wanted < name):
                     path = service.wrote_env(template.role, container, name)
-                    yield Violation(
-                        path,
-                        phrase("$({wanted}) in {name} stays literal", wanted=wanted, name=name),
-                        phrase("expand it in a command, or use valueFrom in an override"),
-                    )
+                    message = phrase("$({wanted}) in {name} stays literal", wanted=wanted, name=name)
+                    own = prepended(name, str(entry["value"]), f"$({name})") if wanted == name else NONE
+                    yield Violation(path, message, own or _EXPAND)
 
 
 RULE = Rule(

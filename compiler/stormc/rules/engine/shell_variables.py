@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from stormc.phrase import phrase
+from stormc.phrase import NONE, Phrase, phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService, environment
 
@@ -23,19 +23,20 @@ def check(service: StormService) -> Iterator[Violation]:
             match = SHELL.search(value)
             if match is None:
                 continue
-            others = [part for part in value.split(":") if part and part != match[0]]
-            appended = name in match.groups() and others and not any("$" in part for part in others)
-            first = ":".join(others)
-            hint = (
-                phrase("to put it before the image's own: {name}: {{prepend: {first}}}", name=name, first=first)
-                if appended
-                else phrase("write the value itself")
-            )
+            hint = prepended(name, value, match[0]) if name in match.groups() else NONE
             yield Violation(
                 service.wrote_env(template.role, container, name),
                 phrase("{match} in {name} stays literal", match=match[0], name=name),
-                hint,
+                hint or phrase("write the value itself"),
             )
+
+
+def prepended(name: str, value: str, own: str) -> Phrase:
+    """The hint for a value that puts texts around the variable's own, such as /opt/lib:$PATH; NONE for any other."""
+    others = [part for part in value.split(":") if part and part != own]
+    if not others or any("$" in part for part in others):
+        return NONE
+    return phrase("to put it before the image's own: {name}: {{prepend: {first}}}", name=name, first=":".join(others))
 
 
 RULE = Rule(
