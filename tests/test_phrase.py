@@ -9,7 +9,19 @@ from string import Formatter
 
 import pytest
 
-from stormc.phrase import NONE, Phrase, alternatives, both, chained, either, listed, phrase, verbatim
+from stormc.phrase import (
+    NONE,
+    Phrase,
+    alternatives,
+    both,
+    chained,
+    either,
+    listed,
+    phrase,
+    verbatim,
+    with_other,
+    without,
+)
 
 SOURCES = sorted((Path(__file__).parent.parent / "compiler").rglob("*.py"))
 
@@ -65,3 +77,13 @@ def test_templates_are_literals_whose_placeholders_are_given(path: Path) -> None
         assert isinstance(template, str), where
         names = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
         assert names == {keyword.arg for keyword in node.keywords}, where
+
+
+def test_a_placeholder_is_found_and_replaced_inside_of_a_sentence_too() -> None:
+    sentence = phrase("{what} holds {x}", what=phrase("flag {name} of {role}", name="a", role="decode"), x="a secret")
+    other = with_other(sentence, role="prefill")
+    assert other == "flag a of prefill holds a secret"
+    assert without(sentence, "role")[1] == "decode" and without(sentence, "missing")[1] is None
+    assert (
+        without(sentence, "role")[0] == without(other, "role")[0] != without(with_other(sentence, name="b"), "role")[0]
+    )

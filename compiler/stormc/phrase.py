@@ -35,8 +35,27 @@ def phrase(template: str, /, **values: object) -> Phrase:
 
 
 def with_other(sentence: Phrase, **values: object) -> Phrase:
-    """The same sentence with other values for some of its placeholders."""
-    return phrase(sentence.template, **{**sentence.values, **values})
+    """The same sentence, and those inside it, with other values for some of their placeholders."""
+    kept = {
+        name: with_other(old, **values) if isinstance(old, Phrase) else old for name, old in sentence.values.items()
+    }
+    return phrase(sentence.template, **{**kept, **{name: new for name, new in values.items() if name in kept}})
+
+
+def without(sentence: Phrase, placeholder: str) -> tuple[tuple[object, ...], Value | None]:
+    """All that makes a sentence but for the value of a placeholder, in it or inside; and that value, if it has one."""
+    rest: list[object] = [sentence.template]
+    wanted = sentence.values.get(placeholder)
+    for name, value in sentence.values.items():
+        if name == placeholder:
+            continue
+        if isinstance(value, Phrase):
+            part, inside = without(value, placeholder)
+            wanted = inside if wanted is None else wanted
+            rest.append((name, part))
+        else:
+            rest.append((name, value))
+    return tuple(rest), wanted
 
 
 NONE = phrase("")

@@ -32,10 +32,14 @@ def apply_rules(subject: Subject, layered: Layered, app: App, *shown: Any) -> It
 
 def policy_breaches(case: Case, layered: Layered, spec: str) -> Iterator[Finding]:
     """What the policy forbids. What is only a warning of the spec is none where the topmost platform file says it."""
+    by_rule: dict[str, list[Violation]] = {}
     for breach in breaches(case, spec):
-        finding = finding_of(breach.rule, Violation(breach.path, breach.message, breach.hint), layered)
-        if finding.severity == Severity.ERROR or finding.file != case.policy.top:
-            yield finding
+        by_rule.setdefault(breach.rule, []).append(Violation(breach.path, breach.message, breach.hint))
+    for rule, violations in by_rule.items():
+        for violation in of_both_roles(violations):
+            finding = finding_of(rule, violation, layered)
+            if finding.severity == Severity.ERROR or finding.file != case.policy.top:
+                yield finding
 
 
 def refusals(manifests: Sequence[Manifest], layered: Layered, app: App) -> Iterator[Finding]:

@@ -100,7 +100,7 @@ def _kv_port(
     if data[name].get("kvPort"):
         return data[name]["kvPort"], (name, "kvPort")
     if pasted:
-        return pasted, flags[kv.CONFIG].path
+        return pasted[0], (*flags[kv.CONFIG].path, *pasted[1])
     return data["kvTransfer"].get("port") or profile.kv_port, ("kvTransfer", "port")
 
 

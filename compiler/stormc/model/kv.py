@@ -75,13 +75,11 @@ def protocol_of(name: str, extra: Mapping[str, Any], facts: EngineFacts) -> str:
     return protocol if protocol in CARRYING else CARRYING[0]
 
 
-def pasted_port(config: Any, facts: EngineFacts) -> int | None:
-    """The first KV port that a pasted config names."""
-    if not isinstance(config, Mapping):
-        return None
-    part = carrying(config, facts)
+def pasted_port(config: Any, facts: EngineFacts) -> tuple[int, Path] | None:
+    """The first KV port that a pasted config names, and where in the config it stands."""
+    part = carrying(config, facts) if isinstance(config, Mapping) else None
     text = str(part.config.get("kv_port", "")) if part else ""
-    return int(text) if text.isascii() and text.isdigit() else None
+    return (int(text), (*part.path, "kv_port")) if part and text.isascii() and text.isdigit() else None
 
 
 def pasted_connector(config: Any, facts: EngineFacts) -> str | None:

@@ -7,7 +7,7 @@ from enum import Enum
 
 from stormc.finding import Finding, Path, Severity, severity_of
 from stormc.model.layers import Layered
-from stormc.phrase import NONE, Phrase, both, phrase, with_other
+from stormc.phrase import NONE, Phrase, both, phrase, with_other, without
 from stormc.record import NamedTuple
 
 Check = Callable[..., Iterator["Violation"]]
@@ -41,15 +41,14 @@ def of_both_roles(violations: Iterable[Violation]) -> Iterator[Violation]:
     """The violations, those as one that say the same of two roles at one place of the spec that both share."""
     same: dict[tuple[object, ...], Violation] = {}
     for violation in violations:
-        message = violation.message
-        others = tuple((name, value) for name, value in message.values.items() if name != "role")
-        key = (violation.path, violation.at_key, message.template, others, violation.hint)
+        others, role = without(violation.message, "role")
+        key = (violation.path, violation.at_key, others, violation.hint)
         before = same.get(key)
         if before is None:
             same[key] = violation
-        elif message.values.get("role") != before.message.values.get("role"):
-            roles = both([str(before.message.values["role"]), str(message.values["role"])])
-            same[key] = before._replace(message=with_other(message, role=roles))
+        elif role != (first := without(before.message, "role")[1]):
+            roles = both([str(first), str(role)])
+            same[key] = before._replace(message=with_other(before.message, role=roles))
     yield from same.values()
 
 
