@@ -56,6 +56,7 @@ ATTEMPT = Machine("attempt", "a request at one decode instance", "asked", {
     ("prefilled", "fails"): "over",
     ("prefilled", "is left"): "over",
     ("refused", "speaks"): "refused",
+    ("refused", "ends"): "over",
     ("refused", "fails"): "over",
     ("refused", "is left"): "over",
     ("speaking", "prefilled"): "speaking",

@@ -260,6 +260,65 @@ def test_isolation_by_probes_ends_what_has_been_silent_since() -> None:
     assert talking.ended, "it stopped before the isolation"
 
 
+def test_what_begins_at_an_instance_that_was_just_isolated_ends_too() -> None:
+    scene = Scene(A, B)
+    for second in (5.0, 10.0, 15.0, 20.0):
+        scene.now = second
+        scene.probe(A, False)
+    assert scene[A].state == FAULTY
+    late = Exchange(heard=20.001)  # chosen before the probe, connected after it
+    scene[A].exchanges.add(late)
+    scene.now = 25.0
+    scene.probe(A, False)
+    assert not late.ended, "it may still be answered"
+    scene.now = 30.0
+    scene.probe(A, False)
+    assert late.ended
+
+
+def test_a_stream_that_falls_silent_after_the_isolation_ends_too() -> None:
+    scene = Scene(A, B)
+    scene.fail(A, 4)
+    stream = Exchange(heard=0.0)
+    scene[A].exchanges.add(stream)
+    for second, heard, ended in ((5.0, 4.0, False), (10.0, 9.0, False), (15.0, 9.0, True)):
+        scene.now, stream.heard = second, heard
+        scene.probe(A, False)
+        assert bool(stream.ended) == ended, second
+
+
+def test_what_is_tried_at_a_faulty_instance_on_purpose_goes_on() -> None:
+    scene = Scene(A, panic=True)
+    for second in (5.0, 10.0, 15.0, 20.0):
+        scene.now = second
+        scene.probe(A, False)
+    tried = Exchange(heard=21.0)
+    scene[A].exchanges.add(tried)
+    for second in (25.0, 30.0, 35.0):
+        scene.now = second
+        scene.probe(A, False)
+    assert not tried.ended
+
+
+def test_an_instance_that_leaves_and_dies_ends_what_runs_there() -> None:
+    scene = Scene(A, B)
+    assert scene.picks(1) == "1"
+    scene.pool.remove(A)
+    waits = Exchange(heard=1.0)
+    scene[A].exchanges.add(waits)
+    for second in (5.0, 10.0, 15.0):
+        scene.now = second
+        scene.probe(A, False)
+    scene.probe(A, True)
+    for second in (20.0, 25.0, 30.0):
+        scene.now = second
+        scene.probe(A, False)
+    assert not waits.ended, "a probe that succeeds takes the failed ones back"
+    scene.now = 35.0
+    scene.probe(A, False)
+    assert waits.ended and scene[A].state == LEAVING
+
+
 # -- topology ----------------------------------------------------------------------------------------------------------
 
 

@@ -96,6 +96,11 @@ class Engines:
             record.ended(Outcome.CLIENT_GONE)
             record.status = record.status or 499
             raise
+        except Exception as error:
+            self._router.loop.call_exception_handler({"message": "a handler failed", "exception": error})
+            record.ended(Outcome.BUG)
+            status, headers, body = Refusal.own(Outcome.BUG).answer(dialect)
+            return relay.break_off(status, Outcome.BUG.text) if relay.status else relay.answer(status, headers, body)
         finally:
             work.close()
             self._finish(record, admitted)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from stormc_proxy.edge.admission import Admission
+from stormc_proxy.http.deadline import LATE_SECONDS, MOST_TURNS
 from stormc_proxy.http.reply import Reply
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import Settings
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 Responder = Callable[["Request"], "Reply | Coroutine[Any, Any, Reply | bool]"]
 """Answers a request at once, or later; a coroutine that has written its answer itself says whether it may go on."""
 SWEEP_SECONDS = 1.0
-LATE_SECONDS = 0.25
 
 
 class Site:
@@ -32,7 +32,7 @@ class Site:
         self.time = loop.time
         self.connections: set[ClientConnection] = set()
         self.draining = False
-        self._due = loop.time() + SWEEP_SECONDS
+        self._due, self._late_turns = loop.time() + SWEEP_SECONDS, 0
         self._timer = loop.call_later(SWEEP_SECONDS, self._sweep)
 
     def cors(self, origin: str) -> tuple[tuple[bytes, bytes], ...]:
@@ -45,7 +45,9 @@ class Site:
     def _sweep(self) -> None:
         """Close what waits too long, unless it was this process that was late."""
         now = self.loop.time()
-        if now - self._due <= LATE_SECONDS:
+        late = now - self._due > LATE_SECONDS and self._late_turns < MOST_TURNS
+        self._late_turns = self._late_turns + 1 if late else 0
+        if not late:
             for connection in [c for c in self.connections if 0 < c.deadline < now]:
                 connection.timed_out()
         self._due = now + SWEEP_SECONDS

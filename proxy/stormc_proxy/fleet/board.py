@@ -19,7 +19,6 @@ from stormc_proxy.fleet.choice_log import Choice, ChoiceLog, Colleagues
 from stormc_proxy.fleet.instance import EXPECTED, FAULTY, HEALTHY, LEAVING, Instance
 from stormc_proxy.fleet.pool import Pool
 from stormc_proxy.fleet.prompt_keys import Prompt
-from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import Address
 
 ROWS = 4096
@@ -169,6 +168,7 @@ class SharedPool(Pool):
             seen = self.board.seen(row)
             if faulty and instance.state == HEALTHY:
                 self._isolate(instance)
+                instance.watched_since = instance.changed_at
             elif instance.state == FAULTY and not faulty and epoch > instance.epoch:
                 self._readmit(instance, self._clock())
             elif instance.state == EXPECTED and seen:
@@ -177,13 +177,15 @@ class SharedPool(Pool):
             instance.seen = instance.seen or seen
 
     def tick(self) -> None:
-        """Once a second or so. What waits for an instance that stays faulty over two probes waits in vain."""
+        """Once a second or so. What waits for an instance that fails two probes more waits in vain.
+
+        Only one worker probes; the others learn here what it found.
+        """
         self.sync()
         long_ago = self._clock() - 2 * self.policy.probe_interval
         for instance in self:
-            if instance.state == FAULTY and instance.changed_at < long_ago:
-                for exchange in [e for e in instance.exchanges if e.stalled_since(instance.changed_at)]:
-                    exchange.abort(Outcome.UNHEALTHY)
+            if instance.probe_failures and instance.watched_since < long_ago and self._is_lost(instance):
+                self._end_silent(instance)
         super().tick()
 
     def _least(self, avoid: Iterable[Address]) -> Instance | None:

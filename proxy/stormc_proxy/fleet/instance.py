@@ -43,9 +43,9 @@ class Instance:
     """An engine endpoint with its load, its failures and what it did so far."""
 
     __slots__ = (
-        "active", "address", "changed_at", "epoch", "exchanges", "failed_at", "failed_requests", "failing_since",
-        "faults", "foreign", "handicap", "last_failure", "load", "picked", "probe_failures", "readmit_at",
-        "request_failures", "requests", "role", "row", "seen", "stamp", "state",
+        "active", "address", "changed_at", "epoch", "exchanges", "failed_at", "failed_requests", "faults",
+        "foreign", "handicap", "last_failure", "load", "picked", "probe_failures", "readmit_at",
+        "request_failures", "requests", "role", "row", "seen", "stamp", "state", "watched_since",
     )  # fmt: skip
 
     def __init__(self, role: str, address: Address, now: float) -> None:
@@ -55,7 +55,9 @@ class Instance:
         self.picked = self.stamp = 0
         self.request_failures = self.probe_failures = self.faults = 0
         self.requests = self.failed_requests = 0
-        self.changed_at, self.readmit_at, self.failing_since = now, 0.0, 0.0
+        self.changed_at, self.readmit_at = now, 0.0
+        self.watched_since = 0.0
+        """Exchanges that have been silent since then end with the next failed probe, once it does not serve."""
         self.exchanges: set[Abortable] = set()
         self.last_failure, self.failed_at = "", 0.0
         self.seen = False

@@ -192,23 +192,38 @@ class Pool:
 
     def probed(self, instance: Instance, healthy: bool, why: str = "health probe") -> None:
         """What a probe found. A success ends a fault; one on a healthy instance takes back failed probes only."""
-        if instance.state == LEAVING:
-            return
         if healthy:
             self._found(instance)
             return
         now = self._clock()
-        if not instance.probe_failures:
-            instance.failing_since = now
-        quiet_since = instance.changed_at if instance.state == FAULTY else instance.failing_since
+        if not instance.probe_failures and instance.state != FAULTY:
+            instance.watched_since = now
         instance.probe_failures += 1
         instance.note_failure(why, now)
         self._judge(instance)
-        if instance.state == FAULTY:
-            for exchange in [e for e in instance.exchanges if e.stalled_since(quiet_since)]:
-                exchange.abort(Outcome.UNHEALTHY)
+        if self._is_lost(instance):
+            self._end_silent(instance)
+
+    def _is_lost(self, instance: Instance) -> bool:
+        """Whether an instance whose probe failed is given up; one that leaves is judged like one that stays."""
+        failed_often = instance.probe_failures > self.policy.max_failures
+        return instance.state == FAULTY or (instance.state == LEAVING and failed_often)
+
+    def _end_silent(self, instance: Instance) -> None:
+        """End what has been silent since the probe before, whenever it began.
+
+        A request may choose an instance in the very moment in which it is isolated, and be sent afterwards. With
+        `panic` faulty instances are asked on purpose, so only what was there before the fault is given up.
+        """
+        for exchange in [e for e in instance.exchanges if e.stalled_since(instance.watched_since)]:
+            exchange.abort(Outcome.UNHEALTHY)
+        if self.usable or not self.policy.panic:
+            instance.watched_since = self._clock()
 
     def _found(self, instance: Instance) -> None:
+        if instance.state == LEAVING:
+            instance.probe_failures = 0
+            return
         now, first = self._clock(), not instance.seen
         instance.seen = True
         if instance.state == EXPECTED:
@@ -241,6 +256,8 @@ class Pool:
         wait = min(self.policy.max_backoff, self.policy.probe_interval * 2 ** min(instance.faults - 1, 20))
         instance.readmit_at = now + wait if self.policy.max_backoff else now
         instance.step("fails too often")
+        if not instance.probe_failures:
+            instance.watched_since = now
         instance.changed_at, instance.stamp, instance.handicap = now, 0, 0
         self._slow.discard(instance)
         self.usable -= 1

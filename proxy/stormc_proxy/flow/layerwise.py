@@ -73,19 +73,20 @@ class Layerwise:
 
     async def _prefill(self, attempt: Attempt, parameters: str) -> bool:
         """The prefill that decode waits for; whether the KV cache is on its way."""
-        request, connection = self._request, attempt.connection
-        lease = None
+        request, lease = self._request, None
         try:
             lease, said = await prefill(request, self._body, attempt.key, parameters, attempt)
-        except Refusal as refusal:
-            attempt.refusal = refusal
+        except Exception as error:
+            attempt.refusal = error if isinstance(error, Refusal) else Refusal.own(Outcome.BUG)
             attempt.step("prefill fails")
-            if connection is not None and not attempt.served:
-                connection.abort(Outcome.PREFILL_FAILED)
+            if attempt.connection is not None and not attempt.served:
+                attempt.connection.abort(Outcome.PREFILL_FAILED)
+            if attempt.refusal is not error:
+                request.router.loop.call_exception_handler({"message": "a prefill failed", "exception": error})
             return False
         finally:
-            if connection is not None:
-                connection.excuse(False)
+            if attempt.connection is not None:  # decode may be done long since, and its connection another request's
+                attempt.connection.excuse(False)
             if lease is not None:
                 lease.release()
         attempt.step("prefilled")

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from stormc_proxy.fleet.instance import Instance
 from stormc_proxy.fleet.pool import Lease
+from stormc_proxy.fleet.prompt_keys import Prompt
 from stormc_proxy.flow.api import prefill_changes
 from stormc_proxy.flow.attempt import Attempt
 from stormc_proxy.flow.body import Body, Pieces, dumped
@@ -64,9 +65,8 @@ async def prefill(request: ClientRequest, body: Body, key: str, parameters: str,
         request.record.prefill = str(lease.instance.address)
         try:
             value = await _one(request, lease, raw, key, request.leg("prefill", lease.instance))
-            request.record.cached = router.affinity.answered(prompt, lease, value)
             blame(router.prefill, doubted)
-            return Prefill(lease, reported(value))
+            return _noted(request, prompt, lease, value)
         except Unanswered as error:
             last, sent = error, sent or error.sent
             if error.doubtful:
@@ -78,6 +78,16 @@ async def prefill(request: ClientRequest, body: Body, key: str, parameters: str,
         raise unavailable("prefill")
     final.refusal.sent = sent
     raise final.refusal
+
+
+def _noted(request: ClientRequest, prompt: Prompt, lease: Lease, value: Mapping[str, Any]) -> Prefill:
+    """What the answer says, compared with what was expected."""
+    try:
+        request.record.cached = request.router.affinity.answered(prompt, lease, value)
+        return Prefill(lease, reported(value))
+    except Exception:
+        lease.release()
+        raise
 
 
 async def _one(request: ClientRequest, lease: Lease, raw: Pieces, key: str, leg: Span | None) -> Mapping[str, Any]:

@@ -81,22 +81,21 @@ class Connection(asyncio.Protocol):
         self.state = EXCHANGE.step(self.state, "send")
         self._response = self._loop.create_future()
         self._began = self._last = self._spoke = self._loop.time()
-        if isinstance(body, bytes) and len(body) <= PIECE_BYTES:
-            transport.write(request + body)
-        else:
-            transport.write(request)
-            await self._write(transport, [body] if isinstance(body, bytes) else body)
-        if not timeout:
-            return await self._response
-        watch = Watch(self, self._response, timeout, self._home.sweep)
+        watch = Watch(self, self._response, timeout, self._home.sweep) if timeout else None
         try:
+            if isinstance(body, bytes) and len(body) <= PIECE_BYTES:
+                transport.write(request + body)
+            else:
+                transport.write(request)
+                await self._write(transport, body)
             return await self._response
         finally:
-            watch.cancel()
+            if watch is not None:
+                watch.cancel()
 
-    async def _write(self, transport: asyncio.Transport, pieces: Sequence[bytes | memoryview]) -> None:
+    async def _write(self, transport: asyncio.Transport, body: Pieces) -> None:
         """Write as fast as the peer reads, so that a large body is not held twice; an early answer ends it."""
-        for piece in pieces:
+        for piece in [body] if isinstance(body, bytes) else body:
             view = memoryview(piece)
             for at in range(0, len(view), PIECE_BYTES):
                 if self._response is None or self._response.done():

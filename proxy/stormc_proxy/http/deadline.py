@@ -1,7 +1,8 @@
 """Time limits of a process that may itself have stood still: a timer that fires late says nothing about the peer.
 
 A proxy that was stopped for seconds finds all its timers due before it has looked at a single socket. What fires late
-gets one more turn, within which what has arrived in the meantime is seen.
+gets one more turn, within which what has arrived in the meantime is seen. A process that is late all the time has to
+judge all the same, so nobody gets more than a few turns.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ LATE_SECONDS = 0.25
 """From here on a timer is late."""
 TURN_SECONDS = 1.0
 """What is given once more, at most."""
+MOST_TURNS = 3
+"""So often."""
 LONG_SECONDS = 10.0
 """Limits from here on are looked at once a second, all together; a timer for each would cost more than it is worth."""
 
@@ -21,12 +24,12 @@ LONG_SECONDS = 10.0
 class Deadline:
     """Calls back after some seconds, unless it is cancelled; once more later when the loop itself was late."""
 
-    __slots__ = ("_call", "_due", "_handle", "_loop", "_seconds")
+    __slots__ = ("_call", "_due", "_handle", "_loop", "_seconds", "_turns")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, call: Callable[[], None]) -> None:
         """The time begins to run."""
         self._loop, self._seconds, self._call = loop, seconds, call
-        self._due = loop.time() + seconds
+        self._due, self._turns = loop.time() + seconds, 0
         self._handle = loop.call_later(seconds, self._fired)
 
     def cancel(self) -> None:
@@ -35,7 +38,8 @@ class Deadline:
 
     def _fired(self) -> None:
         late = self._loop.time() - self._due
-        if late > LATE_SECONDS:
+        if late > LATE_SECONDS and self._turns < MOST_TURNS:
+            self._turns += 1
             seconds = min(self._seconds, TURN_SECONDS)
             self._due = self._loop.time() + seconds
             self._handle = self._loop.call_later(seconds, self._fired)
@@ -55,7 +59,7 @@ class Sweep:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Nothing waits yet."""
-        self._loop, self._due = loop, 0.0
+        self._loop, self._due, self._late_turns = loop, 0.0, 0
         self._waiting: set[Watched] = set()
         self._timer: asyncio.TimerHandle | None = None
 
@@ -81,7 +85,9 @@ class Sweep:
 
     def _look(self) -> None:
         now = self._loop.time()
-        if now - self._due <= LATE_SECONDS:
+        late = now - self._due > LATE_SECONDS and self._late_turns < MOST_TURNS
+        self._late_turns = self._late_turns + 1 if late else 0
+        if not late:
             for watched in list(self._waiting):
                 watched.look(now)
         self._turn()

@@ -1,0 +1,171 @@
+"""What happens in the moment between two things: chosen and connected, answered and noticed, found and told."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import Any
+
+import pytest
+
+from stormc_proxy.fleet.instance import FAULTY, Instance
+from stormc_proxy.flow.attempt import Attempt
+from stormc_proxy.flow.prefill import prefill
+from stormc_proxy.flow.refusal import unavailable
+from stormc_proxy.http.connection import Connection
+from stormc_proxy.http.deadline import LATE_SECONDS, MOST_TURNS, Deadline, Sweep
+from stormc_proxy.http.endpoint import Endpoint
+from stormc_proxy.settings import Address
+from tests.proxy.answers import answer_to
+from tests.proxy.client import question
+from tests.proxy.manner import Manner
+from tests.proxy.service import Service, service, until
+
+BOTH = pytest.mark.parametrize("mode", ["layerwise", "standard"])
+
+
+def lose(s: Service, instance: Instance, probes: int) -> None:
+    """Its health probe fails so often."""
+    for _ in range(probes):
+        s.server.router.pools[instance.role].probed(instance, False)
+
+
+@BOTH
+@pytest.mark.parametrize("role", ["prefill", "decode"])
+async def test_a_request_that_connects_while_its_instance_is_isolated_ends(
+    mode: str, role: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with service(mode, prefill=1, decode=1, fallback=False) as s:
+        engine = s.engines(role)[0]
+        engine.manner = Manner(fault="black_hole")
+        instance, connection = s.instance(engine), Endpoint.connection
+
+        async def isolated_meanwhile(self: Endpoint, fresh: bool = False) -> Any:
+            made = await connection(self, fresh)
+            if self.address == instance.address and instance.state != FAULTY:
+                lose(s, instance, 4)
+            return made
+
+        monkeypatch.setattr(Endpoint, "connection", isolated_meanwhile)
+        client = await s.begin(question(False, True))
+        await until(lambda: instance.state == FAULTY and bool(instance.exchanges))
+        lose(s, instance, 2)
+        reply = await asyncio.wait_for(client.reply(), 10)
+        assert (reply.status, reply.complete) == (502, True), reply
+        engine.manner = Manner()
+        await s.settled()
+
+
+async def test_a_prefill_that_ends_after_the_answer_touches_no_other_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decode needs the KV cache, not prefill's answer; its connection may serve the next request by then."""
+    answered, touched = asyncio.Event(), list[str]()
+    excuse = Connection.excuse
+
+    async def late(*arguments: Any) -> Any:
+        done = await prefill(*arguments)
+        await answered.wait()
+        return done
+
+    def told(self: Connection, silent: bool) -> None:
+        touched.append(self.state)
+        excuse(self, silent)
+
+    monkeypatch.setattr("stormc_proxy.flow.layerwise.prefill", late)
+    monkeypatch.setattr(Connection, "excuse", told)
+    async with service("layerwise", prefill=1, decode=1) as s:
+        assert (await s.ask(question(False, False))).status == 200
+        answered.set()
+        await s.settled()
+        assert touched == ["sent"], "excused while it waits for prefill, and never again"
+
+
+async def test_decode_that_answers_in_the_moment_in_which_prefill_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    spoke = Attempt.speaks
+
+    def too_late(self: Attempt) -> None:
+        if self.state == "prefilling":
+            self.refusal = unavailable("prefill")
+            self.step("prefill fails")
+        spoke(self)
+
+    monkeypatch.setattr(Attempt, "speaks", too_late)
+    async with service("layerwise", prefill=1, decode=1) as s:
+        s.prefill[0].manner = Manner(seconds=0.05, fault="pushed_reset")
+        for stream in (False, True):
+            reply = await s.ask(question(False, stream))
+            assert (reply.status, reply.text()) == (200, answer_to("Say it", 8))
+        await s.settled()
+        assert not s.server.metrics.internal_errors
+
+
+@BOTH
+async def test_a_bug_is_an_answer_too(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("stormc_proxy.flow.prefill.reported", broken)
+    async with service(mode) as s:
+        reply = await asyncio.wait_for(s.ask(question(False, True)), 10)
+        assert (reply.status, reply.json["error"]["code"]) == (500, 500)
+        await s.settled()
+        assert s.server.metrics.internal_errors
+
+
+@BOTH
+@pytest.mark.parametrize("role", ["prefill", "decode"])
+async def test_an_engine_that_stops_reading_in_the_middle_of_a_request_is_timed_out(mode: str, role: str) -> None:
+    """The time to begin an answer runs from the first byte of the request, not from its last."""
+    async with service(mode, prefill=1, decode=1, response_timeout_seconds=0.3, fallback=False) as s:
+        deaf = socket.create_server(("127.0.0.1", 0), backlog=8)
+        deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        s.server.router.pools[role].replace((Address(*deaf.getsockname()[:2]),))
+        reply = await asyncio.wait_for(s.ask(question(False, True, text="x" * 12_000_000)), 20)
+        assert (reply.status, reply.complete) == (504, True)
+        await s.settled()
+        deaf.close()
+
+
+# -- a proxy that is late itself ---------------------------------------------------------------------------------------
+
+
+class LateLoop:
+    """A loop whose timers all fire a second late."""
+
+    def __init__(self) -> None:
+        self.now, self.timers = 0.0, list[tuple[float, Any]]()
+
+    def time(self) -> float:
+        return self.now
+
+    def call_later(self, seconds: float, call: Any) -> object:
+        self.timers.append((self.now + seconds, call))
+        return object()
+
+    def turn(self) -> None:
+        due, call = self.timers.pop(0)
+        self.now = due + 4 * LATE_SECONDS
+        call()
+
+
+def test_a_proxy_that_is_always_late_judges_in_the_end() -> None:
+    loop, fired = LateLoop(), list[float]()
+    Deadline(loop, 5.0, lambda: fired.append(loop.now))  # type: ignore[arg-type]
+    for _ in range(MOST_TURNS):
+        loop.turn()
+        assert not fired
+    loop.turn()
+    assert fired and not loop.timers
+
+
+def test_what_is_looked_at_together_is_looked_at_in_the_end() -> None:
+    loop, looked = LateLoop(), list[float]()
+
+    class Waits:
+        def look(self, now: float) -> None:
+            looked.append(now)
+
+    sweep = Sweep(loop)  # type: ignore[arg-type]
+    sweep.add(Waits())
+    for _ in range(2 * (MOST_TURNS + 1)):
+        loop.turn()
+    assert len(looked) == 2
