@@ -185,7 +185,7 @@ def _named(path: Path) -> str:
 
 def _enum_sentence(value: object, allowed: list[Any]) -> Phrase:
     if value is False and allowed == [True]:
-        return phrase("is false, which Go says by leaving it out")
+        return phrase("is false: leave it out, as the API server does, or every comparison with the cluster shows it")
     return phrase("{value} is not one of {allowed}", value=shown(value), allowed=", ".join(shown(a) for a in allowed))
 
 

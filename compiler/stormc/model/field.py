@@ -20,6 +20,7 @@ DNS_SUBDOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)
 LABEL_KEY = rf"(?![^/]{{254}})({DNS_SUBDOMAIN}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,61}}[A-Za-z0-9])?"
 REPOSITORY_PATH = r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*"
 REVISION = r"[A-Za-z0-9][A-Za-z0-9._/-]*"
+TARGET = r"(StormService|Service|ConfigMap|PodDisruptionBudget|NetworkPolicy)(/[a-z]([-a-z0-9]*[a-z0-9])?)?"
 DATE = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 
 

@@ -12,6 +12,7 @@ from stormc.model.field import (
     ABSOLUTE_PATH,
     DATE,
     DNS_SUBDOMAIN,
+    TARGET,
     Schema,
     field,
     whole,
@@ -174,7 +175,7 @@ ENGINE: Schema = {
 OVERRIDE: Schema = {
     "target": field(
         "string", "Kind, or kind/name, of the objects to patch.", required=True,
-        regex=r"(StormService|Service|ConfigMap|PodDisruptionBudget|NetworkPolicy)(/[a-z]([-a-z0-9]*[a-z0-9])?)?",
+        regex=TARGET,
     ),
     "patch": field("dict", "Strategic merge patch; null removes a field.", required=True, minlength=1),
     "reason": field("string", "Why the spec cannot say it.", required=True, minlength=1),

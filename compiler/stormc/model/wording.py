@@ -91,7 +91,7 @@ def _finding(layered: Layered, table: forms.Schema, prefix: Path, error: Any, gu
         wanted = either(_NOUNS.get(name, name) for name in types) if types else phrase("set")
         return finding_at(layered, WRONG_TYPE, path,
                           phrase("{name} must be {wanted}, got {value}", name=name, wanted=wanted, value=shown(value)),
-                          type_hint(types, value, path))  # fmt: skip
+                          _one_of(rules.get("allowed", ())) or type_hint(types, value, path))  # fmt: skip
     if error.code in (errors.MIN_VALUE.code, errors.MAX_VALUE.code):
         low, high = rules.get("min", constraint), rules.get("max")
         below = error.code == errors.MIN_VALUE.code
@@ -160,8 +160,16 @@ _FORMS = {
     forms.LABEL_VALUE: phrase("at most 63 letters, digits, '-', '_', '.', first and last a letter or digit"),
     forms.DNS_SUBDOMAIN: phrase("lower-case letters, digits, '-' and '.', first and last a letter or digit"),
     forms.FLAG: phrase("a vLLM flag without '--', such as max-model-len"),
+    forms.TARGET: phrase(
+        "StormService, Service, ConfigMap, PodDisruptionBudget or NetworkPolicy, or KIND/NAME for one of several"
+    ),
     forms.DATE: phrase("a day as YYYY-MM-DD"),
 }
+
+
+def _one_of(allowed: Iterable[object]) -> Phrase:
+    names = [str(name) for name in allowed]
+    return phrase("write {names}", names=either(names)) if names else NONE
 
 
 def _form(pattern: str) -> Phrase:

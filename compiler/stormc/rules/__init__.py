@@ -46,7 +46,8 @@ OF_OVERRIDDEN_MANIFESTS = (
     "hardware.mounts", "hardware.requests", "hardware.visible_devices", "keys.written_by_controllers",
     "workload.hostname", "workload.numbers", "workload.one_roleset", "workload.role_names", "workload.selector",
     "workload.service_links", "workload.sidecar", "workload.surge", "workload.update_strategy", "pods.amounts",
-    "pods.env_sources", "pods.escalation", "pods.probes", "pods.volume_sources", "pods.volumes", "engine.routers",
+    "pods.early_liveness", "pods.env_sources", "pods.escalation", "pods.probe_ports", "pods.probes",
+    "pods.volume_sources", "pods.volumes", "engine.launcher_words", "engine.routers",
 )  # fmt: skip
 OF_REPOSITORIES = (
     "repository.expired_overrides", "repository.host_ports", "repository.inventory_demand",

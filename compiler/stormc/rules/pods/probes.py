@@ -75,7 +75,7 @@ RULE = Rule(
               - name: decode
                 livenessProbe:
                   grpc:
-                    port: 1
+                    port: 8080
                   successThreshold: 2
             """),
     ),
