@@ -61,8 +61,15 @@ bench: $(VENV)/.development ## measure speed as ratios in one run
 	@$(BIN)/python -m tests.bench
 	@$(BIN)/python -m tests.bench_start
 
-bench-proxy: $(VENV)/.development ## measure the proxy beside nginx, a plain relay and vllm-router, in one run
-	@$(BIN)/python -m tests.proxy.speed
+RIVALS := .venv-rivals
+bench-proxy: $(RIVALS)/.ready ## measure the proxy beside nginx, a plain relay and vllm-router, in one run; BRIEF=1: the table alone
+	@PYTHONPATH=proxy $(RIVALS)/bin/python -m tests.proxy.speed $(if $(BRIEF),--brief)
+
+$(RIVALS)/.ready: .ci/requirements-rivals.txt
+	@echo "setting up $(RIVALS)" >&2
+	@$(PYTHON) -m venv $(RIVALS)
+	@$(RIVALS)/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r .ci/requirements-rivals.txt
+	@touch $@
 
 bench-routing: $(VENV)/.development ## compare choices of prefill with an oracle, in virtual time; TRACES="a.jsonl" adds files
 	@$(BIN)/python -m tests.proxy.bench_routing $(TRACES)
@@ -91,9 +98,12 @@ lock: $(VENV)/.development ## pin dependencies anew, without index addresses
 	@$(BIN)/python -m piptools compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url \
 	  --no-emit-trusted-host --no-emit-options --no-header --no-annotate --extra clients -c .ci/requirements-dev.txt \
 	  -o .ci/requirements-clients.txt pyproject.toml
+	@$(BIN)/python -m piptools compile -q --generate-hashes --strip-extras --allow-unsafe --no-emit-index-url \
+	  --no-emit-trusted-host --no-emit-options --no-header --no-annotate -c .ci/requirements-dev.txt \
+	  -o .ci/requirements-rivals.txt .ci/requirements-rivals.in
 
 clean: ## remove what make made: .venv, caches
-	@rm -rf $(VENV) .venv-proxy .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build site
+	@rm -rf $(VENV) .venv-proxy $(RIVALS) .mypy_cache .pytest_cache .ruff_cache .hypothesis *.egg-info build site
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "stormc needs Python 3.11 or newer; set PYTHON="; exit 1; }

@@ -1,7 +1,7 @@
 """What the proxy costs, in ratios of one run: python -m tests.proxy.speed [--seconds 4] [--rounds 3].
 
 Every contestant forwards the same requests to the same engines: the proxy (prefill and decode; layerwise with decode's
-callback besides), and with one hop nginx, vllm-router (where VLLM_ROUTER names its program) and a plain aiohttp relay.
+callback besides), and with one hop nginx, vllm-router and a plain aiohttp relay; what is not installed is named first.
 The contestant has a core of its own, engines and load share the other; contestants take turns, medians count. Seconds
 of CPU come from the scheduler, so that what else the machine does moves them little.
 """
@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 from tests.proxy.speed.engines import TOKENS, engines
 from tests.proxy.speed.load import load
-from tests.proxy.speed.processes import Contestant, free_ports, nginx, proxy, python, relay, vllm_router
+from tests.proxy.speed.processes import Contestant, free_ports, has_uvloop, nginx, proxy, python, relay, vllm_router
 
 STORM = 512
 """Engines of the largest fleet."""
@@ -31,6 +31,15 @@ class Scenario(NamedTuple):
     connections: int
     stream: bool = False
     pause_ms: int = 0
+
+
+class Goal(NamedTuple):
+    """How much CPU a contestant may take per answer, as a multiple of another one's."""
+
+    scenario: int
+    contestant: str
+    other: str
+    most: float
 
 
 class Figure(NamedTuple):
@@ -47,6 +56,14 @@ SCENARIOS = (
     Scenario("256, whole", 256),
     Scenario(f"64 streams of {TOKENS} tokens at once", 64, True),
     Scenario(f"256 streams of {TOKENS} tokens, 20 ms apart", 256, True, 20),
+)
+GOALS = (
+    Goal(1, "standard", "nginx", 6.0),
+    Goal(1, "layerwise", "nginx", 7.0),
+    Goal(3, "standard", "vllm-router", 0.65),
+    Goal(3, "layerwise", "vllm-router", 0.65),
+    Goal(4, "standard", "vllm-router", 1.0),
+    Goal(4, "layerwise", "vllm-router", 1.0),
 )
 
 
@@ -82,6 +99,12 @@ def compared(contestants: list[Contestant], options: argparse.Namespace) -> None
         cells = [f"{f.cpu * 1e6 / parts:.{1 if scenario.stream else 0}f} ({f.cpu / first:.2f})" for f in figures]
         print(f"| {scenario.title} | {' | '.join(cells)} |")
         print(f"| … median ms | {' | '.join(f'{f.median * 1e3:.2f}' for f in figures)} |", flush=True)
+    print()
+    for goal in GOALS:
+        own, other = (found.get((SCENARIOS[goal.scenario].title, name)) for name in (goal.contestant, goal.other))
+        if own and other:
+            reached = medians(own).cpu / medians(other).cpu
+            print(f"{SCENARIOS[goal.scenario].title}: {goal.contestant} {reached:.2f} × {goal.other}, goal {goal.most}")
 
 
 def ratio(first: Contestant, second: Contestant, options: argparse.Namespace) -> tuple[Figure, Figure]:
@@ -109,6 +132,20 @@ def scaled(ports: list[int], places: list[int], options: argparse.Namespace, run
         print(f"{mode}: two workers serve {2 * one.cpu / other.cpu:.2f} times what one does, by CPU per answer")
 
 
+def contestants(places: list[int], prefill: list[int], decode: list[int]) -> list[Contestant]:
+    """All that are installed; the others are named."""
+    others = {"nginx": nginx(places[0], decode), "vllm-router": vllm_router(places[1], decode)}
+    missing = [name for name, contestant in others.items() if contestant is None]
+    loops = {"": True, ", asyncio's loop": False} if has_uvloop() else {"": False}
+    if missing or not has_uvloop():
+        print(f"not installed, so not in the table: {', '.join([*missing, *([] if has_uvloop() else ['uvloop'])])}\n")
+    made = [each for each in others.values() if each is not None] + [relay(places[2], decode)]
+    names = [(mode, mode + words, uvloop) for words, uvloop in loops.items() for mode in ("standard", "layerwise")]
+    for place, (mode, name, uvloop) in zip(places[3:], names, strict=False):
+        made.append(proxy(name, mode, place, prefill, decode, uvloop=uvloop))
+    return made
+
+
 def grown(contestant: Contestant) -> None:
     """Memory over 100,000 requests."""
     asked, sizes = 0, list[float]()
@@ -126,23 +163,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--brief", action="store_true", help="the table alone")
     options = parser.parse_args()
-    places, ports = free_ports(11), free_ports(STORM)
+    places, ports = free_ports(13), free_ports(STORM)
     served = python("tests.proxy.speed", "engines", ",".join(map(str, ports)), core=1)
     assert served.stdout is not None
     served.stdout.readline()
     running: list[Contestant] = []
-    prefill, decode = ports[:2], ports[2:4]
     try:
-        own = [
-            proxy(mode, mode, place, prefill, decode)
-            for mode, place in zip(("standard", "layerwise"), places[:2], strict=True)
-        ]
-        others = [nginx(places[2], decode), relay(places[3], decode), vllm_router(places[4], decode)]
-        running += [each for each in (*others, *own) if each is not None]
+        running += contestants(places, ports[:2], ports[2:4])
         compared(running, options)
         if not options.brief:
-            scaled(ports, places[5:], options, running)
-            grown(own[1])
+            layerwise = next(each for each in running if each.name == "layerwise")
+            scaled(ports, places[7:], options, running)
+            grown(layerwise)
     finally:
         for each in running:
             each.process.terminate()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import shutil
 import socket
@@ -26,6 +27,13 @@ http {{
     location / {{ proxy_pass http://engines; }}
   }}
 }}
+"""
+
+
+_WITHOUT_UVLOOP = """
+import runpy, sys
+sys.modules["uvloop"] = None
+runpy.run_module("stormc_proxy", run_name="__main__", alter_sys=True)
 """
 
 
@@ -58,28 +66,34 @@ def _cpu_seconds(pid: int) -> float:
     return sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
 
 
-def started(*words: object, core: int | None) -> subprocess.Popen[bytes]:
-    """A command on one core, or on all of them."""
-    cores = os.sched_getaffinity(0)
-    chosen = cores if core is None else {sorted(cores)[core % len(cores)]}
+def started(*words: object, core: int) -> subprocess.Popen[bytes]:
+    """A command on one core."""
+    cores = sorted(os.sched_getaffinity(0))
+    chosen = {cores[core % len(cores)]}
     return subprocess.Popen(
         list(map(str, words)), stdout=subprocess.PIPE, preexec_fn=lambda: os.sched_setaffinity(0, chosen)
     )
 
 
-def python(*words: object, core: int | None) -> subprocess.Popen[bytes]:
+def python(*words: object, core: int) -> subprocess.Popen[bytes]:
     """A module, with its arguments."""
     return started(sys.executable, "-m", *words, core=core)
 
 
+def has_uvloop() -> bool:
+    """Whether the proxy runs on uvloop here, as it does in the images of vLLM."""
+    return importlib.util.find_spec("uvloop") is not None
+
+
 def proxy(
-    name: str, mode: str, port: int, prefill: list[int], decode: list[int], workers: int = 1, core: int | None = 0
+    name: str, mode: str, port: int, prefill: list[int], decode: list[int], workers: int = 1, uvloop: bool = True
 ) -> Contestant:  # fmt: skip
-    """This repository's proxy."""
-    process = python(
-        "stormc_proxy", "--mode", mode, "--no-access-log", "--host", "127.0.0.1", "--port", port, "--workers", workers,
-        "--prefiller-hosts", *["127.0.0.1"] * len(prefill), "--prefiller-ports", *prefill,
-        "--decoder-hosts", *["127.0.0.1"] * len(decode), "--decoder-ports", *decode, core=core,
+    """This repository's proxy; with asyncio's own loop where `uvloop` is false."""
+    module = ("-m", "stormc_proxy") if uvloop else ("-c", _WITHOUT_UVLOOP)
+    process = started(
+        sys.executable, *module, "--mode", mode, "--no-access-log", "--host", "127.0.0.1", "--port", port,
+        "--workers", workers, "--prefiller-hosts", *["127.0.0.1"] * len(prefill), "--prefiller-ports", *prefill,
+        "--decoder-hosts", *["127.0.0.1"] * len(decode), "--decoder-ports", *decode, core=0,
     )  # fmt: skip
     return ready(Contestant(name, process, port))
 
@@ -102,8 +116,8 @@ def nginx(port: int, decode: list[int]) -> Contestant | None:
 
 
 def vllm_router(port: int, decode: list[int]) -> Contestant | None:
-    """vllm-router with one hop, round robin; None where VLLM_ROUTER does not name its program."""
-    program = os.environ.get("VLLM_ROUTER")
+    """vllm-router with one hop, round robin; None where it is neither installed nor named by VLLM_ROUTER."""
+    program = os.environ.get("VLLM_ROUTER") or shutil.which("vllm-router", path=str(Path(sys.executable).parent))
     if not program:
         return None
     urls = [f"http://127.0.0.1:{each}" for each in decode]
