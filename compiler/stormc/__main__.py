@@ -150,7 +150,9 @@ def _run(arguments: list[str]) -> int:
         chosen.print_help()
         return CLEAN
     at = arguments.index(verb)
-    options = chosen.parse_args([*arguments[:at], *arguments[at + 1 :]])
+    options, left = chosen.parse_known_args([*arguments[:at], *arguments[at + 1 :]])
+    if left:
+        _unknown_option(verb, left[0], chosen)
     enter(options, chosen)
     code: int = command(verb).run(options)
     return code
@@ -161,6 +163,16 @@ def _unknown(word: str) -> NoReturn:
 
     what = "option" if word.startswith("-") else "command"
     raise Failure(f"no {what} {word}; {did_you_mean(word, VERBS) or 'see: stormc --help'}")
+
+
+def _unknown_option(verb: str, word: str, chosen: argparse.ArgumentParser) -> NoReturn:
+    from stormc.finding import closest
+
+    known = [option for action in chosen._actions for option in action.option_strings]
+    meant = closest(word.partition("=")[0], known) if word.startswith("-") else None
+    if meant is None:
+        chosen.error(f"unrecognized arguments: {word}")
+    raise Failure(f"stormc {verb} has no option {word}; did you mean {meant}?")
 
 
 def script() -> NoReturn:

@@ -100,10 +100,13 @@ def shown(value: object) -> str:
 
 
 def closest(word: str, known: Iterable[str]) -> str | None:
-    """The known word that a misspelt one was probably meant to be."""
+    """The known word that a misspelt or shortened one was probably meant to be."""
     from difflib import get_close_matches
 
     by_lower = {w.lower(): w for w in sorted(known)}
+    longer = [w for w in by_lower if w.startswith(word.lower())] if len(word) >= 4 else []
+    if len(longer) == 1:
+        return by_lower[longer[0]]
     close = get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.7)
     return by_lower[close[0]] if close else None
 

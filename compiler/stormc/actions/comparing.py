@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from stormc.actions.app_names import is_called
 from stormc.compile.compilation import Compilation
 from stormc.finding import Severity, has_errors
 from stormc.history.trees import Comparison, comparison, read_tree
@@ -116,5 +117,4 @@ def _side(repository: Repository, made: Compilation) -> Side:
 
 def _named(change: AppChange, apps: Collection[str]) -> bool:
     sides = [side for side in (change.before, change.after) if side is not None]
-    names = {change.label, *(name for side in sides for name in (side.label, side.label.rpartition("/")[2], side.file))}
-    return not names.isdisjoint(apps)
+    return change.label in apps or any(is_called(app, side.label, side.file) for app in apps for side in sides)

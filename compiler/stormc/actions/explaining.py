@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from stormc.actions.app_names import is_called, no_app, several_apps
 from stormc.compile.compilation import Compilation, Stage
 from stormc.compile.judge import refusals
 from stormc.failure import Failure
-from stormc.finding import did_you_mean, dotted
+from stormc.finding import dotted
 from stormc.load.document import Document, load_document
 from stormc.load.sources import Source, read_sources
 from stormc.model.layers import Layer, Layered, merge_layers
@@ -48,6 +49,11 @@ def fields_at(specs: Path, spec: Path, line: int) -> list[str]:
     return []
 
 
+def is_spec(specs: Path, file: Path) -> bool:
+    """Whether a file is one of the specs directory."""
+    return any(Path(source.file) == file for source in read_sources(specs).files)
+
+
 def _is_part(repository: Repository, source: Source, rendered: Identity) -> bool:
     name = _names(repository, source)[0]
     return rendered.name == name or rendered.name.startswith(f"{name}-")
@@ -65,13 +71,12 @@ def _source(repository: Repository, app: str) -> Source:
     if by_file:
         return by_file[0]
     text = app.rpartition("/")[2].encode("utf-8", "surrogatepass")
-    named = [source for source in repository.apps if text in source.raw and app in _names(repository, source)]
+    near = [source for source in repository.apps if text in source.raw or text in source.path.encode()]
+    named = [source for source in near if is_called(app, _names(repository, source)[1], source.file)]
     if not named:
-        hint = did_you_mean(app, [_names(repository, source)[0] for source in repository.apps])
-        raise Failure(f"no app {app}; {hint}".rstrip("; "))
+        raise no_app(app, [(_names(repository, source)[1], source.file) for source in repository.apps])
     if len(named) > 1:
-        files = ", ".join(source.file for source in named)
-        raise Failure(f"{app} is the name of several apps: {files}; name the file")
+        raise several_apps(app, [source.file for source in named])
     return named[0]
 
 

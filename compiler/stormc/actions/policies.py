@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from stormc.actions.app_names import is_called, no_app, several_apps
 from stormc.emit.canonical import emit_yaml
 from stormc.failure import Failure
 from stormc.finding import Mark
@@ -53,12 +54,12 @@ def exported(specs: Path, directory: str, name: str) -> list[str]:
 
 def _app(repository: Repository, specs: Path, app: str) -> Source:
     chosen = [source for source in repository.apps if app in (source.file, source.path, f"{specs.name}/{source.path}")]
-    if not chosen:
-        chosen = [source for source in repository.apps if (who := identity(repository, source)) and who.name == app]
+    labels = [(f"{who.namespace}/{who.name}", s) for s in repository.apps if (who := identity(repository, s))]
+    chosen = chosen or [source for label, source in labels if is_called(app, label, source.file)]
     if len(chosen) > 1:
-        raise Failure(f"{app} is the name of several apps; name the spec: {', '.join(each.file for each in chosen)}")
+        raise several_apps(app, [source.file for source in chosen])
     if not chosen:
-        raise Failure(f"no app {app} in {specs}")
+        raise no_app(app, [(label, source.file) for label, source in labels])
     return chosen[0]
 
 

@@ -32,7 +32,9 @@ def run(options: argparse.Namespace) -> int:
 
     line = re.fullmatch(r"(.+):([1-9][0-9]{0,8})(:[0-9]+)?", options.what)
     values = None
-    if line is not None and Path(line[1]).is_file():
+    if line is not None and not Path(line[1]).is_file():
+        raise Failure(f"{line[1]} does not exist")
+    if line is not None:
         explanation, values = _of_line(options, Path(line[1]), int(line[2]))
     else:
         explanation = explain_app(options.specs, options.what, str(options.out))
@@ -54,7 +56,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _of_line(options: argparse.Namespace, file: Path, line: int) -> tuple[Explanation, list[Explained]]:
-    from stormc.actions.explaining import explain_app, explain_object, fields_at
+    from stormc.actions.explaining import explain_app, explain_object, fields_at, is_spec
     from stormc.review.explain import at_line, decided_by
     from stormc.tree.layout import identity
     from stormc.tree.shared import DIRECTORY
@@ -64,6 +66,8 @@ def _of_line(options: argparse.Namespace, file: Path, line: int) -> tuple[Explan
         return explanation, [value for field in fields for value in decided_by(explanation, field)]
     text = file.read_bytes()
     rendered = identity(text)
+    if is_spec(options.specs, file):
+        raise Failure(f"no field of {file} begins on line {line}")
     if rendered is None:
         raise Failure(f"{file} is no manifest that stormc has rendered")
     if DIRECTORY in file.parts:

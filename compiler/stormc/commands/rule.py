@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 
 from stormc.failure import Failure
 
@@ -21,6 +22,8 @@ def run(options: argparse.Namespace) -> int:
     from stormc.reference.pages import explanation
 
     wanted = options.id.upper()
+    if re.fullmatch(r"[EWI]\d{1,2}", wanted):
+        wanted = f"{wanted[0]}{int(wanted[1:]):03d}"
     if wanted not in ids():
         raise Failure(f"no rule {options.id}; {did_you_mean(wanted, ids())}".rstrip("; "))
     for line in explanation(wanted, language_of(os.environ)):

@@ -21,18 +21,17 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints one line per fault and role, the worst first; 0, however bad it is."""
     from stormc.actions import survey
+    from stormc.actions.app_names import is_called, no_app, several_apps
     from stormc.commands.documents import print_json
-    from stormc.finding import did_you_mean
     from stormc.review import capacity, what_if
     from stormc.review.fault_report import as_json, table, text
 
     seen = survey(options.specs)
-    named = [a for a in seen.apps if options.app in (a.name, a.name.rpartition("/")[2], a.file)]
+    named = [app for app in seen.apps if is_called(options.app, app.name, app.file)]
     if not named:
-        names = [app.name.rpartition("/")[2] for app in seen.apps]
-        raise Failure(f"no app {options.app} without errors; {did_you_mean(options.app, names)}".rstrip("; "))
+        raise no_app(options.app, [(app.name, app.file) for app in seen.apps])
     if len(named) > 1:
-        raise Failure(f"{options.app} is the name of several apps: {', '.join(app.file for app in named)}; name one")
+        raise several_apps(options.app, [app.file for app in named])
     if options.fail == what_if.Fault.SUPER_POD.value and not named[0].super_pod:
         raise Failure(f"the hardware of {named[0].label} stands in no super pods")
     possible = [fault for fault in what_if.Fault if named[0].super_pod or fault is not what_if.Fault.SUPER_POD]

@@ -8,14 +8,14 @@ from typing import Any
 from stormc.compile.compilation import Compilation, Setting, Spec, Stage
 from stormc.compile.judge import apply_rules, crd_refusals, policy_breaches, refusals
 from stormc.emit.checks import REFUSED
-from stormc.finding import Finding, Path, closest, has_errors
+from stormc.finding import Finding, closest, has_errors
 from stormc.model.app import App
 from stormc.model.build import build_app
 from stormc.model.check import check_app
 from stormc.model.checks import UNKNOWN_PROFILE
 from stormc.model.layers import Layered
 from stormc.model.summary import Summary
-from stormc.model.wrong_fields import follows, without_wrong_fields
+from stormc.model.wrong_fields import Rest, without_wrong_fields
 from stormc.passes import PIPELINE
 from stormc.passes.runner import Compiled, run_pipeline
 from stormc.phrase import Phrase, either, phrase
@@ -32,28 +32,48 @@ def compile_app(spec: Spec, setting: Setting, stop: Stage = Stage.FILES) -> Comp
     All independent findings come in one run: where fields are wrong in themselves, the rules judge the rest of the
     app; after an error of a rule they judge the manifests without what causes it.
     """
-    layered, platform = spec.layered, setting.platform
+    layered = spec.layered
     fields, findings = _checked(layered, setting)
     if fields is None or setting.profile is None:
         return Compilation(spec.source, tuple(findings), layered)
-    app = build_app(fields.data, spec.file, setting.profile, platform, setting.payload, setting.engines)
-    found = list(apply_rules(Subject.APP, layered, app, app, platform))
-    summary, compiled = _summary(app, spec, setting), None
-    if stop > Stage.APP:
-        possible = without_mistakes(app, {f.rule for f in found})
-        possible = replace(possible, overrides=()) if fields.taken_out else possible
-        compiled = run_pipeline(PIPELINE, possible, platform)
-        schemas = not fields.taken_out and (stop is Stage.FILES or bool(possible.overrides))
-        setting = replace(setting, crd=None) if fields.taken_out else setting
-        judged, ports = _judged(compiled, possible, spec, setting, schemas)
-        # after an error, what the API server refuses may follow from it
-        found += [f for f in judged if f.rule != REFUSED] if has_errors(found) else judged
-        summary = summary._replace(host_ports=ports)
-    findings += (f for f in found if not follows(f.path, fields.taken_out))
-    if fields.taken_out:
-        return Compilation(spec.source, tuple(findings), layered)
+    judged = [_judge(data, spec, setting, stop, partly=fields.rest is not None) for data in fields.variants]
+    if fields.rest is not None:
+        return Compilation(
+            spec.source, (*findings, *fields.rest.independent([each.findings for each in judged])), layered
+        )
+    found, app, summary, compiled = judged[0]
+    findings += found
     files = _files(compiled, summary, spec.file) if stop is Stage.FILES and not has_errors(findings) else None
     return Compilation(spec.source, tuple(findings), layered, app, summary, compiled, files)
+
+
+class _Judged(NamedTuple):
+    """What the rules say of an app, and what became of it."""
+
+    findings: list[Finding]
+    app: App
+    summary: Summary
+    compiled: Compiled | None
+
+
+def _judge(data: Mapping[str, Any], spec: Spec, setting: Setting, stop: Stage, partly: bool) -> _Judged:
+    """Build, rules, passes, rules; of a part of an app without what the API server says of the whole."""
+    assert setting.profile is not None
+    platform = setting.platform
+    app = build_app(data, spec.file, setting.profile, platform, setting.payload, setting.engines)
+    found = list(apply_rules(Subject.APP, spec.layered, app, app, platform))
+    summary = _summary(app, spec, setting)
+    if stop <= Stage.APP:
+        return _Judged(found, app, summary, None)
+    possible = without_mistakes(app, {f.rule for f in found})
+    possible = replace(possible, overrides=()) if partly else possible
+    compiled = run_pipeline(PIPELINE, possible, platform)
+    schemas = not partly and (stop is Stage.FILES or bool(possible.overrides))
+    setting = replace(setting, crd=None) if partly else setting
+    judged, ports = _judged(compiled, possible, spec, setting, schemas)
+    # after an error, what the API server refuses may follow from it
+    found += [f for f in judged if f.rule != REFUSED] if has_errors(found) else judged
+    return _Judged(found, app, summary._replace(host_ports=ports), compiled)
 
 
 def _judged(
@@ -74,20 +94,22 @@ def _judged(
 
 
 class _Fields(NamedTuple):
-    """Checked fields with their defaults, and the paths of wrong ones that were taken out of them."""
+    """Checked fields with their defaults, one set for each variant of the `rest` where some were wrong."""
 
-    data: Mapping[str, Any]
-    taken_out: frozenset[Path]
+    variants: tuple[Mapping[str, Any], ...]
+    rest: Rest | None = None
 
 
 def _checked(layered: Layered, setting: Setting) -> tuple[_Fields | None, list[Finding]]:
     data, findings = check_app(layered)
     findings += _unknown_profile(layered, setting)
     if data is not None or setting.profile is None:
-        return (_Fields(data, frozenset()) if data is not None else None), findings
+        return (_Fields((data,)) if data is not None else None), findings
     rest = without_wrong_fields(layered, findings)
-    data = check_app(rest[0])[0] if rest is not None else None
-    return (_Fields(data, rest[1]) if rest is not None and data is not None else None), findings
+    if rest is None:
+        return None, findings
+    variants = [data for variant in rest.variants if (data := check_app(variant)[0]) is not None]
+    return (_Fields(tuple(variants), rest) if len(variants) == len(rest.variants) else None), findings
 
 
 def _unknown_profile(layered: Layered, setting: Setting) -> Iterator[Finding]:

@@ -50,7 +50,7 @@ def explained(file: str, text: str, line: int) -> list[Finding]:
     if characters := [*full_width_colons(file, text), *_odd_indentation(file, text)]:
         return characters
     lines = text.split("\n")
-    known = (_second_colon, _colon_without_space, _no_colon)
+    known = (_second_colon, _colon_without_space, _no_colon, _item_beside_key)
     near = next((found for mistake in known if (found := mistake(file, lines, line))), None)
     return [found for found in (near or _unclosed(file, text) or _uneven(file, lines, line),) if found]
 
@@ -120,6 +120,20 @@ def _second_colon(file: str, lines: Sequence[str], line: int) -> Finding | None:
     hint = phrase('quote it: {key}: "{value}"', key=match["key"], value=match["value"])
     message = phrase("a second colon in the value of {key}", key=match["key"])
     return _at(file, line, match.start("value") + 1, message, hint)
+
+
+def _item_beside_key(file: str, lines: Sequence[str], line: int) -> Finding | None:
+    """A key as deep as the `-` of the item above it: one of the two was not meant."""
+    seen = [each for each in _lines(lines) if each.number <= line]
+    if not seen or seen[-1].number != line or not _KEY.match(seen[-1].text):
+        return None
+    indent = seen[-1].indent
+    above = next((each for each in reversed(seen[:-1]) if each.indent <= indent), None)
+    if above is None or above.indent != indent or not above.text.lstrip().startswith("- "):
+        return None
+    message = phrase("a key beside the list item of line {line}", line=above.number)
+    hint = phrase("take the '- ' away there, or indent this line by {wanted}", wanted=indent + 2)
+    return _at(file, line, indent + 1, message, hint)
 
 
 def _unclosed(file: str, text: str) -> Finding | None:

@@ -12,6 +12,7 @@ from stormc.model import schema
 from stormc.model.accept import Accept, NotAccepted, acceptor
 from stormc.model.checks import CONTRADICTION, MISSING, UNKNOWN_KEY, WRONG_TYPE
 from stormc.model.layers import Layered, finding_at
+from stormc.model.other_kinds import other_kind
 from stormc.model.tables import TABLES
 from stormc.phrase import phrase
 
@@ -44,6 +45,8 @@ def _check(layered: Layered, section: str, at: Path, value: Mapping[str, Any]) -
 
 def check_app(layered: Layered) -> tuple[Fields | None, list[Finding]]:
     """The app's normalised fields, or the findings that tell what is wrong with them."""
+    if (other := other_kind(layered, "App")) is not None:
+        return None, [other]
     normal, findings = _check(layered, "app", (), layered.data)
     result: Fields = dict(normal or {})
     for section in schema.SECTIONS:
@@ -78,6 +81,8 @@ def _without_follow_ups(findings: list[Finding]) -> list[Finding]:
 
 def check_platform(layered: Layered) -> tuple[Fields | None, list[Finding]]:
     """The platform file's fields, or findings; its defaults are checked as far as a part of an app can be."""
+    if (other := other_kind(layered, "Platform")) is not None:
+        return None, [other]
     normal, findings = _check(layered, "platform", (), layered.data)
     defaults = layered.data.get("defaults")
     if isinstance(defaults, dict):
@@ -121,6 +126,8 @@ def _partial(layered: Layered, section: str, at: Path, value: Mapping[str, Any])
 
 def check_profile(layered: Layered) -> tuple[Fields | None, list[Finding]]:
     """The profile's fields, or findings."""
+    if (other := other_kind(layered, "Profile")) is not None:
+        return None, [other]
     normal, findings = _check(layered, "profile", (), layered.data)
     findings = _without_follow_ups(findings)
     return normal, findings or list(_profile_contradictions(layered, normal or {}))

@@ -41,6 +41,12 @@ CHECKS = (
         "Volcano takes the handler of the policy: it knows logical super pods or not, and how many NPUs "
         "a node has. With other facts in the profile its pods stay Pending.",
     ),
+    Check(
+        "E209",
+        "A file below the specs is what its place says.",
+        "platform.yaml holds a Platform, profiles/ holds Profiles, every other file an App. Anything else would be "
+        "judged as a spec that lacks everything.",
+    ),
 )
 (
     BROKEN_CONSTRAINT,
@@ -52,4 +58,5 @@ CHECKS = (
     WRONG_FORM,
     UNKNOWN_PROFILE,
     CONTRADICTION,
+    OTHER_KIND,
 ) = (check.id for check in CHECKS)

@@ -48,9 +48,8 @@ def hint_for(path: Path) -> Phrase:
             if path[:-1] in here
             else phrase("write {meant} {here}", meant=meant, here=_below(here))
         )
-    flag = re.sub(r"(?<=[a-z0-9])([A-Z])", lambda m: f"-{m[1].lower()}", key).replace("_", "-")
-    engines = read_engines()
-    if (len(path) == 1 or path[0] in (*SERVING_ROLES, "engine", "model")) and flag in engines[engines.newest].flags:
+    flag = _flag(key)
+    if flag is not None and (len(path) == 1 or path[0] in (*SERVING_ROLES, "engine", "model")):
         return phrase("{flag} is a vLLM flag: write it in engineArgs of a role, or in engine.args", flag=flag)
     if key in OF_PODS:
         role = path[0] if path[0] in (*SERVING_ROLES, ROUTING) else "decode"
@@ -63,9 +62,37 @@ def hint_for(path: Path) -> Phrase:
         return phrase("the roles of a spec are prefill, decode and routing")
     if key in ("service", "services"):
         return phrase("no field of specs; an override can: target: Service")
+    if key in ("limits", "requests") and path[-2:-1] == ("resources",):
+        return phrase("limits and requests are the same: write cpu and memory directly below resources")
+    if key == "valueFrom":
+        return phrase("leave valueFrom out: what is below it stands directly below the variable")
     if key in ("metadata", "spec"):
         return phrase("specs are flat: its fields stand at the top level")
     return NONE
+
+
+def name_meant(path: Path) -> str | None:
+    """The field of the same place that another tool's name stands for."""
+    meant = SYNONYMS.get(str(path[-1]))
+    return meant if meant and path[:-1] in _places().get(meant, ()) else None
+
+
+def is_kubernetes(key: str) -> bool:
+    """Whether the key is one of Kubernetes' pods, on which no other field of a spec rests."""
+    return key in OF_PODS
+
+
+def is_of_roles(key: str) -> bool:
+    """Whether a key at the top level may have been meant for the serving roles, or is a flag of theirs."""
+    places = _places().get(SYNONYMS.get(key, key), ())
+    return any(place[:1] == (role,) for place in places for role in SERVING_ROLES) or _flag(key) is not None
+
+
+def _flag(key: str) -> str | None:
+    """The vLLM flag that a key stands for, whatever way it joins its words."""
+    flag = re.sub(r"(?<=[a-z0-9])([A-Z])", lambda m: f"-{m[1].lower()}", key).replace("_", "-")
+    engines = read_engines()
+    return flag if flag in engines[engines.newest].flags else None
 
 
 def _below(places: list[Path]) -> Phrase:

@@ -43,7 +43,8 @@ class SpecValidator(Validator):  # type: ignore[misc]
         """{'type': 'list'}"""
         if isinstance(value, dict):
             given = [name for name in names if value.get(name) is not None]
-            if len(given) != 1:
+            unknown = value.keys() - self.schema[field].get("schema", value).keys()
+            if len(given) != 1 and (given or not unknown):  # an unknown key was most likely meant to be one of them
                 needed = phrase("needs one of {names}", names=", ".join(names))
                 self._error(field, phrase("has {names}", names=both(given)) if given else needed)
 

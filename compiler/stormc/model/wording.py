@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -21,10 +22,10 @@ from stormc.model.checks import (
     WRONG_TYPE,
 )
 from stormc.model.layers import Layered, finding_at
-from stormc.model.misplaced import hint_for
+from stormc.model.misplaced import hint_for, name_meant
 from stormc.model.tables import TABLES
 from stormc.model.validator import validator
-from stormc.phrase import NONE, Phrase, described, either, phrase, verbatim
+from stormc.phrase import NONE, Phrase, described, either, listed, phrase, verbatim
 
 _NOUNS = {
     "integer": phrase("an integer"),
@@ -44,6 +45,17 @@ _TYPE_HINTS = {
     "list": phrase("write one '- item' per line"),
     "float": phrase("write a number"),
 }
+
+
+_EXAMPLES = {
+    "name": "my-service",
+    "image": "quay.io/ascend/vllm-ascend:v0.23.0-a3",
+    "hardware": "atlas-900-a3-superpod",
+    "model": "{name: my-model, path: /mnt/models/my-model}",
+    "prefill": "{dataParallel: 2, tensorParallel: 8}",
+    "decode": "{dataParallel: 16}",
+}
+"""What may stand in required fields of an app."""
 
 
 _YAML_11_BOOLEANS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
@@ -82,16 +94,13 @@ def _finding(layered: Layered, table: forms.Schema, prefix: Path, error: Any, gu
         of_app = any(table is known for known in OF_APPS)
         return _unknown(layered, path, _rules(table, error.document_path[:-1]), guess, of_app)
     if error.code == errors.REQUIRED_FIELD.code:
-        meaning: str = rules.get("meta", {}).get("description", "")
-        only = rules.get("allowed", ())
-        hint = phrase("write {path}: {only}", path=path[-1], only=only[0]) if len(only) == 1 else described(meaning)
-        return finding_at(layered, MISSING, path, phrase("{name} is missing", name=name), hint)
+        return finding_at(layered, MISSING, path, phrase("{name} is missing", name=name), _added(path, rules))
     if error.code in (errors.BAD_TYPE.code, errors.NOT_NULLABLE.code):
         types = [constraint] if isinstance(constraint, str) else constraint if isinstance(constraint, list) else []
-        wanted = either(_NOUNS.get(name, name) for name in types) if types else phrase("set")
+        wanted = _one_of([_NOUNS.get(name, name) for name in types]) if types else phrase("set")
         return finding_at(layered, WRONG_TYPE, path,
                           phrase("{name} must be {wanted}, got {value}", name=name, wanted=wanted, value=shown(value)),
-                          _one_of(rules.get("allowed", ())) or type_hint(types, value, path))  # fmt: skip
+                          _choices(rules.get("allowed", ())) or type_hint(types, value, path))  # fmt: skip
     if error.code in (errors.MIN_VALUE.code, errors.MAX_VALUE.code):
         low, high = rules.get("min", constraint), rules.get("max")
         below = error.code == errors.MIN_VALUE.code
@@ -113,12 +122,28 @@ def _finding(layered: Layered, table: forms.Schema, prefix: Path, error: Any, gu
     return _text_finding(layered, path, error)
 
 
+def _added(path: Path, rules: Mapping[str, Any]) -> Phrase:
+    """What to write where a required field is missing."""
+    only = rules.get("allowed", ())
+    example = only[0] if len(only) == 1 else _EXAMPLES.get(dotted(path))
+    if example is not None:
+        return phrase("write {path}: {only}", path=path[-1], only=example)
+    meaning: str = rules.get("meta", {}).get("description", "")
+    return phrase("add {path}: {meaning}", path=path[-1], meaning=described(meaning))
+
+
 def _unknown(layered: Layered, path: Path, known: Mapping[str, Any], guess: bool, of_app: bool) -> Finding:
     word = str(path[-1]).split("：")[0]
     elsewhere = hint_for(path) if guess and of_app else NONE
-    hint = elsewhere or (did_you_mean(word, known) if guess else NONE) or phrase("docs/spec.md has all fields")
+    hint = elsewhere or (did_you_mean(word, known) if guess else NONE) or _all(known)
     unknown = finding_at(layered, UNKNOWN_KEY, path, phrase("unknown key {name}", name=dotted(path)), hint, key=True)
-    return unknown._replace(meant=closest(word, known) if guess and not elsewhere else None)
+    meant = name_meant(path) if of_app else None
+    return unknown._replace(meant=meant or (closest(word, known) if guess and not elsewhere else None))
+
+
+def _all(known: Mapping[str, Any]) -> Phrase:
+    """The fields that may stand where an unknown one does."""
+    return phrase("the fields here are {names}", names=", ".join(known)) if known else phrase("take it out")
 
 
 def _text_finding(layered: Layered, path: Path, error: Any) -> Finding:
@@ -130,8 +155,8 @@ def _text_finding(layered: Layered, path: Path, error: Any) -> Finding:
             if on_key
             else verbatim(f"{name} {shown(value)}")
         )
-        return finding_at(layered, WRONG_FORM, path, phrase("{what} has the wrong form", what=what), _form(constraint),
-                          key=on_key)  # fmt: skip
+        return finding_at(layered, WRONG_FORM, path, phrase("{what} has the wrong form", what=what),
+                          _form(constraint, value), key=on_key)  # fmt: skip
     if error.code == errors.MAX_LENGTH.code:
         return finding_at(layered, WRONG_FORM, path, phrase("{name} has {length} characters, the limit is {constraint}",
                                                             name=name, length=len(value), constraint=constraint),
@@ -167,12 +192,15 @@ _FORMS = {
 }
 
 
-def _one_of(allowed: Iterable[object]) -> Phrase:
+def _choices(allowed: Iterable[object]) -> Phrase:
     names = [str(name) for name in allowed]
     return phrase("write {names}", names=either(names)) if names else NONE
 
 
-def _form(pattern: str) -> Phrase:
+def _form(pattern: str, value: object = "") -> Phrase:
+    if pattern == quantity.PATTERN and (amount := re.fullmatch(r"([0-9.]+)\s*([KkMGTP])i?[Bb]?", str(value))):
+        return phrase("write {binary} or {decimal}", binary=f"{amount[1]}{amount[2].upper()}i",
+                      decimal=f"{amount[1]}{amount[2].replace('K', 'k')}")  # fmt: skip
     return _FORMS.get(pattern) or phrase("the form is {pattern}", pattern=pattern)
 
 
@@ -207,6 +235,8 @@ def type_hint(types: list[str], value: object, path: Path = ()) -> Phrase:
         )
     if "boolean" in types and isinstance(value, str) and value.lower() in _YAML_11_BOOLEANS:
         return phrase("write {value}", value=_YAML_11_BOOLEANS[value.lower()])
+    if types == ["boolean"] and isinstance(value, str) and value.lower() in ("true", "false"):
+        return phrase("write {value} without quotes", value=value.lower())
     if types == ["string"] and isinstance(value, (int, float)):
         return phrase('quote it: "{value}"', value=shown(value))
     if types == ["integer"] and isinstance(value, str) and value.strip().isdigit():
@@ -214,6 +244,11 @@ def type_hint(types: list[str], value: object, path: Path = ()) -> Phrase:
     if types == ["integer"] and isinstance(value, float) and value.is_integer() and abs(value) < 1 << 53:
         return phrase("write {value}", value=int(value))
     return _TYPE_HINTS[types[0]] if types and value is not None else phrase("give it a value")
+
+
+def _one_of(nouns: list[str]) -> Phrase:
+    """`a, b or c`."""
+    return either([listed(nouns[:-1]), nouns[-1]]) if len(nouns) > 2 else either(nouns)
 
 
 def _rules(table: Mapping[str, Any], path: Path) -> Mapping[str, Any]:

@@ -1,7 +1,7 @@
-"""What is left of an app when its wrong fields are taken out, so that the rules can judge the rest in the same run.
+"""What is left of an app when its wrong fields are put right or taken out, so that the rules judge it in the same run.
 
-Only fields are taken out on which nothing else rests: without dataParallel or hardware, whatever a rule said could be
-a consequence.
+A misspelt key counts under the name that was meant. A field on which nothing else rests is taken out. Where the size of
+a role is unknown the app is judged twice, with two sizes, and only what holds of both is said, of the other parts.
 """
 
 from __future__ import annotations
@@ -13,6 +13,8 @@ from stormc.facts.limits import SERVING_ROLES
 from stormc.finding import Finding, Path
 from stormc.model.checks import UNKNOWN_KEY
 from stormc.model.layers import Layered
+from stormc.model.misplaced import is_kubernetes, is_of_roles
+from stormc.record import NamedTuple
 
 MAPS = ("annotations", "engineArgs", "env", "labels", "nodeSelector")
 PODS = ("image", "imagePullPolicy", "imagePullSecrets", "priorityClassName", "resources", "shmSize", "tolerations")
@@ -21,6 +23,8 @@ OF_APP = ("gateway", "hostNetwork", "imagePullPolicy", "imagePullSecrets", "inte
 RESTING_ON_REPLICAS = ("minAvailable", "podGroupSize", "replicas", "spBlock")
 """Fields of any role about which nothing is said where a role's replicas are unknown: all share one PodGroup."""
 SECTIONS = ("faults", "proxy", "routing")
+SIZES = ("dataParallel", "decodeContextParallel", "minAvailable", "npus", "pipelineParallel", "podGroupSize",
+         "prefillContextParallel", "replicas", "spBlock", "tensorParallel")  # fmt: skip
 STAND_IN: dict[Path, str] = {
     ("name",): "app", ("image",): "vllm-ascend:v0.12.0",
     ("model", "name"): "model", ("model", "path"): "/mnt/models/model",
@@ -32,39 +36,91 @@ MOST = 50
 """Findings up to which the rest of an app is judged; each takes a field out, and with more the file is no spec yet."""
 
 
-def without_wrong_fields(layered: Layered, findings: Sequence[Finding]) -> tuple[Layered, frozenset[Path]] | None:
-    """The app without the fields that the findings of its check are about, and these fields.
+class Rest(NamedTuple):
+    """What is left of an app: its fields, with another size of the roles in `unknown_roles` in a second variant."""
+
+    variants: tuple[Layered, ...]
+    taken_out: frozenset[Path]
+    renamed: frozenset[Path]
+    unknown_roles: frozenset[str]
+
+    def independent(self, judged: Sequence[Sequence[Finding]]) -> list[Finding]:
+        """The findings that are the same on all variants, and follow from nothing that was changed."""
+        first, *others = judged
+        shared = [{(f.rule, f.path, f.message) for f in findings} for findings in others]
+        return [
+            f
+            for f in first
+            if not self._follows(f.path) and all((f.rule, f.path, f.message) in findings for findings in shared)
+        ]
+
+    def _follows(self, path: Path) -> bool:
+        """Whether a violation at the path may follow from what was changed, or has no line of its own any more."""
+        if self.unknown_roles and (not path or path[0] in self.unknown_roles or path[-1] in RESTING_ON_REPLICAS):
+            return True
+        known = [taken for taken in self.taken_out if taken[0] not in self.unknown_roles]
+        return any(path[: len(field)] == field for field in self.renamed) or _rests_on(path, known)
+
+
+def without_wrong_fields(layered: Layered, findings: Sequence[Finding]) -> Rest | None:
+    """What is left of the app without the fields that the findings of its check are about.
 
     None when one of them is such that nothing can be said of the others.
     """
     if len(findings) > MOST:
         return None
-    taken: set[Path] = set()
-    for finding in findings:
-        path, unknown = finding.path, finding.rule == UNKNOWN_KEY
-        if unknown and finding.meant:
-            taken.add(path)
-            path, unknown = (*path[:-1], finding.meant), False
-        field = _field(path)
-        if field is None or (unknown and path[0] not in SECTIONS):
-            return None
-        taken.add(field)
     data: Any = dict(layered.data)
-    for path in taken:
+    renamed: set[Path] = set()
+    taken_out: set[Path] = set()
+    unknown_roles: set[str] = set()
+    for finding in findings:
+        meant = (*finding.path[:-1], finding.meant) if finding.meant else finding.path
+        if finding.rule == UNKNOWN_KEY and finding.meant and _field(meant) is None and meant not in renamed:
+            data = _with(data, meant, _at(data, finding.path))
+            renamed.add(meant)
+            taken_out.add(finding.path)
+            continue
+        changed = _taken_out(meant, finding.rule == UNKNOWN_KEY and not finding.meant)
+        if changed is None:
+            return None
+        taken_out |= {*changed[0], finding.path} if finding.meant else changed[0]
+        unknown_roles |= changed[1]
+    for path in taken_out:
         data = _without(data, path)
-    for path in taken & STAND_IN.keys():
+    for path in taken_out & STAND_IN.keys():
         data = _with(data, path, STAND_IN[path])
-    return Layered(layered.layers, data), frozenset(taken)
+    variants = [data, *([_resized(data, unknown_roles)] if unknown_roles else [])]
+    layers = tuple(Layered(layered.layers, variant) for variant in variants)
+    return Rest(layers, frozenset(taken_out), frozenset(renamed), frozenset(unknown_roles))
 
 
-def follows(path: Path, taken: Collection[Path]) -> bool:
-    """Whether a violation at the path may follow from one of the fields that were taken out.
+def _taken_out(path: Path, unknown: bool) -> tuple[set[Path], set[str]] | None:
+    """The field to take out for what is wrong at a path, and the roles of which nothing is known without it."""
+    field = _field(path)
+    if field is not None and not (unknown and path[0] not in SECTIONS):
+        return {field}, set()
+    if not path or path[0] not in SERVING_ROLES:
+        roles = SERVING_ROLES if unknown and len(path) == 1 and is_of_roles(str(path[0])) else ()
+        return ({path}, set(roles)) if unknown and len(path) == 1 else None
+    return {path[:2]}, set() if unknown and is_kubernetes(str(path[-1])) else {str(path[0])}
 
-    It lies in the field or in its section, or is about a field of the same name, as where two roles must agree.
-    """
-    if any(t[-1] == "replicas" and (path[0] == t[0] or path[-1] in RESTING_ON_REPLICAS) for t in taken):
+
+def _rests_on(path: Path, taken_out: Collection[Path]) -> bool:
+    """Whether a violation at the path lies in a field that was taken out or in its section, or in one of its name."""
+    if any(t[-1] == "replicas" and (path[0] == t[0] or path[-1] in RESTING_ON_REPLICAS) for t in taken_out):
         return True
-    return any(path[: len(t)] == t or path[-1:] == t[-1:] or path[0] == t[0] in SECTIONS for t in taken)
+    return any(path[: len(t)] == t or path[-1:] == t[-1:] or path[0] == t[0] in SECTIONS for t in taken_out)
+
+
+def _resized(data: Any, roles: Collection[str]) -> Any:
+    """The app with another size of these roles: that of the other role, or twice as many ranks."""
+    for role in roles:
+        other = next(name for name in SERVING_ROLES if name != role)
+        sizes = data.get(other) if isinstance(data.get(other), dict) and other not in roles else {"dataParallel": 2}
+        own = data[role] if isinstance(data.get(role), dict) else {}
+        kept = {key: value for key, value in own.items() if key not in SIZES}
+        data = {**data, role: {**kept, **{key: sizes[key] for key in SIZES if key in sizes}}}
+    return data
 
 
 def _field(path: Path) -> Path | None:
@@ -83,13 +139,21 @@ def _field(path: Path) -> Path | None:
     return None
 
 
+def _at(value: Any, path: Path) -> Any:
+    for step in path:
+        value = value[step]
+    return value
+
+
 def _without(value: Any, path: Path) -> Any:
-    if not isinstance(value, dict) or path[0] not in value:
+    if not path or not isinstance(value, dict) or path[0] not in value:
         return value
+    if len(path) == 1 and path[0] in SERVING_ROLES:
+        return {**value, path[0]: {}}
     rest = {key: inner for key, inner in value.items() if key != path[0]}
     return rest if len(path) == 1 else {**value, path[0]: _without(value[path[0]], path[1:])}
 
 
-def _with(value: Any, path: Path, text: str) -> Any:
+def _with(value: Any, path: Path, new: Any) -> Any:
     inner = value.get(path[0]) if isinstance(value, dict) else None
-    return {**value, path[0]: text if len(path) == 1 else _with(inner or {}, path[1:], text)}
+    return {**value, path[0]: new if len(path) == 1 else _with(inner or {}, path[1:], new)}

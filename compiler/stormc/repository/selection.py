@@ -27,7 +27,7 @@ def select(repository: Repository, specs: Path, selected: Sequence[Path]) -> lis
 
 
 def _named(repository: Repository, specs: Path, path: Path) -> list[Source]:
-    below = _below(specs, path)
+    below = _below(repository, specs, path)
     if not below or path.is_dir():
         inside = f"{below}/" if below else ""
         return [source for source in repository.apps if source.path.startswith(inside)]
@@ -35,11 +35,20 @@ def _named(repository: Repository, specs: Path, path: Path) -> list[Source]:
     readable = {source.path for source in repository.sources.files}
     unreadable = {finding.file for finding in repository.sources.findings}
     if not apps and below not in readable and f"{specs}/{below}" not in unreadable:
-        raise Failure(f"{path} is no spec" if path.exists() else f"{path} does not exist")
+        raise Failure(f"{path} is no spec") if path.exists() else _missing(repository, specs, path)
     return apps
 
 
-def _below(specs: Path, path: Path) -> str:
+def _missing(repository: Repository, specs: Path, path: Path) -> Failure:
+    """That a path does not exist, with the one below specs that may be meant: `chat` for specs/staging/chat.yaml."""
+    words = (path.as_posix(), path.with_suffix("").as_posix())
+    meant = [s.file for s in repository.apps if any(f"/{s.path.rpartition('.')[0]}".endswith(f"/{w}") for w in words)]
+    if (specs / path).is_dir():
+        meant = [(specs / path).as_posix()]
+    return Failure(f"{path} does not exist; did you mean {meant[0]}?" if meant else f"{path} does not exist")
+
+
+def _below(repository: Repository, specs: Path, path: Path) -> str:
     """The path below the specs directory, empty for that itself; the last step is not followed if it is a link."""
     root = os.path.realpath(specs)
     if os.path.realpath(path) == root:
@@ -47,7 +56,7 @@ def _below(specs: Path, path: Path) -> str:
     full = os.path.realpath(path.parent) + os.sep + path.name if path.name else os.fspath(path)
     below = os.path.relpath(full, root).replace(os.sep, "/")
     if below.startswith("../"):
-        raise Failure(f"{path} is not below {specs}" if path.exists() else f"{path} does not exist")
+        raise Failure(f"{path} is not below {specs}") if path.exists() else _missing(repository, specs, path)
     return "" if below == "." else below
 
 

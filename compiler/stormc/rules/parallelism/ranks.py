@@ -31,7 +31,8 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
                 used=_arithmetic(role),
                 npus=role.npus,
             )
-            yield Violation((role.name, "tensorParallel"), message, _ways_out(role))
+            cause = "dataParallel" if role.tensor_parallel == 1 and role.data_parallel > 1 else "tensorParallel"
+            yield Violation((role.name, cause), message, _ways_out(role))
 
 
 def _rank_does_not_divide(role: Role) -> Violation:
@@ -74,7 +75,7 @@ def _ways_out(role: Role) -> Phrase:
         ways.append(f"dataParallel: {role.npus // role.world_size * role.pod_group_size}")
     others = role.npus_used // role.tensor_parallel
     if others and role.npus >= others:
-        ways.append(f"tensorParallel: {role.npus // others}")
+        ways.append(f"tensorParallel: {1 << (role.npus // others).bit_length() - 1}")
     if not ways:
         return phrase("at most {npus} NPUs per pod", npus=role.npus)
     return phrase("set {ways}", ways=alternatives(ways))

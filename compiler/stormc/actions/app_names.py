@@ -1,0 +1,39 @@
+"""Which app a word on the command line means."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from pathlib import PurePosixPath
+
+from stormc.failure import Failure
+from stormc.finding import did_you_mean
+
+
+def is_called(word: str, label: str, file: str) -> bool:
+    """Whether a word means the app of a label (NAMESPACE/NAME) and a spec file.
+
+    It may be the name, the label, the file, or the end of the file's path without its suffix, such as staging/chat.
+    """
+    stem = file.removesuffix(PurePosixPath(file).suffix)
+    return word in (label, label.rpartition("/")[2], file, stem) or ("/" in word and stem.endswith(f"/{word}"))
+
+
+def no_app(word: str, apps: Iterable[tuple[str, str]]) -> Failure:
+    """That no app of these, given as label and file, has that name; with the names that may be meant."""
+    known = list(apps)
+    times = Counter(label.rpartition("/")[2] for label, _ in known)
+    names = [name if times[name] == 1 else _path(file) for label, file in known for name in [label.rpartition("/")[2]]]
+    hint = did_you_mean(word, names)
+    return Failure(f"no app {word}; {hint}" if hint else f"no app {word}")
+
+
+def several_apps(word: str, files: Sequence[str]) -> Failure:
+    """That several apps have that name, with what tells them apart."""
+    return Failure(f"{word} is the name of several apps; name one of {', '.join(map(_path, files))}")
+
+
+def _path(file: str) -> str:
+    """What is short and names one app: its directory and the name of its file."""
+    path = PurePosixPath(file)
+    return "/".join((*path.parts[-2:-1], path.stem))
