@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
@@ -15,13 +15,13 @@ FIELDS: dict[str, Any] = {
     "minAvailable": 2, "engineArgs": {"max-num-seqs": 8}, "env": {"A": "b"}, "image": "vllm-ascend:v0.12.0rc1",
     "pipelineParallel": 1, "port": 9000,
 }  # fmt: skip
-MISTAKES = {
+MISTAKES: dict[str, Callable[[str, Any], dict[str, Any]]] = {
     "misspelt": lambda name, value: {name[:-1]: value},
     "with a name of its own": lambda name, value: {"zzzz": value},
     "of another type": lambda name, value: {name: [["x"]]},
     "out of range": lambda name, value: {name: -(10**9)},
 }
-DECODE = {
+DECODE: dict[str, tuple[dict[str, Any], str]] = {
     "ranks that do not divide": ({"podGroupSize": 2, "dataParallel": 33}, "E036"),
     "a flag of no release": ({"podGroupSize": 2, "dataParallel": 32, "engineArgs": {"max-num-seqz": 4}}, "W702"),
     "a resource without a unit": ({"podGroupSize": 2, "dataParallel": 32, "resources": {"memory": 64}}, "W087"),
