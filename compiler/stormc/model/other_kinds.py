@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from stormc.facts.keys import STORMC_PREFIX
 from stormc.finding import Finding, Path
 from stormc.model.checks import OTHER_KIND
 from stormc.model.layers import Layered, finding_at
 from stormc.phrase import Phrase, both, phrase
 
-API = "stormc.dev/"
 OF_SPECS = ("apiVersion", "decode", "hardware", "kind", "model", "prefill")
 """A file with none of these keys is no app."""
 PLACES = {
@@ -29,7 +29,7 @@ def other_kind(layered: Layered, expected: str) -> Finding | None:
         return _finding(layered, ("storm_service",), message, _imported())
     if isinstance(kind, str) and kind in PLACES and kind != expected:
         return _misplaced(layered, kind)
-    foreign = isinstance(api, str) and not api.startswith(API)
+    foreign = isinstance(api, str) and not api.startswith(STORMC_PREFIX)
     if isinstance(kind, str) and kind not in PLACES and (foreign or kind == "StormService"):
         message = phrase("this is a {kind} for Kubernetes, not a spec", kind=kind)
         moved = phrase("move the file out of the specs")
