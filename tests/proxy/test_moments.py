@@ -125,6 +125,41 @@ async def test_an_engine_that_stops_reading_in_the_middle_of_a_request_is_timed_
         deaf.close()
 
 
+@BOTH
+@pytest.mark.parametrize("fault", ["reset_before", "refuse", "hang_after_head", "500", "error_first", "nothing"])
+async def test_a_stream_that_cannot_go_on_elsewhere_leaves_nothing_behind(mode: str, fault: str) -> None:
+    """The instance that should go on with it fails before its first event: prefill holds a KV cache for that one."""
+    async with service(mode, response_timeout_seconds=0.5, stream_idle_timeout_seconds=0.5) as s:
+        s.decode[0].manner = Manner(fault="cut_reset", times=1)
+        await s.decode[1].behave(Manner(fault=fault, times=1))
+        reply = await s.ask(question(True, True))
+        assert reply.status == 200 and reply.complete
+        assert reply.done or reply.error is not None
+        for engine in s.decode:
+            await engine.behave(Manner())
+        await s.settled()
+        await until(lambda: not s.fabric.held, 2.0, lambda: f"KV is held: {s.fabric.held}")
+
+
+@BOTH
+@pytest.mark.parametrize("bad", [1, 2])
+async def test_comments_and_then_the_end_are_no_answer(mode: str, bad: int) -> None:
+    async with service(mode) as s:
+        for engine in s.decode:
+            engine.manner = Manner(comments=0.01, seconds=0.05)
+        for engine in s.decode[:bad]:
+            engine.manner.fault = "nothing"
+        reply = await s.ask(question(False, True))
+        assert (reply.status, reply.complete) == (200, True)
+        reply.body = reply.body.replace(b": keep-alive\n\n", b"")
+        if bad == 1:
+            assert reply.done and reply.text() == answer_to("Say it", 8)
+        else:
+            assert reply.error is not None and not reply.done
+        assert s.failures("decode") == [1, bad - 1]
+        await s.settled()
+
+
 # -- a proxy that is late itself ---------------------------------------------------------------------------------------
 
 

@@ -91,6 +91,8 @@ async def _streamed(
         pool.failed(attempt.instance, Outcome.EMPTY.text)
         connection.finish()
         attempt.connection = None
+        if request.started:
+            raise Broken(f"decode instance: {Outcome.EMPTY.text}", Outcome.EMPTY, attempt.instance)
         said = Refusal(Outcome.EMPTY, head.status, "", head.headers, stream.refused.body, Outcome.EMPTY.text, "decode")
         raise Unanswered(said, attempt.instance)
     if stream.refused is not None:

@@ -86,15 +86,15 @@ class Standard:
             ended, lingers = "is left", self._left(attempt, lease, kept, tried)
             raise
         except Unanswered as error:
-            if error.sent:
-                kept.settle("decode fails", tried)
-            elif not attempt.served:
+            if not error.sent and not attempt.served:
                 kept.step("decode was not reached")
             raise
         except Refusal:
             kept.settle("decode refuses", tried)
             raise
         finally:
+            if kept.state == "offered" and not lingers:  # also when a stream cannot go on here that began elsewhere
+                kept.settle("decode fails", tried)
             if kept.state != "held":
                 self._kept = None
             if not lingers:

@@ -150,7 +150,7 @@ class Stream:
             self.chunks(chunk(rest), 1, True)
         if self._first is None or self.refused is not None:
             return
-        if self.committed or not self._is_events:
+        if not self._is_events:
             self._open()
         else:
             self.refused = Refused(0, self._announced)
