@@ -24,6 +24,8 @@ class Flag(NamedTuple):
     path: Path
     dotted: bool = False
     """Whether keys like `a.b` alone gave the mapping: then the command line has them like that, too."""
+    contradicts: Path = ()
+    """The key before it in the same mapping that gave the flag another value, if there is one."""
 
 
 def flag_name(key: str, facts: EngineFacts) -> str:
@@ -47,7 +49,8 @@ def read_flags(args: Mapping[str, Any], prefix: Path, facts: EngineFacts) -> dic
         positive = name.removeprefix("no-")
         if positive != name and name not in facts.flags and isinstance(value, (bool, type(None))):
             name, value = positive, None if value is None else not value
-        flags[name] = Flag(typed(value, facts.flags.get(name)), path)
+        value, before = typed(value, facts.flags.get(name)), flags.get(name)
+        flags[name] = Flag(value, path, contradicts=before.path if before and before.value != value else ())
     return flags
 
 

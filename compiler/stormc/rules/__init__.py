@@ -22,8 +22,8 @@ OF_APPS = (
     "parallelism.idle_npus", "parallelism.ranks", "ports.driver_ports", "ports.kv_ports", "ports.rank_ports",
     "engine.connectors", "engine.dense_internal", "engine.dense_or_moe", "engine.directories", "engine.flags",
     "engine.image_age", "engine.image_hardware", "engine.kv_peer", "engine.load_time", "engine.model_label",
-    "engine.negations", "engine.release", "engine.release_limits", "engine.start_script", "names.length",
-    "pods.tiny_memory", "workload.proxy_image", "workload.size",
+    "engine.negations", "engine.one_value", "engine.release", "engine.release_limits", "engine.start_script",
+    "names.length", "pods.tiny_memory", "workload.proxy_image", "workload.size",
 )  # fmt: skip
 OF_OVERRIDDEN_APPS = (
     "overrides.identity", "overrides.names", "overrides.selector", "overrides.target",

@@ -22,13 +22,14 @@ def check(service: StormService) -> Iterator[Violation]:
         if devices and len(devices) < run.role.npus_used:
             needed = run.role.npus_used
             text = phrase(
-                "{role}: {name} names {length} NPUs, the ranks of a pod need {needed}",
+                "{role}: {name} names {length} of the {needed} NPUs that the ranks of a pod need",
                 role=run.role.name,
                 name=NAME,
                 length=len(devices),
                 needed=needed,
             )
-            yield Violation(run.role.env_path(NAME), text, phrase("leave it out: the launcher counts from 0"))
+            path = service.wrote_env(run.role.name, run.role.name, NAME)
+            yield Violation(path, text, phrase("leave it out: the launcher counts from 0"))
 
 
 RULE = Rule(
