@@ -121,7 +121,6 @@ HOSTILE: dict[str, tuple[str, str]] = {
     "a key in plain text": (prefill("env: {AWS_SECRET_ACCESS_KEY: wJalrXUtnFEMIK7MDENG}"), "815"),
     "a token of a known form": (prefill("env: {X: hf_abcdefghijklmnopqrstuvwxyz012345}"), "815"),
     "an API key as a flag": (prefill("engineArgs: {api-key: sk-12345}"), "815"),
-    "Flux's substitution": (prefill('env: {A: "${PASSWORD}"}'), "816"),
     "another team's queue": (
         "prefill: {tensorParallel: 8, queue: team-b}\ndecode: {tensorParallel: 8, queue: team-b}",
         "817",
@@ -247,6 +246,8 @@ ORDINARY: dict[str, str] = {
     "a pull Secret": "imagePullSecrets: [regcred]",
     "a Secret of the app": prefill("env: {HF_TOKEN: {secretKeyRef: {name: app-hub, key: token}}}"),
     "a Secret of a hub": prefill("env: {HF_TOKEN: {secretKeyRef: {name: hugging-face, key: token}}}"),
+    "a Secret of a registry": "imagePullSecrets: [my-registry-key]",
+    "libraries of a directory of the image": prefill("env: {LD_LIBRARY_PATH: {prepend: /data/lib}}"),
     "a Secret of the team": prefill("env: {X: {secretKeyRef: {name: team-a-keys, key: k}}}"),
     "the team's queue": "prefill: {tensorParallel: 8, queue: team-a}\ndecode: {tensorParallel: 8, queue: team-a}",
     "jemalloc": prefill("env: {LD_PRELOAD: /usr/lib/aarch64-linux-gnu/libjemalloc.so.2}"),
@@ -265,6 +266,7 @@ ORDINARY: dict[str, str] = {
 
 # what only a policy can know to be wrong: the rule that says so under the policy
 FORBIDDEN: dict[str, tuple[str, str]] = {
+    "Flux's substitution": (prefill('env: {A: "${PASSWORD}"}'), "E816"),
     "another registry": (f"image: registry.example.com.evil/x@sha256:{'0' * 64}", "E802"),
     "a script": ("engine: {version: '0.23', script: {hostPath: /opt/scripts, command: ./x}}", "E813"),
     "a tag": ("image: registry.example.com/vllm-ascend:v1", "E803"),

@@ -145,8 +145,6 @@ SUBSTITUTION = Concern(
         "E816", "No variable is written `${NAME}`.",
         "Flux's post-build substitution puts the values of Secrets and ConfigMaps of its own namespace there.",
     ),
-    Check("W816", "No variable is written `${NAME}`.",
-          "Flux's post-build substitution puts the values of Secrets and ConfigMaps of its own namespace there."),
 )  # fmt: skip
 QUEUE = Concern(
     Check(

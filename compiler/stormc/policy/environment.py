@@ -29,10 +29,13 @@ SWITCHES = ("VLLM_ALLOW_INSECURE_SERIALIZATION", "VLLM_ALLOW_RUNTIME_LORA_UPDATI
 """Variables that let clients of vLLM load code or files, or reset the engine (vllm/envs.py)."""
 IMAGE = ("/usr", "/opt", "/lib", "/lib64", "/bin", "/sbin", "/vllm-workspace", "/workspace")
 """Directories that an image of the engine fills, and into which nobody writes."""
+WRITTEN = ("/dev", "/home", "/mnt", "/proc", "/root", "/run", "/sys", "/tmp", "/var")
+"""Directories in which programs find what was written after the image was built."""
 _PREPEND = "--prepend="
 _USUAL_SECRETS = (
     "regcred", "registry", "registry-cred*", "registry-pull*", "*pull-secret*", "*-pull", "pull-*", "docker-*",
     "dockerhub*", "ghcr*", "harbor*", "swr*", "hf-*", "hugging-face*", "huggingface*", "modelscope*",
+    "*-registry*", "*-hub", "model-*", "models-*", "llm-*", "vllm-*",
 )  # fmt: skip
 """Names by which people keep what a kubelet pulls images with, and what a hub of models asks for."""
 
@@ -43,8 +46,8 @@ def secrets(pod: Pod) -> Iterator[Breach]:
         usual = path[:1] != ("overrides",) and (
             pod.case.is_own(name) or any(matches(pattern, name) for pattern in _USUAL_SECRETS)
         )
-        message = phrase("{role} reads Secret {name}", role=pod.role, name=name)
-        hint = phrase("a policy lists the Secrets of its apps")
+        message = phrase("Secret {name} is read by {role}", role=pod.role, name=name)
+        hint = phrase("name it as the app or its namespace, or allow it below policy: secrets in a platform file")
         unusual = not usual or bool(pod.case.policy)
         yield from pod.case.breach(SECRET, path, message, hint, key="secrets", value=name, unusual=unusual)
 
@@ -91,10 +94,13 @@ def variables(pod: Pod) -> Iterator[Breach]:
             yield from _plain(pod.case, path, what, names_secret(name), value or "", hint)
             if "${" in (value or ""):
                 message = phrase("{what} holds ${{…}}", what=what)
-                yield from pod.case.breach(SUBSTITUTION, path, message, phrase("write $(NAME)"))
+                hint = phrase("write the value itself, or prepend what comes before it")
+                yield from pod.case.breach(SUBSTITUTION, path, message, hint)
             if _loads(name, value, mounts):
                 message = phrase("{what} loads code into every program", what=what)
-                yield from pod.case.breach(COMMAND, path, message, phrase("build it into the image"))
+                unusual = bool(pod.case.policy) or not _of_some_image(value, mounts)
+                hint = phrase("build it into the image")
+                yield from pod.case.breach(COMMAND, path, message, hint, unusual=unusual)
             elif name in SWITCHES and value not in ("", "0"):
                 message = phrase("{what} lets clients change the engine", what=what)
                 yield from pod.case.breach(COMMAND, path, message, phrase("remove it, or ask for an exception"))
@@ -132,6 +138,16 @@ def _loads(name: str, value: str | None, mounts: list[str]) -> bool:
 def _in_image(place: str, mounts: list[str]) -> bool:
     path = posixpath.normpath(place)
     return any(below(each, path) for each in IMAGE) and not any(below(mount, path) for mount in mounts)
+
+
+def _of_some_image(value: str | None, mounts: list[str]) -> bool:
+    """Whether all directories may be the image's own: no volume lies there, and no engine writes there."""
+    places = [place for place in re.split(r"[: ;]", value or "") if place and "$" not in place]
+    return bool(places) and all(
+        place.startswith("/") and not any(below(each, path) or below(path, each) for each in (*mounts, *WRITTEN))
+        for place in places
+        for path in [posixpath.normpath(place)]
+    )
 
 
 def _plain(case: Case, path: Path, what: Phrase, by_name: bool, value: str, hint: Phrase) -> Iterator[Breach]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from stormc.facts.limits import ROUTING, SERVING_ROLES
 from stormc.finding import Path, dotted, shown
-from stormc.model.app import ROUTING
 from stormc.phrase import phrase
 from stormc.policy.breach import Breach, Case
 from stormc.policy.concerns import COMMAND, CONTAINER, PINNED, REGISTRY, REMOTE_CODE
@@ -30,8 +30,10 @@ def containers(pod: Pod) -> Iterator[Breach]:
         own, name = pod.own(at, container), str(container.get("name"))
         yield from _image(pod, pod.at((*at, "image"), (pod.role, "image") if own else ()), str(container.get("image")))
         if not own:
-            message = phrase("{role} has container {name} beside stormc's", role=pod.role, name=name)
-            hint = phrase("remove it, or put its work into the image")
+            beside = phrase("an override adds container {name} to {role}", role=pod.role, name=name)
+            new_role = phrase("an override adds role {role} with container {name}", role=pod.role, name=name)
+            message = beside if pod.role in (*SERVING_ROLES, ROUTING) else new_role
+            hint = phrase("remove it, or say in a comment what it is for: # stormc: ignore[W808] REASON")
             yield from pod.case.breach(CONTAINER, pod.at(at), message, hint)
         for hook, handler in _hooks(container):
             if patched := pod.patched((*at, *hook)):

@@ -18,13 +18,17 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in app.serving_roles:
         if role.moe is None and role.data_parallel > 1 and "dense-ranks-alone" in role.facts.refuses:
             text = phrase(
-                "whether {model} is dense decides how the {data_parallel} ranks of {role} start with vLLM {vllm}",
-                model=app.model.name,
+                "model.moe is not set: with vLLM {vllm} the {data_parallel} ranks of {role} start in one way for a dense "
+                "model, in another for a mixture of experts",
                 data_parallel=role.data_parallel,
                 role=role.name,
                 vllm=role.facts.vllm,
             )
-            yield Violation(("model",), text, phrase("model.moe: true for mixture of experts, false for dense"))
+            yield Violation(
+                ("model",),
+                text,
+                phrase("write moe: true below model for a mixture of experts, moe: false for a dense model"),
+            )
             return
 
 
