@@ -18,8 +18,8 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in app.serving_roles:
         if role.moe is None and role.data_parallel > 1 and "dense-ranks-alone" in role.facts.refuses:
             text = phrase(
-                "model.moe is not set: with vLLM {vllm} the {data_parallel} ranks of {role} start in one way for a dense "
-                "model, in another for a mixture of experts",
+                "model.moe is not set: with vLLM {vllm} the {data_parallel} ranks of {role} start in one way for a "
+                "dense model, in another for a mixture of experts",
                 data_parallel=role.data_parallel,
                 role=role.name,
                 vllm=role.facts.vllm,
