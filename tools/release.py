@@ -15,6 +15,7 @@ from typing import Any
 
 from stormc import __version__
 from stormc.failure import Failure
+from stormc.phrase import phrase
 
 ROOT = Path(__file__).parent.parent
 UNRELEASED = "not released"
@@ -25,12 +26,18 @@ _HASH = re.compile(r"--hash=sha256:([0-9a-f]{64})")
 def notes(tag: str, changelog: str, version: str = __version__) -> str:
     """The entries of a version. Raises Failure where it is not the one of the sources, or is not released yet."""
     if tag != f"v{version}":
-        raise Failure(f"tag {tag} is not that of the sources: v{version}")
+        raise Failure(phrase("tag {tag} is not that of the sources: v{version}", tag=tag, version=version))
     title, _, rest = changelog.partition(f"\n## {version}")[2].partition("\n")
     if not rest:
-        raise Failure(f"CHANGELOG.md has no section {version}")
+        raise Failure(phrase("CHANGELOG.md has no section {version}", version=version))
     if UNRELEASED in title:
-        raise Failure(f"CHANGELOG.md says that {version} is {UNRELEASED}: write the day there, and tag that commit")
+        raise Failure(
+            phrase(
+                "CHANGELOG.md says that {version} is {unreleased}: write the day there, and tag that commit",
+                version=version,
+                unreleased=UNRELEASED,
+            )
+        )
     return rest.partition("\n## ")[0].strip() + "\n"
 
 
@@ -65,7 +72,7 @@ def main(words: list[str]) -> int:
         elif words == ["sbom"]:
             print(json.dumps(sbom((ROOT / ".ci/requirements.txt").read_text(encoding="utf-8")), indent=2))
         else:
-            raise Failure("usage: python -m tools.release notes TAG | sbom")
+            raise Failure(phrase("usage: python -m tools.release notes TAG | sbom"))
     except Failure as failure:
         print(failure, file=sys.stderr)
         return 1

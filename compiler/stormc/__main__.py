@@ -16,6 +16,7 @@ from stormc import __version__
 from stormc.commands.columns import Formatter
 from stormc.commands.root import enter
 from stormc.failure import Failure
+from stormc.phrase import phrase, with_hint
 from stormc.report.escape import escaped_streams, one_line
 
 # The modules of compiler/commands and what --help says of them.
@@ -108,7 +109,9 @@ def _caught(arguments: list[str]) -> int:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except Failure as failure:
-        print(f"stormc: {one_line(str(failure))}", file=sys.stderr)
+        from stormc.commands.speech import spoken
+
+        print(f"stormc: {one_line(spoken(failure.message))}", file=sys.stderr)
         return USAGE
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""  # a full disk names no file
@@ -161,8 +164,8 @@ def _run(arguments: list[str]) -> int:
 def _unknown(word: str) -> NoReturn:
     from stormc.finding import did_you_mean
 
-    what = "option" if word.startswith("-") else "command"
-    raise Failure(f"no {what} {word}; {did_you_mean(word, VERBS) or 'see: stormc --help'}")
+    unknown = phrase("no option {word}", word=word) if word.startswith("-") else phrase("no command {word}", word=word)
+    raise Failure(with_hint(unknown, did_you_mean(word, VERBS) or phrase("see: stormc --help")))
 
 
 def _unknown_option(verb: str, word: str, chosen: argparse.ArgumentParser) -> NoReturn:
@@ -172,7 +175,9 @@ def _unknown_option(verb: str, word: str, chosen: argparse.ArgumentParser) -> No
     meant = closest(word.partition("=")[0], known) if word.startswith("-") else None
     if meant is None:
         chosen.error(f"unrecognized arguments: {word}")
-    raise Failure(f"stormc {verb} has no option {word}; did you mean {meant}?")
+    raise Failure(
+        phrase("stormc {verb} has no option {word}; did you mean {meant}?", verb=verb, word=word, meant=meant)
+    )
 
 
 def script() -> NoReturn:

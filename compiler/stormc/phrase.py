@@ -34,6 +34,11 @@ def phrase(template: str, /, **values: object) -> Phrase:
     return sentence
 
 
+def with_hint(sentence: str, hint: str) -> Phrase:
+    """A sentence and what to do about it in one line: `no app x; did you mean y?`; alone without a hint."""
+    return phrase("{sentence}; {hint}", sentence=sentence, hint=hint) if hint else verbatim(sentence)
+
+
 def with_other(sentence: Phrase, **values: object) -> Phrase:
     """The same sentence, and those inside it, with other values for some of their placeholders."""
     kept = {

@@ -76,3 +76,19 @@ def test_a_remembered_finding_is_shown_in_the_language_of_today(
     monkeypatch.setenv("STORMC_LANG", "zh")
     assert main(["render"]) == 0
     assert "W060 镜像 vllm-ascend:latest 没有固定版本" in "".join(capsys.readouterr())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "line"),
+    [
+        (["vaildate"], "stormc: 没有命令 vaildate; 是否想写 validate？"),
+        (["explain", "chta"], "stormc: 没有应用 chta"),
+        (["validate", "specs/x.yaml"], "stormc: specs/x.yaml 不存在"),
+        (["validate", "--specs", "nowhere"], "stormc: nowhere 不是目录"),
+    ],
+)
+def test_what_ends_a_command_is_said_in_chinese(
+    specs: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], line: str
+) -> None:
+    assert main(arguments) == 2
+    assert capsys.readouterr().err.startswith(line)

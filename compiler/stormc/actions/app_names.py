@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 
 from stormc.failure import Failure
 from stormc.finding import did_you_mean
+from stormc.phrase import phrase, with_hint
 
 
 def is_called(word: str, label: str, file: str) -> bool:
@@ -25,12 +26,14 @@ def no_app(word: str, apps: Iterable[tuple[str, str]]) -> Failure:
     times = Counter(label.rpartition("/")[2] for label, _ in known)
     names = [name if times[name] == 1 else _path(file) for label, file in known for name in [label.rpartition("/")[2]]]
     hint = did_you_mean(word, names)
-    return Failure(f"no app {word}; {hint}" if hint else f"no app {word}")
+    return Failure(with_hint(phrase("no app {word}", word=word), hint))
 
 
 def several_apps(word: str, files: Sequence[str]) -> Failure:
     """That several apps have that name, with what tells them apart."""
-    return Failure(f"{word} is the name of several apps; name one of {', '.join(map(_path, files))}")
+    return Failure(
+        phrase("{word} is the name of several apps; name one of {names}", word=word, names=", ".join(map(_path, files)))
+    )
 
 
 def _path(file: str) -> str:

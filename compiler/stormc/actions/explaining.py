@@ -13,6 +13,7 @@ from stormc.load.document import Document, load_document
 from stormc.load.sources import Source, read_sources
 from stormc.model.layers import Layer, Layered, merge_layers
 from stormc.payload.read import read_payload
+from stormc.phrase import phrase
 from stormc.repository.profiles import BUILTIN
 from stormc.repository.repository import Repository, open_repository
 from stormc.review.explain import Explanation, Facts, explain
@@ -35,7 +36,9 @@ def explain_object(specs: Path, of: Identity, rendered: str = "rendered") -> Exp
     for source in repository.apps:
         if repository.sources.spec_file(source) == of.spec_file and _is_part(repository, source, of):
             return _explained(repository, source, rendered)
-    raise Failure(f"{of.spec_file}, from which the file was rendered, is not among the specs")
+    raise Failure(
+        phrase("{spec_file}, from which the file was rendered, is not among the specs", spec_file=of.spec_file)
+    )
 
 
 def fields_at(specs: Path, spec: Path, line: int) -> list[str]:
@@ -84,7 +87,9 @@ def _explained(repository: Repository, source: Source, rendered: str) -> Explana
     made = repository.compile(source, read_payload(), Stage.MANIFESTS)
     explained = made.compiled is not None and made.layered is not None and made.summary is not None
     if not explained or _misshapen(made):
-        raise Failure(f"{source.file} has errors, so there is nothing to explain; run: stormc validate")
+        raise Failure(
+            phrase("{file} has errors, so there is nothing to explain; run: stormc validate", file=source.file)
+        )
     return explain(made, Facts(_hardware(repository, made), _platform(repository, source)), rendered)
 
 

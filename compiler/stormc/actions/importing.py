@@ -53,7 +53,9 @@ def target(specs: File, out: File | None) -> Target:
         return Target(open_repository(known), "", specs)
     below = out.resolve()
     if not below.is_relative_to(specs.resolve()):
-        raise Failure(f"{out} is not below {specs}; --specs names another directory of specs")
+        raise Failure(
+            phrase("{out} is not below {specs}; --specs names another directory of specs", out=out, specs=specs)
+        )
     directory = below.relative_to(specs.resolve()).as_posix()
     return Target(open_repository(known), "" if directory == "." else directory, out)
 
@@ -130,7 +132,7 @@ def _profiles(repository: Repository, chosen: Chosen) -> dict[str, Any]:
     known = {name: repository.profiles.get(name) for name in (*builtin_names(), *repository.profiles.own)}
     if chosen.hardware and known.get(chosen.hardware) is None:
         hint = did_you_mean(chosen.hardware, known) or "see: stormc profiles"
-        raise Failure(f"no profile {chosen.hardware}; {hint}")
+        raise Failure(phrase("no profile {hardware}; {hint}", hardware=chosen.hardware, hint=hint))
     return {name: profile for name, profile in known.items() if profile is not None}
 
 

@@ -12,6 +12,7 @@ from stormc.emit.canonical import emit_yaml
 from stormc.failure import Failure
 from stormc.finding import Mark
 from stormc.load.sources import Source, read_sources
+from stormc.phrase import phrase
 from stormc.policy.admission import admission
 from stormc.record import NamedTuple
 from stormc.repository.namesakes import identity
@@ -41,14 +42,14 @@ def exported(specs: Path, directory: str, name: str) -> list[str]:
     Raises Failure for platform files with errors, and where no policy holds.
     """
     if re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,200}[a-z0-9])?", name) is None:
-        raise Failure(f"{name!r} is no name of an object")
+        raise Failure(phrase("{name!r} is no name of an object", name=name))
     repository = open_repository(read_sources(specs))
     below = Path(directory).as_posix().removeprefix(f"{specs.name}/").strip("/.")
     if repository.platforms.is_broken(below):
-        raise Failure("a platform file has errors; run: stormc validate")
+        raise Failure(phrase("a platform file has errors; run: stormc validate"))
     policy = policy_of(repository.platforms, below)
     if not policy:
-        raise Failure(f"no policy holds in {below or specs}")
+        raise Failure(phrase("no policy holds in {directory}", directory=below or specs))
     return [emit_yaml(manifest) for manifest in admission(policy, name)]
 
 

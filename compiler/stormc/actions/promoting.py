@@ -18,6 +18,7 @@ from stormc.load.releases import version
 from stormc.load.sources import Source, Sources, read_sources
 from stormc.model.layers import load_minutes
 from stormc.payload.read import Payload, read_payload
+from stormc.phrase import phrase, with_hint
 from stormc.record import NamedTuple
 from stormc.repository.namesakes import identity
 from stormc.repository.repository import Repository, open_repository
@@ -63,7 +64,11 @@ def promote(
     repository = open_repository(read_sources(specs))
     source, target = _app(repository, specs, origin, name), _app(repository, specs, destination, name)
     if source.path == target.path:
-        raise Failure(f"{origin} and {destination} hold the same app {name}")
+        raise Failure(
+            phrase(
+                "{origin} and {destination} hold the same app {name}", origin=origin, destination=destination, name=name
+            )
+        )
     before = target.raw.decode("utf-8-sig", "replace")
     both = [repository.compile(app, programs, Stage.MANIFESTS) for app in (source, target)]
     findings = [*repository.findings, *(finding for made in both for finding in made.findings)]
@@ -75,7 +80,7 @@ def promote(
     repository = open_repository(_with(repository.sources, promoted))
     made = repository.compile(promoted, programs, Stage.MANIFESTS)
     if not has_errors(made.findings) and changes(_data(repository, source), _data(repository, promoted), exact):
-        raise Failure(f"{target.file}: its layout cannot be kept: make the change by hand")
+        raise Failure(phrase("{file}: its layout cannot be kept: make the change by hand", file=target.file))
     told = _effect(repository, both[1], made) if not has_errors(made.findings) else None
     label = f"{made.summary.namespace}/{made.summary.name}" if made.summary is not None else ""
     return Promotion(Path(target.file), before, after, in_order(made.findings), kept, label, told)
@@ -98,13 +103,25 @@ def _after(repository: Repository, source: Source, target: Source, before: str, 
     own = load_document(target.file, target.raw)[0]
     for path, value in differences:
         if value is ABSENT and own is not None and path not in own.values:
-            raise Failure(f"{dotted(path)} of {target.file} comes from a platform file: take it out there first")
+            raise Failure(
+                phrase(
+                    "{dotted} of {file} comes from a platform file: take it out there first",
+                    dotted=dotted(path),
+                    file=target.file,
+                )
+            )
     if not differences:
         return before
     after = rewritten(before, differences)
     after = formatted(target.file, after.encode())[0] or after
     if lost := [line for line in _comments(before) if line not in _comments(after)]:
-        raise Failure(f"{target.file}: this would lose the comment {lost[0]!r}: move it, or make the change by hand")
+        raise Failure(
+            phrase(
+                "{file}: this would lose the comment {lost!r}: move it, or make the change by hand",
+                file=target.file,
+                lost=lost[0],
+            )
+        )
     return after
 
 
@@ -116,18 +133,25 @@ def write(promotion: Promotion) -> None:
 def _app(repository: Repository, specs: Path, directory: Path, name: str) -> Source:
     """The only app of that name below the directory."""
     if not directory.is_dir():
-        raise Failure(f"{directory} is not a directory")
+        raise Failure(phrase("{directory} is not a directory", directory=directory))
     below = os.path.relpath(os.path.realpath(directory), os.path.realpath(specs)).replace(os.sep, "/")
     if below.split("/")[0] == "..":
-        raise Failure(f"{directory} is not below {specs}")
+        raise Failure(phrase("{directory} is not below {specs}", directory=directory, specs=specs))
     apps = [app for app in repository.apps if below == "." or app.path.startswith(f"{below}/")]
     names = {app.path: who.name for app in apps if (who := identity(repository, app))}
     found = [app for app in apps if names.get(app.path) == name]
     if len(found) > 1:
-        raise Failure(f"{directory} has more than one app {name}: {', '.join(app.file for app in found)}")
+        raise Failure(
+            phrase(
+                "{directory} has more than one app {name}: {file}",
+                directory=directory,
+                name=name,
+                file=", ".join(app.file for app in found),
+            )
+        )
     if not found:
         hint = did_you_mean(name, set(names.values()))
-        raise Failure(f"{directory} has no app {name}" + (f"; {hint}" if hint else ""))
+        raise Failure(with_hint(phrase("{directory} has no app {name}", directory=directory, name=name), hint))
     return found[0]
 
 

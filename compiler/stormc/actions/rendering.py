@@ -131,7 +131,9 @@ class _Apps(NamedTuple):
 def _refuse_overlap(specs: Path, out: Path) -> None:
     one, other = os.path.realpath(specs), os.path.realpath(out)
     if os.path.commonpath((one, other)) in (one, other):
-        raise Failure(f"{out} and {specs} overlap: what is rendered would be read as specs")
+        raise Failure(
+            phrase("{out} and {specs} overlap: what is rendered would be read as specs", out=out, specs=specs)
+        )
 
 
 def _render(given: _Given, staging: Path | None) -> Rendered:

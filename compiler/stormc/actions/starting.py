@@ -9,6 +9,7 @@ from stormc.failure import Failure
 from stormc.finding import Finding, did_you_mean
 from stormc.load.sources import Source, Sources, read_sources
 from stormc.payload.read import Payload, read_payload
+from stormc.phrase import phrase
 from stormc.record import NamedTuple
 from stormc.repository.catalogue import profile_files
 from stormc.repository.profiles import load_profile
@@ -45,10 +46,10 @@ def start(
     files = profile_files(specs)
     if hardware not in files:
         hint = did_you_mean(hardware, files) or "see: stormc profiles"
-        raise Failure(f"no profile {hardware}; {hint}")
+        raise Failure(phrase("no profile {hardware}; {hint}", hardware=hardware, hint=hint))
     profile, _ = load_profile(str(files[hardware]), files[hardware].read_bytes())
     if profile is None:
-        raise Failure(f"{files[hardware]} is not valid, see: stormc validate")
+        raise Failure(phrase("{files} is not valid, see: stormc validate", files=files[hardware]))
     path = specs / below / f"{name}.yaml"
     text = starter(name, profile, namespace, model_path, image)
     schema = specs.parent / EDITOR_SCHEMA
@@ -56,6 +57,6 @@ def start(
         text = f"# yaml-language-server: $schema={os.path.relpath(schema, path.parent)}\n{text}"
     repository = open_repository(read_sources(specs) if specs.is_dir() else Sources(specs.name, (), ()))
     if ".." in below.split("/") or below.startswith("/"):
-        raise Failure(f"{path} is not below {specs}")
+        raise Failure(phrase("{path} is not below {specs}", path=path, specs=specs))
     source = Source(f"{below}/{path.name}".lstrip("/"), str(path), text.encode())
     return Started(path, text, repository.compile(source, payload or read_payload()).findings)

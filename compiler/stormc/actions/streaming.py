@@ -15,6 +15,7 @@ from stormc.load.sources import Source, Sources, read_sources
 from stormc.model.summary import Summary
 from stormc.payload.objects import shared_objects
 from stormc.payload.read import Payload, read_payload
+from stormc.phrase import phrase
 from stormc.record import NamedTuple
 from stormc.repository.judge import judge_all
 from stormc.repository.repository import Repository, open_repository
@@ -75,7 +76,7 @@ def _given(specs: Path, given: str | bytes, file: Path | None) -> Source:
         return Source(STDIN_FILE, "<stdin>", raw)
     below = os.path.relpath(os.path.realpath(file), os.path.realpath(specs)).replace(os.sep, "/")
     if below.startswith("../"):
-        raise Failure(f"{file} is not below {specs}")
+        raise Failure(phrase("{file} is not below {specs}", file=file, specs=specs))
     return Source(below, f"{specs}/{below}", raw)
 
 

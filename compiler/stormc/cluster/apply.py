@@ -9,6 +9,7 @@ from stormc.cluster.connection import Cluster
 from stormc.cluster.kinds import APPLIED, NAMESPACE, STORM_SERVICE, Kind, Manifest, kind_of, title
 from stormc.cluster.owner import engine
 from stormc.failure import Failure
+from stormc.phrase import phrase
 from stormc.record import NamedTuple
 
 VOLATILE = ("managedFields", "resourceVersion", "generation", "creationTimestamp", "uid")
@@ -56,8 +57,13 @@ def _refuse_selector(manifest: Manifest, live: Manifest) -> None:
     if ours != theirs:
         name, namespace = live["metadata"]["name"], live["metadata"]["namespace"]
         raise Failure(
-            f"{title(live)} was made by another tool and has another selector: its pods would be left running beside "
-            f"the new ones; delete it first: stormc compat delete -n {name} -ns {namespace}"
+            phrase(
+                "{title} was made by another tool and has another selector: its pods would be left running beside "
+                "the new ones; delete it first: stormc compat delete -n {name} -ns {namespace}",
+                title=title(live),
+                name=name,
+                namespace=namespace,
+            )
         )
 
 
@@ -66,7 +72,13 @@ def refuse_gitops(live: Iterable[Manifest], force: bool) -> None:
     for found in live:
         name = engine(found)
         if name and not force:
-            raise Failure(f"{title(found)} belongs to {name}, which would undo this; change git, or use --force")
+            raise Failure(
+                phrase(
+                    "{title} belongs to {name}, which would undo this; change git, or use --force",
+                    title=title(found),
+                    name=name,
+                )
+            )
 
 
 def ensure_namespace(cluster: Cluster, namespace: str, dry_run: bool) -> bool:

@@ -11,8 +11,9 @@ from urllib.parse import urlencode
 
 from stormc.cluster.kinds import SERVICE, Kind, Manifest
 from stormc.failure import Failure
+from stormc.phrase import phrase
 
-INSTALL = (
+INSTALL = phrase(
     "talking to a cluster needs the Python package kubernetes: run make cluster in stormc's checkout, elsewhere "
     "pip install 'kubernetes>=37' (or pipx inject stormc 'kubernetes>=37')"
 )
@@ -38,9 +39,9 @@ class Cluster:
                 config_file=str(kubeconfig) if kubeconfig else None, context=context, persist_config=False
             )
         except (config.ConfigException, OSError, ValueError, YAMLError) as error:
-            raise Failure(f"no usable kubeconfig: {_line(error)}") from None
+            raise Failure(phrase("no usable kubeconfig: {line}", line=_line(error))) from None
         except (TypeError, AttributeError, KeyError):  # the client takes the shape of the file for granted
-            raise Failure("no usable kubeconfig: it is YAML, but no Config") from None
+            raise Failure(phrase("no usable kubeconfig: it is YAML, but no Config")) from None
         self.server = str(self._client.configuration.host)
 
     def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
@@ -110,9 +111,11 @@ class Cluster:
                 timeout=Timeout(connect=CONNECT_SECONDS, read=seconds or READ_SECONDS),
             )  # fmt: skip
         except exceptions.HTTPError as error:
-            raise Failure(f"{self.server}: {_unreachable(error)}") from None
+            raise Failure(
+                phrase("{server}: {unreachable}", server=self.server, unreachable=_unreachable(error))
+            ) from None
         except ValueError:  # http.client names the value, which is a secret
-            raise Failure("no usable kubeconfig: the token holds a line break") from None
+            raise Failure(phrase("no usable kubeconfig: the token holds a line break")) from None
         return response.status, _object(response.data)
 
     def _checked(
@@ -120,7 +123,9 @@ class Cluster:
     ) -> dict[str, Any]:
         if status < 300:
             return answer
-        raise Failure(f"{self.server}: {problem(status, answer, verb, kind, namespace)}")
+        raise Failure(
+            phrase("{server}: {problem}", server=self.server, problem=problem(status, answer, verb, kind, namespace))
+        )
 
 
 def problem(status: int, answer: Mapping[str, Any], verb: str, kind: Kind, namespace: str | None) -> str:

@@ -8,6 +8,7 @@ from typing import Any
 from stormc.facts.keys import Label
 from stormc.facts.kinds import API_VERSIONS, MADE_BY_CONTROLLERS
 from stormc.failure import Failure
+from stormc.phrase import phrase
 from stormc.record import NamedTuple
 
 Manifest = Mapping[str, Any]
@@ -67,7 +68,13 @@ def kind_of(manifest: Manifest) -> Kind:
     for kind in APPLIED:
         if (manifest.get("kind"), manifest.get("apiVersion")) == (kind.name, kind.version):
             return kind
-    raise Failure(f"{manifest.get('apiVersion')} {manifest.get('kind')} is not a kind that stormc deploys")
+    raise Failure(
+        phrase(
+            "{version} {kind} is not a kind that stormc deploys",
+            version=manifest.get("apiVersion"),
+            kind=manifest.get("kind"),
+        )
+    )
 
 
 def title(manifest: Manifest) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stormc.cluster.kinds import STORM_SERVICE, Manifest
 from stormc.failure import Failure
+from stormc.phrase import phrase
 from stormc.tree.rendered_app import read_manifests
 
 RenderedApps = dict[tuple[str, str], dict[str, list[Manifest]]]
@@ -21,10 +22,10 @@ def read_app(rendered: Path, app: str) -> list[Manifest]:
         if path.parent.relative_to(rendered).as_posix() == app or path.parent.name == app
     ]
     if not found:
-        raise Failure(f"{rendered} has no app {app}; run: stormc render")
+        raise Failure(phrase("{rendered} has no app {app}; run: stormc render", rendered=rendered, app=app))
     if len(found) > 1:
         names = " and ".join(path.relative_to(rendered).as_posix() for path in found)
-        raise Failure(f"{app} is ambiguous: {names}")
+        raise Failure(phrase("{app} is ambiguous: {names}", app=app, names=names))
     return read_manifests(found[0])
 
 
@@ -50,7 +51,7 @@ def chosen(rendered: Path, apps: RenderedApps, app: str, namespace: str | None) 
     if "/" in app:
         found = [(*names, by_directory[app]) for names, by_directory in apps.items() if app in by_directory]
         if not found:
-            raise Failure(f"{rendered} has no app {app}; run: stormc render")
+            raise Failure(phrase("{rendered} has no app {app}; run: stormc render", rendered=rendered, app=app))
         return found[0]
     known = [space for space, name in apps if name == app]
     space = namespace or (known[0] if len(known) == 1 else "default")
@@ -61,7 +62,13 @@ def only(rendered: Path, apps: Mapping[str, list[Manifest]]) -> list[Manifest]:
     """The manifests of the one app among those of a name, none where there is none. Raises Failure for several."""
     if len(apps) > 1:
         parents = " or ".join(f"--rendered {rendered / directory.rpartition('/')[0]}" for directory in apps)
-        raise Failure(f"{' and '.join(apps)} are the same app of several clusters; say which: {parents}")
+        raise Failure(
+            phrase(
+                "{apps} are the same app of several clusters; say which: {parents}",
+                apps=" and ".join(apps),
+                parents=parents,
+            )
+        )
     return next(iter(apps.values()), [])
 
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from stormc.failure import Failure
+from stormc.phrase import phrase
 
 if TYPE_CHECKING:
     from stormc.cluster.connection import Cluster
@@ -60,7 +61,7 @@ def delete(options: argparse.Namespace, cluster: Cluster, found: list[tuple[Kind
 
 def _agreed(options: argparse.Namespace, objects: list[str]) -> bool:
     if not sys.stdin.isatty():
-        raise Failure("delete asks only on a terminal; elsewhere give --yes")
+        raise Failure(phrase("delete asks only on a terminal; elsewhere give --yes"))
     print("\n".join(objects), file=sys.stderr)
     print(f"delete these {len(objects)} objects from namespace {options.namespace}? [y/N] ", end="", file=sys.stderr)
     sys.stderr.flush()

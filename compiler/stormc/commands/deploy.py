@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stormc.failure import Failure
+from stormc.phrase import phrase
 
 if TYPE_CHECKING:
     from stormc.cluster.kinds import Manifest
@@ -45,8 +46,12 @@ def run(options: argparse.Namespace) -> int:
         metadata = storm_service(manifests)["metadata"]
         if options.namespace not in (None, metadata["namespace"]):
             raise Failure(
-                f"{metadata['name']} is rendered for namespace {metadata['namespace']}, and its selector names it: "
-                "AIBrix matches selectors in all namespaces; change the spec's namespace and render"
+                phrase(
+                    "{app} is rendered for namespace {namespace}, and its selector names it: AIBrix matches selectors "
+                    "in all namespaces; change the spec's namespace and render",
+                    app=metadata["name"],
+                    namespace=metadata["namespace"],
+                )
             )
     if options.dry_run == "client":
         for manifests in apps:

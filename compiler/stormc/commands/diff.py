@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from stormc.failure import Failure
+from stormc.phrase import phrase
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     lines = main_lines(os.environ)
     if options.compiler_base:
         if head is not None or options.app:
-            raise Failure("--compiler-base compares the work tree, all apps: no --head and no APP with it")
+            raise Failure(phrase("--compiler-base compares the work tree, all apps: no --head and no APP with it"))
         changes = diff_of_compilers(options.specs, options.out, options.base, lines)
     else:
         changes = diff(options.specs, options.base, head, options.app, lines)

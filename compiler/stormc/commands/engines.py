@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator
 
 from stormc.failure import Failure
+from stormc.phrase import phrase
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     name = options.name.removeprefix("v")
     if name not in engines.releases:
         hint = did_you_mean(name, engines.releases) or f"known: {', '.join(engines.releases)}"
-        raise Failure(f"no engine {options.name}; {hint}")
+        raise Failure(phrase("no engine {name}; {hint}", name=options.name, hint=hint))
     print((engines.folder / f"{name}.json").read_text(encoding="utf-8"), end="")
     return 0
 

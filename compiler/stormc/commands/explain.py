@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stormc.failure import Failure
+from stormc.phrase import phrase
 
 if TYPE_CHECKING:
     from stormc.review.explain import Explained, Explanation
@@ -33,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     line = re.fullmatch(r"(.+):([1-9][0-9]{0,8})(:[0-9]+)?", options.what)
     values = None
     if line is not None and not Path(line[1]).is_file():
-        raise Failure(f"{line[1]} does not exist")
+        raise Failure(phrase("{path} does not exist", path=line[1]))
     if line is not None:
         explanation, values = _of_line(options, Path(line[1]), int(line[2]))
     else:
@@ -41,7 +42,14 @@ def run(options: argparse.Namespace) -> int:
     if options.path is not None:
         values = at_path(explanation, options.path) or decided_by(explanation, options.path)
         if not values:
-            raise Failure(f"{explanation.app} has no value {options.path}; stormc explain {options.what} shows all")
+            raise Failure(
+                phrase(
+                    "{app} has no value {path}; stormc explain {what} shows all",
+                    app=explanation.app,
+                    path=options.path,
+                    what=options.what,
+                )
+            )
     if options.format == "html":
         from stormc.review.explain_page import page
 
@@ -67,17 +75,17 @@ def _of_line(options: argparse.Namespace, file: Path, line: int) -> tuple[Explan
     text = file.read_bytes()
     rendered = identity(text)
     if is_spec(options.specs, file):
-        raise Failure(f"no field of {file} begins on line {line}")
+        raise Failure(phrase("no field of {file} begins on line {line}", file=file, line=line))
     if rendered is None:
-        raise Failure(f"{file} is no manifest that stormc has rendered")
+        raise Failure(phrase("{file} is no manifest that stormc has rendered", file=file))
     if DIRECTORY in file.parts:
-        raise Failure(f"{file} holds a program of stormc that apps share; no spec decides it")
+        raise Failure(phrase("{file} holds a program of stormc that apps share; no spec decides it", file=file))
     explanation = explain_object(options.specs, rendered, str(options.out))
     name = f"{rendered.kind.lower()}-{rendered.name}.yaml"
     found = next((one for one in explanation.files if one.name.rpartition("/")[2] == name), None)
     if found is None or found.text.encode() != text:
-        raise Failure(f"{file} is not what its spec renders to now; run: stormc render")
+        raise Failure(phrase("{file} is not what its spec renders to now; run: stormc render", file=file))
     values = at_line(found, line)
     if not values:
-        raise Failure(f"{file}:{line} holds no value")
+        raise Failure(phrase("{file}:{line} holds no value", file=file, line=line))
     return explanation, values

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from stormc.failure import Failure
+from stormc.phrase import phrase
 
 if TYPE_CHECKING:
     from stormc.finding import Finding
@@ -47,7 +48,7 @@ def from_stdin(options: argparse.Namespace, named: list[Path]) -> bytes | None:
     """The spec on standard input where `-` is among the named ones, which is taken out of the list. Raises Failure."""
     if Path("-") not in named:
         if options.stdin_filename is not None:
-            raise Failure("--stdin-filename goes with - as the spec")
+            raise Failure(phrase("--stdin-filename goes with - as the spec"))
         return None
     named.remove(Path("-"))
     return sys.stdin.buffer.read(MAX_BYTES + 1)

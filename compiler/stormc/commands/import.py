@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stormc.failure import Failure
+from stormc.phrase import phrase
 
 if TYPE_CHECKING:
     from stormc.actions.importing import Imported
@@ -68,10 +69,10 @@ def _write(options: argparse.Namespace, apps: list[Imported]) -> None:
 
     names = [app.name for app in apps]
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise Failure(f"{twice} is there more than once; nothing was written")
+        raise Failure(phrase("{twice} is there more than once; nothing was written", twice=twice))
     files = {options.out / f"{app.name}.yaml": app.text or "" for app in apps}
     if not options.force and (there := next((file for file in files if os.path.lexists(file)), None)):
-        raise Failure(f"{there} exists already; --force writes over it. Nothing was written")
+        raise Failure(phrase("{there} exists already; --force writes over it. Nothing was written", there=there))
     for file in files:
         refuse_links(file)
     options.out.mkdir(parents=True, exist_ok=True)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stormc.failure import Failure
+from stormc.phrase import phrase
 
 FIRST_APP, FIRST_HARDWARE = "chat", "atlas-900-a3-superpod"
 
@@ -35,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     if options.repo is not None:
         return _repository(options)
     if not options.name or not options.hardware:
-        raise Failure("init needs a NAME and --hardware, or --repo DIR; stormc profiles lists the hardware")
+        raise Failure(phrase("init needs a NAME and --hardware, or --repo DIR; stormc profiles lists the hardware"))
     return _app(options, options.specs, options.name, options.hardware)
 
 
@@ -93,7 +94,7 @@ def _write(files: Mapping[Path, str]) -> None:
 
     for path in files:
         if path.exists():
-            raise Failure(f"{path} exists already")
+            raise Failure(phrase("{path} exists already", path=path))
         refuse_links(path)
     for path, text in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from stormc.failure import Failure
+from stormc.phrase import phrase
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +26,11 @@ def run(options: argparse.Namespace) -> int:
     from stormc.text.rewrite import rewrite
 
     if options.write_platform and os.path.lexists(options.write_platform):
-        raise Failure(f"{options.write_platform} exists; name another file, or remove it first")
+        raise Failure(
+            phrase(
+                "{write_platform} exists; name another file, or remove it first", write_platform=options.write_platform
+            )
+        )
     found = ask(connect(options))
     results = checks(found)
     for check in results:

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from stormc.failure import Failure
+from stormc.phrase import phrase, with_hint
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,6 +26,6 @@ def run(options: argparse.Namespace) -> int:
         return 0
     files = profile_files(options.specs)
     if options.name not in files:
-        raise Failure(f"no profile {options.name}; {did_you_mean(options.name, files)}".rstrip("; "))
+        raise Failure(with_hint(phrase("no profile {name}", name=options.name), did_you_mean(options.name, files)))
     print(files[options.name].read_text(encoding="utf-8"), end="")
     return 0

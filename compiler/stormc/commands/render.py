@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from stormc.failure import Failure
+from stormc.phrase import phrase
 
 if TYPE_CHECKING:
     from stormc.actions.effects import Effects
@@ -97,11 +98,13 @@ def run(options: argparse.Namespace) -> int:
     given = from_stdin(options, options.spec)
     options.check |= options.diff
     if options.staged and not options.check:
-        raise Failure("--staged goes with --check")
+        raise Failure(phrase("--staged goes with --check"))
     if given is not None and (options.spec or not options.stdout):
-        raise Failure("a spec from standard input is the only one, and has no place in a directory: give --stdout")
+        raise Failure(
+            phrase("a spec from standard input is the only one, and has no place in a directory: give --stdout")
+        )
     if options.stdout and options.check:
-        raise Failure("--stdout writes no files that --check or --diff could compare")
+        raise Failure(phrase("--stdout writes no files that --check or --diff could compare"))
     if options.stdout:
         from stormc.commands.streaming import to_stdout
 

@@ -7,6 +7,7 @@ import os
 import re
 
 from stormc.failure import Failure
+from stormc.phrase import phrase, with_hint
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -25,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     if re.fullmatch(r"[EWI]\d{1,2}", wanted):
         wanted = f"{wanted[0]}{int(wanted[1:]):03d}"
     if wanted not in ids():
-        raise Failure(f"no rule {options.id}; {did_you_mean(wanted, ids())}".rstrip("; "))
+        raise Failure(with_hint(phrase("no rule {id}", id=options.id), did_you_mean(wanted, ids())))
     for line in explanation(wanted, language_of(os.environ)):
         print(line)
     return 0

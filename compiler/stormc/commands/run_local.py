@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from stormc.failure import Failure
+from stormc.phrase import phrase
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,13 +44,19 @@ def _kill(text: str) -> tuple[str, float]:
 def run(options: argparse.Namespace) -> int:
     """Runs until Ctrl-C, or until the one prompt is answered; 1 when a Service leads nowhere or nothing answers."""
     if sys.platform != "linux":
-        raise Failure("run-local needs Linux, where every address of 127.0.0.0/8 is local")
+        raise Failure(phrase("run-local needs Linux, where every address of 127.0.0.0/8 is local"))
     from stormc.facts.limits import AIBRIX_RELEASES
     from stormc.load.releases import aibrix
     from stormc.local.session import Wishes, run_session
 
     if options.aibrix not in AIBRIX_RELEASES:
-        raise Failure(f"--aibrix {options.aibrix} is no release that stormc knows: {', '.join(AIBRIX_RELEASES)}")
+        raise Failure(
+            phrase(
+                "--aibrix {aibrix} is no release that stormc knows: {aibrix_releases}",
+                aibrix=options.aibrix,
+                aibrix_releases=", ".join(AIBRIX_RELEASES),
+            )
+        )
     release = aibrix(options.aibrix)
     wishes = Wishes(options.ask, options.kill, options.reschedule, options.run_commands, release)
     return run_session(options.directory, wishes, options.state)

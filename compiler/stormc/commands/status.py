@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from stormc.failure import Failure
+from stormc.phrase import phrase
 
 if TYPE_CHECKING:
     from stormc.cluster.connection import Cluster
@@ -37,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     from stormc.report.escape import raw
 
     if bool(options.app) == options.all:
-        raise Failure("status takes the name of an app, or --all")
+        raise Failure(phrase("status takes the name of an app, or --all"))
     cluster = connect(options)
     before = None
     while True:

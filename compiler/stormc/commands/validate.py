@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stormc.failure import Failure
+from stormc.phrase import phrase
 
 if TYPE_CHECKING:
     from stormc.finding import Finding
@@ -71,7 +72,7 @@ def _stdin(options: argparse.Namespace, given: bytes) -> int:
     from stormc.report.text import count
 
     if options.changed or options.path or options.crd:
-        raise Failure("- is the only spec, and goes without --changed and --crd")
+        raise Failure(phrase("- is the only spec, and goes without --changed and --crd"))
     result = stream(options.specs, (), given, options.stdin_filename)
     print_findings(result.findings, result.apps, options.format, sys.stdout)
     print(f"1 app: {count(result.findings)}", file=sys.stderr)
@@ -101,10 +102,10 @@ def _changed(options: argparse.Namespace) -> frozenset[str] | None:
     """The files that --changed is about, None without it; importing Git costs as much as checking a spec."""
     if not options.changed:
         if options.base is not None:
-            raise Failure("--base goes with --changed")
+            raise Failure(phrase("--base goes with --changed"))
         return None
     if options.path:
-        raise Failure("--changed chooses the specs itself: give no SPEC with it")
+        raise Failure(phrase("--changed chooses the specs itself: give no SPEC with it"))
     from stormc.history.branching import main_lines
     from stormc.history.changes import changed_files
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from stormc.failure import Failure
+from stormc.phrase import phrase
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
     if len(named) > 1:
         raise several_apps(options.app, [app.file for app in named])
     if options.fail == what_if.Fault.SUPER_POD.value and not named[0].super_pod:
-        raise Failure(f"the hardware of {named[0].label} stands in no super pods")
+        raise Failure(phrase("the hardware of {label} stands in no super pods", label=named[0].label))
     possible = [fault for fault in what_if.Fault if named[0].super_pod or fault is not what_if.Fault.SUPER_POD]
     faults = [what_if.Fault(options.fail)] if options.fail else possible
     found = what_if.consequences(named[0].manifests, faults)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from git import GitCommandError, Repo
 
 from stormc.failure import Failure
+from stormc.phrase import phrase
 
 MAIN_LINES = ("origin/HEAD", "main")
 """Where a branch is taken to come from, first that exists: the remote's default branch, else a local `main`."""
@@ -37,7 +38,7 @@ def base_of(repository: Repo, named: str | None, lines: tuple[str, ...], exact: 
     if named is not None:
         commit = commit_of(repository, named)
         if commit is None:
-            raise Failure(f"{named} names no commit")
+            raise Failure(phrase("{named} names no commit", named=named))
         return commit
     head = commit_of(repository, "HEAD")
     line = next((commit for name in lines if (commit := commit_of(repository, name))), None)
@@ -45,14 +46,14 @@ def base_of(repository: Repo, named: str | None, lines: tuple[str, ...], exact: 
         return None
     if line is None:
         if repository.head.is_detached or _is_shallow(repository):
-            raise Failure("no base to compare with: give --base, or fetch the branch that HEAD comes from")
+            raise Failure(phrase("no base to compare with: give --base, or fetch the branch that HEAD comes from"))
         return head
     try:
         return str(repository.git.merge_base(line, head))
     except GitCommandError:  # a shallow clone does not hold the commit where the branch began
         if exact:
             raise Failure(
-                "no base to compare with: the clone does not reach back to where HEAD left; fetch more"
+                phrase("no base to compare with: the clone does not reach back to where HEAD left; fetch more")
             ) from None
         return line
 

@@ -10,6 +10,7 @@ from git import GitCommandError, GitCommandNotFound, Repo
 from stormc.failure import Failure
 from stormc.history.branching import MAIN_LINES, base_of
 from stormc.history.repository import open_repository
+from stormc.phrase import phrase
 
 PLAIN = (
     "-z", "--name-only", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-relative", "--ignore-submodules=all",
@@ -28,10 +29,10 @@ def changed_files(directory: Path, base: str | None = None, lines: tuple[str, ..
         try:
             return _changed(repository, directory, base_of(repository, base, lines))
         except GitCommandNotFound:
-            raise Failure("--changed needs git on the PATH") from None
+            raise Failure(phrase("--changed needs git on the PATH")) from None
         except GitCommandError as error:
             reason = error.stderr.strip().removeprefix("stderr: ").strip("'\n ").split("\n")[0]
-            raise Failure(f"git {error.command[1]}: {reason}") from None
+            raise Failure(phrase("git {command}: {reason}", command=error.command[1], reason=reason)) from None
 
 
 def _changed(repository: Repo, directory: Path, start: str | None) -> frozenset[str]:

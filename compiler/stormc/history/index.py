@@ -11,6 +11,7 @@ from pathlib import Path
 
 from stormc.failure import Failure
 from stormc.history.settings import SAFE, VARIABLES, top_of
+from stormc.phrase import phrase
 from stormc.record import NamedTuple
 
 try:
@@ -65,7 +66,7 @@ def indexed(path: Path, inside: Sequence[str] = ("",)) -> Mapping[str, str]:
     place = f"{os.path.realpath(path.parent)}/{path.name}" if path.is_symlink() else os.path.realpath(path)
     top = top_of(Path(place if os.path.isdir(place) and not path.is_symlink() else os.path.dirname(place)))
     if top is None:
-        raise Failure(f"{path} is in no Git repository")
+        raise Failure(phrase("{path} is in no Git repository", path=path))
     below = os.path.relpath(place, top).replace(os.sep, "/")
     prefix = "" if below == "." else f"{below}/"
     specs = [f":(top,literal){prefix}{each}".rstrip("/") for each in inside]
@@ -88,14 +89,14 @@ def _git(top: Path, *arguments: str) -> str:
         )  # fmt: skip
     except OSError:
         os.close(reading)
-        raise Failure("git is not on the PATH") from None
+        raise Failure(phrase("git is not on the PATH")) from None
     finally:
         os.close(writing)
     with open(reading, "rb") as stream:
         output = stream.read()
     code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if code:
-        raise Failure(f"git {arguments[0]} ended with {code}")
+        raise Failure(phrase("git {arguments} ended with {code}", arguments=arguments[0], code=code))
     return os.fsdecode(output)
 
 

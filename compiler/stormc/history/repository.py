@@ -8,6 +8,7 @@ from git import InvalidGitRepositoryError, NoSuchPathError, Repo
 
 from stormc.failure import Failure
 from stormc.history.settings import SAFE, VARIABLES, top_of
+from stormc.phrase import phrase
 
 
 def open_repository(directory: Path) -> Repo:
@@ -18,7 +19,7 @@ def open_repository(directory: Path) -> Repo:
             raise InvalidGitRepositoryError
         repository = Repo(top, expand_vars=False)
     except (InvalidGitRepositoryError, NoSuchPathError):
-        raise Failure(f"{directory} is in no Git repository") from None
+        raise Failure(phrase("{directory} is in no Git repository", directory=directory)) from None
     repository.git.set_persistent_git_options(c=list(SAFE))
     repository.git.update_environment(**VARIABLES)
     return repository

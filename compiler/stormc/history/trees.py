@@ -13,6 +13,7 @@ from stormc.failure import Failure
 from stormc.history.branching import base_of, commit_of
 from stormc.history.changes import PLAIN, changed_files
 from stormc.history.repository import open_repository
+from stormc.phrase import phrase
 from stormc.record import NamedTuple
 
 REGULAR = ("100644", "100755")
@@ -45,13 +46,13 @@ def comparison(directory: Path, base: str | None, head: str | None, lines: tuple
             start = base_of(repository, base, lines, exact=True)
             end = commit_of(repository, head) if head else None
             if head and end is None:
-                raise Failure(f"{head} names no commit")
+                raise Failure(phrase("{head} names no commit", head=head))
             if end is None:
                 return Comparison(start, None, changed_files(directory, start, lines))
             below = _below(repository, directory)
             listed = repository.git.diff(*PLAIN, start or EMPTY_TREE, end, "--", f":(top,literal){below}")
         except GitCommandError as error:
-            raise Failure(f"git cannot compare: {_reason(error)}") from None
+            raise Failure(phrase("git cannot compare: {reason}", reason=_reason(error))) from None
     paths = frozenset(path.removeprefix(below) for path in listed.split("\0") if path)
     return Comparison(start, end, paths)
 
@@ -80,7 +81,7 @@ def read_tree(directory: Path, commit: str, suffixes: tuple[str, ...], chosen: C
             regular = [e for e in wanted if e.mode in REGULAR and e.size <= LIMIT]
             contents = _blobs(repository, [entry.object_id for entry in regular])
         except GitCommandError as error:
-            raise Failure(f"git cannot read {commit}: {_reason(error)}") from None
+            raise Failure(phrase("git cannot read {commit}: {reason}", commit=commit, reason=_reason(error))) from None
     files = {entry.path: content for entry, content in zip(regular, contents, strict=True)}
     return Tree(files, tuple(e.path for e in wanted if e.mode not in REGULAR))
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stormc.failure import Failure
+from stormc.phrase import phrase
 
 
 def load_crd(path: Path) -> Mapping[str, Any]:
@@ -19,10 +20,10 @@ def load_crd(path: Path) -> Mapping[str, Any]:
     try:
         documents = list(load_all(path.read_bytes(), Loader=CSafeLoader))
     except (YAMLError, ValueError) as error:  # ValueError: a date that there is not
-        raise Failure(f"{path} is not YAML: {str(error).splitlines()[0]}") from None
+        raise Failure(phrase("{path} is not YAML: {problem}", path=path, problem=str(error).splitlines()[0])) from None
     found = [d for d in documents if isinstance(d, dict) and d.get("kind") == "CustomResourceDefinition"]
     if not found:
-        raise Failure(f"{path} holds no CustomResourceDefinition")
+        raise Failure(phrase("{path} holds no CustomResourceDefinition", path=path))
     return next((crd for crd in found if _described(crd) == "StormService"), found[0])
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import yaml
 
 from stormc.failure import Failure
+from stormc.phrase import phrase
 
 VERSION, KIND = "config.kubernetes.io/v1", "ResourceList"
 
@@ -17,11 +18,11 @@ def read_resource_list(raw: bytes) -> dict[str, Any]:
     try:
         data = _plain(yaml.load(raw, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
     except (yaml.YAMLError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise Failure(f"standard input is not YAML ({type(error).__name__})") from None
+        raise Failure(phrase("standard input is not YAML ({name})", name=type(error).__name__)) from None
     if not isinstance(data, dict) or data.get("kind") != KIND:
-        raise Failure(f"standard input is no {KIND}; a KRM function is run by kustomize or kpt")
+        raise Failure(phrase("standard input is no {kind}; a KRM function is run by kustomize or kpt", kind=KIND))
     if not isinstance(data.get("items") or [], list):
-        raise Failure(f"items of the {KIND} are no list")
+        raise Failure(phrase("items of the {kind} are no list", kind=KIND))
     return data
 
 

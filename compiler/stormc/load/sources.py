@@ -93,8 +93,11 @@ def read_sources(specs: Path, wanted: Wanted = every) -> Sources:
     """
     if not specs.is_dir():
         raise Failure(
-            f"{specs} is not a directory: go to a repository, name the place with --specs, or begin one: "
-            "stormc init --repo DIR"
+            phrase(
+                "{specs} is not a directory: go to a repository, name the place with --specs, or begin one: "
+                "stormc init --repo DIR",
+                specs=specs,
+            )
         )
     root = os.path.realpath(specs)
     files: list[Source] = []

@@ -38,6 +38,7 @@ from stormc.local.pods import (
     template_hash,
 )  # fmt: skip
 from stormc.local.services import Forwarder, ports_of
+from stormc.phrase import phrase
 from stormc.record import NamedTuple
 from stormc.tree.rendered_app import Manifest
 
@@ -200,7 +201,7 @@ class LocalCluster:
         for service in self._of_kind("Service"):
             if service["spec"]["selector"].get(Label.ROLE) == "routing":
                 return str(service["metadata"]["name"])
-        raise Failure("no Service selects the routing pods")
+        raise Failure(phrase("no Service selects the routing pods"))
 
     # Pods
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stormc.failure import Failure
+from stormc.phrase import phrase
 
 BLOCKS = range(64, 127)
 """127.64.0.0/16 to 127.126.0.0/16, one for each run at a time."""
@@ -37,7 +38,7 @@ class Network:
             self.prefix = f"127.{block}"
             self._pods, self._services = _addresses(self.prefix, 1), _addresses(self.prefix, 128)
             return
-        raise Failure("no block of loopback addresses is free: end another local run")
+        raise Failure(phrase("no block of loopback addresses is free: end another local run"))
 
     def pod(self) -> str:
         """The address of a new pod; none is given twice."""

@@ -15,6 +15,7 @@ from stormc.failure import Failure
 from stormc.finding import shown
 from stormc.payload.objects import OURS, shared_names, shared_objects
 from stormc.payload.read import read_payload
+from stormc.phrase import phrase
 
 Manifest = Mapping[str, Any]
 
@@ -38,13 +39,15 @@ def refuse_traversal(manifests: Sequence[Manifest]) -> None:
             paths += [str(item.get("path", "")) for item in (volume.get("configMap") or {}).get("items") or ()]
         paths += [str(container.get("workingDir", "")) for container in _containers(pod)]
         if wrong := next((path for path in paths if ".." in path.split("/")), None):
-            raise Failure(f"a pod has the path {wrong}, which leads out of the directory of the run")
+            raise Failure(
+                phrase("a pod has the path {wrong}, which leads out of the directory of the run", wrong=wrong)
+            )
     for manifest in manifests:
         name = str((manifest.get("metadata") or {}).get("name", ""))
         keys = manifest.get("data") or {} if manifest.get("kind") == "ConfigMap" else {}
         names = [name, *keys, *(str(role.get("name", "")) for role in _roles(manifest))]
         if wrong := next((each for each in names if "/" in each or each in ("", ".", "..")), None):
-            raise Failure(f"{wrong!r} is no name of an object, a role or a file")
+            raise Failure(phrase("{wrong!r} is no name of an object, a role or a file", wrong=wrong))
 
 
 def foreign_programs(manifests: Sequence[Manifest]) -> list[str]:

@@ -22,6 +22,7 @@ from stormc.load.releases import AIBrix
 from stormc.local.cluster import LocalCluster, Row
 from stormc.local.pods import OLDEST
 from stormc.local.programs import foreign_programs, refuse_traversal
+from stormc.phrase import phrase, verbatim
 from stormc.record import NamedTuple
 from stormc.report.escape import one_line, raw
 from stormc.tree.rendered_app import Manifest, read_manifests
@@ -63,8 +64,8 @@ def _ask_to_run(programs: Sequence[str]) -> None:
         print("run them? [y/N] ", end="", file=sys.stderr, flush=True)
         if sys.stdin.readline().strip().lower() in ("y", "yes"):
             return
-        raise Failure("nothing was run")
-    raise Failure("nothing was run; --run-commands runs them")
+        raise Failure(phrase("nothing was run"))
+    raise Failure(phrase("nothing was run; --run-commands runs them"))
 
 
 @contextmanager
@@ -90,7 +91,7 @@ async def _session(directory: Path, manifests: list[Manifest], wishes: Wishes, s
     try:
         problems = await cluster.apply(manifests)
         if problems:
-            raise Failure("; ".join(problems))
+            raise Failure(verbatim("; ".join(problems)))
         view = View(cluster, in_place=wishes.ask is None and _typed() and sys.stdout.isatty())
         watching = asyncio.create_task(view.follow())
         try:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from stormc.digest import digest
 from stormc.failure import Failure
+from stormc.phrase import phrase
 from stormc.record import NamedTuple
 
 HERE = Path(__file__).parent
@@ -49,11 +50,18 @@ def read_payload() -> Payload:
         programs = json.loads(CONTENTS.read_bytes())
         launcher, proxy = programs[LAUNCHER], programs[PROXY]
     except (OSError, ValueError, KeyError) as error:
-        raise Failure(f"{CONTENTS.name} of stormc cannot be read ({type(error).__name__}); {_REMEDY}") from None
+        raise Failure(
+            phrase(
+                "{name} of stormc cannot be read ({problem}); {remedy}",
+                name=CONTENTS.name,
+                problem=type(error).__name__,
+                remedy=_REMEDY,
+            )
+        ) from None
     return Payload(_program(launcher, lambda: HERE, False), _program(proxy, proxy_directory, True))
 
 
-_REMEDY = "install stormc anew, or in a checkout run: make golden"
+_REMEDY = phrase("install stormc anew, or in a checkout run: make golden")
 
 
 def _program(files: Mapping[str, list[str]], place: Callable[[], Path], alone: bool) -> Program:
@@ -69,7 +77,7 @@ def proxy_directory() -> Path:
     spec = find_spec(PROXY)
     places = list(spec.submodule_search_locations or ()) if spec else []
     if not places:
-        raise Failure(f"{PROXY}, the routing proxy, is not installed; {_REMEDY}")
+        raise Failure(phrase("{proxy}, the routing proxy, is not installed; {remedy}", proxy=PROXY, remedy=_REMEDY))
     return Path(places[0])
 
 
@@ -83,11 +91,23 @@ def _texts(digests: Mapping[str, str], place: Callable[[], Path], alone: bool) -
         except OSError:
             raw = b""
         if digest(raw) != expected:
-            raise Failure(f"{directory / path} is not the file that this stormc was made with; {_REMEDY}")
+            raise Failure(
+                phrase(
+                    "{file} is not the file that this stormc was made with; {remedy}",
+                    file=directory / path,
+                    remedy=_REMEDY,
+                )
+            )
         texts[path] = raw.decode()
     foreign = sorted(_present(directory) - digests.keys()) if alone else []
     if foreign:
-        raise Failure(f"{directory / foreign[0]} is no part of stormc's proxy; remove it, or {_REMEDY}")
+        raise Failure(
+            phrase(
+                "{file} is no part of stormc's proxy; remove it, or {remedy}",
+                file=directory / foreign[0],
+                remedy=_REMEDY,
+            )
+        )
     return texts
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stormc.failure import Failure
 from stormc.load.sources import SUFFIXES, Source
+from stormc.phrase import phrase, with_hint
 from stormc.repository.platforms import above
 from stormc.repository.repository import Repository
 
@@ -35,7 +36,7 @@ def _named(repository: Repository, specs: Path, path: Path) -> list[Source]:
     readable = {source.path for source in repository.sources.files}
     unreadable = {finding.file for finding in repository.sources.findings}
     if not apps and below not in readable and f"{specs}/{below}" not in unreadable:
-        raise Failure(f"{path} is no spec") if path.exists() else _missing(repository, specs, path)
+        raise Failure(phrase("{path} is no spec", path=path)) if path.exists() else _missing(repository, specs, path)
     return apps
 
 
@@ -45,7 +46,8 @@ def _missing(repository: Repository, specs: Path, path: Path) -> Failure:
     meant = [s.file for s in repository.apps if any(f"/{s.path.rpartition('.')[0]}".endswith(f"/{w}") for w in words)]
     if (specs / path).is_dir():
         meant = [(specs / path).as_posix()]
-    return Failure(f"{path} does not exist; did you mean {meant[0]}?" if meant else f"{path} does not exist")
+    hint = phrase("did you mean {meant}?", meant=meant[0]) if meant else ""
+    return Failure(with_hint(phrase("{path} does not exist", path=path), hint))
 
 
 def _below(repository: Repository, specs: Path, path: Path) -> str:
@@ -56,7 +58,11 @@ def _below(repository: Repository, specs: Path, path: Path) -> str:
     full = os.path.realpath(path.parent) + os.sep + path.name if path.name else os.fspath(path)
     below = os.path.relpath(full, root).replace(os.sep, "/")
     if below.startswith("../"):
-        raise Failure(f"{path} is not below {specs}") if path.exists() else _missing(repository, specs, path)
+        raise (
+            Failure(phrase("{path} is not below {specs}", path=path, specs=specs))
+            if path.exists()
+            else _missing(repository, specs, path)
+        )
     return "" if below == "." else below
 
 

@@ -18,6 +18,7 @@ from stormc.facts.keys import RECOVERING, Annotation, Label
 from stormc.facts.limits import ROUTING, SERVING_ROLES
 from stormc.failure import Failure
 from stormc.finding import did_you_mean
+from stormc.phrase import phrase, with_hint
 from stormc.record import NamedTuple
 from stormc.review.effect import npus_of
 from stormc.targets.storm_service import roles as roles_of
@@ -112,13 +113,21 @@ def located(manifests: Sequence[Mapping[str, Any]], place: str) -> str:
     storm = service_in(manifests)
     roles = {str(r["name"]): r for r in roles_of(storm)} if storm else {}
     if name not in roles:
-        raise Failure(f"no role {name}; {did_you_mean(name, roles)}".rstrip("; "))
+        raise Failure(with_hint(phrase("no role {name}", name=name), did_you_mean(name, roles)))
     limits = (int(roles[name]["replicas"]), _size(roles[name]))
     if len(indices) > 2:
-        raise Failure(f"{place} has more parts than role/replica/pod")
+        raise Failure(phrase("{place} has more parts than role/replica/pod", place=place))
     for word, index, limit in zip(("replica", "pod"), indices, limits, strict=False):
         if not index.isdecimal() or int(index) >= limit:
-            raise Failure(f"no {word} {index} of {name}; there are {limit}, counted from 0")
+            raise Failure(
+                phrase(
+                    "no {word} {index} of {name}; there are {limit}, counted from 0",
+                    word=word,
+                    index=index,
+                    name=name,
+                    limit=limit,
+                )
+            )
     return name
 
 

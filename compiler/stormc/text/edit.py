@@ -11,6 +11,7 @@ from ruamel.yaml.util import load_yaml_guess_indent
 
 from stormc.failure import Failure
 from stormc.finding import Path
+from stormc.phrase import phrase
 from stormc.record import NamedTuple
 from stormc.text.roundtrip import dumped, round_trip
 
@@ -35,7 +36,9 @@ def rewritten(text: str, wanted: list[Change]) -> str:
         document = yaml.load(text)
     except (YAMLError, IndexError) as error:
         problem = str(getattr(error, "problem", None) or error).split("\n")[0]
-        raise Failure(f"the layout of the spec cannot be kept ({problem}): make the change by hand") from None
+        raise Failure(
+            phrase("the layout of the spec cannot be kept ({problem}): make the change by hand", problem=problem)
+        ) from None
     for path, value in wanted:
         _change(document, path, value)
     return dumped(document, yaml)

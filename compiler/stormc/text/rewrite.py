@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from stormc.failure import Failure
+from stormc.phrase import phrase
 
 
 def rewrite(file: Path, text: str) -> None:
@@ -38,4 +39,4 @@ def refuse_links(file: Path) -> None:
     link = next((part for part in way if part.is_symlink()), None)
     if link is not None:
         shown = f"{file}" if link == path else f"{file}: {os.path.relpath(link)}"
-        raise Failure(f"{shown} is a symbolic link, and nothing is written through one")
+        raise Failure(phrase("{shown} is a symbolic link, and nothing is written through one", shown=shown))

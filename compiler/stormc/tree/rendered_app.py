@@ -15,6 +15,7 @@ from stormc.facts.kinds import KUSTOMIZE
 from stormc.failure import Failure
 from stormc.finding import dotted, shown
 from stormc.load.document import load_document
+from stormc.phrase import phrase
 from stormc.tree.read import on_disk
 from stormc.tree.shared import shared_paths
 
@@ -28,33 +29,58 @@ def read_manifests(directory: Path) -> list[Manifest]:
     is shared is missing.
     """
     if not (directory / "kustomization.yaml").exists():
-        raise Failure(f"{directory}/kustomization.yaml: no such file; give the rendered directory of an app")
+        raise Failure(
+            phrase(
+                "{directory}/kustomization.yaml: no such file; give the rendered directory of an app",
+                directory=directory,
+            )
+        )
     index = _read(directory / "kustomization.yaml")
     if index.get("apiVersion") != KUSTOMIZE:
-        raise Failure(f"{directory}/kustomization.yaml is no kustomization; give the rendered directory of an app")
+        raise Failure(
+            phrase(
+                "{directory}/kustomization.yaml is no kustomization; give the rendered directory of an app",
+                directory=directory,
+            )
+        )
     manifests = [_object(directory, name) for name in index.get("resources", ())]
     if sum(manifest["kind"] == "StormService" for manifest in manifests) != 1:
-        raise Failure(f"{directory} is not the rendered directory of an app: it has no StormService")
+        raise Failure(
+            phrase("{directory} is not the rendered directory of an app: it has no StormService", directory=directory)
+        )
     return [*(_object(path.parent, path.name) for path in shared_paths(directory, manifests)), *manifests]
 
 
 def _object(directory: Path, name: str) -> Manifest:
     if "/" in name or name in ("", ".", "..", "kustomization.yaml"):
-        raise Failure(f"{directory}/kustomization.yaml lists {shown(name)}, which is no file of its directory")
+        raise Failure(
+            phrase(
+                "{directory}/kustomization.yaml lists {shown}, which is no file of its directory",
+                directory=directory,
+                shown=shown(name),
+            )
+        )
     manifest = _read(directory / name)
     if manifest["kind"] == "Kustomization" or "namespace" not in manifest["metadata"]:
-        raise Failure(f"{directory / name} is no object of an app")
+        raise Failure(phrase("{file} is no object of an app", file=directory / name))
     return manifest
 
 
 def _read(path: Path) -> Manifest:
     raw = on_disk(path.parent, path.name)
     if raw is None:
-        raise Failure(f"{path} is no regular file that can be read")
+        raise Failure(phrase("{path} is no regular file that can be read", path=path))
     document, findings = load_document(str(path), raw)
     if document is None:
-        raise Failure(f"{path}: {findings[0].message}")
+        raise Failure(phrase("{path}: {message}", path=path, message=findings[0].message))
     if problems := check_manifest(document.data):
-        raise Failure(f"{path}: {dotted(problems[0].path)}: {problems[0].message}; run: stormc render")
+        raise Failure(
+            phrase(
+                "{path}: {dotted}: {message}; run: stormc render",
+                path=path,
+                dotted=dotted(problems[0].path),
+                message=problems[0].message,
+            )
+        )
     manifest: Manifest = document.data
     return manifest

@@ -12,6 +12,7 @@ from typing import Any
 from stormc.failure import Failure
 from stormc.payload.objects import OURS, shared_objects
 from stormc.payload.read import Payload
+from stormc.phrase import phrase
 from stormc.record import NamedTuple
 from stormc.tree.layout import file_name, layout
 from stormc.tree.read import is_ours, listing
@@ -85,8 +86,14 @@ def shared_paths(app: Path, manifests: Iterable[Mapping[str, Any]]) -> Iterator[
         if path is not None:
             yield path
         elif name.startswith(OURS):
-            raise Failure(f"{app} mounts ConfigMap {name}, which no {DIRECTORY} directory above it has; "
-                          "run: stormc render")  # fmt: skip
+            raise Failure(
+                phrase(
+                    "{app} mounts ConfigMap {name}, which no {directory} directory above it has; run: stormc render",
+                    app=app,
+                    name=name,
+                    directory=DIRECTORY,
+                )
+            )
 
 
 def _found(app: Path, file: str) -> Path | None:

@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from stormc.failure import Failure
+from stormc.phrase import phrase
 
 PREFIX = ".stormc-staging-"
 """How the names of staging directories start; the rest is random."""
@@ -25,7 +26,9 @@ _COARSE = 20_000_000
 def refuse_link(out: Path) -> None:
     """Raises Failure where the output directory is a symbolic link: whoever commits one chooses what is written to."""
     if out.is_symlink():
-        raise Failure(f"{out} is a symbolic link; remove it, or give the directory that it stands for with --out")
+        raise Failure(
+            phrase("{out} is a symbolic link; remove it, or give the directory that it stands for with --out", out=out)
+        )
 
 
 @contextmanager

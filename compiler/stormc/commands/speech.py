@@ -1,0 +1,18 @@
+"""What commands print for people, in the language that STORMC_LANG names."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+
+def spoken(sentence: str) -> str:
+    """A phrase in the language of the environment; any other text as it is."""
+    from stormc.languages import language_of, told
+
+    return told(sentence, language_of(os.environ))
+
+
+def say(sentence: str, *, error: bool = False) -> None:
+    """Prints a sentence as a line of standard output, or of standard error."""
+    print(spoken(sentence), file=sys.stderr if error else sys.stdout)
