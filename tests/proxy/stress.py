@@ -38,7 +38,7 @@ GAUGES = ("stormc_proxy_active_requests", "stormc_proxy_awaited_callbacks", "sto
 def settings_of(chance: random.Random) -> dict[str, Any]:
     """Limits that are short, so that an episode is."""
     return {
-        "probe_interval_seconds": chance.choice((0.05, 0.1, 0.3)), "probe_timeout_seconds": 0.1,
+        "probe_interval_seconds": chance.choice((0.05, 0.1, 0.3)), "probe_timeout_seconds": 0.3,
         "response_timeout_seconds": chance.choice((0.3, 0.8)), "first_event_timeout_seconds": 0.5,
         "stream_idle_timeout_seconds": chance.choice((0.3, 0.8)), "connect_timeout_seconds": 0.5,
         "max_retries": chance.choice((1, 2, 3, 3)), "resume_streams": chance.random() < 0.8,
@@ -63,6 +63,7 @@ def manner_of(chance: random.Random) -> Manner:
     )  # fmt: skip
     if manner.gzipped or manner.framing == "close":
         manner.writes, manner.comments = "events", 0.0
+        manner.fault = "" if manner.fault in ("nothing", "nonsense", "error_first", "error_body") else manner.fault
     return manner
 
 

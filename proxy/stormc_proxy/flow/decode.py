@@ -78,12 +78,14 @@ async def _streamed(
     request: ClientRequest, stream: Stream, attempt: Attempt, connection: Connection, head: Head, first: First
 ) -> None:
     """Raises UpstreamError, or Unanswered and Refusal for an error in place of the first event."""
-    pool = request.router.decode
+    pool, died = request.router.decode, ""
     stream.begin(connection, head, first)
     try:
         await connection.pump(stream, request.router.settings.stream_idle_timeout_seconds)
-    except UpstreamError:
-        if stream.refused is None:
+    except UpstreamError as error:
+        if stream.over:
+            died = error.outcome.text
+        elif stream.refused is None:
             raise
     else:
         stream.flush()
@@ -104,6 +106,8 @@ async def _streamed(
     if stream.failed:
         pool.failed(attempt.instance, Outcome.SERVER_ERROR.text)
         request.record.outcome = Outcome.SERVER_ERROR
+    elif died:  # after its last event: the client has all of it
+        pool.failed(attempt.instance, died)
     else:
         pool.succeeded(attempt.instance)
 

@@ -13,7 +13,7 @@ from stormc_proxy.flow.body import Body, dumped
 from stormc_proxy.flow.exchange import Answer, exchange
 from stormc_proxy.flow.refusal import RETRY_AFTER_SECONDS, Broken, Refusal
 from stormc_proxy.flow.request import ClientRequest
-from stormc_proxy.flow.resume import Said, at_limit, continued, gave_up, joined, limit, resumable
+from stormc_proxy.flow.resume import Said, asks_usage, at_limit, continued, gave_up, joined, limit, resumable
 from stormc_proxy.flow.router import Router
 from stormc_proxy.flow.stream import Output, Stream
 from stormc_proxy.http.failure import UpstreamError
@@ -89,11 +89,11 @@ class Generation:
         known, chunks = stream.take()
         said.tokens += await self._count(known, chunks, instance, said.text[earlier:])
         if stream.cut and said.finished:
-            stream.finish()
+            stream.finish(asks_usage(self._body))
             return None
         wanted = limit(self._body, self._api.chat)
         if wanted is not None and said.tokens >= wanted:
-            stream.finish_at_limit()
+            stream.finish_at_limit(asks_usage(self._body))
             return None
         if not resumable(self._body, said, self._api.chat):
             why = "broke off" if stream.cut else "was given up for recomputation"

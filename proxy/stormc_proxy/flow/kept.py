@@ -73,12 +73,12 @@ _WISHES = (
 class Kept:
     """One of them."""
 
-    __slots__ = ("_body", "_lease", "_request", "cached", "key", "parameters", "state")
+    __slots__ = ("_body", "_lease", "_request", "cached", "key", "parameters", "prompt", "state")
 
     def __init__(self, request: ClientRequest, body: Body, lease: Lease, key: str, said: Reported) -> None:
         """`lease` is on the prefill instance: it is under load as long as it holds the KV cache."""
         self._request, self._body, self._lease, self.key = request, body, lease, key
-        self.parameters, self.cached = said.parameters, said.cached
+        self.parameters, self.cached, self.prompt = said
         self.state = KEPT.start
 
     def step(self, event: str) -> None:

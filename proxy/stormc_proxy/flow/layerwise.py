@@ -19,7 +19,7 @@ from stormc_proxy.flow.attempt import Attempt
 from stormc_proxy.flow.body import Body
 from stormc_proxy.flow.cached import with_cached
 from stormc_proxy.flow.exchange import Answer
-from stormc_proxy.flow.prefill import prefill
+from stormc_proxy.flow.prefill import Reported, prefill
 from stormc_proxy.flow.refusal import Refusal, unavailable
 from stormc_proxy.flow.request import ClientRequest
 from stormc_proxy.http.deadline import Deadline
@@ -90,15 +90,15 @@ class Layerwise:
             if lease is not None:
                 lease.release()
         attempt.step("prefilled")
-        self._note_cached(said.cached)
+        self._note(said)
         self._wait(attempt)
         return True
 
-    def _note_cached(self, cached: int | None) -> None:
+    def _note(self, said: Reported) -> None:
         """Decode gets every block from prefill, so it takes all of them for cached; prefill knows better."""
-        self._cached = cached
+        self._cached = said.cached
         if self._request.stream is not None:
-            self._request.stream.tell_cached(self._cached, add=False)
+            self._request.stream.tell_prompt(said.prompt, said.cached, add=False)
 
     def _wait(self, attempt: Attempt) -> None:
         """Decode has its KV cache now. A push that got lost would leave its stream silent for ever."""

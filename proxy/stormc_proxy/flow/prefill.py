@@ -30,6 +30,8 @@ class Reported(NamedTuple):
     """The connector's, as JSON; empty if there are none."""
     cached: int | None
     """Prompt tokens that were in prefill's cache; None when it does not say."""
+    prompt: int | None
+    """Tokens of the prompt; None when it does not say."""
 
 
 class Prefill(NamedTuple):
@@ -141,8 +143,10 @@ def _sound(content: bytes) -> dict[str, Any] | None:
 def reported(value: Mapping[str, Any]) -> Reported:
     """What prefill's answer says."""
     parameters, usage = value.get("kv_transfer_params"), value.get("usage")
-    details = None
+    details = prompt = None
     if isinstance(usage, dict):
         details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
+        prompt = usage.get("prompt_tokens")
     cached = details.get("cached_tokens") if isinstance(details, dict) else None
-    return Reported(dumped(parameters) if parameters else "", cached if isinstance(cached, int) else None)
+    cached, prompt = (number if isinstance(number, int) else None for number in (cached, prompt))
+    return Reported(dumped(parameters) if parameters else "", cached, prompt)

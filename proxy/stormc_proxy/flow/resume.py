@@ -85,6 +85,12 @@ def limit(body: Body, chat: bool) -> int | None:
     return None if chat else COMPLETION_TOKENS
 
 
+def asks_usage(body: Body) -> bool:
+    """Whether the client wants usage at the end of its stream."""
+    options = body.values.get("stream_options")
+    return isinstance(options, dict) and bool(options.get("include_usage"))
+
+
 def resumable(body: Body, said: Said, chat: bool) -> bool:
     """Whether a prompt can carry what was said.
 

@@ -52,7 +52,7 @@ class Standard:
         kept = self._kept = self._kept or await self._prefill_first()
         cached = kept.cached
         if request.stream is not None:
-            request.stream.tell_cached(cached, add=True)
+            request.stream.tell_prompt(kept.prompt, cached, add=True)
         lease = decode.pick(request, self._body, avoid, tried)
         answer = await self._fetched(kept, lease, tried)
         return with_cached(answer, cached, add=True), lease.instance

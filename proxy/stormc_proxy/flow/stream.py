@@ -16,13 +16,14 @@ from typing import Any, NamedTuple, Protocol
 from stormc_proxy.flow.resume import Said, gave_up, summed_usage, total_usage, with_cached_tokens
 from stormc_proxy.http.answer import Head
 from stormc_proxy.http.connection import Connection
-from stormc_proxy.http.events import DONE, Transcript, chunk, event, has_data, parsed, split, unframed
+from stormc_proxy.http.events import DONE, Transcript, chunk, event, has_data, is_done, parsed, split, unframed
 from stormc_proxy.outcomes import Outcome, of_error
 
 _MARK = b"recomputed"
 _USAGE = b'"usage"'
 _ERROR = b'"error"'
 _RESPONSE = b'"response.'
+_ENDS = (b"message_stop", b"response.completed", b"response.incomplete")
 _ANNOUNCEMENTS = ("response.created", "response.queued", "response.in_progress")
 _USED = re.compile(rb'"(?:completion|output)_tokens":\s*(\d+)')
 
@@ -63,9 +64,9 @@ class Stream:
     """
 
     __slots__ = (
-        "_adds_cached", "_announced", "_first", "_head", "_is_events", "_last", "_output", "_partial", "_resumed",
-        "_source", "cached", "chat", "committed", "cut", "events", "failed", "first_id", "given_up", "refused", "said",
-        "started", "terminal", "transcript",
+        "_adds_cached", "_announced", "_first", "_head", "_is_events", "_last", "_latest", "_output", "_partial",
+        "_resumed", "_source", "cached", "chat", "committed", "cut", "events", "failed", "first_id", "given_up",
+        "prompt", "refused", "said", "started", "terminal", "transcript", "used",
     )  # fmt: skip
 
     def __init__(self, output: Output, chat: bool, keep: bool) -> None:
@@ -74,13 +75,14 @@ class Stream:
         self.transcript = Transcript() if keep else None
         self.said = Said()
         self.committed = self.started = self.given_up = self.cut = self.failed = False
-        self._resumed = self._is_events = self._adds_cached = False
+        self._resumed = self._is_events = self._adds_cached = self.used = False
         self.events = 0
         self.cached: int | None = None
+        self.prompt: int | None = None
         self.refused: Refused | None = None
         self.first_id: dict[str, Any] = {}
         self.terminal: dict[str, Any] = {}
-        self._partial = self._last = self._announced = b""
+        self._partial = self._last = self._latest = self._announced = b""
         self._head: Head | None = None
         self._source: Connection | None = None
         self._first: Callable[[], None] | None = None
@@ -96,15 +98,24 @@ class Stream:
         told = _USED.findall(self._last)
         return self.said.tokens + int(told[-1]) if told else self.events
 
-    def tell_cached(self, cached: int | None, add: bool) -> None:
-        """Prompt tokens that prefill had in its cache, for usage; `add`: also where decode tells none."""
+    @property
+    def over(self) -> bool:
+        """Whether what came last is an answer's end in its API: the instance may go now."""
+        return not self.given_up and bool(self._latest) and _ends(split(unframed(self._latest))[-1])
+
+    def tell_prompt(self, tokens: int | None, cached: int | None, add: bool) -> None:
+        """Tokens of the prompt, and how many prefill had in its cache, for usage; `add`: where decode tells none too.
+
+        The prompt of a resumed answer holds part of it; the client's own is the first.
+        """
         self.cached, self._adds_cached = cached, add
+        self.prompt = tokens if self.prompt is None else self.prompt
 
     def begin(self, connection: Connection, head: Head, first: Callable[[], None]) -> None:
         """Before the body of an attempt; `first` is called with its first event."""
         self._head, self._source, self._first = head, connection, first
         self._is_events = head.get(b"content-type").lower().startswith(b"text/event-stream")
-        self._partial = self._last = self._announced = b""
+        self._partial = self._last = self._latest = self._announced = b""
         self.refused = None
         self._resumed = self._resumed or self.given_up
         self.given_up = self.cut = False
@@ -123,6 +134,7 @@ class Stream:
         assert self._source is not None
         self._source.idle_from_here(True)
         self.events += count
+        self._latest = framed
         if _USAGE in framed:
             self._last = framed
         telling = self.cached is not None and _USAGE in framed
@@ -277,24 +289,38 @@ class Stream:
         assert self.transcript is not None
         values, self.transcript = self.transcript.objects(), Transcript()
         if values and self.cut:
+            self.used = self.used or any(not v.get("choices") and isinstance(v.get("usage"), dict) for v in values)
             self.terminal = self.terminal or values[0]
             self.first_id = self.first_id or {key: values[0][key] for key in ("id", "created") if key in values[0]}
         return self.said.add(values, self.chat)
 
-    def finish(self) -> None:
-        """End an answer that was complete when its instance died before it could say so."""
+    def finish(self, usage: bool) -> None:
+        """End an answer that was complete when its instance died before it could say so; `usage` is wished for."""
+        prompt = self.said.prompt_tokens if self.prompt is None else self.prompt
+        if usage and not self.used and prompt is not None:
+            self.said.prompt_tokens = prompt
+            told = total_usage(self.said)
+            told = with_cached_tokens(told, self.cached) if self._adds_cached and self.cached is not None else told
+            value = {key: self.terminal[key] for key in self.terminal if key not in ("usage", "choices")}
+            self._output.write(chunk(event({**value, **self.first_id, "choices": [], "usage": told})))
         self._output.write(chunk(DONE))
 
-    def finish_at_limit(self) -> None:
+    def finish_at_limit(self, usage: bool) -> None:
         """End an answer whose budget was used up when it was given up: as the engine does at max_tokens."""
         value = {**self.terminal, **self.first_id}
-        usage = value.pop("usage", None)
+        value.pop("usage", None)
         part: dict[str, Any] = {"delta": {}} if self.chat else {"text": ""}
         value["choices"] = [{"index": 0, **part, "logprobs": None, "finish_reason": "length", "stop_reason": None}]
         self._output.write(chunk(event(value)))
-        if isinstance(usage, dict):
-            self._output.write(chunk(event({**value, "choices": [], "usage": total_usage(self.said)})))
-        self._output.write(chunk(DONE))
+        self.finish(usage)
+
+
+def _ends(raw: bytes) -> bool:
+    """Whether an event is the last one of an answer, in any API."""
+    if is_done(raw):
+        return True
+    value = parsed(raw) if any(mark in raw for mark in _ENDS) else None
+    return value is not None and value.get("type") in ("message_stop", "response.completed", "response.incomplete")
 
 
 def _announces(raw: bytes) -> bool:

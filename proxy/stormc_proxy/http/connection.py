@@ -240,6 +240,7 @@ class Connection(asyncio.Protocol):
 
     def _read_head(self, data: bytes) -> None:
         """Read heads until one that is no interim one (1xx)."""
+        self.reused = False  # the peer works on the request, so its end is no keep-alive race any more
         head = self._head
         head += data
         while self._body_done is None:
