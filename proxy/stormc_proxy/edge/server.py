@@ -174,7 +174,7 @@ class Server:
         self.lag.close()
         self.router.close()
         self.journal.event("stopped", active=self.metrics.active)
-        self.journal.flush()
+        self.journal.close()
 
     # -- background work -----------------------------------------------------------------------------------------------
 

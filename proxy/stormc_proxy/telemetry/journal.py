@@ -10,10 +10,12 @@ import time
 from typing import TextIO
 
 from stormc_proxy.outcomes import Outcome
+from stormc_proxy.telemetry.outlet import Outlet
 from stormc_proxy.telemetry.tracing import Span
 
 FLUSH_SECONDS = 0.1
 SELDOM_SECONDS = 1.0
+CLOSE_SECONDS = 1.0
 
 
 def new_id() -> str:
@@ -100,7 +102,7 @@ class Journal:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, out: TextIO | None = None) -> None:
         """Writes to stdout unless told otherwise."""
-        self._loop, self._out = loop, out or sys.stdout
+        self._loop, self._outlet = loop, Outlet(out or sys.stdout)
         self._lines: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
         self._told: dict[tuple[str, object], tuple[float, int]] = {}
@@ -126,14 +128,24 @@ class Journal:
             self.event(event, **fields, **({"more_before": count} if count else {}))
 
     def flush(self) -> None:
-        """Write what was collected. A reader that went away costs its lines, not the proxy."""
+        """Write what was collected, as far as the reader takes it; the rest is tried again soon."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         lines, self._lines = self._lines, []
-        if lines:
-            try:
-                self._out.write("\n".join(lines) + "\n")
-                self._out.flush()
-            except (OSError, ValueError):
-                pass
+        self._outlet.write(lines)
+        if self._outlet.waits:
+            self._timer = self._loop.call_later(FLUSH_SECONDS, self.flush)
+        elif self._outlet.lost:
+            lost, self._outlet.lost = self._outlet.lost, 0
+            self.event("lines_lost", count=lost)
+
+    def close(self) -> None:
+        """Write what is left; a reader that stands still gets a moment for it."""
+        end = time.monotonic() + CLOSE_SECONDS
+        self.flush()
+        while self._outlet.waits and time.monotonic() < end:
+            time.sleep(0.01)
+            self.flush()
+        if self._timer is not None:
+            self._timer.cancel()
