@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Meaning(NamedTuple):
@@ -90,6 +90,18 @@ def of_status(status: int) -> Outcome:
     if status < 400:
         return Outcome.UNEXPECTED  # a redirection leads nowhere a client could go
     return Outcome.SERVER_ERROR if status >= 500 else Outcome.JUDGED
+
+
+def error_in(value: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The error that an answer of status 200, or an event of one, tells in any API; None if it tells none."""
+    if value.get("type") == "response.failed" and isinstance(value.get("response"), dict):
+        failed: Mapping[str, Any] = value["response"].get("error") or {}
+        return failed
+    error = value.get("error")
+    if isinstance(error, dict):
+        return error
+    is_text = isinstance(error, str) and bool(error) and "choices" not in value
+    return value if is_text or value.get("object") == "error" or value.get("type") == "error" else None
 
 
 def of_error(error: Mapping[str, object]) -> int:

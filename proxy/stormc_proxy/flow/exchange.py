@@ -10,7 +10,7 @@ from stormc_proxy.flow.body import Pieces, size_of
 from stormc_proxy.http.answer import Head
 from stormc_proxy.http.connection import Connection
 from stormc_proxy.http.endpoint import Upstream
-from stormc_proxy.outcomes import of_error
+from stormc_proxy.outcomes import error_in, of_error
 from stormc_proxy.settings import Settings
 
 ERROR_BYTES = 64
@@ -32,8 +32,8 @@ def error_status(content: bytes) -> int:
         value = json.loads(content)
     except (ValueError, RecursionError):
         return 0
-    error = value.get("error") if isinstance(value, dict) and "choices" not in value else None
-    return of_error(error) if isinstance(error, dict) else 0
+    error = error_in(value) if isinstance(value, dict) and "choices" not in value else None
+    return of_error(error) if error is not None else 0
 
 
 def tail(key: str, size: int) -> bytes:

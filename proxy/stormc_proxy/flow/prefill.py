@@ -18,7 +18,7 @@ from stormc_proxy.flow.exchange import exchange
 from stormc_proxy.flow.refusal import Refusal, Unanswered, blame, unavailable
 from stormc_proxy.flow.request import ClientRequest
 from stormc_proxy.http.failure import UpstreamError
-from stormc_proxy.outcomes import Outcome, of_status
+from stormc_proxy.outcomes import Outcome, error_in, of_status
 from stormc_proxy.settings import Address
 from stormc_proxy.telemetry.tracing import Span
 
@@ -137,7 +137,7 @@ def _sound(content: bytes) -> dict[str, Any] | None:
         value = json.loads(content)
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) and not isinstance(value.get("error"), dict) else None
+    return value if isinstance(value, dict) and error_in(value) is None else None
 
 
 def reported(value: Mapping[str, Any]) -> Reported:

@@ -17,7 +17,7 @@ from stormc_proxy.flow.resume import Said, gave_up, summed_usage, total_usage, w
 from stormc_proxy.http.answer import Head
 from stormc_proxy.http.connection import Connection
 from stormc_proxy.http.events import DONE, Transcript, chunk, event, has_data, is_done, parsed, split, unframed
-from stormc_proxy.outcomes import Outcome, of_error
+from stormc_proxy.outcomes import Outcome, error_in, of_error
 
 _MARK = b"recomputed"
 _USAGE = b'"usage"'
@@ -192,7 +192,7 @@ class Stream:
         if not rest:
             return b""
         value = parsed(split(rest)[0]) if _ERROR in rest else None
-        if value is not None and (error := error_of(value)) is not None:
+        if value is not None and (error := error_in(value)) is not None:
             self.refused = Refused(of_error(error), _dumped(value))
             assert self._source is not None
             self._source.abort(Outcome.SERVER_ERROR)
@@ -243,7 +243,7 @@ class Stream:
             return b""
         if self.transcript is not None and gave_up(value):
             return self._give_up(value)
-        if error_of(value) is not None:
+        if error_in(value) is not None:
             self.failed = True
             return raw
         usage = value.get("usage")
@@ -327,16 +327,6 @@ def _announces(raw: bytes) -> bool:
     """Whether an event tells no more than that the request is known."""
     value = parsed(raw) if _RESPONSE in raw else None
     return value is not None and value.get("type") in _ANNOUNCEMENTS
-
-
-def error_of(value: dict[str, Any]) -> dict[str, Any] | None:
-    """The error that an event tells, in any API; None if it tells none."""
-    if value.get("type") == "response.failed" and isinstance(value.get("response"), dict):
-        return value["response"].get("error") or {}
-    error = value.get("error")
-    if isinstance(error, dict):
-        return error
-    return value if value.get("object") == "error" or value.get("type") == "error" else None
 
 
 def _dumped(value: dict[str, Any]) -> bytes:
