@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import NamedTuple
 
 from stormc_proxy.http.coding import CODINGS
@@ -9,6 +10,11 @@ from stormc_proxy.http.coding import CODINGS
 HEAD_BYTES = 64 * 1024
 PROTOCOL = b"HTTP/1."
 UNTIL_CLOSE = -1
+_HEAD = re.compile(
+    rb"(HTTP/1\.\d) ([1-5]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?"
+    rb"(?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*)*"
+)
+"""RFC 9112: what is a status line and what are fields; a client must not see anything else."""
 _HOP_BY_HOP = frozenset(
     (b"connection", b"keep-alive", b"transfer-encoding", b"content-length", b"te", b"trailer", b"upgrade",
      b"proxy-authenticate", b"proxy-connection")
@@ -46,18 +52,16 @@ class Framing(NamedTuple):
 
 def read_head(raw: bytes) -> tuple[Head, Framing]:
     """The head in `raw`, without its blank line. Raises ValueError for what is no HTTP/1 head."""
+    first = _HEAD.fullmatch(raw)
+    if first is None:
+        raise ValueError("no head of an answer")
+    version, status, reason = first[1], int(first[2]), first[3] or b""
     lines = raw.split(b"\r\n")
-    version, status_text, *reason = lines[0].split(b" ", 2)
-    if not version.startswith(PROTOCOL) or len(status_text) != 3:
-        raise ValueError("status line")
-    status = int(status_text)
     fields = []
     length: int | None = None
     chunked, keep, events, coding = False, version == b"HTTP/1.1", False, ""
     for line in lines[1:]:
-        name, colon, value = line.partition(b":")
-        if not colon:
-            raise ValueError("header without colon")
+        name, _, value = line.partition(b":")
         value = value.strip()
         lower = name.lower()
         if lower in _HOP_BY_HOP:
@@ -81,4 +85,4 @@ def read_head(raw: bytes) -> tuple[Head, Framing]:
         length, chunked = 0, False
     left = 0 if chunked else UNTIL_CLOSE if length is None else length
     framing = Framing(left, chunked, keep and left >= 0, events and not coding, coding)
-    return Head(status, reason[0] if reason else b"", fields), framing
+    return Head(status, reason, fields), framing

@@ -96,7 +96,10 @@ class ChunkedFeed:
                 if size - position > LINE_BYTES:
                     raise FramingError(Outcome.MALFORMED)
                 break
-            length = _size(data[position:line])
+            text = data[position:line]
+            length = _size(text)
+            if not text.isalnum():
+                whole = False  # extensions end here, as hop-by-hop fields do
             if not length:
                 return self._last(data, position, line, count, whole)
             end = line + 4 + length
@@ -190,13 +193,11 @@ def feed_of(framing: Framing) -> Feed:
 
 def _size(line: bytes) -> int:
     """The size in a chunk's first line; extensions are allowed. Raises FramingError."""
+    digits = line if line.isalnum() else line.partition(b";")[0].rstrip(b" \t")
     try:
-        length = int(line, 16)
+        length = int(digits, 16)
     except ValueError:
-        try:
-            length = int(line.partition(b";")[0], 16)
-        except ValueError:
-            length = -1
-    if not 0 <= length <= EVENT_BYTES:
+        length = -1
+    if not 0 <= length <= EVENT_BYTES or not digits.isalnum() or digits[:2] in (b"0x", b"0X"):
         raise FramingError(Outcome.MALFORMED)
     return length
