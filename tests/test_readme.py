@@ -145,4 +145,4 @@ def test_the_first_ten_minutes_work_as_written(
     head, decode = spec.read_text().split("\ndecode:")
     spec.write_text(f"{head}\ndecode:{re.sub(r'dataParallel: [0-9]+', mistake[1], decode)}")
     assert main(["render", "specs/demo/chat.yaml"]) == 1
-    assert f"specs/demo/chat.yaml:20:3: {mistake[2]}" in capsys.readouterr().err
+    assert f"specs/demo/chat.yaml:20:17: {mistake[2]}" in capsys.readouterr().err

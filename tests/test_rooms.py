@@ -11,7 +11,10 @@ from typing import NamedTuple
 import pytest
 
 ROOT = Path(__file__).parent.parent
-VALUES = {"stormc.finding", "stormc.phrase", "stormc.failure", "stormc.digest", "stormc.record", "stormc.facts"}
+VALUES = {
+    "stormc.finding", "stormc.phrase", "stormc.nouns", "stormc.failure", "stormc.digest", "stormc.record",
+    "stormc.facts",
+}  # fmt: skip
 """What every room may import."""
 
 

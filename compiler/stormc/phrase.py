@@ -74,8 +74,18 @@ def verbatim(words: object) -> Phrase:
 
 def listed(words: Iterable[str]) -> Phrase:
     """`a, b, c`; of phrases, each in its language."""
+    return joined(", ", words)
+
+
+def joined(separator: str, words: Iterable[str]) -> Phrase:
+    """The words with a separator between them; of phrases, each in its language."""
     names = {f"word{number}": word for number, word in enumerate(words)}
-    return phrase(", ".join(f"{{{name}}}" for name in names), **names)
+    return phrase(separator.join(f"{{{name}}}" for name in names), **names)
+
+
+def indented(line: str, columns: int = 2) -> Phrase:
+    """A line with spaces before it."""
+    return phrase(f"{' ' * columns}{{line}}", line=line)
 
 
 def both(words: Iterable[str]) -> Phrase:
@@ -100,6 +110,15 @@ def chained(words: Iterable[str], template: str) -> Phrase:
     for word in rest:
         sentence = phrase(template, words=sentence, last=word)
     return sentence
+
+
+def terminal_width(text: str) -> int:
+    """Columns that a terminal gives to a text: wide characters take two, combining ones none."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import combining, east_asian_width
+
+    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def described(description: str) -> Phrase:

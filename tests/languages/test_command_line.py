@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -92,3 +94,28 @@ def test_what_ends_a_command_is_said_in_chinese(
 ) -> None:
     assert main(arguments) == 2
     assert capsys.readouterr().err.startswith(line)
+
+
+def test_reports_are_chinese(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (specs / "app.yaml").write_text(spec_text(), encoding="utf-8")
+    assert main(["render"]) == 0
+    (specs / "app.yaml").write_text(spec_text("decode: {podGroupSize: 4, dataParallel: 64}"), encoding="utf-8")
+    assert main(["render", "--check"]) == 1
+    told = "".join(capsys.readouterr())
+    assert "Pod 重建" in told and "原因：gang 大小 2 → 4" in told and "rendered 与 specs 的渲染结果不一致" in told
+    assert main(["what-if", "qwen3-moe", "--fail", "chip"]) == 0 and main(["capacity"]) == 0
+    told = capsys.readouterr().out
+    assert "MindCluster 删除并重调度" in told and "没有 inventory 登记 atlas-900-a3-superpod 的节点" in told
+
+
+def test_no_english_sentence_is_left_in_a_diff(
+    specs: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (specs / "app.yaml").write_text(spec_text(), encoding="utf-8")
+    for arguments in (["init", "-q"], ["add", "."], ["-c", "user.name=n", "-c", "user.email=e", "commit", "-qm", "m"]):
+        subprocess.run(["git", *arguments], check=True, cwd=specs.parent)
+    (specs / "app.yaml").write_text(spec_text("prefill: {replicas: 3}\nimage: vllm-ascend:v0.12.1"), encoding="utf-8")
+    assert main(["diff", "--base", "HEAD", "--format", "markdown"]) == 0
+    told = capsys.readouterr().out
+    lines = [line for line in told.split("```diff")[0].splitlines() if re.search(r"[a-z]+ [a-z]+ [a-z]+", line)]
+    assert "1 个应用有修改" in told and [line for line in lines if "stormc diff" not in line] == []

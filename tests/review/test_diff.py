@@ -124,7 +124,7 @@ def test_reports(root: Path) -> None:
     lines = list(report.text(changes))
     assert "  decode.replicas 2 (not set before)" in lines
     assert any("gang size 3 → 4" in line for line in lines)
-    assert lines[-1] == "2 apps changed; 1 restarts NPU pods, 1 deletes them (112 NPUs)"
+    assert lines[-1] == "2 apps changed; 1 restarts NPU pods, 1 deletes NPU pods (112 NPUs)"
     document = json.loads(report.as_json(changes))
     assert document["totals"] == {
         "apps": 2,

@@ -6,6 +6,9 @@ import argparse
 import sys
 from pathlib import Path
 
+from stormc.commands.speech import say
+from stormc.phrase import phrase
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Where the specs are, what to compare with, and the form."""
@@ -38,8 +41,17 @@ def run(options: argparse.Namespace) -> int:
         sys.stdout.write(capacity.page(report))
     else:
         for line in capacity.text(report, change):
-            print(line)
+            say(line)
     for finding in seen.errors:
-        print(f"not counted: {finding.file}:{finding.mark.line}: {finding.rule} {finding.message}", file=sys.stderr)
+        say(
+            phrase(
+                "not counted: {file}:{line}: {rule} {message}",
+                file=finding.file,
+                line=finding.mark.line,
+                rule=finding.rule,
+                message=finding.message,
+            ),
+            error=True,
+        )
     too_small = any(one.verdict is Verdict.TOO_SMALL for one in report.placements)
     return 1 if too_small or seen.errors else 0

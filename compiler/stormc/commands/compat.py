@@ -7,6 +7,9 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from stormc.commands.speech import say
+from stormc.phrase import phrase
+
 DELETE_SECONDS = "300"
 """How long the tool waits for the pods to go (MindCluster k8s-deploy-tool src/core/job_manager.py)."""
 
@@ -51,7 +54,7 @@ def _deploy(options: argparse.Namespace) -> int:
     for app in apps:
         print_findings(in_order(app.findings), 1, "text", sys.stderr)
     if any(map(broken, apps)):
-        print("nothing was deployed", file=sys.stderr)
+        say(phrase("nothing was deployed"), error=True)
         return 1
     if options.dry_run:
         print_documents([emit_yaml(manifest) for app in apps for manifest in app.manifests])

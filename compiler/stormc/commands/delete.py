@@ -7,6 +7,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
+from stormc.commands.speech import say, spoken
 from stormc.failure import Failure
 from stormc.phrase import phrase
 
@@ -47,7 +48,10 @@ def delete(options: argparse.Namespace, cluster: Cluster, found: list[tuple[Kind
     from stormc.cluster.wait import wait_gone
 
     if not found:
-        print(f"nothing of {options.app} in namespace {options.namespace}", file=sys.stderr)
+        say(
+            phrase("nothing of {app} in namespace {namespace}", app=options.app, namespace=options.namespace),
+            error=True,
+        )
         return 1
     refuse_gitops([item for _, item in found], options.force)
     if not options.yes and not _agreed(options, [title(item) for _, item in found]):
@@ -63,6 +67,16 @@ def _agreed(options: argparse.Namespace, objects: list[str]) -> bool:
     if not sys.stdin.isatty():
         raise Failure(phrase("delete asks only on a terminal; elsewhere give --yes"))
     print("\n".join(objects), file=sys.stderr)
-    print(f"delete these {len(objects)} objects from namespace {options.namespace}? [y/N] ", end="", file=sys.stderr)
+    print(
+        spoken(
+            phrase(
+                "delete these {objects} objects from namespace {namespace}? [y/N] ",
+                objects=len(objects),
+                namespace=options.namespace,
+            )
+        ),
+        end="",
+        file=sys.stderr,
+    )
     sys.stderr.flush()
     return sys.stdin.readline().strip().lower() in ("y", "yes")

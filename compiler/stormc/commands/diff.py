@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from stormc.commands.speech import say, spoken
 from stormc.failure import Failure
 from stormc.phrase import phrase
 
@@ -51,8 +52,8 @@ def run(options: argparse.Namespace) -> int:
         print_json(report.as_json(changes))
     elif options.format == "markdown":
         npus = rollout_between(options.specs, options.base, head, lines) if not options.compiler_base else None
-        sys.stdout.write(report.markdown(changes, npus))
+        sys.stdout.write(report.markdown(changes, npus, spoken=spoken))
     else:
         for line in report.text(changes, options.manifests):
-            print(line)
+            say(line)
     return 0

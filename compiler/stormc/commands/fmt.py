@@ -7,6 +7,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stormc.commands.speech import say
+from stormc.phrase import phrase
+
 if TYPE_CHECKING:
     from stormc.finding import Finding
     from stormc.load.sources import Source
@@ -53,7 +56,11 @@ def run(options: argparse.Namespace) -> int:
         elif not Path(source.file).is_symlink():  # what a link inside of specs leads to is formatted itself
             rewrite(Path(source.file), text)
     print_findings(in_order(findings), len(files), options.format, sys.stdout)
-    print(f"{changed} of {len(files)} files {'would change' if options.check else 'changed'}", file=sys.stderr)
+    from stormc.nouns import files as count_files
+
+    some = phrase("{changed} of {files} changed", changed=changed, files=count_files(len(files)))
+    would = phrase("{changed} of {files} would change", changed=changed, files=count_files(len(files)))
+    say(would if options.check else some, error=True)
     return 1 if has_errors(findings) else 0
 
 

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stormc.commands.speech import say
 from stormc.failure import Failure
 from stormc.phrase import phrase
 
@@ -47,15 +48,15 @@ def run(options: argparse.Namespace) -> int:
     for app in apps:
         print_findings(in_order(app.findings), 1, "text", sys.stderr)
         if options.verify and app.differences:
-            print(f"{app.name} differs from what was read:", file=sys.stderr)
+            say(phrase("{name} differs from what was read:", name=app.name), error=True)
             for line in lines(app.differences):
-                print(f"  {line}", file=sys.stderr)
+                say(phrase("  {line}", line=line), error=True)
     if options.out is None:
         print_documents([app.text for app in apps if app.text is not None])
     elif not any(map(broken, apps)):
         _write(options, apps)
     if any(map(broken, apps)):
-        print("nothing was written" if options.out else "not every app can be rendered", file=sys.stderr)
+        say(phrase("nothing was written") if options.out else phrase("not every app can be rendered"), error=True)
         return 1
     return 0
 
@@ -78,5 +79,5 @@ def _write(options: argparse.Namespace, apps: list[Imported]) -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     for file, text in files.items():
         rewrite(file, text)
-        print(f"wrote {file}", file=sys.stderr)
-    print("next: stormc render", file=sys.stderr)
+        say(phrase("wrote {file}", file=file), error=True)
+    say(phrase("next: stormc render"), error=True)

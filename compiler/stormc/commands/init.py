@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from stormc.commands.speech import say
 from stormc.failure import Failure
 from stormc.phrase import phrase
 
@@ -50,10 +51,10 @@ def _app(options: argparse.Namespace, specs: Path, name: str, hardware: str) -> 
     )
     if has_errors(findings):
         print_findings(findings, 1, "text", sys.stderr)
-        print("nothing was written", file=sys.stderr)
+        say(phrase("nothing was written"), error=True)
         return 1
     _write({path: text})
-    print(f"wrote {path}; next: stormc render", file=sys.stderr)
+    say(phrase("wrote {path}; next: stormc render", path=path), error=True)
     return 0
 
 
@@ -74,7 +75,7 @@ def _repository(options: argparse.Namespace) -> int:
     place = name if "/" in name else f"staging/{name}"
     code = _app(options, options.repo / "specs", place, options.hardware or FIRST_HARDWARE)
     if code == 0:
-        print(f"{options.repo} is a repository of specs; its README.md has the next steps", file=sys.stderr)
+        say(phrase("{repo} is a repository of specs; its README.md has the next steps", repo=options.repo), error=True)
     return code
 
 

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stormc.commands.speech import say
+from stormc.phrase import phrase
+
 if TYPE_CHECKING:
     from stormc.actions.promoting import Promotion
 
@@ -27,7 +30,8 @@ def _told(promotion: Promotion) -> Iterator[str]:
     from stormc.review.words import app_lines
 
     if promotion.kept:
-        yield f"only in {promotion.file}, and kept: {', '.join(promotion.kept)} (--exact takes them out)"
+        kept = ", ".join(promotion.kept)
+        yield phrase("only in {file}, and kept: {kept} (--exact takes them out)", file=promotion.file, kept=kept)
     if promotion.diff and promotion.effect is not None:
         yield from app_lines(promotion.label, promotion.effect)
 
@@ -43,15 +47,15 @@ def run(options: argparse.Namespace) -> int:
     print_findings(promotion.findings, 1, "text", sys.stderr)
     sys.stdout.write(promotion.diff)
     if has_errors(promotion.findings):
-        print(f"{count(promotion.findings)}; nothing was written", file=sys.stderr)
+        say(phrase("{count}; nothing was written", count=count(promotion.findings)), error=True)
         return 1
     for line in _told(promotion):
-        print(line, file=sys.stderr)
+        say(line, error=True)
     if not promotion.diff:
-        print(f"nothing to promote: {promotion.file} has the same tunable fields", file=sys.stderr)
+        say(phrase("nothing to promote: {file} has the same tunable fields", file=promotion.file), error=True)
         return 0
     if options.dry_run:
         return 1
     write(promotion)
-    print(f"wrote {promotion.file}; run: stormc render", file=sys.stderr)
+    say(phrase("wrote {file}; run: stormc render", file=promotion.file), error=True)
     return 0

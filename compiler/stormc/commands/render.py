@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from stormc.commands.speech import say, spoken
 from stormc.failure import Failure
-from stormc.phrase import phrase
+from stormc.phrase import Phrase, phrase
 
 if TYPE_CHECKING:
     from stormc.actions.effects import Effects
@@ -47,14 +48,16 @@ def _effects(effects: Effects) -> Iterator[str]:
     """What becomes of running pods, told at the end, where people look."""
     if not effects.services:
         return
-    from stormc.review.words import app_lines, counted
+    from stormc.nouns import services
+    from stormc.review.words import app_lines
 
     for service in effects.services:
         first, *rest = app_lines(service.label, service.effect)
-        yield f"{first} (moved from {service.moved_from})" if service.moved_from else first
+        moved = phrase("{first} (moved from {directory})", first=first, directory=service.moved_from)
+        yield moved if service.moved_from else first
         yield from rest
     if effects.more:
-        yield f"{counted(effects.more, 'service')} more; see: stormc diff"
+        yield phrase("{services} more; see: stormc diff", services=services(effects.more))
 
 
 def _annotate(effects: Effects) -> None:
@@ -65,8 +68,9 @@ def _annotate(effects: Effects) -> None:
 
     for service in effects.services[:PER_LEVEL]:
         level = "warning" if service.effect.restarts_npus else "notice"
-        lines = "\n".join(app_lines(service.label, service.effect))
-        print(annotation(level, f"effect on {service.label}", lines), file=raw(sys.stdout))
+        lines = "\n".join(map(spoken, app_lines(service.label, service.effect)))
+        title = spoken(phrase("effect on {label}", label=service.label))
+        print(annotation(level, title, lines), file=raw(sys.stdout))
 
 
 def _print_changes(options: argparse.Namespace, result: Rendered, plan: Plan, told: TextIO) -> None:
@@ -79,16 +83,16 @@ def _print_changes(options: argparse.Namespace, result: Rendered, plan: Plan, to
         for line in changed_lines(options.out, plan):
             print(one_line(line.rstrip("\n")), file=told)
     elif options.check:
-        for path in plan.writes:
-            kind = "change" if (options.out / path).exists() else "create"
-            print(f"{kind} {one_line(str(options.out / path))}", file=told)
-        for path in plan.removals:
-            print(f"remove {one_line(str(options.out / path))}", file=told)
+        for path in (*plan.writes, *plan.removals):
+            print(spoken(_change(one_line(str(options.out / path)), path in plan.writes)), file=told)
     if options.format == "github":
         _annotate(result.effects)
-    made_by = [f"{options.out} was rendered by stormc {one}, and now by this one" for one in result.made_by]
+    made_by = [
+        phrase("{out} was rendered by stormc {version}, and now by this one", out=options.out, version=one)
+        for one in result.made_by
+    ]
     for line in (*made_by, *result.departures, *_effects(result.effects)):
-        print(one_line(line), file=told if options.check else sys.stderr)
+        print(one_line(spoken(line)), file=told if options.check else sys.stderr)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -112,6 +116,26 @@ def run(options: argparse.Namespace) -> int:
     return _to_directory(options)
 
 
+def _change(path: str, written: bool) -> Phrase:
+    """What would become of a file."""
+    if not written:
+        return phrase("remove {path}", path=path)
+    return phrase("change {path}", path=path) if Path(path).exists() else phrase("create {path}", path=path)
+
+
+def _summary(result: Rendered, plan: Plan, seconds: float, check: bool) -> Phrase:
+    """How many files there are of each sort."""
+    from stormc.nouns import apps, files
+
+    counts = {
+        "apps": apps(result.apps), "writes": files(len(plan.writes)), "unchanged": plan.unchanged,
+        "removals": len(plan.removals), "seconds": f"{seconds:.2f}",
+    }  # fmt: skip
+    if check:
+        return phrase("{apps}: {writes} to write, {unchanged} unchanged, {removals} to remove, {seconds} s", **counts)
+    return phrase("{apps}: {writes} written, {unchanged} unchanged, {removals} removed, {seconds} s", **counts)
+
+
 def _to_directory(options: argparse.Namespace) -> int:
     from stormc.actions import render
     from stormc.commands.findings import print_findings
@@ -130,19 +154,13 @@ def _to_directory(options: argparse.Namespace) -> int:
     told = sys.stdout if as_text else sys.stderr  # a document has standard output for itself
     plan = result.plan
     if plan is None or has_errors(result.findings):
-        print(f"{count(result.findings)}; nothing was written", file=sys.stderr)
+        say(phrase("{count}; nothing was written", count=count(result.findings)), error=True)
         return 1
     _print_changes(options, result, plan, told)
     seconds = time.perf_counter() - start
-    noun = "file" if len(plan.writes) == 1 else "files"
-    verb = ("to write", "to remove") if options.check else ("written", "removed")
-    print(
-        f"{result.apps} app{'' if result.apps == 1 else 's'}: {len(plan.writes)} {noun} {verb[0]}, "
-        f"{plan.unchanged} unchanged, {len(plan.removals)} {verb[1]}, {seconds:.2f} s",
-        file=sys.stderr if options.check else told,
-    )
+    print(spoken(_summary(result, plan, seconds, options.check)), file=sys.stderr if options.check else told)
     if options.check and not plan.is_empty:
-        stale = f"{options.out} is not what {options.specs} renders to; run: stormc render"
-        print(stale, file=sys.stderr)
+        stale = phrase("{out} is not what {specs} renders to; run: stormc render", out=options.out, specs=options.specs)
+        say(stale, error=True)
         return 1
     return 0

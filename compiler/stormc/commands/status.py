@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stormc.commands.speech import say
 from stormc.failure import Failure
 from stormc.phrase import phrase
 
@@ -48,7 +49,7 @@ def run(options: argparse.Namespace) -> int:
             print(shown, file=raw(sys.stdout) if options.format == "json" else sys.stdout, flush=True)
         if not options.watch:
             if not apps:
-                print("no app of stormc was found", file=sys.stderr)
+                say(phrase("no app of stormc was found"), error=True)
             return 0 if all(app.ready and not app.drift for app in apps) else 1
         before = shown
         time.sleep(POLL_SECONDS)

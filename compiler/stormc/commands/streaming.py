@@ -9,6 +9,9 @@ from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stormc.commands.speech import say
+from stormc.phrase import phrase
+
 if TYPE_CHECKING:
     from stormc.tree.plan import Plan
 
@@ -24,7 +27,7 @@ def to_stdout(options: argparse.Namespace, given: bytes | None) -> int:
     result = stream(options.specs, options.spec, given, options.stdin_filename)
     print_findings(result.findings, result.apps, options.format, sys.stderr)
     if is_failed(result.findings, options.strict):
-        print(f"{count(result.findings)}; nothing was printed", file=sys.stderr)
+        say(phrase("{count}; nothing was printed", count=count(result.findings)), error=True)
         return 1
     print_documents([emit_yaml(manifest) for manifest in result.manifests])
     return 0

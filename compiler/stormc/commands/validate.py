@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stormc.commands.speech import say
 from stormc.failure import Failure
 from stormc.phrase import phrase
 
@@ -48,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
     from stormc.actions import validate
     from stormc.commands.findings import from_stdin, is_failed, print_findings
     from stormc.commands.progress import Progress
+    from stormc.nouns import apps
     from stormc.report.text import count
 
     given = from_stdin(options, options.path)
@@ -61,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
         )
     findings = [*result.findings, *_resized(options)]
     print_findings(findings, result.apps, options.format, sys.stdout)
-    print(f"{result.apps} app{'' if result.apps == 1 else 's'}: {count(findings)}", file=sys.stderr)
+    say(phrase("{apps}: {count}", apps=apps(result.apps), count=count(findings)), error=True)
     return 1 if is_failed(findings, options.strict) else 0
 
 
@@ -69,13 +71,14 @@ def _stdin(options: argparse.Namespace, given: bytes) -> int:
     """Checks the spec on standard input, where --stdin-filename says, as editors do with what is not saved yet."""
     from stormc.actions import stream
     from stormc.commands.findings import is_failed, print_findings
+    from stormc.nouns import apps
     from stormc.report.text import count
 
     if options.changed or options.path or options.crd:
         raise Failure(phrase("- is the only spec, and goes without --changed and --crd"))
     result = stream(options.specs, (), given, options.stdin_filename)
     print_findings(result.findings, result.apps, options.format, sys.stdout)
-    print(f"1 app: {count(result.findings)}", file=sys.stderr)
+    say(phrase("{apps}: {count}", apps=apps(1), count=count(result.findings)), error=True)
     return 1 if is_failed(result.findings, options.strict) else 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from stormc.commands.speech import say, spoken
 from stormc.failure import Failure
 from stormc.phrase import phrase
 
@@ -46,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         print_json(as_json(named[0].label, found, free))
     else:
         single = options.fail or options.at
-        lines = text(named[0].label, found, free, options.at or "") if single else table(named[0].label, found)
+        lines = text(named[0].label, found, free, options.at or "") if single else table(named[0].label, found, spoken)
         for line in lines:
-            print(line)
+            say(line)
     return 0

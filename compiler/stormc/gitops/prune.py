@@ -7,6 +7,7 @@ from shlex import quote
 
 from stormc.facts.keys import Annotation, Label
 from stormc.gitops.wiring import Request, nearest, unit_name
+from stormc.phrase import Phrase, indented, phrase, verbatim
 from stormc.record import NamedTuple
 from stormc.tree.layout import Identity, identity
 
@@ -62,27 +63,31 @@ def _directory(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-def warnings(left: Sequence[Departure], requests: Sequence[Request]) -> Iterator[str]:
+def warnings(left: Sequence[Departure], requests: Sequence[Request]) -> Iterator[Phrase]:
     """What people should read before they merge: a headline per service, then a line per engine."""
     for departure in left:
         service, others = departure.service, len(departure.others)
-        then = f", now {departure.successor.label}" if departure.successor else ""
-        yield f"prune {service.label}: StormService and {others} more objects ({service.spec_file}{then})"
+        source = verbatim(service.spec_file)
+        if departure.successor:
+            source = phrase("{spec}, now {label}", spec=service.spec_file, label=departure.successor.label)
+        yield phrase("prune {label}: StormService and {others} more objects ({source})", label=service.label,
+                     others=others, source=source)  # fmt: skip
         request = nearest(requests, departure.directory)
         engines = list(_engines(departure, request)) if request else []
-        yield from (f"    {engine.text}" for engine in engines or [_UNGUARDED])
+        yield from (indented(engine.text, 4) for engine in engines or [_UNGUARDED])
         if any(engine.keeps for engine in engines):
-            yield f"    delete what is kept: {_command(departure)}"
+            yield indented(phrase("delete what is kept: {command}", command=_command(departure)), 4)
 
 
-def moves(before: Mapping[str, bytes], after: Mapping[str, bytes], requests: Sequence[Request]) -> Iterator[str]:
+def moves(before: Mapping[str, bytes], after: Mapping[str, bytes], requests: Sequence[Request]) -> Iterator[Phrase]:
     """What becomes of a service whose rendered directory moves: another Application or Kustomization syncs it."""
     old, new = ({_directory(path) for path, text in files.items() if _is_service(text)} for files in (before, after))
     for left, right in zip(sorted(old), sorted(new), strict=False):
         request = nearest(requests, right)
         argocd, flux = request.gitops if request else (None, None)
         for kind in filter(None, (argocd and "Application", flux and "Kustomization")):
-            yield f"{kind} {unit_name(left)} goes and keeps the objects, {unit_name(right)} takes them over"
+            yield phrase("{kind} {old} goes and keeps the objects, {new} takes them over", kind=kind,
+                         old=unit_name(left), new=unit_name(right))  # fmt: skip
 
 
 def _is_service(text: bytes) -> bool:
@@ -94,11 +99,12 @@ class _Engine(NamedTuple):
     """What an engine does, and whether it keeps anything that people then have to delete."""
 
     keeps: bool
-    text: str
+    text: Phrase
 
 
 _UNGUARDED = _Engine(
-    False, "no guard: no platform.gitops here; an engine that prunes deletes them and the NPU pods with their models"
+    False,
+    phrase("no guard: no platform.gitops here; an engine that prunes deletes them and the NPU pods with their models"),
 )
 
 
@@ -106,22 +112,31 @@ def _engines(departure: Departure, request: Request) -> Iterator[_Engine]:
     name = unit_name(departure.directory)
     argocd, flux = request.gitops
     if argocd and departure.gone:
-        yield _Engine(True, f"Argo CD removes Application {name} and keeps its objects: preserveResourcesOnDeletion")
+        text = phrase(
+            "Argo CD removes Application {name} and keeps its objects: preserveResourcesOnDeletion", name=name
+        )
+        yield _Engine(True, text)
     elif argocd and CONFIRMS in departure.guards:
         yield _Engine(
             False,
-            f"Argo CD holds every sync of Application {name}, new objects included, until somebody confirms it: "
-            "Prune=confirm; then it deletes the StormService and the others",
+            phrase(
+                "Argo CD holds every sync of Application {name}, new objects included, until somebody confirms it: "
+                "Prune=confirm; then it deletes the StormService and the others",
+                name=name,
+            ),
         )
-        yield _Engine(False, f"confirm: {_confirmation(name, argocd.namespace)}")
+        yield _Engine(False, phrase("confirm: {command}", command=_confirmation(name, argocd.namespace)))
     elif argocd:
-        yield _Engine(False, f"Argo CD deletes them at once: the StormService has no {CONFIRMS.decode()} yet")
+        guard = CONFIRMS.decode()
+        yield _Engine(False, phrase("Argo CD deletes them at once: the StormService has no {guard} yet", guard=guard))
     if flux and departure.gone:
-        yield _Engine(True, f"Flux removes Kustomization {name} and keeps its objects: deletionPolicy Orphan")
+        text = phrase("Flux removes Kustomization {name} and keeps its objects: deletionPolicy Orphan", name=name)
+        yield _Engine(True, text)
     elif flux and NEVER in departure.guards:
-        yield _Engine(True, "Flux keeps the StormService: prune disabled; it deletes the others at once")
+        yield _Engine(True, phrase("Flux keeps the StormService: prune disabled; it deletes the others at once"))
     elif flux:
-        yield _Engine(False, f"Flux deletes them at once: the StormService has no {NEVER.decode()} yet")
+        guard = NEVER.decode()
+        yield _Engine(False, phrase("Flux deletes them at once: the StormService has no {guard} yet", guard=guard))
 
 
 def _confirmation(application: str, namespace: str) -> str:

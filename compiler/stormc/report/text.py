@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from unicodedata import combining, east_asian_width
 
 from stormc.finding import START, Finding, Severity
+from stormc.nouns import errors, infos, warnings
+from stormc.phrase import Phrase, listed, phrase, terminal_width
 from stormc.report import Report, severities, texts
 from stormc.report.escape import one_line
 
@@ -28,10 +29,13 @@ def lines(report: Report) -> Iterator[str]:
             yield f"    {hint}"
 
 
-def count(findings: Sequence[Finding]) -> str:
+_NOUNS = {Severity.ERROR: errors, Severity.WARNING: warnings, Severity.INFO: infos}
+
+
+def count(findings: Sequence[Finding]) -> Phrase:
     """`2 errors, 1 warning`, or `no findings`."""
-    parts = [f"{n} {severity}{'' if n == 1 else 's'}" for severity, n in severities(findings).items() if n]
-    return ", ".join(parts) or "no findings"
+    parts = [_NOUNS[severity](number) for severity, number in severities(findings).items() if number]
+    return listed(parts) if parts else phrase("no findings")
 
 
 def wants_colour(terminal: bool, environment: Mapping[str, str]) -> bool:
@@ -56,16 +60,11 @@ def _excerpt(finding: Finding, read: Callable[[str], Sequence[str]]) -> Iterator
     blank = " " * (len(number) - 2) + "| "
     whole = _visible(line[first:last])  # not the two parts: a command may lie across where they meet
     yield f"{number}{cut[0]}{whole}{cut[1]}".rstrip(), False
-    yield f"{blank}{' ' * _width(cut[0] + before)}{'^' * max(1, _width(marked))}", True
+    yield f"{blank}{' ' * terminal_width(cut[0] + before)}{'^' * max(1, terminal_width(marked))}", True
 
 
 def _visible(text: str) -> str:
     return one_line(text.replace("\t", " " * _TAB))
-
-
-def _width(text: str) -> int:
-    """Columns that a terminal gives to a text: wide characters take two, combining ones none."""
-    return sum(0 if combining(c) else 2 if east_asian_width(c) in "WF" else 1 for c in text)
 
 
 def _painted(text: str, sgr: str) -> str:

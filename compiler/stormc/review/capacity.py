@@ -7,16 +7,17 @@ from collections.abc import Collection, Iterator, Sequence
 from html import escape
 from typing import Any
 
+from stormc.nouns import nodes, npus
+from stormc.phrase import Phrase, indented, phrase
 from stormc.record import NamedTuple
 from stormc.review.gangs import Gang
 from stormc.review.placing import Placement, Pool, Verdict, place
-from stormc.review.words import counted
 
 VERDICTS = {
-    Verdict.FITS: "all gangs fit at once",
-    Verdict.RESERVE: "all gangs fit at once, but only in nodes that the scheduler keeps in reserve",
-    Verdict.UNPROVEN: "no arrangement was found; the sum fits, another arrangement may exist",
-    Verdict.TOO_SMALL: "the gangs cannot all run at once",
+    Verdict.FITS: phrase("all gangs fit at once"),
+    Verdict.RESERVE: phrase("all gangs fit at once, but only in nodes that the scheduler keeps in reserve"),
+    Verdict.UNPROVEN: phrase("no arrangement was found; the sum fits, another arrangement may exist"),
+    Verdict.TOO_SMALL: phrase("the gangs cannot all run at once"),
 }
 
 
@@ -99,32 +100,43 @@ def text(seen: Capacity, change: Rollout | None = None) -> Iterator[str]:
     for one in seen.placements:
         numbers = (one.pool.nodes, one.total, one.used, one.total - one.used, one.stranded)
         rows.append((one.pool.directory or ".", one.pool.hardware, *map(str, numbers)))
-    yield from _table(rows)
+    if seen.placements:
+        yield from _table(rows)
     for one in seen.placements:
-        place_name = f"{one.pool.directory or '.'} {one.pool.hardware}"
-        yield f"{place_name}: {VERDICTS[one.verdict]}"
+        place = f"{one.pool.directory or '.'} {one.pool.hardware}"
+        yield phrase("{place}: {verdict}", place=place, verdict=VERDICTS[one.verdict])
         if one.pool.super_pod and one.pool.reserved:
-            yield f"  in reserve: {counted(one.pool.reserved, 'node')} of each super pod of {one.pool.super_pod}"
-        yield from (f"  no place for {gang.app} {gang.label} ({gang.npus} NPUs)" for gang in one.missing)
+            reserve = phrase("in reserve: {nodes} of each super pod of {size}", nodes=nodes(one.pool.reserved),
+                             size=one.pool.super_pod)  # fmt: skip
+            yield indented(reserve)
+        yield from (indented(_no_place(gang)) for gang in one.missing)
     if change is not None:
         yield from _since(change)
-    yield ""
+    if seen.placements:
+        yield ""
     lines: list[tuple[str, ...]] = [("APP", "PRODUCT", "GANG", "PODS", "NPUS")]
     for demand in seen.demands:
         for gang in demand.gangs:
             lines.append((demand.app, demand.hardware, gang.label, str(len(gang.pods)), str(gang.npus)))
     yield from _table(lines)
     for demand in seen.uncounted:
-        yield f"{demand.app}: no inventory counts nodes of {demand.hardware}"
+        yield phrase("{app}: no inventory counts nodes of {hardware}", app=demand.app, hardware=demand.hardware)
 
 
-def _since(change: Rollout) -> Iterator[str]:
+def _no_place(gang: Gang) -> Phrase:
+    return phrase("no place for {app} {gang} ({npus})", app=gang.app, gang=gang.label, npus=npus(gang.npus))
+
+
+def _since(change: Rollout) -> Iterator[Phrase]:
     for where, product, _, before, during, after, verdict, _ in rollout_rows(change):
+        pool = f"{where} {product}"
         if not before == during == after:
-            yield f"{where} {product}: {before} NPUs used before, {during} during the rollout, {after} after it"
+            yield phrase("{pool}: {before} NPUs used before, {during} during the rollout, {after} after it", pool=pool,
+                         before=before, during=during, after=after)  # fmt: skip
         if change.staying:
-            yield f"{where} {product}, during the rollout: {verdict}"
-    yield from (f"  {app}: its old pods hold their NPUs until they are pruned" for app in change.staying)
+            yield phrase("{pool}, during the rollout: {verdict}", pool=pool, verdict=verdict)
+    for app in change.staying:
+        yield indented(phrase("{app}: its old pods hold their NPUs until they are pruned", app=app))
 
 
 def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
@@ -180,7 +192,7 @@ def page(seen: Capacity) -> str:
 def _pool(one: Placement, colours: dict[str, str]) -> str:
     title = f"{one.pool.directory or 'specs'}: {one.pool.hardware}"
     sums = f"{one.used} of {one.total} NPUs used, {one.stranded} stranded; {VERDICTS[one.verdict]}"
-    missing = "".join(f"<li>no place for {escape(g.app)} {escape(g.label)} ({g.npus} NPUs)</li>" for g in one.missing)
+    missing = "".join(f"<li>no place for {escape(g.app)} {escape(g.label)} ({npus(g.npus)})</li>" for g in one.missing)
     rows = "".join(_super_pod(index, nodes, one, colours) for index, nodes in enumerate(one.super_pods))
     return f"<section><h2>{escape(title)}</h2><p>{escape(sums)}</p><ul>{missing}</ul>{rows}</section>"
 

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 from stormc.finding import Finding, Path
+from stormc.phrase import phrase
 from stormc.record import NamedTuple
 from stormc.review.effect import SEVERITY, AppEffect, What, effect
 from stormc.review.words import told_apart
@@ -17,12 +18,12 @@ from stormc.review.words import told_apart
 class Kind(Enum):
     """What became of an app."""
 
-    CREATED = "created"
-    REMOVED = "removed"
-    RENAMED = "renamed"
-    MOVED = "moved"
-    CHANGED = "changed"
-    BROKEN = "has errors"
+    CREATED = phrase("created")
+    REMOVED = phrase("removed")
+    RENAMED = phrase("renamed")
+    MOVED = phrase("moved")
+    CHANGED = phrase("changed")
+    BROKEN = phrase("has errors")
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,9 @@ class FileChange(NamedTuple):
     """A rendered file and the lines of its unified diff, empty for one that only moves."""
 
     path: str
-    kind: str
+    kind: Kind
     lines: tuple[str, ...]
+    moved_from: str = ""
 
 
 @dataclass(frozen=True)
@@ -199,16 +201,16 @@ def file_changes(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Ite
     for path, text in after.items():
         if path in before:
             if before[path].partition(b"\n")[2] != text.partition(b"\n")[2]:
-                yield FileChange(path, "changed", _lines(before[path], text, path, path))
+                yield FileChange(path, Kind.CHANGED, _lines(before[path], text, path, path))
             continue
         name = path.rpartition("/")[2]
         moved = next((old for old, content in gone.items() if old.rpartition("/")[2] == name), None)
         if moved is None:
-            yield FileChange(path, "created", _lines(b"", text, "", path))
+            yield FileChange(path, Kind.CREATED, _lines(b"", text, "", path))
         else:
-            yield FileChange(path, f"moved from {moved}", _lines(gone.pop(moved), text, moved, path))
+            yield FileChange(path, Kind.MOVED, _lines(gone.pop(moved), text, moved, path), moved)
     for path, text in gone.items():
-        yield FileChange(path, "removed", _lines(text, b"", path, ""))
+        yield FileChange(path, Kind.REMOVED, _lines(text, b"", path, ""))
 
 
 def _lines(before: bytes, after: bytes, old: str, new: str) -> tuple[str, ...]:

@@ -15,6 +15,7 @@ from typing import Any
 
 from stormc.facts.keys import HUAWEI_PREFIX
 from stormc.facts.limits import ROUTING
+from stormc.phrase import phrase
 from stormc.review.template import Change, Field, as_stored, changes
 from stormc.targets.storm_service import roles as roles_of
 from stormc.targets.storm_service import service_in
@@ -33,16 +34,16 @@ HASH_CUT = (0, 6)
 class What(Enum):
     """What happens to the pods of a role, the mildest first; the value is what people read."""
 
-    NOTHING = "nothing"
-    RELOADED = "configuration reloaded"
-    SCALED = "scaled"
-    ROUTING_RESTARTS = "routing pods restart"
-    RECREATED = "pods are recreated"
-    CREATED = "created"
-    ORPHANED = "pods are orphaned"
-    NEW_ROLE_SET = "the whole RoleSet is new"
-    CANNOT_CHANGE = "cannot change in place"
-    DELETED = "the service is deleted"
+    NOTHING = phrase("nothing")
+    RELOADED = phrase("configuration reloaded")
+    SCALED = phrase("scaled")
+    ROUTING_RESTARTS = phrase("routing pods restart")
+    RECREATED = phrase("pods are recreated")
+    CREATED = phrase("created")
+    ORPHANED = phrase("pods are orphaned")
+    NEW_ROLE_SET = phrase("the whole RoleSet is new")
+    CANNOT_CHANGE = phrase("cannot change in place")
+    DELETED = phrase("the service is deleted")
 
 
 SEVERITY = {what: rank for rank, what in enumerate(What)}

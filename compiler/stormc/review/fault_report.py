@@ -3,70 +3,88 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from stormc.facts.limits import ROUTING
+from stormc.nouns import npus, pods
+from stormc.phrase import Phrase, either, indented, phrase, terminal_width, verbatim
 from stormc.review.what_if import Consequence, Fault, Handling
-from stormc.review.words import counted
 
 
-def table(label: str, found: Sequence[Consequence]) -> Iterator[str]:
+def table(label: str, found: Sequence[Consequence], spoken: Callable[[str], str] = str) -> Iterator[str]:
     """One line per fault and role, the worst first: what remains of each role, and who brings the rest back."""
     rows = [("FAULT", "AT", "PODS", "REMAINING", "SERVES", "RETRIES", "THEN")]
     for one in found:
         shares = " ".join(f"{role} {round(share * 100)}%" for role, share in one.remaining.items())
         retries = "" if one.retries is None else str(one.retries)
-        serves = "decode alone" if one.alone else "yes" if one.serves else "no"
-        rows.append((one.fault.value, one.role, str(one.pods), shares, serves, retries, one.handling.value))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+        serves = phrase("decode alone") if one.alone else phrase("yes") if one.serves else phrase("no")
+        rows.append((one.fault.value, one.role, str(one.pods), shares, spoken(serves), retries,
+                     spoken(one.handling.value)))  # fmt: skip
+    widths = [max(terminal_width(row[column]) for row in rows) for column in range(len(rows[0]))]
     yield label
     fatal = [one.role for one in found if one.fault is Fault.CHIP and not one.serves]
     if fatal:
-        yield f"one chip fault takes down the whole service: at {' or '.join(fatal)}; more replicas there go on serving"
+        yield phrase("one chip fault takes down the whole service: at {roles}; more replicas there go on serving",
+                     roles=either(fatal))  # fmt: skip
     for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        yield "  ".join(
+            cell + " " * (most - terminal_width(cell)) for cell, most in zip(row, widths, strict=True)
+        ).rstrip()
 
 
 def text(label: str, found: Sequence[Consequence], free: int | None, place: str = "") -> Iterator[str]:
     """A paragraph per fault and role. `free` are the NPUs that no app of the pool takes, None without an inventory."""
-    yield f"{label}{f' at {place}' if place else ''}"
+    yield phrase("{label} at {place}", label=label, place=place) if place else verbatim(label)
     for one in found:
-        where = "all roles, were they in one super pod" if one.fault is Fault.SUPER_POD else one.role
-        yield f"  {one.fault.value} fails at {where}: {_answers(one)}"
-        yield f"    {one.handling.value}; {counted(one.pods, 'pod')}"
-        shares = ", ".join(f"{role} {round(share * 100)} %" for role, share in one.remaining.items())
-        yield f"    remaining meanwhile: {shares}"
-        if one.retries is not None:
-            yield f"    draws on the {one.retries} retries of its PodGroup, which are not refilled"
-        if one.role == ROUTING:
-            yield "    clients of that proxy pod lose their streams; the others take new requests"
-        else:
-            yield f"    the proxy sends new requests to the other instances{_retried(one)}"
-        if one.gang and one.handling is not Handling.NOBODY:
-            yield f"    comes back with {counted(one.gang, 'healthy NPU')} free at once{_spare(one, free)}"
-        if one.minutes is not None and one.handling is not Handling.NOBODY:
-            yield f"    ready again after up to {one.minutes} min of loading"
+        where = phrase("all roles, were they in one super pod") if one.fault is Fault.SUPER_POD else one.role
+        yield indented(
+            phrase("{fault} fails at {where}: {answers}", fault=one.fault.value, where=where, answers=_answers(one))
+        )
+        yield from (indented(line, 4) for line in _meanwhile(one, free))
 
 
-def _answers(one: Consequence) -> str:
+def _meanwhile(one: Consequence, free: int | None) -> Iterator[Phrase]:
+    """What is done about a fault, what remains until then, and what it takes."""
+    yield phrase("{handling}; {pods}", handling=one.handling.value, pods=pods(one.pods))
+    shares = ", ".join(f"{role} {round(share * 100)} %" for role, share in one.remaining.items())
+    yield phrase("remaining meanwhile: {shares}", shares=shares)
+    if one.retries is not None:
+        yield phrase("draws on the {retries} retries of its PodGroup, which are not refilled", retries=one.retries)
+    yield _clients(one)
+    if one.handling is Handling.NOBODY:
+        return
+    if one.gang:
+        yield phrase("comes back with {npus} that are healthy and free at once; {spare}", npus=npus(one.gang),
+                     spare=_spare(one, free))  # fmt: skip
+    if one.minutes is not None:
+        yield phrase("ready again after up to {minutes} min of loading", minutes=one.minutes)
+
+
+def _answers(one: Consequence) -> Phrase:
     if one.alone:
-        return "decode serves alone meanwhile, and prefills by itself"
-    return "serves on" if one.serves else "no answer meanwhile"
+        return phrase("decode serves alone meanwhile, and prefills by itself")
+    return phrase("serves on") if one.serves else phrase("no answer meanwhile")
 
 
-def _retried(one: Consequence) -> str:
+def _clients(one: Consequence) -> Phrase:
+    if one.role == ROUTING:
+        return phrase("clients of that proxy pod lose their streams; the others take new requests")
     if one.alone:
-        return " of decode"
-    return " and tries broken ones elsewhere" if one.serves else ", of which there are none"
+        return phrase("the proxy sends new requests to the other instances of decode")
+    if one.serves:
+        return phrase("the proxy sends new requests to the other instances and tries broken ones elsewhere")
+    return phrase("the proxy sends new requests to the other instances, of which there are none")
 
 
-def _spare(one: Consequence, free: int | None) -> str:
+def _spare(one: Consequence, free: int | None) -> Phrase:
     if free is None:
-        return "; no inventory says whether there are spare ones"
+        return phrase("no inventory says whether there are spare ones")
     if one.fault in (Fault.PROCESS,):
-        return "; its own are free then"
-    return f"; {counted(free, 'NPU')} of the pool are spare" + ("" if free >= one.gang else ", which is too few")
+        return phrase("its own are free then")
+    if free >= one.gang:
+        return phrase("{npus} of the pool are spare", npus=npus(free))
+    return phrase("{npus} of the pool are spare, which is too few", npus=npus(free))
 
 
 def as_json(label: str, found: Sequence[Consequence], free: int | None) -> str:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from stormc.nouns import apps, npus
+from stormc.phrase import NONE, Phrase, indented, listed, phrase, verbatim, with_other
 from stormc.review.capacity import Rollout, rollout_rows
 from stormc.review.diff import AppChange, FieldChange, FileChange, Kind, totals
 from stormc.review.effect import RoleEffect, What
-from stormc.review.words import app_lines, change_text, counted, role_line
+from stormc.review.words import app_lines, change_text, role_line, way_round
 
 COMMENT_LIMIT = 65_536
 """Characters that a comment on GitHub may have; GitLab takes more."""
@@ -22,62 +24,79 @@ SHOWN_VALUE = 60
 def text(changes: Sequence[AppChange], manifests: bool = False) -> Iterator[str]:
     """Lines for a terminal; with `manifests` the unified diffs of the rendered files too."""
     for change in changes:
-        yield f"{change.label}: {_what(change)}"
-        yield from (f"  {line}" for line in _fields(change))
+        yield phrase("{label}: {what}", label=change.label, what=_what(change))
+        yield from map(indented, _fields(change))
         if change.kind is Kind.BROKEN:
-            yield from (f"  {line}" for line in _errors(change))
-        yield from (f"  {line}" for line in app_lines(change.label, change.effect)[1:])
+            yield from map(indented, _errors(change))
+        yield from map(indented, app_lines(change.label, change.effect)[1:])
         if not change.effect.roles or change.effect.worst is What.NOTHING:
-            yield "  no pod restarts" if change.kind is not Kind.BROKEN else "  effect unknown"
-        yield from (f"  {line}" for line in change.engine)
+            yield indented(phrase("no pod restarts") if change.kind is not Kind.BROKEN else phrase("effect unknown"))
+        yield from map(indented, change.engine)
         if change.kind is not Kind.BROKEN:
-            yield f"  {_file_counts(change.files)}"
+            yield indented(_file_counts(change.files))
         if manifests:
             yield from (line for file in change.files for line in file.lines)
     yield headline(changes)
 
 
-def headline(changes: Sequence[AppChange]) -> str:
+def headline(changes: Sequence[AppChange]) -> Phrase:
     """The sums of all apps in one line."""
     sums = totals(changes)
-    hit = (
-        (sums.restarting, "restarts NPU pods", "restart NPU pods"),
-        (sums.deleted, "deletes them", "delete them") if sums.restarting else
-        (sums.deleted, "deletes NPU pods", "delete NPU pods"),
-        (sums.orphaned, "leaves NPU pods behind", "leave NPU pods behind"),
-    )  # fmt: skip
-    said = [f"{number} {one if number == 1 else several}" for number, one, several in hit if number]
-    npus = f" ({counted(sums.npus, 'NPU')})" if said else ""
-    if sums.unknown:
-        said.append(f"{sums.unknown} with errors, effect unknown")
-    return f"{counted(sums.apps, 'app')} changed; {', '.join(said) or 'no NPU pod restarts'}{npus}"
+    hit = [
+        *([_restart(sums.restarting)] if sums.restarting else []),
+        *([_delete(sums.deleted)] if sums.deleted else []),
+        *([_leave_behind(sums.orphaned)] if sums.orphaned else []),
+    ]
+    unknown = [phrase("{number} with errors, effect unknown", number=sums.unknown)] if sums.unknown else []
+    effects = listed([*hit, *unknown]) if hit or unknown else phrase("no NPU pod restarts")
+    touched = phrase(" ({npus})", npus=npus(sums.npus)) if hit else NONE
+    return phrase("{apps} changed; {effects}{npus}", apps=apps(sums.apps), effects=effects, npus=touched)
 
 
-def _what(change: AppChange) -> str:
+def _restart(number: int) -> Phrase:
+    if number == 1:
+        return phrase("{number} restarts NPU pods", number=number)
+    return phrase("{number} restart NPU pods", number=number)
+
+
+def _delete(number: int) -> Phrase:
+    if number == 1:
+        return phrase("{number} deletes NPU pods", number=number)
+    return phrase("{number} delete NPU pods", number=number)
+
+
+def _leave_behind(number: int) -> Phrase:
+    if number == 1:
+        return phrase("{number} leaves NPU pods behind", number=number)
+    return phrase("{number} leave NPU pods behind", number=number)
+
+
+def _what(change: AppChange) -> Phrase:
     before, after = change.before, change.after
+    kind = change.kind.value
+    if change.kind is Kind.RENAMED and before is not None:
+        kind = phrase("{kind} from {label}", kind=kind, label=before.label)
     if before is not None and after is not None and before.file != after.file:
-        how = f"{change.kind.value} from {before.label}" if change.kind is Kind.RENAMED else change.kind.value
-        return f"{how} ({before.file} → {after.file})"
+        return phrase("{kind} ({before} → {after})", kind=kind, before=before.file, after=after.file)
     side = after or before
     assert side is not None
-    how = f" from {before.label}" if change.kind is Kind.RENAMED and before else ""
-    return f"{change.kind.value}{how} ({side.file})"
+    return phrase("{kind} ({file})", kind=kind, file=side.file)
 
 
-def _fields(change: AppChange) -> Iterator[str]:
+def _fields(change: AppChange) -> Iterator[Phrase]:
     """The fields that differ; of an app that comes or goes these would be all of them."""
     if change.before is not None and change.after is not None:
         yield from map(field_text, change.fields)
 
 
-def field_text(field: FieldChange) -> str:
+def field_text(field: FieldChange) -> Phrase:
     """`decode.replicas 1 → 3`, `decode.env.X 1 (not set before)`, `faults.retries removed (was 3)`."""
     path = ".".join(map(str, field.path))
     if field.before is None:
-        return f"{path} {_shown(field.after)} (not set before)"
+        return phrase("{path} {after} (not set before)", path=path, after=_shown(field.after))
     if field.after is None:
-        return f"{path} removed (was {_shown(field.before)})"
-    return f"{path} {_shown(field.before)} → {_shown(field.after)}"
+        return phrase("{path} removed (was {before})", path=path, before=_shown(field.before))
+    return verbatim(f"{path} {_shown(field.before)} → {_shown(field.after)}")
 
 
 def _shown(value: Any) -> str:
@@ -85,50 +104,59 @@ def _shown(value: Any) -> str:
     return found if len(found) <= SHOWN_VALUE else f"{found[: SHOWN_VALUE - 1]}…"
 
 
-def _file_counts(files: Sequence[FileChange]) -> str:
-    kinds = [file.kind.partition(" ")[0] for file in files]
-    counts = [f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)]
-    return f"rendered files: {', '.join(counts)}" if counts else "rendered files: none"
+def _file_counts(files: Sequence[FileChange]) -> Phrase:
+    kinds = [file.kind for file in files]
+    counts = [phrase("{number} {kind}", number=kinds.count(kind), kind=kind.value) for kind in dict.fromkeys(kinds)]
+    return phrase("rendered files: {counts}", counts=listed(counts) if counts else phrase("none"))
 
 
-def _errors(change: AppChange) -> Iterator[str]:
-    for name, side in (("before", change.before), ("after", change.after)):
+def _errors(change: AppChange) -> Iterator[Phrase]:
+    for name, side in ((phrase("before"), change.before), (phrase("after"), change.after)):
         for finding in side.errors if side is not None else ():
-            yield f"{name}: {finding.file}:{finding.mark.line}: {finding.rule} {finding.message}"
+            place = f"{finding.file}:{finding.mark.line}: {finding.rule}"
+            yield phrase("{name}: {place} {message}", name=name, place=place, message=finding.message)
 
 
-def markdown(changes: Sequence[AppChange], npus: Rollout | None = None, limit: int = COMMENT_LIMIT) -> str:
+def markdown(
+    changes: Sequence[AppChange], pools: Rollout | None = None, limit: int = COMMENT_LIMIT,
+    spoken: Callable[[str], str] = str,
+) -> str:  # fmt: skip
     """A comment of at most `limit` characters for a pull request: a table of all apps, then details, gravest first.
 
-    `npus` are the pools of nodes before, during and after the change; they stand below the table.
+    `pools` of nodes before, during and after the change stand below the table; `spoken` chooses the language.
     """
-    head = [MARKER, f"### stormc: {headline(changes)}", ""]
+    head = [MARKER, f"### stormc: {spoken(headline(changes))}", ""]
     if changes:
-        head += ["| app | change | effect | NPUs | minutes |", "|---|---|---|---:|---:|"]
-    pools = list(_pools(npus)) if npus is not None and changes else []
-    rows = [_row(change) for change in changes]
-    details = ["\n".join(_details(change)) for change in changes]
-    left = "\n\n_{} more; run `stormc diff`._"
-    room = limit - sum(len(line) + 1 for line in (*head, *pools)) - len(left) - 8
+        head += [spoken(phrase("| app | change | effect | NPUs | minutes |")), "|---|---|---|---:|---:|"]
+    below = list(_pools(pools, spoken)) if pools is not None and changes else []
+    rows = [_row(change, spoken) for change in changes]
+    details = ["\n".join(_details(change, spoken)) for change in changes]
+    more = phrase("{apps} more; run `stormc diff`.", apps=apps(len(changes)))
+    room = limit - sum(len(line) + 1 for line in (*head, *below)) - len(spoken(more)) - 8
     kept_rows = _fitting(rows, room)
     room -= sum(len(row) + 1 for row in kept_rows)
     kept = _fitting(details, room) if len(kept_rows) == len(rows) else []
-    document = "\n".join([*head, *kept_rows, *pools, *(f"\n{part}" for part in kept)])
+    document = "\n".join([*head, *kept_rows, *below, *(f"\n{part}" for part in kept)])
     missing = len(changes) - (len(kept) if len(kept_rows) == len(rows) else len(kept_rows))
-    return document + (left.format(counted(missing, "app")) if missing else "") + "\n"
+    return document + (f"\n\n_{spoken(with_other(more, apps=apps(missing)))}_" if missing else "") + "\n"
 
 
-def _pools(npus: Rollout) -> Iterator[str]:
-    rows = list(rollout_rows(npus))
+def _pools(pools: Rollout, spoken: Callable[[str], str]) -> Iterator[str]:
+    rows = list(rollout_rows(pools))
     if not rows:
         return
-    yield "\n| inventory | product | NPUs | used before | during the rollout | after | |"
+    columns = phrase("| inventory | product | NPUs | used before | during the rollout | after | |")
+    yield f"\n{spoken(columns)}"
     yield "|---|---|---:|---:|---:|---:|---|"
     for where, product, total, before, during, after, meanwhile, at_end in rows:
-        verdict = meanwhile if meanwhile == at_end else f"during the rollout: {meanwhile}; after: {at_end}"
-        yield "| " + " | ".join(map(_cell, (where, product, total, before, during, after, verdict))) + " |"
-    if npus.staying:
-        yield f"\nOld pods hold their NPUs until they are pruned: {', '.join(map(_cell, npus.staying[:SHOWN_APPS]))}"
+        verdict = meanwhile
+        if meanwhile != at_end:
+            verdict = phrase("during the rollout: {meanwhile}; after: {at_end}", meanwhile=meanwhile, at_end=at_end)
+        cells = (where, product, total, before, during, after, spoken(verdict))
+        yield "| " + " | ".join(map(_cell, cells)) + " |"
+    if pools.staying:
+        staying = listed(map(_cell, pools.staying[:SHOWN_APPS]))
+        yield "\n" + spoken(phrase("Old pods hold their NPUs until they are pruned: {staying}", staying=staying))
 
 
 SHOWN_APPS = 20
@@ -145,14 +173,14 @@ def _fitting(parts: Sequence[str], room: int) -> list[str]:
     return found
 
 
-def _row(change: AppChange) -> str:
+def _row(change: AppChange, spoken: Callable[[str], str]) -> str:
     roles = change.effect.roles
-    npus = sum(role.npus for role in roles if role.worst is not What.NOTHING)
+    touched = sum(role.npus for role in roles if role.worst is not What.NOTHING)
     slowest = max((r for r in roles if r.recreated and r.minutes and r.npus), key=_minutes, default=None)
     minutes = f"{'' if slowest.measured else '≤ '}{slowest.minutes}" if slowest is not None else ""
-    effect = "unknown: errors" if change.kind is Kind.BROKEN else change.effect.worst.value
-    effect = "no pod restarts" if effect == What.NOTHING.value else effect
-    cells = [change.label, change.kind.value, effect, str(npus or ""), minutes]
+    effect = change.effect.worst.value if change.effect.worst is not What.NOTHING else phrase("no pod restarts")
+    effect = phrase("unknown: errors") if change.kind is Kind.BROKEN else effect
+    cells = [change.label, spoken(change.kind.value), spoken(effect), str(touched or ""), minutes]
     return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
 
 
@@ -164,19 +192,19 @@ def _cell(value: str) -> str:
     return re.sub(r"([\\`*_<>|\[\]#!@])", r"\\\1", value.replace("\n", " "))
 
 
-def _details(change: AppChange) -> Iterator[str]:
-    yield f"<details><summary>{_cell(change.label)}: {_cell(_what(change))}</summary>\n"
-    lines = [*_fields(change), *_errors(change)]
+def _details(change: AppChange, spoken: Callable[[str], str]) -> Iterator[str]:
+    yield f"<details><summary>{_cell(change.label)}: {_cell(spoken(_what(change)))}</summary>\n"
+    lines = [spoken(line) for line in (*_fields(change), *_errors(change))]
     if lines:
         yield _fenced("\n".join(lines), "")
     roles = [role for role in change.effect.roles if role.worst is not What.NOTHING]
-    yield from (f"- {_cell(role_line(role))}" for role in roles)
+    yield from (f"- {_cell(spoken(role_line(role)))}" for role in roles)
     if change.effect.keeps:
-        yield f"\n{_cell(app_lines('', change.effect)[-1].strip())}"
-    yield from (f"- {_cell(line.strip())}" for line in change.engine)
+        yield f"\n{_cell(spoken(way_round(change.effect)))}"
+    yield from (f"- {_cell(spoken(line).strip())}" for line in change.engine)
     shown = [line for file in change.files for line in file.lines]
     if shown:
-        yield f"\n{_file_counts(change.files)}\n"
+        yield f"\n{spoken(_file_counts(change.files))}\n"
         yield _fenced("\n".join(shown), "diff")
     yield "\n</details>"
 
@@ -191,8 +219,8 @@ def _fenced(content: str, language: str) -> str:
 def as_json(changes: Sequence[AppChange]) -> str:
     """All that is known of the changes, for programs."""
     sums = totals(changes)
-    apps = [_app(change) for change in changes]
-    return json.dumps({"totals": sums._asdict(), "apps": apps}, indent=2, default=str) + "\n"
+    told = [_app(change) for change in changes]
+    return json.dumps({"totals": sums._asdict(), "apps": told}, indent=2, default=str) + "\n"
 
 
 def _app(change: AppChange) -> dict[str, Any]:
@@ -205,9 +233,13 @@ def _app(change: AppChange) -> dict[str, Any]:
         "restartsNpus": change.effect.restarts_npus,
         "roles": [_role(role) for role in change.effect.roles],
         "keeps": {"roles": list(keeps.roles), "minAvailable": keeps.value} if keeps else None,
-        "files": [{"path": file.path, "kind": file.kind} for file in change.files],
+        "files": [{"path": file.path, "kind": _file_kind(file)} for file in change.files],
         "engine": [line.strip() for line in change.engine],
     }  # fmt: skip
+
+
+def _file_kind(file: FileChange) -> str:
+    return f"moved from {file.moved_from}" if file.moved_from else file.kind.name.lower()
 
 
 def _role(role: RoleEffect) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from stormc.facts.keys import Annotation
 from stormc.facts.kinds import merge_key
+from stormc.phrase import phrase
 from stormc.record import NamedTuple
 
 Path = tuple[str | tuple[str | int, ...], ...]
@@ -37,16 +38,16 @@ def as_stored(value: Any) -> Any:
 class Field(Enum):
     """What a leaf of a pod template is to the people who change it; a release of AIBrix is around all of them."""
 
-    AIBRIX = "AIBrix"
-    GANG_SIZE = "gang size"
-    IMAGE = "image"
-    FLAG = "flag"
-    ENV = "variable"
-    LABEL = "label"
-    ANNOTATION = "annotation"
-    PORT = "port"
-    NODE_SELECTOR = "node selector"
-    OTHER = "field"
+    AIBRIX = phrase("AIBrix")
+    GANG_SIZE = phrase("gang size")
+    IMAGE = phrase("image")
+    FLAG = phrase("flag")
+    ENV = phrase("variable")
+    LABEL = phrase("label")
+    ANNOTATION = phrase("annotation")
+    PORT = phrase("port")
+    NODE_SELECTOR = phrase("node selector")
+    OTHER = phrase("field")
 
 
 class Change(NamedTuple):

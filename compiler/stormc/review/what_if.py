@@ -49,13 +49,13 @@ class Fault(Enum):
 class Handling(Enum):
     """Who brings back what."""
 
-    POD = "MindCluster deletes and reschedules the pod"
-    INSTANCE = "MindCluster deletes and reschedules all pods of the instance"
-    GANG = "MindCluster deletes and reschedules all pods of the shared gang"
-    EVERYTHING = "MindCluster deletes and reschedules every gang that was in it"
-    PEERS_STALE = "MindCluster reschedules the pod alone; its peers keep a dead communication group"
-    AIBRIX = "AIBrix replaces the failed pod"
-    NOBODY = "nobody: the pods stay failed until they are deleted by hand"
+    POD = phrase("MindCluster deletes and reschedules the pod")
+    INSTANCE = phrase("MindCluster deletes and reschedules all pods of the instance")
+    GANG = phrase("MindCluster deletes and reschedules all pods of the shared gang")
+    EVERYTHING = phrase("MindCluster deletes and reschedules every gang that was in it")
+    PEERS_STALE = phrase("MindCluster reschedules the pod alone; its peers keep a dead communication group")
+    AIBRIX = phrase("AIBrix replaces the failed pod")
+    NOBODY = phrase("nobody: the pods stay failed until they are deleted by hand")
 
 
 class Consequence(NamedTuple):

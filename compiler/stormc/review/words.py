@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from stormc.facts.limits import ROUTING
+from stormc.nouns import instances, npus, pods
+from stormc.phrase import NONE, Phrase, both, indented, joined, listed, phrase
 from stormc.review.effect import ONE_BY_ONE, AppEffect, RoleEffect, What
 from stormc.review.template import Change
 
@@ -18,96 +20,106 @@ def told_apart(apps: Sequence[tuple[str, str]]) -> list[str]:
     return [f"{label} on {cluster}" if times[label] > 1 and cluster else label for label, cluster in apps]
 
 
-def role_line(role: RoleEffect) -> str:
+def role_line(role: RoleEffect) -> Phrase:
     """One role: what happens to its pods, how much of it is away meanwhile, how long, and why."""
-    parts = [f"{role.role}: {'; '.join(_kinds(role))}"]
+    parts = [phrase("{role}: {happens}", role=role.role, happens=joined("; ", _kinds(role)))]
     if role.recreated and role.worst in (What.RECREATED, What.ROUTING_RESTARTS, What.NEW_ROLE_SET):
-        parts.append(f"{round(role.away * 100)} % of its instances away at a time")
-    if time := _time(role):
-        parts.append(time)
-    causes = ", ".join(change_text(change) for change in role.changes[:SHOWN_CHANGES])
+        parts.append(phrase("{percent} % of its instances away at a time", percent=round(role.away * 100)))
+    parts += [time] if (time := _time(role)) else []
+    causes = listed(change_text(change) for change in role.changes[:SHOWN_CHANGES])
     more = len(role.changes) - SHOWN_CHANGES
-    if causes:
-        parts.append(f"because: {causes}" + (f" and {more} more" if more > 0 else ""))
-    return "; ".join(parts)
+    if more > 0:
+        parts.append(phrase("because: {causes} and {more} more", causes=causes, more=more))
+    elif causes:
+        parts.append(phrase("because: {causes}", causes=causes))
+    return joined("; ", parts)
 
 
-def _kinds(role: RoleEffect) -> Iterator[str]:
+def _kinds(role: RoleEffect) -> Iterator[Phrase]:
     before, after = role.npus_per_pod
     for what in role.what:
         if what is What.SCALED:
             yield _scaled(role)
         elif what in _REPLACED:
-            together = ", all at once" if role.at_once and what in ONE_BY_ONE else ""
-            yield _pods(role.recreated, _REPLACED[what] + together, after)
+            done = phrase("{what}, all at once", what=_REPLACED[what])
+            yield _pods(role.recreated, done if role.at_once and what in ONE_BY_ONE else _REPLACED[what], after)
         elif what is What.CREATED:
-            yield _pods(role.added, "created", after)
+            yield _pods(role.added, phrase("created"), after)
         elif what is What.DELETED:
-            yield _pods(role.removed, "deleted", before)
+            yield _pods(role.removed, phrase("deleted"), before)
         elif what is What.ORPHANED:
-            yield _pods(role.orphaned, "left behind, running without a service", before)
+            yield _pods(role.orphaned, phrase("left behind, running without a service"), before)
             if role.recreated:
-                yield _pods(role.recreated, "created beside what is left behind", after)
+                yield _pods(role.recreated, phrase("created beside what is left behind"), after)
         else:
-            yield what.value + _npus(role.disturbed_npus)
+            yield phrase("{what}{npus}", what=what.value, npus=_npus(role.disturbed_npus))
 
 
 _REPLACED = {
-    What.RECREATED: "recreated",
-    What.ROUTING_RESTARTS: "restarted",
-    What.NEW_ROLE_SET: "deleted at once and created anew",
+    What.RECREATED: phrase("recreated"),
+    What.ROUTING_RESTARTS: phrase("restarted"),
+    What.NEW_ROLE_SET: phrase("deleted at once and created anew"),
 }
 
 
-def _pods(number: int, what: str, npus_per_pod: int) -> str:
-    return f"{counted(number, 'pod')} {what}{_npus(number * npus_per_pod)}"
+def _pods(number: int, what: Phrase, npus_per_pod: int) -> Phrase:
+    return phrase("{pods} {what}{npus}", pods=pods(number), what=what, npus=_npus(number * npus_per_pod))
 
 
-def _npus(number: int) -> str:
-    return f" ({counted(number, 'NPU')})" if number else ""
+def _npus(number: int) -> Phrase:
+    return phrase(" ({npus})", npus=npus(number)) if number else NONE
 
 
-def _scaled(role: RoleEffect) -> str:
+def _scaled(role: RoleEffect) -> Phrase:
     more = role.instances[1] - role.instances[0]
-    npus = role.added * role.npus_per_pod[1] + role.removed * role.npus_per_pod[0]
-    how = "added" if more > 0 else "removed"
-    return f"{counted(abs(more), 'instance')} {how}, {role.instances[1]} in all{_npus(npus)}"
+    touched = _npus(role.added * role.npus_per_pod[1] + role.removed * role.npus_per_pod[0])
+    values = {"instances": instances(abs(more)), "all": role.instances[1], "npus": touched}
+    if more > 0:
+        return phrase("{instances} added, {all} in all{npus}", **values)
+    return phrase("{instances} removed, {all} in all{npus}", **values)
 
 
-def _time(role: RoleEffect) -> str:
+def _time(role: RoleEffect) -> Phrase:
     if not (role.recreated or role.added) or role.role == ROUTING:
-        return ""
+        return NONE
     if role.minutes is None:
-        return "load time unknown"
-    return f"{'about' if role.measured else 'up to'} {role.minutes} min"
+        return phrase("load time unknown")
+    if role.measured:
+        return phrase("about {minutes} min", minutes=role.minutes)
+    return phrase("up to {minutes} min", minutes=role.minutes)
 
 
-def change_text(change: Change) -> str:
+def change_text(change: Change) -> Phrase:
     """One leaf: `gang size 2 → 4`, `image a → b`, `flag --max-num-seqs 16 → 64`."""
-    name = change.field.value if change.name == change.field.value else f"{change.field.value} {change.name}"
+    field = change.field.value
+    name = field if change.name == field else phrase("{field} {name}", field=field, name=change.name)
     if change.before is None:
-        return f"{name} added"
+        return phrase("{name} added", name=name)
     if change.after is None:
-        return f"{name} removed"
+        return phrase("{name} removed", name=name)
     before, after = str(change.before), str(change.after)
-    return f"{name} {before} → {after}" if len(before) + len(after) <= 120 else f"{name} changed"
+    if len(before) + len(after) > 120:
+        return phrase("{name} changed", name=name)
+    return phrase("{name} {before} → {after}", name=name, before=before, after=after)
 
 
-def app_lines(label: str, effect: AppEffect) -> list[str]:
+def app_lines(label: str, effect: AppEffect) -> list[Phrase]:
     """An app on one line, then a line per role that something happens to, then the way round, if there is one."""
     touched = [role for role in effect.roles if role.worst is not What.NOTHING]
     if not touched:
-        return [f"{label}: no pod restarts"]
-    lines = [f"{label}: {effect.worst.value}", *(f"  {role_line(role)}" for role in touched)]
-    if effect.keeps:
-        roles = " and ".join(effect.keeps.roles)
-        lines.append(
-            f"  to keep the running pods: minAvailable: {effect.keeps.value} in {roles}; a part of a gang may then"
-            " start before all of it fits"
-        )
-    return lines
+        return [phrase("{label}: no pod restarts", label=label)]
+    lines = [phrase("{label}: {what}", label=label, what=effect.worst.value)]
+    lines += [indented(role_line(role)) for role in touched]
+    return [*lines, indented(way_round(effect))] if effect.keeps else lines
 
 
-def counted(number: int, noun: str) -> str:
-    """A number with its noun: `1 pod`, `2 pods`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+def way_round(effect: AppEffect) -> Phrase:
+    """How to keep the running pods, where that is possible."""
+    if effect.keeps is None:
+        return NONE
+    return phrase(
+        "to keep the running pods: minAvailable: {value} in {roles}; a part of a gang may then start before all of it "
+        "fits",
+        value=effect.keeps.value,
+        roles=both(effect.keeps.roles),
+    )
