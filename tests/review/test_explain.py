@@ -19,7 +19,7 @@ from stormc.load.sources import read_sources
 from stormc.repository.repository import open_repository
 from stormc.review.explain import Explanation, at_path
 from stormc.review.explain_page import page
-from stormc.review.explain_text import LONG_TEXT, annotated_file
+from stormc.review.explain_text import LONG_TEXT, annotated_file, text
 from stormc.review.rendered_lines import line_paths
 from tests.golden import CASES
 from tests.samples import spec_text
@@ -212,3 +212,12 @@ def test_a_text_in_a_spec_cannot_become_a_part_of_the_page(root: File) -> None:
     (root / "specs/a.yaml").write_text(spec_text(f"prefill: {{annotations: {{note: '{evil}'}}}}"))
     text = page(explain_app(root / "specs", "qwen3-moe"))
     assert "alert(1)" in text and text.count("<script>") == 1 and text.count("</script>") == 1
+
+
+def test_values_of_one_origin_are_told_once() -> None:
+    explanation = explain_app(File("specs"), "deepseek-v32")
+    ports = [value for value in explanation.values if "].ports[" in value.path]
+    lines = list(text(ports))
+    listed = [line for line in lines if re.match(r"\S+/\S+ spec\.", line)]
+    more = sum(int(line.split()[1]) for line in lines if line.startswith("and "))
+    assert len(listed) + more == len(ports) and len(lines) < len(ports)

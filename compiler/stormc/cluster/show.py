@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from stormc.cluster.tree import AppStatus, PodRow
+from stormc.nouns import npus
+from stormc.phrase import Phrase, phrase, verbatim
 from stormc.report.escape import escaped_json
 
 
@@ -28,20 +30,24 @@ def as_json(apps: Iterable[AppStatus]) -> str:
     )
 
 
-def as_text(app: AppStatus) -> str:
+def as_text(app: AppStatus, spoken: Callable[[str], str] = str) -> str:
     """An indented tree; a message follows the object that it explains."""
-    lines = [f"{app.name} in {app.namespace}: {app.problem or 'ready'}"]
+    state = app.problem or phrase("ready")
+    lines = [phrase("{name} in {namespace}: {state}", name=app.name, namespace=app.namespace, state=state)]
     for group in app.groups:
-        lines.append(f"  {group.object}  {group.state}" + (f"  {group.message}" if group.message else ""))
+        lines.append(verbatim(f"  {group.object}  {group.state}" + (f"  {group.message}" if group.message else "")))
     for role in app.roles:
-        lines.append(f"  {role.name} {role.ready}/{role.desired}")
+        lines.append(verbatim(f"  {role.name} {role.ready}/{role.desired}"))
         lines += [_pod(pod) for pod in role.pods]
     lines += [
-        f"  proxy: {i.role} {i.address}  {i.state}  {i.active} active  {i.failures} failures  {i.requests} requests"
+        phrase(
+            "  proxy: {role} {address}  {state}  {active} active  {failures} failures  {requests} requests",
+            role=i.role, address=i.address, state=i.state, active=i.active, failures=i.failures, requests=i.requests,
+        )
         for i in app.instances
-    ]
-    lines += [f"  differs from rendered: {path}" for path in app.drift]
-    return "\n".join(lines)
+    ]  # fmt: skip
+    lines += [phrase("  differs from rendered: {path}", path=path) for path in app.drift]
+    return "\n".join(map(spoken, lines))
 
 
 def age(seconds: int | None) -> str:
@@ -54,10 +60,10 @@ def age(seconds: int | None) -> str:
     return f"{seconds}s"
 
 
-def _pod(pod: PodRow) -> str:
-    state = "Ready" if pod.ready else pod.phase
-    line = (
-        f"    {pod.slot or '-':<5} {pod.name}  {state}  {pod.node or '-'}  {pod.npus} NPUs  "
-        f"{pod.restarts} restarts  {age(pod.age)}"
-    )
-    return f"{line}  {pod.message}" if pod.message else line
+def _pod(pod: PodRow) -> Phrase:
+    line = phrase(
+        "    {slot} {name}  {state}  {node}  {npus}  {restarts} restarts  {age}",
+        slot=f"{pod.slot or '-':<5}", name=pod.name, state="Ready" if pod.ready else pod.phase, node=pod.node or "-",
+        npus=npus(pod.npus), restarts=pod.restarts, age=age(pod.age),
+    )  # fmt: skip
+    return phrase("{line}  {message}", line=line, message=pod.message) if pod.message else line

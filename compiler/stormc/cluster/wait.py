@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from stormc.cluster.connection import Cluster
 from stormc.cluster.kinds import POD, ROLE_SET, STORM_SERVICE, STORM_SERVICE_NAME, Manifest
+from stormc.phrase import NONE, Phrase, phrase, verbatim
 from stormc.targets.storm_service import roles
 
 POLL_SECONDS = 2.0
@@ -18,27 +19,27 @@ POLL_SECONDS = 2.0
 Tell = Callable[[str], None]
 
 
-def unready(service: Manifest | None, role_sets: list[Manifest]) -> str:
+def unready(service: Manifest | None, role_sets: list[Manifest]) -> Phrase:
     """Why the app is not ready, empty when it is; judged from one look at its StormService and RoleSets."""
     if service is None:
-        return "the StormService does not exist"
+        return phrase("the StormService does not exist")
     status = service.get("status") or {}
     if status.get("observedGeneration", -1) < service["metadata"].get("generation", 0):
-        return "the controller has not seen this generation yet"
+        return phrase("the controller has not seen this generation yet")
     conditions = {c.get("type"): c for c in status.get("conditions") or ()}
     for found in (conditions, *({c.get("type"): c for c in _status(r).get("conditions") or ()} for r in role_sets)):
         failure = found.get("ReplicaFailure", {})
         if failure.get("status") == "True":
-            return str(failure.get("message") or "ReplicaFailure")
+            return verbatim(failure.get("message") or "ReplicaFailure")
     for role in roles(service):
         counts = [r for s in role_sets for r in _status(s).get("roles") or () if r.get("name") == role["name"]]
         ready = sum(count.get("updatedReadyReplicas", 0) for count in counts)
         desired = role["replicas"] * service["spec"]["replicas"]
         if ready < desired:
-            return f"{role['name']} {ready}/{desired} ready"
+            return phrase("{role} {ready}/{desired} ready", role=role["name"], ready=ready, desired=desired)
     if conditions.get("Ready", {}).get("status") != "True":
-        return "roles are ready, the StormService is not yet"
-    return ""
+        return phrase("roles are ready, the StormService is not yet")
+    return NONE
 
 
 def wait_ready(
@@ -53,10 +54,10 @@ def wait_ready(
         reason = unready(service, role_sets)
         agreed = 0 if reason else agreed + 1
         if agreed == 2:
-            tell(f"{app}: ready")
+            tell(phrase("{app}: ready", app=app))
             return True
         if reason and reason != last:
-            tell(f"{app}: {reason}")
+            tell(phrase("{app}: {reason}", app=app, reason=reason))
         last = reason
         if time.monotonic() >= end:
             tell(f"{app}: not ready after {timeout:.0f} s: {reason or 'ready only once'}")
@@ -78,20 +79,22 @@ def wait_gone(
             return True
         if time.monotonic() >= end:
             for found in rest:
-                tell(f"{found['kind']}/{found['metadata']['name']} is still there: {hangs(found)}")
+                tell(phrase("{kind}/{name} is still there: {reason}", kind=found["kind"],
+                            name=found["metadata"]["name"], reason=hangs(found)))  # fmt: skip
             return False
         time.sleep(poll)
 
 
-def hangs(found: Manifest) -> str:
+def hangs(found: Manifest) -> Phrase:
     """Why an object is not gone yet."""
     metadata = found["metadata"]
     if not metadata.get("deletionTimestamp"):
-        return "nothing has asked for its deletion; is the AIBrix controller running?"
+        return phrase("nothing has asked for its deletion; is the AIBrix controller running?")
     finalizers = metadata.get("finalizers")
     if finalizers:
-        return f"waits for finalizers {', '.join(finalizers)}"
-    return "its node has not confirmed the end of its containers" if found["kind"] == POD.name else "being deleted"
+        return phrase("waits for finalizers {names}", names=", ".join(finalizers))
+    on_node = phrase("its node has not confirmed the end of its containers")
+    return on_node if found["kind"] == POD.name else phrase("being deleted")
 
 
 def _status(found: Manifest) -> Manifest:

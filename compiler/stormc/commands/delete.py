@@ -59,7 +59,7 @@ def delete(options: argparse.Namespace, cluster: Cluster, found: list[tuple[Kind
     remove(cluster, options.namespace, found, print)
     if not options.wait:
         return 0
-    gone = wait_gone(cluster, options.namespace, options.app, options.timeout, partial(print, file=sys.stderr))
+    gone = wait_gone(cluster, options.namespace, options.app, options.timeout, partial(say, error=True))
     return 0 if gone else 1
 
 

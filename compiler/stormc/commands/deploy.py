@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stormc.commands.speech import say
 from stormc.failure import Failure
 from stormc.phrase import phrase
 
@@ -89,4 +89,4 @@ def deploy(options: argparse.Namespace, manifests: Sequence[Manifest]) -> int:
         print(f"{title(found)}: {told}{note}")
     if not options.wait or dry_run:
         return 0
-    return 0 if wait_ready(cluster, namespace, app, options.timeout, partial(print, file=sys.stderr)) else 1
+    return 0 if wait_ready(cluster, namespace, app, options.timeout, partial(say, error=True)) else 1

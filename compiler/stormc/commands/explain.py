@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stormc.commands.speech import spoken
 from stormc.failure import Failure
 from stormc.phrase import phrase
 
@@ -59,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     elif values is None:
         sys.stdout.writelines(f"{text}\n" for text in explain_text.annotated(explanation))
     else:
-        print("\n\n".join("\n".join(explain_text.block(value)) for value in values))
+        print("\n".join(explain_text.text(values, spoken)))
     return 0
 
 

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stormc.commands.speech import say
+from stormc.commands.speech import say, spoken
 from stormc.failure import Failure
 from stormc.phrase import phrase
 
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     before = None
     while True:
         apps = _look(options, cluster)
-        shown = as_json(apps) if options.format == "json" else "\n".join(map(as_text, apps))
+        shown = as_json(apps) if options.format == "json" else "\n".join(as_text(app, spoken) for app in apps)
         if shown != before:
             print(shown, file=raw(sys.stdout) if options.format == "json" else sys.stdout, flush=True)
         if not options.watch:

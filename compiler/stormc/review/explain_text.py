@@ -3,44 +3,81 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from stormc.passes.edit import REMOVED
+from stormc.phrase import phrase, terminal_width
 from stormc.review.explain import Explained, Explanation, Field, RenderedFile
 
 LONG_TEXT = 12
 """Lines of a text block that are shown; programs in ConfigMaps have hundreds."""
+SHOWN_ALIKE = 6
+"""Values of one origin that are listed: the ports of 64 ranks have one."""
 COLUMN = 56
 """Where the notes of annotated YAML begin."""
 
 
+def text(values: Iterable[Explained], spoken: Callable[[str], str] = str) -> Iterator[str]:
+    """All that is known of some values, a block per origin: what has the same one is listed above it."""
+    origins: dict[tuple[str, ...], list[Explained]] = {}
+    for value in values:
+        origins.setdefault(tuple(_origin(value, spoken)), []).append(value)
+    for number, (origin, alike) in enumerate(origins.items()):
+        if number:
+            yield ""
+        if len(alike) == 1:
+            yield from _head(alike[0], spoken)
+        else:
+            yield from _heads(alike, spoken)
+        yield from origin
+
+
 def block(value: Explained) -> Iterator[str]:
     """All that is known of one value, a line per fact."""
+    yield from text([value])
+
+
+def _head(value: Explained, spoken: Callable[[str], str]) -> Iterator[str]:
     yield f"{value.object} {value.path}"
-    yield _line("value", f"{shown(value.value)} ({value.file}:{value.line})")
+    yield _line(spoken(phrase("value")), f"{shown(value.value)} ({value.file}:{value.line})")
+
+
+def _heads(alike: Sequence[Explained], spoken: Callable[[str], str]) -> Iterator[str]:
+    for value in alike[:SHOWN_ALIKE]:
+        yield f"{value.object} {value.path}: {shown(value.value)} ({value.file}:{value.line})"
+    if (more := len(alike) - SHOWN_ALIKE) > 0:
+        yield spoken(phrase("and {more} more with the same origin:", more=more))
+
+
+def _origin(value: Explained, spoken: Callable[[str], str]) -> Iterator[str]:
+    """Where a value comes from, a line per fact."""
+    not_set, depends = spoken(phrase("not set")), spoken(phrase("depends on"))
     for field in value.decided:
-        yield _line("decided by", _field(field))
+        yield _line(spoken(phrase("decided by")), _field(field))
     for field in value.over:
-        yield _line("over", _field(field))
+        yield _line(spoken(phrase("over")), _field(field))
     if value.unset:
-        yield _line("not set", ", ".join(value.unset))
+        yield _line(not_set, ", ".join(value.unset))
     for field in value.given:
         if field.place is not None:
-            yield _line("depends on", _field(field))
+            yield _line(depends, _field(field))
     if absent := [field.name for field in value.given if field.place is None]:
-        yield _line("depends on", f"{', '.join(absent)}; not set")
+        yield _line(depends, f"{', '.join(absent)}; {not_set}")
     if value.fact:
-        yield _line("fact", _fact(value))
+        yield _line(spoken(phrase("fact")), _fact(value))
     if value.source:
-        yield _line("source", value.source)
-    yield _line("written by", f"pass {value.writer}")
+        yield _line(spoken(phrase("source")), value.source)
+    yield _line(spoken(phrase("written by")), spoken(phrase("pass {name}", name=value.writer)))
     for one in value.replaced:
-        yield _line("replaced", f"{shown(one.value)} of pass {one.writer}: {one.reason}")
+        replaced = phrase(
+            "{value} of pass {name}: {reason}", value=shown(one.value), name=one.writer, reason=one.reason
+        )
+        yield _line(spoken(phrase("replaced")), spoken(replaced))
 
 
-def _line(name: str, text: str) -> str:
-    return f"  {name:<11} {text}"
+def _line(name: str, fact: str) -> str:
+    return f"  {name}{' ' * (11 - terminal_width(name))} {fact}"
 
 
 def _fact(value: Explained) -> str:
