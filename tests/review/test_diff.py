@@ -84,6 +84,24 @@ def test_only_what_is_asked_for(root: Path) -> None:
         assert [c.label for c in diff(root / "specs", None, None, (name,), MAIN_LINES)] == ["inference/own"]
 
 
+def test_an_app_that_does_not_exist_is_no_empty_change(root: Path) -> None:
+    edit("own.yaml", "image: 'x:1'")(root)
+    assert diff(root / "specs", None, None, ("inference/other",), MAIN_LINES) == []
+    with pytest.raises(Failure, match="no app owm; known: other, own, shared"):
+        diff(root / "specs", None, None, ("owm",), MAIN_LINES)
+
+
+def test_a_shallow_clone_of_one_branch_is_not_compared_with_itself(root: Path, tmp_path: Path) -> None:
+    edit("own.yaml", "image: 'x:1'")(root)
+    git(root, "checkout", "-qb", "topic")
+    commit(root)
+    git(tmp_path, "clone", "-q", "--depth=1", "--branch", "topic", root.as_uri(), "shallow")
+    with pytest.raises(Failure, match="no base to compare with"):
+        diff(tmp_path / "shallow/specs", None, None, (), MAIN_LINES)
+    edit("own.yaml", "image: 'x:2'")(tmp_path / "shallow")
+    assert [c.label for c in diff(tmp_path / "shallow/specs", None, None, (), MAIN_LINES)] == ["inference/own"]
+
+
 def test_a_shallow_clone_has_no_base(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     edit("own.yaml", "image: 'x:1'")(root)
     git(root, "checkout", "-qb", "topic")
@@ -131,6 +149,7 @@ def test_reports(root: Path) -> None:
         "restarting": 1,
         "deleted": 1,
         "orphaned": 0,
+        "stuck": 0,
         "unknown": 0,
         "npus": 112,
     }

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from stormc.actions.app_names import is_called
+from stormc.actions.app_names import is_called, no_app
 from stormc.compile.compilation import Compilation
 from stormc.finding import Severity, has_errors
 from stormc.history.trees import Comparison, comparison, read_tree
@@ -17,6 +17,7 @@ from stormc.load.releases import version
 from stormc.load.sources import SUFFIXES, Source, Sources, Wanted, every, read_sources, touched_by
 from stormc.model.layers import load_minutes
 from stormc.payload.read import read_payload
+from stormc.repository.namesakes import identity as identity_of
 from stormc.repository.repository import Repository, open_repository
 from stormc.repository.selection import affected
 from stormc.review.diff import AppChange, Kind, Side, compare
@@ -38,7 +39,19 @@ def diff(
         sides[1] = open_repository(read_sources(specs, wanted))
     before, after = (_sides(repository, compared) for repository in sides)
     changes = compare(before, after)
+    for app in apps:
+        if not any(_named(change, {app}) for change in changes):
+            _existing(specs, compared.head, app)
     return [_handed_over(change, sides[1]) for change in changes if not apps or _named(change, apps)]
+
+
+def _existing(specs: Path, head: str | None, app: str) -> None:
+    """Raises Failure where a word means no app of the head at all; that one has not changed is no failure."""
+    repository = open_repository(committed_sources(specs, head) if head is not None else read_sources(specs))
+    known = [(identity_of(repository, source), source.file) for source in repository.apps]
+    names = [(f"{who.namespace}/{who.name}", file) for who, file in known if who is not None]
+    if not any(is_called(app, label, file) for label, file in names):
+        raise no_app(app, names)
 
 
 def _handed_over(change: AppChange, repository: Repository) -> AppChange:

@@ -83,6 +83,8 @@ def moves(before: Mapping[str, bytes], after: Mapping[str, bytes], requests: Seq
     """What becomes of a service whose rendered directory moves: another Application or Kustomization syncs it."""
     old, new = ({_directory(path) for path, text in files.items() if _is_service(text)} for files in (before, after))
     for left, right in zip(sorted(old), sorted(new), strict=False):
+        if left == right:
+            continue
         request = nearest(requests, right)
         argocd, flux = request.gitops if request else (None, None)
         for kind in filter(None, (argocd and "Application", flux and "Kustomization")):

@@ -33,7 +33,7 @@ def base_of(repository: Repo, named: str | None, lines: tuple[str, ...], exact: 
 
     None before the first commit. `exact` demands the very commit where HEAD left: without it, a shallow clone that
     does not hold it is compared with the tip of the line. Raises Failure for a name of no commit, and where a detached
-    HEAD or a shallow clone knows of no other line: HEAD would then be compared with itself.
+    HEAD or a shallow clone knows of no other line: HEAD would then be compared with itself, without a difference.
     """
     if named is not None:
         commit = commit_of(repository, named)
@@ -49,7 +49,12 @@ def base_of(repository: Repo, named: str | None, lines: tuple[str, ...], exact: 
             raise Failure(phrase("no base to compare with: give --base, or fetch the branch that HEAD comes from"))
         return head
     try:
-        return str(repository.git.merge_base(line, head))
+        left = str(repository.git.merge_base(line, head))
+        if left == head and _is_shallow(repository) and not repository.is_dirty(untracked_files=True):
+            raise Failure(
+                phrase("no base to compare with: the clone holds nothing but HEAD; give --base, or fetch more")
+            )
+        return left
     except GitCommandError:  # a shallow clone does not hold the commit where the branch began
         if exact:
             raise Failure(

@@ -220,12 +220,16 @@ def _lines(before: bytes, after: bytes, old: str, new: str) -> tuple[str, ...]:
 
 
 class Totals(NamedTuple):
-    """The sums that a headline has. `restarting`, `deleted` and `orphaned` count apps, `npus` those of running pods."""
+    """The sums that a headline has. `npus` are those of running pods, the others count apps.
+
+    `stuck` are those whose roles cannot change in place.
+    """
 
     apps: int
     restarting: int
     deleted: int
     orphaned: int
+    stuck: int
     unknown: int
     npus: int
 
@@ -234,8 +238,9 @@ def totals(changes: Collection[AppChange]) -> Totals:
     """How many apps change, what becomes of NPU pods that run, and the NPUs of these."""
     hit = [change.effect for change in changes if change.effect.restarts_npus]
     deleted = sum(effect.worst is What.DELETED for effect in hit)
-    orphaned = sum(effect.worst in (What.ORPHANED, What.CANNOT_CHANGE) for effect in hit)
+    orphaned = sum(effect.worst is What.ORPHANED for effect in hit)
+    stuck = sum(effect.worst is What.CANNOT_CHANGE for effect in hit)
     return Totals(
-        len(changes), len(hit) - deleted - orphaned, deleted, orphaned,
+        len(changes), len(hit) - deleted - orphaned - stuck, deleted, orphaned, stuck,
         sum(change.kind is Kind.BROKEN for change in changes), sum(effect.disturbed_npus for effect in hit),
     )  # fmt: skip

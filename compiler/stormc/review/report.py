@@ -46,6 +46,7 @@ def headline(changes: Sequence[AppChange]) -> Phrase:
         *([_restart(sums.restarting)] if sums.restarting else []),
         *([_delete(sums.deleted)] if sums.deleted else []),
         *([_leave_behind(sums.orphaned)] if sums.orphaned else []),
+        *([phrase("{number} cannot change in place", number=sums.stuck)] if sums.stuck else []),
     ]
     unknown = [phrase("{number} with errors, effect unknown", number=sums.unknown)] if sums.unknown else []
     effects = listed([*hit, *unknown]) if hit or unknown else phrase("no NPU pod restarts")
@@ -199,8 +200,8 @@ def _details(change: AppChange, spoken: Callable[[str], str]) -> Iterator[str]:
         yield _fenced("\n".join(lines), "")
     roles = [role for role in change.effect.roles if role.worst is not What.NOTHING]
     yield from (f"- {_cell(spoken(role_line(role)))}" for role in roles)
-    if change.effect.keeps:
-        yield f"\n{_cell(spoken(way_round(change.effect)))}"
+    if way := way_round(change.effect):
+        yield f"\n{_cell(spoken(way))}"
     yield from (f"- {_cell(spoken(line).strip())}" for line in change.engine)
     shown = [line for file in change.files for line in file.lines]
     if shown:

@@ -80,7 +80,7 @@ def _scaled(role: RoleEffect) -> Phrase:
 
 
 def _time(role: RoleEffect) -> Phrase:
-    if not (role.recreated or role.added) or role.role == ROUTING:
+    if not (role.recreated or role.added) or role.role == ROUTING or role.worst is What.CANNOT_CHANGE:
         return NONE
     if role.minutes is None:
         return phrase("load time unknown")
@@ -110,11 +110,14 @@ def app_lines(label: str, effect: AppEffect) -> list[Phrase]:
         return [phrase("{label}: no pod restarts", label=label)]
     lines = [phrase("{label}: {what}", label=label, what=effect.worst.value)]
     lines += [indented(role_line(role)) for role in touched]
-    return [*lines, indented(way_round(effect))] if effect.keeps else lines
+    way = way_round(effect)
+    return [*lines, indented(way)] if way else lines
 
 
 def way_round(effect: AppEffect) -> Phrase:
-    """How to keep the running pods, where that is possible."""
+    """How to keep the running pods or the service, where that is possible."""
+    if effect.worst is What.CANNOT_CHANGE:
+        return phrase("deploy the app under another name, then delete the old one")
     if effect.keeps is None:
         return NONE
     return phrase(
