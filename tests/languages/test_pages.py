@@ -50,6 +50,17 @@ def test_yaml_and_commands_are_the_same(name: str) -> None:
     assert blocks(page(f"zh/{name}"), "sh") == blocks(page(name), "sh")
 
 
+@pytest.mark.parametrize("name", ["gitops.md", "review.md", "restarts.md", "cluster.md", "proxy.md"])
+def test_a_shorter_page_shows_nothing_else(name: str) -> None:
+    english, chinese = page(name), page(f"zh/{name}")
+    for kind in ("yaml", "sh", "console"):
+        shown = {line.partition("#")[0].strip() for block in blocks(english, kind) for line in block.splitlines()}
+        told = {line.partition("#")[0].strip() for block in blocks(chinese, kind) for line in block.splitlines()}
+        assert told <= shown
+    settings = set(re.findall(r"`([a-z]+[A-Z]\w+)`", chinese))
+    assert {word for word in settings if word not in english + page("spec.md")} == set()
+
+
 def test_both_readmes_show_the_same_specs_commands_and_comment() -> None:
     english, chinese = ((DOCS.parent / name).read_text(encoding="utf-8") for name in ("README.md", "README.zh.md"))
     assert blocks(chinese, "yaml") == blocks(english, "yaml")
