@@ -323,7 +323,7 @@ def test_a_connection_for_a_caller_that_left_is_closed(turns: int) -> None:
             return made[0], connection
 
         loop.create_connection = connect  # type: ignore[method-assign, assignment]
-        caller = asyncio.ensure_future(Endpoint(Address("127.0.0.1", 1), loop, Names(loop), 5.0).connection())
+        caller = asyncio.ensure_future(Endpoint(Address("127.0.0.1", 1), loop, Names(loop), 5.0).new_connection())
         for _ in range(turns):
             await asyncio.sleep(0)
         left = caller.cancel()

@@ -38,15 +38,15 @@ async def test_a_request_that_connects_while_its_instance_is_isolated_ends(
     async with service(mode, prefill=1, decode=1, fallback=False) as s:
         engine = s.engines(role)[0]
         engine.manner = Manner(fault="black_hole")
-        instance, connection = s.instance(engine), Endpoint.connection
+        instance, new_connection = s.instance(engine), Endpoint.new_connection
 
-        async def isolated_meanwhile(self: Endpoint, fresh: bool = False) -> Any:
-            made = await connection(self, fresh)
+        async def isolated_meanwhile(self: Endpoint) -> Any:
+            made = await new_connection(self)
             if self.address == instance.address and instance.state != FAULTY:
                 lose(s, instance, 4)
             return made
 
-        monkeypatch.setattr(Endpoint, "connection", isolated_meanwhile)
+        monkeypatch.setattr(Endpoint, "new_connection", isolated_meanwhile)
         client = await s.begin(question(False, True))
         await until(lambda: instance.state == FAULTY and bool(instance.exchanges))
         lose(s, instance, 2)

@@ -84,7 +84,7 @@ class Prober:
         settings = self._router.settings
         endpoint = Endpoint(address, self._router.loop, self._router.names, 0.0, tls=self._router.upstream.tls)
         try:
-            connection = await endpoint.connection(fresh=True)
+            connection = await endpoint.new_connection()
         except UpstreamError as error:
             return error.outcome
         try:

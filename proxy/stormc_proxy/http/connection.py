@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 from collections.abc import Sequence
 from typing import cast
 
 from stormc_proxy.fleet.instance import Instance
 from stormc_proxy.http.answer import HEAD_BYTES, PROTOCOL, Framing, Head, read_head
+from stormc_proxy.http.deadline import LONG_SECONDS
 from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.http.framing import ChunkedFeed, Feed, FramingError, feed_of
 from stormc_proxy.http.home import Home, watch_peer
@@ -31,9 +33,9 @@ class Connection(asyncio.Protocol):
     """One connection to one instance; one exchange at a time."""
 
     __slots__ = (
-        "_began", "_body_done", "_error", "_excused", "_feed", "_framing", "_gone", "_head", "_held", "_home",
-        "_instance", "_last", "_loop", "_paused", "_response", "_spoke", "_transport", "_writable", "idle_since",
-        "peer", "reused", "sink", "state",
+        "_awaited", "_began", "_body_done", "_error", "_excused", "_feed", "_framing", "_gone", "_head", "_held",
+        "_home", "_instance", "_last", "_limit", "_loop", "_paused", "_response", "_spoke", "_swept", "_transport",
+        "_writable", "idle_since", "peer", "reused", "sink", "state",
     )  # fmt: skip
 
     def __init__(self, home: Home) -> None:
@@ -44,26 +46,17 @@ class Connection(asyncio.Protocol):
         self._head = bytearray()
         self._response: asyncio.Future[Head] | None = None
         self._body_done: asyncio.Future[None] | None = None
+        self._awaited: asyncio.Future[Head] | asyncio.Future[None] | None = None
         self._writable: asyncio.Future[None] | None = None
         self._framing: Framing | None = None
         self._feed: Feed | None = None
         self.sink: Sink | None = None
         self._instance: Instance | None = None
         self._held: list[bytes] = []
-        self._paused = self._excused = self.reused = False
+        self._paused = self._excused = self._swept = self.reused = False
         self._error: Outcome | None = None
         self._gone = Outcome.CLOSED_EARLY
-        self._began = self._last = self._spoke = self.idle_since = 0.0
-
-    @property
-    def loop(self) -> asyncio.AbstractEventLoop:
-        """The loop that it runs on."""
-        return self._loop
-
-    @property
-    def awaited_head(self) -> asyncio.Future[Head] | None:
-        """What `send` waits for."""
-        return self._response
+        self._began = self._last = self._spoke = self._limit = self.idle_since = 0.0
 
     # -- one exchange --------------------------------------------------------------------------------------------------
 
@@ -79,16 +72,17 @@ class Connection(asyncio.Protocol):
             self._instance = instance
             instance.exchanges.add(self)
         self.state = EXCHANGE.step(self.state, "send")
-        self._response = self._loop.create_future()
+        response: asyncio.Future[Head] = self._loop.create_future()
+        self._response = response
         self._began = self._last = self._spoke = self._loop.time()
-        watch = Watch(self, self._response, timeout, self._home.sweep) if timeout else None
+        watch = self._within(timeout, response)
         try:
             if isinstance(body, bytes) and len(body) <= PIECE_BYTES:
                 transport.write(request + body)
             else:
                 transport.write(request)
                 await self._write(transport, body)
-            return await self._response
+            return await response
         finally:
             if watch is not None:
                 watch.cancel()
@@ -117,20 +111,36 @@ class Connection(asyncio.Protocol):
         done = self._body_done
         if done is None:
             return
-        if done.done() or not idle:
-            await done
-            return
-        watch = Watch(self, done, idle, self._home.sweep)
+        watch = self._within(idle, done) if not done.done() else None
         try:
             await done
         finally:
-            watch.cancel()
+            if watch is not None:
+                watch.cancel()
 
-    def seconds_left(self, limit: float, head: bool) -> float:
-        """Of a time limit; all of it while the peer is not to blame for its silence."""
+    def _within(self, seconds: float, awaited: asyncio.Future[Head] | asyncio.Future[None]) -> Watch | None:
+        """A time limit, 0 is none: a long one is looked at once a second, a short one has a timer of its own."""
+        self._awaited, self._limit = awaited, seconds
+        if seconds < LONG_SECONDS:
+            return Watch(self._loop, seconds, self) if seconds else None
+        if not self._swept:
+            self._swept = True
+            self._home.sweep.add(self)
+        return None
+
+    def look(self, now: float) -> None:
+        """End the exchange if its time is over."""
+        if self.seconds_left(now) <= 0:
+            self.abort(Outcome.NO_ANSWER if self._awaited is self._response else Outcome.IDLE)
+
+    def seconds_left(self, now: float) -> float:
+        """Of the time limit; all of it while the peer is not to blame for its silence, infinite while there is none."""
+        awaited, limit = self._awaited, self._limit
+        if awaited is None or not limit or awaited.done():
+            return math.inf
         if self._paused or self._excused:
             return limit
-        return (self._began if head else self._spoke) + limit - self._loop.time()
+        return (self._began if awaited is self._response else self._spoke) + limit - now
 
     def idle_from_here(self, spoke: bool) -> None:
         """Whether what arrived last was an answer; a comment keeps nobody waiting longer."""
@@ -160,7 +170,7 @@ class Connection(asyncio.Protocol):
             return
         if self.reusable:
             self.state = EXCHANGE.step(self.state, "keep")
-            self._response = self._body_done = self.sink = self._framing = self._feed = None
+            self._response = self._body_done = self._awaited = self.sink = self._framing = self._feed = None
             self.idle_since = self._loop.time()
             self._home.put(self)
         else:
@@ -273,7 +283,6 @@ class Connection(asyncio.Protocol):
         self._framing = framing
         self._feed = feed = feed_of(framing)
         self._body_done = self._loop.create_future()
-        self._body_done.add_done_callback(_retrieved)
         if feed.done:
             self._ended()
         if self._response is not None and not self._response.done():
@@ -287,6 +296,8 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._gone = Outcome.RESET if exc is not None else Outcome.CLOSED_EARLY
         self._home.drop(self)
+        if self._swept:
+            self._home.sweep.discard(self)
         self.resume_writing()
         done = self._body_done
         if done is None or (not done.done() and self.sink is not None):
@@ -336,10 +347,4 @@ class Connection(asyncio.Protocol):
         for future in (self._response, self._body_done):
             if future is not None and not future.done():
                 future.set_exception(UpstreamError(self._error))
-                _retrieved(future)
-
-
-def _retrieved(future: asyncio.Future[None] | asyncio.Future[Head]) -> None:
-    """A failure that nobody awaits any more is not worth a log line."""
-    if future.done() and not future.cancelled():
-        future.exception()
+                future.exception()  # a failure that nobody awaits any more is not worth a log line

@@ -44,18 +44,20 @@ class Endpoint:
         self._names = names
         self._idle: list[Connection] = []
 
-    async def connection(self, fresh: bool = False) -> Connection:
-        """An idle connection that is young enough, else a new one. Raises UpstreamError, with `sent` false."""
-        idle = self._idle
-        oldest = self.loop.time() - KEEP_ALIVE_SECONDS
-        while idle and not fresh:
-            connection = idle.pop()
-            if connection.idle_since > oldest:
-                connection.reused = True
-                return connection
-            for stale in (connection, *idle):
-                stale.close()
-            idle.clear()
+    def idle_connection(self) -> Connection | None:
+        """The one that was used last, if it is young enough."""
+        if not self._idle:
+            return None
+        connection = self._idle.pop()
+        if connection.idle_since > self.loop.time() - KEEP_ALIVE_SECONDS:
+            connection.reused = True
+            return connection
+        connection.close()
+        self.close()
+        return None
+
+    async def new_connection(self) -> Connection:
+        """One that nobody has used. Raises UpstreamError, with `sent` false."""
         opening = self.loop.create_task(self._open())
         late = self.loop.create_future()
         deadline = Deadline(self.loop, self.timeout, lambda: late.set_result(None)) if self.timeout else None
@@ -169,7 +171,7 @@ class Upstream:
         """
         endpoint = self.endpoint(instance.address)
         request = line + endpoint.host_line + fields
-        connection = await endpoint.connection()
+        connection = endpoint.idle_connection() or await endpoint.new_connection()
         taken(connection)
         try:
             return connection, await connection.send(request, body, instance, timeout)
@@ -177,7 +179,7 @@ class Upstream:
             connection.close()
             if not connection.reused or error.outcome not in _RACE:
                 raise
-        connection = await endpoint.connection(fresh=True)
+        connection = await endpoint.new_connection()
         taken(connection)
         try:
             return connection, await connection.send(request, body, instance, timeout)

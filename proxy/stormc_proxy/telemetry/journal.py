@@ -16,17 +16,39 @@ from stormc_proxy.telemetry.tracing import Span
 FLUSH_SECONDS = 0.1
 SELDOM_SECONDS = 1.0
 CLOSE_SECONDS = 1.0
+DRAWN_BYTES = 4096
+
+
+class Randomness:
+    """The system's randomness as hexadecimal digits, drawn for many ids at a time; a forked process draws its own."""
+
+    def __init__(self) -> None:
+        """Nothing is drawn yet."""
+        self._digits, self._at = "", 0
+        os.register_at_fork(after_in_child=self.drop)
+
+    def drop(self) -> None:
+        """What was drawn is used no more."""
+        self._digits, self._at = "", 0
+
+    def digits(self) -> str:
+        """32 of them, once."""
+        at = self._at
+        if at == len(self._digits):
+            self._digits, at = os.urandom(DRAWN_BYTES).hex(), 0
+        self._at = at + 32
+        return self._digits[at : at + 32]
+
+
+new_secret = Randomness().digits
+"""What only one decode instance is told, for one attempt."""
 
 
 def new_id() -> str:
     """A random UUID from the system's randomness: who knows one id, or a thousand, knows nothing of the next."""
-    text = os.urandom(16).hex()
-    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{'89ab'[int(text[16], 16) & 3]}{text[17:20]}-{text[20:]}"
-
-
-def new_secret() -> str:
-    """What only one decode instance is told, for one attempt."""
-    return os.urandom(16).hex()
+    text = new_secret()
+    variant = "89ab"[int(text[16], 16) & 3]
+    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
 
 
 class Record:
