@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from itertools import accumulate
 from typing import NamedTuple, Protocol
 
@@ -29,6 +29,8 @@ TEXT = ("documents", "tools", "system", "instructions", "messages", "prompt", "p
 IDENTITY = ("model", "cache_salt", "chat_template", "chat_template_kwargs", "mm_processor_kwargs")
 """Members that decide whether a cached block may be used at all; a LoRA adapter is named as the model."""
 
+_WANTED = frozenset((*TEXT, *IDENTITY))
+
 SESSION = re.compile(rb"(?:^|\n)(?:x-session-id|x-aibrix-session-key):[ \t]*([^\r\n]+)", re.IGNORECASE)
 """Headers by which clients name a conversation; the second is AIBrix's."""
 
@@ -41,8 +43,8 @@ class Members(Protocol):
 
     length: int
 
-    def members(self) -> Mapping[str, str]:
-        """The top-level members' JSON text as the client wrote it."""
+    def members(self, wanted: Container[str]) -> Mapping[str, str]:
+        """The JSON text of some top-level members as the client wrote it."""
 
 
 class Prompt(NamedTuple):
@@ -72,7 +74,7 @@ def chained_everywhere(before: int, text: str) -> int:
 
 def prompt_of(body: Members, session: str = "", chain: Chain = chained_here) -> Prompt:
     """The keys of a request; `session` is what a header says about the conversation it belongs to."""
-    members = body.members()
+    members = body.members(_WANTED)
     identity = chain(0, "\0".join([members.get(key, "") for key in IDENTITY]))
     texts = [members[key] for key in TEXT if key in members]
     text = texts[0] if len(texts) == 1 else "".join(texts)

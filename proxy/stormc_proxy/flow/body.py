@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
@@ -26,7 +26,9 @@ Pieces = bytes | list[bytes | memoryview]
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _NAME = json.encoder.encode_basestring_ascii
 _BLANK = re.compile(r"[ \t\n\r]*")
+_OPENING = re.compile(r"[ \t\n\r]*\{[ \t\n\r]*").match
 _KEY = re.compile(r'"([^"\\\x00-\x1f]*)"[ \t\n\r]*:[ \t\n\r]*').match
+_NEXT_KEY = re.compile(r'[ \t\n\r]*,[ \t\n\r]*"([^"\\\x00-\x1f]*)"[ \t\n\r]*:[ \t\n\r]*').match
 _SCAN = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
@@ -93,49 +95,45 @@ class Body:
     def _read(self) -> None:
         """Read the members one by one, with the decoder's own scanners, to know where each begins and ends."""
         text, values, spans = self._text, self.values, self._spans
-        at = _past_blanks(text, 0)
-        if text[at] != "{":
+        opening = _OPENING(text)
+        if opening is None:
             raise ValueError
-        at = _past_blanks(text, at + 1)
+        at = opening.end()
         closed = text[at] == "}"
+        plain = _KEY(text, at)
         while not closed:
-            start = at
-            plain = _KEY(text, at)
             if plain is not None:
-                key, at = plain.group(1), plain.end()
+                key, start, begin = plain[1], plain.start(1) - 1, plain.end()
             else:
-                key, at = _escaped_key(text, at)
-            begin = at
-            value, at = _SCAN(text, at)
+                start = at
+                key, begin = _escaped_key(text, at)
+            value, at = _SCAN(text, begin)
             if at - begin > KEPT_BYTES and not isinstance(value, str):
                 inner = text[begin:at].encode()
                 value = Unread(inner, 0, len(inner))
             values[key] = value
             spans.append((key, start, at))
-            following = text[at]
-            if following not in ",}":
+            plain = _NEXT_KEY(text, at)
+            if plain is None:
                 at = _past_blanks(text, at)
-                following = text[at]
-            closed = following == "}"
-            if not closed:
-                if following != ",":
-                    raise ValueError
-                at += 2 if text[at + 1] == " " else 1
-                if text[at] != '"':
-                    at = _past_blanks(text, at)
-        if _past_blanks(text, at + 1) != len(text):
+                closed = text[at] == "}"
+                if not closed:
+                    if text[at] != ",":
+                        raise ValueError
+                    at = _past_blanks(text, at + 1)
+        if at + 1 != len(text) and _past_blanks(text, at + 1) != len(text):
             raise ValueError
 
-    def members(self) -> dict[str, str]:
-        """The members' JSON text as the client wrote it, their keys included."""
+    def members(self, wanted: Container[str]) -> dict[str, str]:
+        """The JSON text of some members as the client wrote it, their keys included."""
         if self._text:
-            found = {key: self._text[start:end] for key, start, end in self._spans}
+            found = {key: self._text[start:end] for key, start, end in self._spans if key in wanted}
         else:  # of a large one its beginning, which is as much as anybody looks at
             spans = ((key, start, min(end, start + COMPARED_BYTES)) for key, start, end in self._spans)
-            found = {key: self._raw[start:end].decode("utf-8", "replace") for key, start, end in spans}
+            found = {key: self._raw[a:b].decode("utf-8", "replace") for key, a, b in spans if key in wanted}
         for key, text in self._changes.items():
             found.pop(key, None)
-            if text is not None:
+            if text is not None and key in wanted:
                 found[key] = f'"{key}":{text}'
         return found
 
@@ -148,7 +146,7 @@ class Body:
         """`rewritten`, of a large body as parts of it and what is between them."""
         changes = {**self._changes, **changes} if self._changes else changes
         kept = self._kept(changes)
-        added = ",".join(f"{_NAME(key)}:{value}" for key, value in changes.items() if value is not None)
+        added = ",".join([f"{_NAME(key)}:{value}" for key, value in changes.items() if value is not None])
         if self._text:
             parts = [self._text[start:end] for start, end in kept]
             return ("{" + ",".join([*parts, added] if added else parts) + "}").encode()
