@@ -8,8 +8,11 @@ runs the seeds 1 to 500 and prints those that fail.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import gc
 import os
 import random
+import socket
 import sys
 from collections.abc import Mapping
 from typing import Any
@@ -192,7 +195,18 @@ async def episode(mode: str, seed: int) -> None:
             complaints = [text for text in results if text]
             await rest_of(s)
         assert not complaints, "\n".join(map(str, complaints))
-    await until(lambda: len(os.listdir("/proc/self/fd")) <= before, 2, lambda: "descriptors are left")
+    gc.collect()  # the callbacks of the engines close their connections so
+    await until(lambda: len(os.listdir("/proc/self/fd")) <= before, 2, left_open)
+
+
+def left_open() -> str:
+    """The sockets that are open, for a message."""
+    found = []
+    for number in map(int, os.listdir("/proc/self/fd")):
+        with contextlib.suppress(OSError), socket.socket(fileno=os.dup(number)) as sock:
+            found.append(str(sock.getsockname()))
+            found.append(str(sock.getpeername()))
+    return f"descriptors are left: {found}"
 
 
 def main(mode: str, first: int, last: int) -> int:
