@@ -86,6 +86,30 @@ async def test_web_pages(origin: str | None, allowed: str, told: str | None) -> 
         assert all("origin" not in e.headers for engine in s.decode for e in engine.seen)
 
 
+async def test_every_path_takes_its_methods_and_names_them() -> None:
+    async with service("standard") as s:
+        routes = s.server._sites[0].respond.__self__  # type: ignore[attr-defined]
+        for path in sorted(routes._paths):
+            taken = {method for method, known in routes._table if known == path}
+            for method in {"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"} - taken - {"HEAD"}:
+                reply = await ask(s.port, method, path)
+                if method == "OPTIONS":
+                    assert (reply.status, reply.body) == (200, b"")
+                else:
+                    assert (reply.status, reply.json["error"]["code"]) == (405, 405), (method, path)
+                    assert set(reply.headers["allow"].split(", ")) == taken | {"OPTIONS"}
+        unknown = await ask(s.port, "GET", "/v1/nothing")
+        assert (unknown.status, unknown.json["error"]["code"]) == (404, 404)
+
+
+@pytest.mark.parametrize(("path", "kind"), [("/v1/messages", "error"), ("/v1/responses", None)])
+async def test_refusals_of_bodies_that_are_not_read_have_the_shape_of_their_api(path: str, kind: str | None) -> None:
+    async with service("standard", max_body_bytes=1000) as s:
+        reply = await ask(s.port, "POST", path, b"x" * 2000)
+        assert (reply.status, reply.json.get("type")) == (413, kind)
+        assert reply.json["error"]["type"] == ("request_too_large" if kind else "invalid_request_error")
+
+
 # -- limits ------------------------------------------------------------------------------------------------------------
 
 

@@ -303,6 +303,19 @@ def test_a_joined_answer_is_one_answer() -> None:
     }  # fmt: skip
 
 
+def test_a_joined_answer_tells_places_in_the_whole_text_and_the_clients_own_prompt() -> None:
+    said = Said()
+    said.add([{"choices": [{"text": "äb", "logprobs": {"tokens": ["ä", "b"], "text_offset": [0, 1]}}]}], False)
+    said.add([{"choices": [{"text": "c", "logprobs": {"tokens": ["c"], "text_offset": [0]}}]}], False)
+    first = {"id": "cmpl-1", "choices": [{"text": "äb", "prompt_logprobs": [None], "prompt_token_ids": [7]}]}
+    last = {"id": "cmpl-3", "choices": [
+        {"text": "d", "prompt_logprobs": [None, 1, 2], "prompt_token_ids": [7, 8, 9],
+         "logprobs": {"tokens": ["d"], "text_offset": [0]}}]}  # fmt: skip
+    (choice,) = joined(last, first, said, False)["choices"]
+    assert choice["text"] == "äbcd" and choice["logprobs"]["text_offset"] == [0, 1, 2, 3]
+    assert choice["prompt_token_ids"] == [7] and choice["prompt_logprobs"] == [None]
+
+
 def test_usage_of_all_attempts() -> None:
     said = Said(tokens=4, prompt_tokens=10)
     assert summed_usage({"prompt_tokens": 14, "completion_tokens": 6, "total_tokens": 20}, said) == {

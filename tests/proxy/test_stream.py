@@ -103,3 +103,17 @@ def test_a_client_sees_one_stream(
     if usage:
         assert values[-1]["usage"]["prompt_tokens"] == 5
         assert values[-1]["usage"]["completion_tokens"] == number
+
+
+def test_places_in_the_text_go_on_where_the_answer_broke_off() -> None:
+    output = Output()
+    stream = Stream(output, False, keep=True)
+
+    def said(text: str, at: int, **more: Any) -> bytes:
+        return event({"choices": [{"index": 0, "text": text, "logprobs": {"text_offset": [at]}, **more}]})
+
+    _attempt(stream, [said("ä", 0), said("b", 1), said("", 2, stop_reason="recomputed")], [])
+    stream.take()
+    _attempt(stream, [said("c", 0), said("d", 1), b"data: [DONE]\n\n"], [])
+    values = [json.loads(raw[6:]) for raw in split(output.payload) if raw != b"data: [DONE]\n\n"]
+    assert [value["choices"][0]["logprobs"]["text_offset"] for value in values] == [[0], [1], [2], [3]]

@@ -10,6 +10,7 @@ from typing import cast
 
 from stormc_proxy.edge.admission import FREE_BYTES
 from stormc_proxy.edge.site import Site
+from stormc_proxy.flow.api import GENERATING, error_value
 from stormc_proxy.http.reply import Reply, head_bytes
 from stormc_proxy.http.request import (
     BadRequest,
@@ -255,9 +256,9 @@ class ClientConnection(asyncio.Protocol):
         self.site.ended(outcome)
         head = self._head
         self._forget_body()
-        kinds = {429: "rate_limit_error"}
-        value = {"error": {"message": text, "type": kinds.get(status, "invalid_request_error"), "param": None,
-                           "code": status}}  # fmt: skip
+        kind = "rate_limit_error" if status == 429 else "invalid_request_error"
+        api = GENERATING.get(head.path) if head is not None else None
+        value = error_value(api.dialect if api is not None else "", status, text, kind)
         more: tuple[Field, ...] = ((b"Retry-After", b"1"),) if retry_after else ()
         self.write(head, Reply(status, json.dumps(value).encode(), fields=more), keep=False)
         self._discarding = True

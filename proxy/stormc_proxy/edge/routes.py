@@ -56,7 +56,8 @@ class Routes:
             return self._engines.forward(request, path)
         if path in self._paths:
             self._ended(Outcome.WRONG_METHOD)
-            return _error(Outcome.WRONG_METHOD, f"{path} does not take this method", ((b"Allow", _METHODS),))
+            taken = ", ".join(sorted({m for m, known in self._table if known == path} | {"OPTIONS"}))
+            return _error(Outcome.WRONG_METHOD, f"{path} does not take this method", ((b"Allow", taken.encode()),))
         self._ended(Outcome.NOT_FOUND)
         return _error(Outcome.NOT_FOUND, "no such path")
 

@@ -16,6 +16,8 @@ from stormc_proxy.flow.body import Body, dumped
 MARK = "recomputed"
 COMPLETION_TOKENS = 16
 """vLLM's default of max_tokens for /v1/completions."""
+_OF_PROMPT = ("prompt_logprobs", "prompt_token_ids")
+"""What an answer tells of its prompt; that of a resumed answer holds part of the answer."""
 _GRAMMARS = ("response_format", "structured_outputs", "guided_json", "guided_regex", "guided_choice", "guided_grammar")
 
 
@@ -47,7 +49,7 @@ class Said:
         if nothing tells. The caller adds it to `tokens`. And the number of chunks that said something.
         """
         used = listed = ids = None
-        spoken = 0
+        spoken, earlier = 0, len(self.text)
         for value in values:
             usage = value.get("usage")
             if isinstance(usage, dict):
@@ -70,7 +72,7 @@ class Said:
                     self.ids_complete = False
                 logprobs = choice.get("logprobs")
                 if isinstance(logprobs, dict):
-                    self.logprobs.append(logprobs)
+                    self.logprobs.append(shifted(logprobs, earlier))
                     listed = (listed or 0) + len(logprobs.get("content" if chat else "tokens") or ())
         return next((count for count in (used, ids, listed) if isinstance(count, int)), None), spoken
 
@@ -160,13 +162,11 @@ def joined(answer: dict[str, Any], first: Mapping[str, Any], said: Said, chat: b
 
     `said` holds the attempts before this one.
     """
-    whole = dict(answer)
-    for key in ("id", "created"):
-        if key in first:
-            whole[key] = first[key]
+    whole = {**answer, **{key: first[key] for key in ("id", "created", *_OF_PROMPT) if key in first}}
+    asked = (first.get("choices") or [{}])[0]
     choices = []
     for choice in answer.get("choices") or ():
-        choice = dict(choice)
+        choice = {**choice, **{key: asked[key] for key in _OF_PROMPT if key in asked}}
         if chat:
             message = dict(choice.get("message") or {})
             message["content"] = said.text + (message.get("content") or "")
@@ -174,7 +174,7 @@ def joined(answer: dict[str, Any], first: Mapping[str, Any], said: Said, chat: b
         else:
             choice["text"] = said.text + (choice.get("text") or "")
         if isinstance(choice.get("logprobs"), dict):
-            choice["logprobs"] = _joined_logprobs([*said.logprobs, choice["logprobs"]])
+            choice["logprobs"] = _joined_logprobs([*said.logprobs, shifted(choice["logprobs"], len(said.text))])
         if choice.get("token_ids") is not None:
             choice["token_ids"] = [*said.token_ids, *choice["token_ids"]]
         choices.append(choice)
@@ -182,6 +182,14 @@ def joined(answer: dict[str, Any], first: Mapping[str, Any], said: Said, chat: b
     if isinstance(answer.get("usage"), dict):
         whole["usage"] = summed_usage(answer["usage"], said)
     return whole
+
+
+def shifted(logprobs: Mapping[str, Any], characters: int) -> Mapping[str, Any]:
+    """Log-probabilities of text that so many characters go before; only those of /v1/completions tell where it is."""
+    offsets = logprobs.get("text_offset")
+    if not characters or not isinstance(offsets, list):
+        return logprobs
+    return {**logprobs, "text_offset": [at + characters if isinstance(at, int) else at for at in offsets]}
 
 
 def _joined_logprobs(parts: list[Mapping[str, Any]]) -> dict[str, Any]:

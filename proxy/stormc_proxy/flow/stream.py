@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
-from stormc_proxy.flow.resume import Said, gave_up, summed_usage, total_usage, with_cached_tokens
+from stormc_proxy.flow.resume import Said, gave_up, shifted, summed_usage, total_usage, with_cached_tokens
 from stormc_proxy.http.answer import Head
 from stormc_proxy.http.connection import Connection
 from stormc_proxy.http.events import DONE, Transcript, chunk, event, has_data, is_done, parsed, split, unframed
@@ -251,6 +251,8 @@ class Stream:
             if self._is_second_greeting(value):
                 return b""
             value = {**value, **self.first_id}
+            if value.get("choices"):
+                value["choices"] = [self._placed(choice) for choice in value["choices"]]
             if isinstance(usage, dict):
                 value["usage"] = usage = summed_usage(usage, self.said)
         tells = self._adds_cached or (isinstance(usage, dict) and isinstance(usage.get("prompt_tokens_details"), dict))
@@ -259,6 +261,11 @@ class Stream:
         elif not self._resumed:
             return raw
         return event(value)
+
+    def _placed(self, choice: dict[str, Any]) -> dict[str, Any]:
+        """A choice of a resumed answer, with its places in the whole text."""
+        logprobs = choice.get("logprobs")
+        return {**choice, "logprobs": shifted(logprobs, len(self.said.text))} if isinstance(logprobs, dict) else choice
 
     def _give_up(self, value: dict[str, Any]) -> bytes:
         """Hide the terminal event; text in it was said all the same."""
