@@ -19,9 +19,8 @@ from stormc.cluster.apply import ensure_namespace
 from stormc.cluster.connection import Cluster
 from stormc.cluster.kinds import CLUSTER_ROLE, CRD, Kind
 from stormc.failure import Failure
-from tests.caches import PROGRAMS
 
-CACHE = PROGRAMS
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stormc" / "e2e"
 SCHEMA = Path(__file__).parents[2] / "compiler" / "stormc" / "emit" / "schemas" / "stormservice.json"
 ADMIN, VIEWER, OPERATOR = "admin-token", "viewer-token", "operator-token"
 NAMES = {
@@ -61,7 +60,7 @@ def binary(name: str) -> str | None:
     return shutil.which(name, path=os.pathsep.join(filter(None, places)))
 
 
-NEEDED = {"test_explain_page.py": ("chromium",)}
+NEEDED: dict[str, tuple[str, ...]] = {"test_explain_page.py": ("chromium",), "test_judges.py": ()}
 CONTROL_PLANE = ("etcd", "kube-apiserver")
 
 

@@ -173,6 +173,16 @@ def test_measured_load_minutes_and_several_at_a_time() -> None:
     assert prefill.changes == (Change(Field.IMAGE, "image", "vllm-ascend:v0.12.0rc1", "other:1"),)
 
 
+def test_a_share_that_may_be_away_is_one_of_all_instances_that_are_to_be() -> None:
+    def half_of_four(spec: Any) -> None:
+        role = spec["template"]["spec"]["roles"][0]
+        role |= {"replicas": 4, "updateStrategy": {"maxUnavailable": "50%"}}
+        role["template"]["spec"]["containers"][0]["image"] = "other:1"
+
+    (prefill, *_) = effect(manifests(), edited(half_of_four)).roles
+    assert (prefill.instances, prefill.away) == ((2, 4), 1.0)
+
+
 def test_leaves_are_told_by_what_they_are() -> None:
     def pod(**fields: Any) -> dict[str, Any]:
         container = {"name": "decode", "args": ["--a=1", "--b", "2"], "env": [{"name": "X", "value": "1"}], **fields}

@@ -262,10 +262,13 @@ def _crosses(sizes: tuple[int, int]) -> bool:
 
 
 def _unavailable(role: Manifest, instances: int) -> int:
-    """How many instances AIBrix takes down at a time, at least one: surge needs NPUs that are free."""
+    """How many of these instances AIBrix takes down at a time, at least one: surge needs NPUs that are free.
+
+    A share is one of all instances that are to be, rounded down (AIBrix stormservice/utils.go, ResolveFenceposts).
+    """
     limit = role.get("updateStrategy", {}).get("maxUnavailable", 1)
     if isinstance(limit, str) and limit.endswith("%"):
-        limit = instances * int(limit[:-1]) // 100
+        limit = int(role["replicas"]) * int(limit[:-1]) // 100
     return min(max(int(limit), 1), max(instances, 1))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from copy import deepcopy
 from typing import Any, NamedTuple
 
@@ -40,8 +41,18 @@ class Pair(NamedTuple):
     after: Draft
 
 
+def as_pair(written: Sequence[Any]) -> Pair:
+    """A pair that was written as JSON."""
+    changes, *sides = written
+    before, after = (Draft(*side) for side in sides)
+    return Pair(tuple(changes), before, after)
+
+
 def draw_pairs(count: int, aibrix: str, start: int) -> list[Pair]:
-    """So many pairs whose sides are both valid, the same ones for the same seed."""
+    """So many pairs whose sides are both valid.
+
+    The same ones for the same seed and the same sources: hypothesis takes some of its values from these.
+    """
     drawn: list[Pair] = []
 
     @seed(start)

@@ -100,37 +100,50 @@ def seen(before: set[str], after: set[str]) -> Pods:
 
 
 def out_of_order(roles: Iterable[Mapping[str, Any]], happenings: Sequence[Happening], before: set[str]) -> str:
-    """The first role whose old pods end before the new ones of an earlier role are ready; empty when there is none."""
-    replaced = [role["role"] for role in roles if REPLACED & set(role["what"]) and not role["atOnce"]]
+    """The first role whose old pods end before the new ones of an earlier role are ready; empty when there is none.
+
+    Instances that a smaller number of replicas removes go at once, before any role is updated; their end is no update.
+    """
+    replaced = [role for role in roles if REPLACED & set(role["what"]) and not role["atOnce"]]
     for earlier, later in pairwise(replaced):
-        ended = [n for n, h in enumerate(happenings) if h.what == "ending" and h.role == later and h.uid in before]
-        ready = [n for n, h in enumerate(happenings) if h.what == "ready" and h.role == earlier and h.uid not in before]
+        ended = [n for n, h in enumerate(happenings) if h.what == "ending" and h.uid in before and _updated(h, later)]
+        ready = [
+            n for n, h in enumerate(happenings)
+            if h.what == "ready" and h.role == earlier["role"] and h.uid not in before
+        ]  # fmt: skip
         if ended and ready and ended[0] < ready[-1]:
-            return f"{later} was updated before {earlier} was ready"
+            return f"{later['role']} was updated before {earlier['role']} was ready"
     return ""
 
 
-def fewest_ready(happenings: Iterable[Happening], role: str, start: Mapping[str, str]) -> int:
+def _updated(happening: Happening, role: Mapping[str, Any]) -> bool:
+    """Whether it happened to an instance of the role that stays; pods without a number are taken for such."""
+    staying: int = role["instances"]["after"]
+    return bool(happening.role == role["role"]) and int(happening.slot or 0) < staying
+
+
+def fewest_ready(happenings: Iterable[Happening], role: str, start: Mapping[str, str], size: int) -> int:
     """The smallest number of instances of a role that had all pods ready at a time.
 
-    `start` are the ready pods before, with the instance that each belongs to. An instance counts once it was ready.
+    `start` are the ready pods before, with the instance that each belongs to; an instance of new pods has `size` of
+    them. An instance counts once it was ready.
     """
+    old, new = dict(start), dict[str, str]()
     sizes = {slot: list(start.values()).count(slot) for slot in start.values()}
-    up = dict(start)
-    fewest = _instances(up, sizes)
+
+    def ready() -> int:
+        whole = {slot for slot in sizes if list(old.values()).count(slot) >= sizes[slot]}
+        return len(whole | {slot for slot in sizes if list(new.values()).count(slot) >= size})
+
+    fewest = ready()
     for h in happenings:
         if h.role != role:
             continue
         if h.what == "ready":
-            up[h.uid] = h.slot
-        elif up.pop(h.uid, None) is not None:
-            fewest = min(fewest, _instances(up, sizes))
+            (old if h.uid in start else new)[h.uid] = h.slot
+        elif any(up.pop(h.uid, None) is not None for up in (old, new)):
+            fewest = min(fewest, ready())
     return fewest
-
-
-def _instances(up: Mapping[str, str], sizes: Mapping[str, int]) -> int:
-    counts = {slot: list(up.values()).count(slot) for slot in sizes}
-    return sum(counts[slot] >= size for slot, size in sizes.items())
 
 
 def least(role: Mapping[str, Any]) -> int:
@@ -138,6 +151,13 @@ def least(role: Mapping[str, Any]) -> int:
     staying: int = min(role["instances"]["before"], role["instances"]["after"])
     away: float = role["away"]
     return floor(staying * (1 - away) + 1e-6)
+
+
+def size_of(manifests: Manifests, role: str) -> int:
+    """The pods of an instance of a role."""
+    storm = next(m for m in manifests if m["kind"] == "StormService")
+    sizes = {each["name"]: each.get("podGroupSize") or 1 for each in storm["spec"]["template"]["spec"]["roles"]}
+    return int(sizes.get(role, 1))
 
 
 def roles_of(manifests: Manifests) -> Iterator[str]:

@@ -6,43 +6,22 @@ import re
 import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from stormc.cluster.kinds import CONFIG_MAP, SERVICE, STORM_SERVICE
 from tests.e2e.live.aibrix import releases
-from tests.e2e.live.argocd import ArgoCD, available
+from tests.e2e.live.argo_site import ENTRY, ArgoSite
+from tests.e2e.live.argocd import available
 from tests.e2e.live.cluster import LiveCluster
 from tests.e2e.live.control_plane import eventually
-from tests.e2e.live.site import APPS, EDITS, SHARED, Site, changes, documented, kubectl, shell
-
-ENTRY = "inference-wiring"
+from tests.e2e.live.site import APPS, EDITS, SHARED, changes, kubectl, shell
 
 pytestmark = [
     pytest.mark.skipif(not available(), reason="make e2e-tools builds Argo CD"),
     pytest.mark.parametrize("live", releases()[-1:], indirect=True, ids=lambda release: release.label),
 ]
-
-
-class ArgoSite(Site):
-    """The examples, synced by Argo CD."""
-
-    def __init__(self, live: LiveCluster, directory: Path) -> None:
-        super().__init__(live, directory)
-        self.argocd = ArgoCD(live.plane)
-        kubectl(live.plane, documented("(apply .*_gitops/argocd)"), self.repository.directory)
-
-    def close(self) -> None:
-        """Ends Argo CD, then deletes what it synced."""
-        self.argocd.stop()
-        super().close()
-
-    def until_all_synced(self) -> None:
-        """Until every Application is at the last commit, and its app ready."""
-        for name in (ENTRY, *SHARED, *APPS):
-            self.argocd.until_synced(name, self.repository.head())
 
 
 @pytest.fixture(scope="module")

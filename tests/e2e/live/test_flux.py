@@ -136,6 +136,33 @@ def test_a_removed_spec_keeps_its_pods_until_the_printed_command_deletes_them(si
     eventually(lambda: not site.live.uids("default", "slow"), "pods stay")
 
 
+def test_four_waiting_services_do_not_keep_the_next_commit_from_the_wiring(site: FluxSite) -> None:
+    """Four is how many workers the controller has; the commit that takes the services away again frees all of them."""
+    site.until_all_ready()
+    text = site.repository.spec("a3/my-test").read_text()
+    waiting = [f"slow-{number}" for number in range(4)]
+    site.live.kubelet.held = lambda pod: "slow-" in pod["metadata"]["name"]
+    try:
+        for name in waiting:
+            commit = site.repository.add(f"a3/{name}", text.replace("name: my-test", f"name: {name}", 1))
+        site.pull(commit)
+        for name in waiting:
+            eventually(lambda name=name: site.flux.attempted(f"a3-{name}") == commit, name)  # type: ignore[misc]
+        assert {site.flux.ready(f"a3-{name}")[0] for name in waiting} == {"Unknown"}
+        commit = site.repository.add("a3/fifth", text.replace("name: my-test", "name: fifth", 1))
+        site.pull(commit)
+        site.flux.until_ready(WIRING, commit)
+        eventually(lambda: site.flux.kustomization("a3-fifth"), "no Kustomization for the fifth")
+        for name in (*waiting, "fifth"):
+            site.repository.spec(f"a3/{name}").unlink()
+        site.repository.commit("None of the five")
+        site.until_all_ready()
+    finally:
+        site.live.kubelet.release()
+        for name in (*waiting, "fifth"):
+            site.live.remove("default", name)
+
+
 def test_a_revert_is_applied_while_flux_waits_for_broken_pods(site: FluxSite) -> None:
     site.until_all_ready()
     site.live.kubelet.held = lambda pod: "broken" in pod["spec"]["containers"][0]["image"]
