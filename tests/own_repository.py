@@ -26,7 +26,7 @@ def environment(home: Path, installed: Path) -> dict[str, str]:
 
 def walk(where: Path, installed: Path) -> None:
     """Types the commands of the page into an empty directory, with the stormc of a directory, and tries its hooks."""
-    assert len(COMMANDS) == 12
+    assert len(COMMANDS) == 15
     home = where / "home"
     home.mkdir()
 

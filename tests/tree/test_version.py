@@ -139,3 +139,14 @@ def test_git_sees_the_file_as_text(root: Path) -> None:
     subprocess.run(["git", "add", "-A"], check=True)
     listed = subprocess.run(["git", "ls-files", "rendered/.stormc"], capture_output=True, text=True, check=True)
     assert listed.stdout == "rendered/.stormc\n"
+
+
+def test_the_next_commit_must_hold_the_file(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    subprocess.run(["git", "init", "-q"], check=True)
+    subprocess.run(["git", "add", "-A"], check=True)
+    for specs in ([], ["specs/a.yaml"]):
+        assert main(["render", "--check", "--staged", *specs]) == 0
+    subprocess.run(["git", "rm", "-q", "--cached", "rendered/.stormc"], check=True)
+    for specs in ([], ["specs/a.yaml"]):
+        assert main(["render", "--check", "--staged", *specs]) == 1
+        assert "rendered/.stormc:1:1: E403 not in Git\n    git add -A rendered/.stormc\n" in capsys.readouterr().err

@@ -203,7 +203,8 @@ def _unstaged(given: _Given, plan: Plan, files: Collection[str], scope: Collecti
         return
     from stormc.history.index import unstaged
 
-    found = unstaged(given.out, files, scope)
+    version_file = {VERSION_FILE} if (given.out / VERSION_FILE).is_file() else set()
+    found = unstaged(given.out, {*files, *version_file}, scope)
     for why, paths in (
         (phrase("not in Git"), found.missing),
         (phrase("not staged as it is"), found.different),
@@ -219,7 +220,7 @@ def _unstaged(given: _Given, plan: Plan, files: Collection[str], scope: Collecti
                 f"{given.out}/{inside[0]}",
                 START,
                 phrase("{why}{more}", why=why, more=more),
-                phrase("git add -A {out}/{directory}", out=given.out, directory=directory),
+                phrase("git add -A {path}", path=given.out / (directory or inside[0])),
             )
 
 

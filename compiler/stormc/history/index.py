@@ -40,7 +40,7 @@ def unstaged(directory: Path, wanted: Iterable[str], scope: Collection[str] | No
     ignores counts as missing. Raises Failure outside of a repository, and without Git.
     """
     files = sorted(wanted)
-    places = {*scope, *(path.rpartition("/")[0] for path in files)} if scope is not None else set()
+    places = {*scope, *(path.rpartition("/")[0] or path for path in files)} if scope is not None else set()
     index = indexed(directory, sorted(places) if 0 < len(places) <= _MOST_PLACES else [""])
     missing = [path for path in files if path not in index]
     different = [p for p in files if p in index and _blob(f"{directory}/{p}", len(index[p])) != index[p]]

@@ -96,7 +96,8 @@ def queue(pod: Pod) -> Iterator[Breach]:
     field: Path = (pod.role, "queue") if table == "annotations" else (pod.role,)
     yield from pod.case.breach(
         QUEUE, pod.case.wrote(pod.storm, base, field, len(base)),
-        phrase("{role} waits in queue {queue}", role=pod.role, queue=name), phrase("choose another queue"),
+        phrase("{role} waits in queue {queue}", role=pod.role, queue=name),
+        phrase("name it as the namespace or app, or list it below policy: queues in a platform file"),
         key="queues", value=name, unusual=name != "default" and not pod.case.is_own(name),
     )  # fmt: skip
 
