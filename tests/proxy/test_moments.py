@@ -17,7 +17,7 @@ from stormc_proxy.http.deadline import LATE_SECONDS, MOST_TURNS, Deadline, Sweep
 from stormc_proxy.http.endpoint import Endpoint
 from stormc_proxy.settings import Address
 from tests.proxy.answers import answer_to
-from tests.proxy.client import question
+from tests.proxy.client import Reply, question
 from tests.proxy.manner import Manner
 from tests.proxy.service import Service, service, until
 
@@ -157,6 +157,41 @@ async def test_comments_and_then_the_end_are_no_answer(mode: str, bad: int) -> N
         else:
             assert reply.error is not None and not reply.done
         assert s.failures("decode") == [1, bad - 1]
+        await s.settled()
+
+
+async def _written(s: Service) -> int:
+    """Bytes that wait for clients, when they are no more than a moment ago."""
+    before = -1
+    while True:
+        waiting = sum(c.transport.get_write_buffer_size() for site in s.server._sites for c in site.connections
+                      if c.transport is not None)  # fmt: skip
+        if waiting == before:
+            return waiting
+        before = waiting
+        await asyncio.sleep(0.3)
+
+
+@BOTH
+async def test_answers_for_a_client_that_reads_slowly_wait_at_their_engines(mode: str) -> None:
+    """Several hundred small answers are as much as one large one."""
+    count = 400
+    async with service(mode, manner=Manner(pad=4000)) as s:
+        client = await s.begin(question(False, True, tokens=6, n=count), buffer=16_384)
+        reply = Reply()
+        await client.head(reply)
+        asked = 0
+        while asked < sum(len(engine.seen) for engine in s.decode):
+            asked = sum(len(engine.seen) for engine in s.decode)
+            await asyncio.sleep(0.5)
+        assert asked < count, "the next ones wait for their turn"
+        assert await _written(s) < 3_000_000
+        while data := await client.reader.read(65536):
+            reply.body += data
+            if data.endswith(b"[DONE]\n\n\r\n0\r\n\r\n"):
+                break
+        assert reply.body.count(b'"finish_reason": "length"') + reply.body.count(b'"finish_reason":"length"') == count
+        client.close()
         await s.settled()
 
 

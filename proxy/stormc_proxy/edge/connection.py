@@ -45,7 +45,7 @@ class ClientConnection(asyncio.Protocol):
 
     __slots__ = (
         "_buffer", "_discarding", "_head", "_held", "_parts", "_reader", "_reserved", "_size", "_task", "deadline",
-        "on_slow", "site", "transport",
+        "is_slow", "on_slow", "site", "transport",
     )  # fmt: skip
 
     def __init__(self, site: Site) -> None:
@@ -54,6 +54,8 @@ class ClientConnection(asyncio.Protocol):
         self.transport: asyncio.Transport | None = None
         self.deadline = 0.0
         """When it waited long enough for the client; 0 while the client waits for us."""
+        self.is_slow = False
+        """More is written than the client reads."""
         self.on_slow: Callable[[bool], None] | None = None
         """Hears that the client does not keep up with what is written, and that it does again."""
         self._buffer = b""
@@ -109,11 +111,13 @@ class ClientConnection(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         """The client reads too slowly."""
+        self.is_slow = True
         if self.on_slow is not None:
             self.on_slow(True)
 
     def resume_writing(self) -> None:
         """It has caught up."""
+        self.is_slow = False
         if self.on_slow is not None:
             self.on_slow(False)
 

@@ -89,6 +89,8 @@ class Relay:
         """Before the first piece of each attempt; the client sees one head."""
         self._sources[source] = None
         self._request.connection.on_slow = self._slow
+        if self._request.connection.is_slow:
+            source.pause()
         if self.status:
             return
         lines = self._head(head.status, head.headers, head.reason)

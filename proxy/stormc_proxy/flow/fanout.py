@@ -128,15 +128,17 @@ def answers_per_prompt(body: Body) -> int:
 class Branch:
     """Where the stream of one child goes: into the whole stream, under its index."""
 
-    __slots__ = ("_index", "_merge", "usage")
+    __slots__ = ("_index", "_merge", "source", "usage")
 
     def __init__(self, merge: Merge, index: int) -> None:
         """`index` is the choice's place in the whole answer."""
         self._merge, self._index = merge, index
+        self.source: Source | None = None
         self.usage: Mapping[str, Any] | None = None
 
     def begin(self, head: Head, source: Source) -> None:
         """Before the first piece; the first branch opens the whole stream."""
+        self.source = source
         self._merge.begin(head, source)
 
     def write(self, framed: bytes) -> None:
@@ -157,7 +159,7 @@ class Branch:
 
 
 class Merge:
-    """One answer out of the answers of children."""
+    """One answer out of the answers of children. A client that reads slowly holds all of them up, also the next."""
 
     def __init__(self, router: Router, api: Api, plan: Plan, headers: bytes, record: Record, relay: Output) -> None:
         """`relay` receives the stream, if it is one."""
@@ -165,6 +167,9 @@ class Merge:
         self._router, self._api, self._plan, self._headers, self._record = router, api, plan, headers, record
         self._shared: dict[str, Any] = {}
         self._begun = False
+        self._sources: set[Source] = set()
+        self._keeps_up = asyncio.Event()
+        self._keeps_up.set()
 
     def renumbered(self, value: Mapping[str, Any], index: int) -> dict[str, Any]:
         """A chunk of a child as one of the whole: its choice's index, everybody's id."""
@@ -204,15 +209,34 @@ class Merge:
     ) -> None:  # fmt: skip
         """One child after the other."""
         for child in children:
+            await self._keeps_up.wait()
             branch = Branch(self, child.place) if stream else None
             generation = Generation(self._router, self._api, child.body, self._headers, self._record, branch)
             answers[child.place] = await generation.answer()
-            usages[child.place] = branch.usage if branch is not None else None
+            if branch is not None:
+                usages[child.place] = branch.usage
+                if branch.source is not None:
+                    self._sources.discard(branch.source)
 
     def begin(self, head: Head, source: Source) -> None:
         """The first branch opens the whole stream."""
         self._begun = True
-        self.relay.begin(head, source)
+        self._sources.add(source)
+        if not self._keeps_up.is_set():
+            source.pause()
+        self.relay.begin(head, self)
+
+    def pause(self) -> None:
+        """The client does not keep up."""
+        self._keeps_up.clear()
+        for source in self._sources:
+            source.pause()
+
+    def resume(self) -> None:
+        """It does again."""
+        self._keeps_up.set()
+        for source in self._sources:
+            source.resume()
 
     def _end_stream(self, usages: Sequence[Mapping[str, Any] | None]) -> None:
         if any(usages):
