@@ -12,23 +12,33 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 IMPORT_ROOTS = ("compiler", "proxy")
-# A shell starts Python with the script itself: a path in the first line may hold neither blanks nor many characters.
-COMMAND = """#!/bin/sh
-'''exec' {python} "$0" "$@"
-' '''
-from stormc.__main__ import script
+COMMAND = """{start}
+from stormc.start import script
 
 script()
 """
+DIRECT = "#!{python}"
+BY_SHELL = """#!/bin/sh
+'''exec' {python} "$0" "$@"
+' '''"""
+LONGEST_FIRST_LINE = 127
+"""Bytes of a first line that every Linux kernel reads (BINPRM_BUF_SIZE before 5.1)."""
+
+
+def command(python: str) -> str:
+    """The command: Python with the script itself, by a shell where its path has blanks or is too long."""
+    direct = DIRECT.format(python=python)
+    plain = shlex.quote(python) == python and len(direct.encode()) <= LONGEST_FIRST_LINE
+    return COMMAND.format(start=direct if plain else BY_SHELL.format(python=shlex.quote(python)))
 
 
 def install() -> None:
     """Writes both files."""
     paths = "".join(f"{ROOT / root}\n" for root in IMPORT_ROOTS)
     Path(sysconfig.get_path("purelib"), "stormc.pth").write_text(paths, encoding="utf-8")
-    command = Path(sysconfig.get_path("scripts"), "stormc")
-    command.write_text(COMMAND.format(python=shlex.quote(sys.executable)), encoding="utf-8")
-    command.chmod(0o755)
+    script = Path(sysconfig.get_path("scripts"), "stormc")
+    script.write_text(command(sys.executable), encoding="utf-8")
+    script.chmod(0o755)
 
 
 if __name__ == "__main__":

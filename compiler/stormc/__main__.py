@@ -6,7 +6,6 @@ import argparse
 import gc
 import os
 import sys
-from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
 from types import ModuleType
@@ -180,16 +179,5 @@ def _unknown_option(verb: str, word: str, chosen: argparse.ArgumentParser) -> No
     )
 
 
-def script() -> NoReturn:
-    """What the process runs: `main`, and then no tidying up of memory that the system takes back anyway.
-
-    An eighth of the time of a short command, as mypy found too (mypy/util.py, hard_exit).
-    """
-    code = main()
-    with suppress(OSError):
-        sys.stderr.flush()
-    os._exit(code)
-
-
 if __name__ == "__main__":
-    script()
+    sys.exit(main())

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MAX_BYTES = 1 << 20
 """Of a spec, as in load/document.py, which takes longer to import."""
 
-_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+_BREAK = "\r\n|[\r\n\x85\u2028\u2029]"
 """What counts as a line for the YAML parser, whose marks findings carry."""
 
 
@@ -75,6 +75,6 @@ def print_findings(findings: Sequence[Finding], apps: int, chosen: str, stream: 
 
 def _lines(file: str) -> tuple[str, ...]:
     try:
-        return tuple(_BREAK.split(Path(file).read_bytes().decode("utf-8-sig", "replace")))
+        return tuple(re.split(_BREAK, Path(file).read_bytes().decode("utf-8-sig", "replace")))
     except (OSError, ValueError):
         return ()

@@ -30,9 +30,9 @@ _PLAIN = re.compile(r"(?:/|-{0,2}[A-Za-z])[A-Za-z0-9_./@%+=,-]*(?::[A-Za-z0-9_./
 """A string that no YAML reader takes for anything but a string, words apart; blanks and most signs are quoted."""
 _WORDS = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "nan", "inf"])
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\xa0\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
-_UNSAFE = re.compile(r'["\\]|' + _CONTROL.pattern)
-_NOT_IN_BLOCK = re.compile(_CONTROL.pattern.replace(r"\x00-\x1f", r"\x00-\x09\x0b-\x1f"))
+_CONTROL = r"[\x00-\x1f\x7f-\xa0\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]"
+_UNSAFE = r'["\\]|' + _CONTROL
+_NOT_IN_BLOCK = _CONTROL.replace(r"\x00-\x1f", r"\x00-\x09\x0b-\x1f")
 
 _scalars: dict[str, str] = {}
 _orders: dict[tuple[str, ...], tuple[str, ...]] = {}
@@ -122,7 +122,7 @@ def _program(value: str, indent: str) -> str:
 
 def _block(value: str, indent: str) -> str:
     """A string of several lines as a literal block, or quoted when a block would change it."""
-    if _NOT_IN_BLOCK.search(value):
+    if re.search(_NOT_IN_BLOCK, value):
         return _scalar(value)
     body = value.rstrip("\n")
     trailing = len(value) - len(body)
@@ -135,10 +135,10 @@ def _scalar(value: str) -> str:
     """A string on one line, plain only where no reader of YAML 1.1 or 1.2 takes it for something else."""
     if _PLAIN.match(value) and value.lower() not in _WORDS:
         text = value
-    elif '"' in value and not _CONTROL.search(value):
+    elif '"' in value and not re.search(_CONTROL, value):
         text = "'" + value.replace("'", "''") + "'"
     else:
-        text = f'"{_UNSAFE.sub(_escaped, value)}"'
+        text = f'"{re.sub(_UNSAFE, _escaped, value)}"'
     if len(_scalars) < _CACHED and len(value) < 200:
         _scalars[value] = text
     return text

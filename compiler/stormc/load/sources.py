@@ -18,7 +18,7 @@ from stormc.record import NamedTuple
 PLATFORM_FILES = ("platform.yaml", "platform.yml")
 PROFILES = "profiles"
 SUFFIXES = (".yaml", ".yml")
-_NO_NAME = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+_NO_NAME = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
 """What a name must not hold, because rendered files name their spec in a comment: bytes that are no UTF-8, breaks."""
 
 
@@ -114,6 +114,10 @@ def read_sources(specs: Path, wanted: Wanted = every) -> Sources:
     return Sources(name, tuple(files), tuple(findings))
 
 
+def _is_no_name(name: str) -> bool:
+    return not name.isprintable() and re.search(_NO_NAME, name) is not None
+
+
 def _walk(root: str, below: str, findings: list[Finding], shown: str) -> Iterator[tuple[str, bool]]:
     """The paths of the YAML files, and whether each is a symbolic link."""
     try:
@@ -133,7 +137,7 @@ def _walk(root: str, below: str, findings: list[Finding], shown: str) -> Iterato
         path = f"{below}/{entry.name}" if below else entry.name
         if entry.name.startswith("."):
             continue
-        if _NO_NAME.search(entry.name) and (entry.is_dir() or entry.name.endswith(SUFFIXES)):
+        if _is_no_name(entry.name) and (entry.is_dir() or entry.name.endswith(SUFFIXES)):
             message = phrase("the name is not UTF-8, or holds a control character")
             findings.append(Finding(NOT_UTF_8, f"{shown}/{path}", START, message, phrase("rename it")))
         elif entry.is_dir(follow_symlinks=False):

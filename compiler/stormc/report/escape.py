@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO, cast
 
-_COMMAND = re.compile(r"##(?=\w*\[)")
-_WHOLE = re.compile(r"##\w*\[")
+_COMMAND = r"##(?=\w*\[)"
+_WHOLE = r"##\w*\["
 _LONGEST = 40
 """Characters of a command that may lie in different calls: `##vso[`."""
-_AT_START = re.compile(r"(?m)^([ \t]*):(?=:)")
+_AT_START = r"(?m)^([ \t]*):(?=:)"
 
 
 def escaped(text: str, at_start: bool = True) -> str:
@@ -24,10 +24,10 @@ def escaped(text: str, at_start: bool = True) -> str:
     if not text.replace("\n", "").replace("\t", "").isprintable():
         text = "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
     if "##" in text:
-        text = _COMMAND.sub(r"#\\x23", text)
+        text = re.sub(_COMMAND, r"#\\x23", text)
     if "::" in text:
         first, newline, rest = ("", "", text) if at_start else text.partition("\n")
-        text = first + newline + _AT_START.sub(r"\1\\x3a", rest)
+        text = first + newline + re.sub(_AT_START, r"\1\\x3a", rest)
     return text
 
 
@@ -38,7 +38,7 @@ def one_line(text: str) -> str:
 
 def escaped_json(text: str) -> str:
     """A JSON document in ASCII that means the same and holds no command."""
-    return _COMMAND.sub(r"#\\u0023", text)
+    return re.sub(_COMMAND, r"#\\u0023", text)
 
 
 class Escaping:
@@ -54,7 +54,7 @@ class Escaping:
         length, before = len(text), self._before
         self._before = (before + text).rpartition("\n")[2][-_LONGEST:] if "#" in text or before else ""
         both = before + text[:_LONGEST]
-        if before and any(match.start() < len(before) < match.end() for match in _WHOLE.finditer(both)):
+        if before and any(match.start() < len(before) < match.end() for match in re.finditer(_WHOLE, both)):
             text = f"\\x{ord(text[0]):02x}{text[1:]}"
         self.raw.write(escaped(text, self._blank))
         last = text.rpartition("\n")[2]

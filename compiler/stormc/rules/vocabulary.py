@@ -18,10 +18,22 @@ _CLOSE = 0.86
 @cache
 def meant(table: str, key: str) -> str | None:
     """The known key that an unknown one is a misspelling of, or None."""
-    from difflib import get_close_matches
+    bare = _bare(key)
+    near = [name for name in _spellings(table) if _may_be_close(bare, name)] if len(key) > 4 else []
+    if not near:
+        return None
+    from difflib import get_close_matches  # takes as long as ten rules
 
-    close = get_close_matches(_bare(key), _spellings(table), n=1, cutoff=_CLOSE) if len(key) > 4 else []
+    close = get_close_matches(bare, near, n=1, cutoff=_CLOSE)
     return _spellings(table)[close[0]] if close else None
+
+
+def _may_be_close(one: str, other: str) -> bool:
+    """Whether the letters of both are so alike that difflib has to compare their order: its bound, without difflib."""
+    length = len(one) + len(other)
+    if 2.0 * min(len(one), len(other)) / length < _CLOSE:
+        return False
+    return 2.0 * sum(min(one.count(letter), other.count(letter)) for letter in set(one)) / length >= _CLOSE
 
 
 @cache

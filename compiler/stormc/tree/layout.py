@@ -50,7 +50,7 @@ class Identity(NamedTuple):
         return f"{self.namespace}/{self.name}"
 
 
-_IDENTITY = re.compile(
+_IDENTITY = (
     re.escape(HEADER) + r"(?P<spec>.*); do not edit.*\napiVersion: .*\nkind: (?P<kind>.*)\nmetadata:\n"
     r"  name: (?P<name>.*)\n  namespace: (?P<namespace>.*)\n"
 )
@@ -58,7 +58,7 @@ _IDENTITY = re.compile(
 
 def identity(text: bytes) -> Identity | None:
     """The object of a rendered file, from its first lines; None for a kustomization and for what is not ours."""
-    match = _IDENTITY.match(text[:2048].decode("utf-8", "replace"))
+    match = re.match(_IDENTITY, text[:2048].decode("utf-8", "replace"))
     if match is None:
         return None
     kind, namespace, name = (match[group].strip("\"'") for group in ("kind", "namespace", "name"))

@@ -1,0 +1,99 @@
+"""The one file of compiled modules: used where it fits the sources, and never in the way."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+TEXT = "write a first valid spec"
+Package = Path
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Package:
+    """A copy of the compiler without anything compiled."""
+    copy = tmp_path / "stormc"
+    shutil.copytree(ROOT / "compiler/stormc", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
+def started(package: Package, *options: str, **environment: str) -> tuple[str, str]:
+    """What `stormc --help` writes: standard output, standard error."""
+    kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+    program = "from stormc.start import script; script()"
+    run = subprocess.run(
+        [sys.executable, *options, "-c", program, "--help"],
+        env={**kept, "PYTHONPATH": str(package.parent), **environment},
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return run.stdout, run.stderr
+
+
+def bundle_of(package: Package) -> Path:
+    return package / f"__pycache__/all.{sys.implementation.cache_tag}.bundle"
+
+
+def read_from_pyc(log: str) -> bool:
+    """Whether Python, told to log its imports, found this module by itself."""
+    return any("matches" in line and line.endswith("stormc/phrase.py") for line in log.splitlines())
+
+
+def test_modules_come_from_the_bundle_from_the_second_start_on(package: Package) -> None:
+    first, _ = started(package)
+    written = bundle_of(package).read_bytes()
+    second, log = started(package, "-v")
+    assert TEXT in first and second == first
+    assert not read_from_pyc(log)
+    bundle_of(package).unlink()
+    assert read_from_pyc(started(package, "-v")[1])
+    assert bundle_of(package).read_bytes() == written
+
+
+def test_a_changed_source_counts_at_once(package: Package) -> None:
+    started(package)
+    for text in ("write the first spec of all", "write the first spec of any"):  # of equal length: the time tells
+        source = package / "__main__.py"
+        before = source.stat().st_mtime
+        source.write_text(source.read_text().replace(TEXT, text).replace("write the first spec of all", text))
+        os.utime(source, (before + 5, before + 5))
+        assert text in started(package)[0]
+        output, log = started(package, "-v")
+        assert text in output and not read_from_pyc(log)
+
+
+@pytest.mark.parametrize("damage", [b"", b"\0", b"\xff" * 4, b"x" * 100_000, b"i\x01\0\0\0\x05\0\0\0", None])
+def test_a_damaged_file_is_none_and_is_written_anew(package: Package, damage: bytes | None) -> None:
+    good, _ = started(package)
+    written = bundle_of(package).read_bytes()
+    bundle_of(package).write_bytes(written[: len(written) // 2] if damage is None else damage)
+    assert started(package)[0] == good
+    assert bundle_of(package).read_bytes() == written
+
+
+def test_code_of_another_directory_is_not_used(package: Package) -> None:
+    started(package)
+    moved = shutil.copytree(package, package.parent / "new/stormc")
+    shutil.rmtree(package)
+    output, log = started(moved, "-v")
+    assert TEXT in output and read_from_pyc(log)
+
+
+def test_a_module_without_source_does_not_live_on(package: Package) -> None:
+    started(package)
+    (package / "commands/columns.py").unlink()
+    with pytest.raises(subprocess.CalledProcessError):
+        started(package)
+
+
+def test_where_nothing_may_be_written_nothing_is(package: Package) -> None:
+    assert TEXT in started(package, PYTHONDONTWRITEBYTECODE="1")[0]
+    assert not (package / "__pycache__").exists()
+    (package / "__pycache__").mkdir(mode=0o500)
+    assert TEXT in started(package, "-O")[0]
+    assert not bundle_of(package).exists()
