@@ -101,10 +101,10 @@ class Fitting:
         return {**self.storm, "spec": {**self.storm["spec"], "template": inner}}
 
     def _compile(self, spec: Spec) -> Compilation:
-        text = spec_text(spec)
-        if text not in self._compilations:
-            self._compilations[text] = self.place.compile(spec["name"], text)
-        return self._compilations[text]
+        data = repr(spec)  # plain data; its canonical text takes as long as the compilation
+        if data not in self._compilations:
+            self._compilations[data] = self.place.compile(spec["name"], spec_text(spec))
+        return self._compilations[data]
 
     def compiled(self) -> Compiled | None:
         """Our manifests, or None where the spec has no valid fields."""
