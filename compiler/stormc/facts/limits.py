@@ -52,6 +52,10 @@ EXTERNAL_RPC_PORT = 13389
 INTERNAL_RPC_PORTS = {"prefill": 13389, "decode": 5964}
 """The same behind one API server."""
 
+# Kubernetes, Pod Security Standards, baseline: capabilities that a container may add.
+CAPABILITIES = frozenset(["AUDIT_WRITE", "CHOWN", "DAC_OVERRIDE", "FOWNER", "FSETID", "KILL", "MKNOD",
+                          "NET_BIND_SERVICE", "SETFCAP", "SETGID", "SETPCAP", "SETUID", "SYS_CHROOT"])  # fmt: skip
+
 SPEC_VERSION = "stormc.dev/v1"
 SERVING_ROLES = ("prefill", "decode")
 ROUTING = "routing"

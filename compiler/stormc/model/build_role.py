@@ -15,7 +15,7 @@ from stormc.model.app import KvTransfer
 from stormc.model.flags import Flag, merge_flags, read_flags
 from stormc.model.pod_fields import SHARED, VOLUME_SOURCES
 from stormc.model.profile import Profile
-from stormc.model.quantity import canonical
+from stormc.model.quantity import canonical, times
 from stormc.model.role import EnvValue, Prepended, Reference, Role, Volume
 
 SIZE_FLAGS = {
@@ -76,7 +76,18 @@ def _role(name: str, data: Mapping[str, Any], profile: Profile, moe: bool | None
         interface=shared.get("interface"),
         shm_size=canonical(shared.get("shmSize", "16Gi")),
         queue=shared.get("queue"),
+        requests=_requests(fields, profile),
+        security_context=shared.get("securityContext") or {},
     )
+
+
+def _requests(fields: Mapping[str, Any], profile: Profile) -> dict[str, str]:
+    """What the pods request by their profile: nothing that the role names, and nothing with `resources: {}`."""
+    named = fields.get("resources")
+    if named is not None and not named:
+        return {}
+    npus = fields.get("npus") or profile.npus
+    return {name: times(each, npus) for name, each in profile.requests.items() if name not in (named or {})}
 
 
 def _shared(data: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:

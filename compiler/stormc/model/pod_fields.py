@@ -124,6 +124,30 @@ POD_FIELDS: Schema = {
     "priorityClassName": field("string", "PriorityClass of the pods.", regex=DNS_SUBDOMAIN, maxlength=253),
     "volumes": _VOLUMES,
 }  # fmt: skip
+_SECURITY_CONTEXT = field(
+    "dict", "How the engines are confined further than stormc does it. Not tested on NPUs: try it on one pod first.",
+    schema={
+        "seccompProfile": field("dict", "Filter of system calls.", schema={
+            "type": field(
+                "string", "RuntimeDefault: the container runtime's filter. Without CAP_SYS_NICE it refuses mbind and "
+                "set_mempolicy, so binding memory to the NPU's NUMA node fails, and engines become slower or do not "
+                "start.", required=True, allowed=["RuntimeDefault"],
+            ),
+        }),
+        "capabilities": field("dict", "What root may do in the container.", schema={
+            "drop": field(
+                "list", "[ALL] instead of stormc's [NET_RAW]. Root then reads no files of other users, such as "
+                "the driver's HwHiAiUser: add DAC_OVERRIDE where the engine finds no NPU.",
+                schema={"type": "string", "allowed": ["ALL", "NET_RAW"]}, minlength=1,
+            ),
+            "add": field(
+                "list", "Capabilities to keep with drop: [ALL].",
+                schema={"type": "string", "allowed": sorted(limits.CAPABILITIES)},
+            ),
+        }),
+    },
+    minlength=1,
+)  # fmt: skip
 ENGINE_POD_FIELDS: Schema = {
     "shmSize": field(["string", "integer"], "Size limit of /dev/shm; default: 16Gi.", regex=quantity.PATTERN, min=0),
     "queue": field("string", "Volcano queue.", regex=limits.NAMESPACE_PATTERN, maxlength=limits.LABEL_BYTES),
@@ -131,6 +155,7 @@ ENGINE_POD_FIELDS: Schema = {
     "interface": field(
         "string", "Network interface of the engines; default: eth0 of the pod's own network.", minlength=1, maxlength=15
     ),
+    "securityContext": _SECURITY_CONTEXT,
 }
 SHARED: Schema = {
     **{key: POD_FIELDS[key] for key in ("tolerations", "priorityClassName", "volumes")}, **ENGINE_POD_FIELDS,

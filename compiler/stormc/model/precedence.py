@@ -14,7 +14,7 @@ from stormc.facts.limits import SERVING_ROLES
 from stormc.finding import Path
 from stormc.record import NamedTuple
 
-SHARED = ("tolerations", "priorityClassName", "shmSize", "queue", "hostNetwork", "interface")
+SHARED = ("tolerations", "priorityClassName", "shmSize", "queue", "hostNetwork", "interface", "securityContext")
 """Fields of `pod_fields.SHARED` that the role takes from the app as a whole, or not at all."""
 ROLES = (*SERVING_ROLES, "routing")
 

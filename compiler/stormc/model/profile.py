@@ -9,6 +9,7 @@ from stormc.facts import limits
 from stormc.facts.keys import Directory
 from stormc.facts.kinds import IN_CLUSTER
 from stormc.load.releases import AIBrix, MindCluster, aibrix, mindcluster, version
+from stormc.model.quantity import canonical
 from stormc.record import NamedTuple, Record, field
 
 
@@ -32,6 +33,8 @@ class Profile(Record):
     """Files and directories of the node that KV transfer needs, each with what must lie there."""
     kv_extra: Mapping[str, Any] = field(default_factory=dict)
     """What kv_connector_extra_config says on this product."""
+    requests: Mapping[str, str] = field(default_factory=dict)
+    """CPU and memory of the node that an engine pod requests per NPU, unless its role says it."""
 
 
 class ArgoCD(NamedTuple):
@@ -98,7 +101,8 @@ def build_profile(data: Mapping[str, Any]) -> Profile:
         host_arch=data.get("hostArch"), resource=data["resource"], accelerator_type=data["acceleratorType"],
         schedule_policy=data["schedulePolicy"], super_pod=data["superPod"], mindcluster=max(needed, key=version),
         documented=data["documented"], kv_port=data["kvPort"], memory_gib=data.get("memoryGiB"),
-        kv_extra=data.get("kvExtra", {}), **further,
+        kv_extra=data.get("kvExtra", {}),
+        requests={name: canonical(amount) for name, amount in data.get("requests", {}).items()}, **further,
     )  # fmt: skip
 
 

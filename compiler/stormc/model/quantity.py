@@ -30,6 +30,13 @@ def canonical(text: str | int) -> str:
     return _decimal(_milli(text), in_exponents=suffix[:1] in ("e", "E") and bool(suffix[1:]))
 
 
+def times(text: str | int, count: int) -> str:
+    """The canonical string of a quantity, `count` times. Raises ValueError for what is no quantity."""
+    digits, tenths, suffix = _parts(text)
+    written = str(digits * count).zfill(tenths + 1)
+    return canonical(f"{written[: len(written) - tenths]}.{written[len(written) - tenths :]}{suffix}")
+
+
 def _parts(text: str | int) -> tuple[int, int, str]:
     """The digits as one number, how many of them stand behind the point, and the suffix."""
     match = _QUANTITY.fullmatch(str(text))

@@ -91,6 +91,9 @@ class Role(Pods):
     interface: str | None
     shm_size: str
     queue: str | None
+    requests: Mapping[str, str]
+    """CPU and memory that the profile knows and the role does not name; requested, not limited."""
+    security_context: Mapping[str, Any]
 
     @property
     def local_ranks(self) -> int:

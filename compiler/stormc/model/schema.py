@@ -255,6 +255,10 @@ PROFILE: Schema = {
     "documented": field("boolean", "Whether MindCluster documents StormService on it.", required=True),
     "kvPort": whole("First port for KV transfer that the driver leaves free.", 1024, limits.PORT_MAX, required=True),
     "memoryGiB": whole("On-chip memory per NPU.", 1, 1024),
+    "requests": {
+        **RESOURCES,
+        "meta": {"description": "What an engine pod requests per NPU where its role has no resources."},
+    },
     "deviceMounts": field(
         "list", "Files and directories of the node that KV transfer needs; default: /etc/hccn.conf.",
         schema={"type": "dict", "schema": {

@@ -17,9 +17,10 @@ from stormc.model.misplaced import is_kubernetes, is_of_roles
 from stormc.record import NamedTuple
 
 MAPS = ("annotations", "engineArgs", "env", "labels", "nodeSelector")
-PODS = ("image", "imagePullPolicy", "imagePullSecrets", "priorityClassName", "resources", "shmSize", "tolerations")
+PODS = ("image", "imagePullPolicy", "imagePullSecrets", "priorityClassName", "resources", "securityContext", "shmSize",
+        "tolerations")  # fmt: skip
 OF_APP = ("gateway", "hostNetwork", "imagePullPolicy", "imagePullSecrets", "interface", "networkPolicy", "port",
-          "priorityClassName", "queue", "shmSize", "tolerations", "volumes")  # fmt: skip
+          "priorityClassName", "queue", "securityContext", "shmSize", "tolerations", "volumes")  # fmt: skip
 RESTING_ON_REPLICAS = ("minAvailable", "podGroupSize", "replicas", "spBlock")
 """Fields of any role about which nothing is said where a role's replicas are unknown: all share one PodGroup."""
 SECTIONS = ("faults", "proxy", "routing")

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import DEVICE_FILES, HUAWEI_PREFIX, Annotation, Label
+from stormc.facts.limits import CAPABILITIES
 from stormc.policy import placement, volumes
 from stormc.policy.cel import Rule, below, containers, matching, maybe, pods, text, texts, whole
 from stormc.policy.cel_objects import metadata_rules
 from stormc.policy.cel_programs import PROBES, program_rules
 from stormc.policy.objects import ACTING
-from stormc.policy.pod_security import CAPABILITIES, SELINUX_TYPES, SYSCTLS
+from stormc.policy.pod_security import SELINUX_TYPES, SYSCTLS
 from stormc.policy.policy import Policy
 
 _QUEUE = Annotation.QUEUE_NAME

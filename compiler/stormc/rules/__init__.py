@@ -36,7 +36,7 @@ OF_MANIFESTS = (
     "engine.keys_of_one_role", "engine.known_flags", "engine.kv_config", "engine.paths",
     "engine.recomputes", "engine.references", "engine.refused_keys", "engine.removed_variables",
     "engine.role_agreement", "engine.shell_variables", "engine.startup_time", "engine.tensor_sizes",
-    "engine.visible_devices", "pods.pinned_images", "pods.tolerations",
+    "engine.visible_devices", "pods.pinned_images", "pods.requests", "pods.tolerations",
 )  # fmt: skip
 OF_OVERRIDDEN_MANIFESTS = (
     "scheduling.handler", "scheduling.node_labels", "scheduling.other_roles", "scheduling.scheduler",

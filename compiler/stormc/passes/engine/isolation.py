@@ -11,16 +11,17 @@ from typing import Any
 
 from stormc.model.app import App
 from stormc.model.profile import Platform
-from stormc.passes.because import Reason, fact
+from stormc.passes.because import ROLE, Reason, fact, of
 from stormc.passes.edit import Edit, storm
 from stormc.targets.storm_service import container_path, pod_path
 
-NO_RAW_SOCKETS: dict[str, Any] = {"capabilities": {"drop": ["NET_RAW"]}}
-NO_ESCALATION: dict[str, Any] = {"allowPrivilegeEscalation": False, **NO_RAW_SOCKETS}
+NO_RAW_SOCKETS: dict[str, Any] = {"drop": ["NET_RAW"]}
 BECAUSE = fact("kubernetes", "Pod Security Standards; docs/security.md: engine pods")
 UNLESS_PRIVILEGED: Reason = {
     (): BECAUSE,
     ("allowPrivilegeEscalation",): fact("kubernetes", "core/v1 ValidateSecurityContext", given=(("overrides",),)),
+    ("capabilities",): fact("kubernetes", "Pod Security Standards", (ROLE, "securityContext")),
+    ("seccompProfile",): of((ROLE, "securityContext")),
 }
 
 
@@ -32,7 +33,11 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
     service = storm(app)
     for role in app.serving_roles:
         privileged = any(_gives_privileges(override.patch) for override in app.overrides)
-        context = NO_RAW_SOCKETS if privileged else NO_ESCALATION
+        asked = role.security_context
+        context: dict[str, Any] = {} if privileged else {"allowPrivilegeEscalation": False}
+        context |= {"capabilities": {**NO_RAW_SOCKETS, **asked.get("capabilities", {})}}
+        if "seccompProfile" in asked:
+            context["seccompProfile"] = asked["seccompProfile"]
         yield Edit(service, pod_path(role.name, "automountServiceAccountToken"), False, BECAUSE)
         yield Edit(service, container_path(role.name, role.name, "securityContext"), context, UNLESS_PRIVILEGED)
 
