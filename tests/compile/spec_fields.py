@@ -16,6 +16,10 @@ GONE = object()
 TEXTS: dict[str, list[Any]] = {
     "name": ["app", "other"],
     "namespace": ["one", "two"],
+    "securityContext": [
+        {"seccompProfile": {"type": "RuntimeDefault"}},
+        {"capabilities": {"drop": ["ALL"], "add": ["DAC_OVERRIDE"]}},
+    ],
     "image": ["engine:v0.23.0", "engine:v0.11.0"],
     "version": ["0.11", "0.23"],
     "hardware": ["atlas-900-a3-superpod", "a200i-a2-box", "atlas-950-superpod"],

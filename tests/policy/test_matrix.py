@@ -65,6 +65,19 @@ def test_what_teams_write_every_day_is_no_warning(judged: Judge, case: str) -> N
     assert [f for f in judged(ORDINARY[case]) if f.rule.startswith(("W8", "E"))] == []
 
 
+DEMANDED = {
+    "seccomp": "securityContext: {seccompProfile: {type: RuntimeDefault}}",
+    "dropAllCapabilities": "securityContext: {capabilities: {drop: [ALL], add: [DAC_OVERRIDE]}}",
+}
+
+
+@pytest.mark.parametrize("key", DEMANDED)
+def test_a_policy_demands_what_confines_engines_further(judged: Judge, key: str) -> None:
+    policy = f"{POLICY}  {key}: required\n"
+    assert errors(judged("", policy)) == {"E804"}
+    assert judged(DEMANDED[key], policy) == []
+
+
 PLATFORM = "apiVersion: stormc.dev/v1\nkind: Platform\n"
 TEAM: dict[str, tuple[str, str]] = {
     "another namespace": ("namespace: kube-system", "E824"),

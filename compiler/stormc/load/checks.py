@@ -23,7 +23,8 @@ CHECKS = (
     Check(
         "E104",
         "A spec file is plain YAML.",
-        "Tabs, tags, merge keys and keys that are no strings mean different things to different readers of YAML.",
+        "Tabs, tags, merge keys and keys that are no strings mean different things to different readers of YAML; a "
+        "character that nobody sees, such as a line separator in a comment, can hide a field from the reviewer.",
     ),
     Check(
         "E105",

@@ -34,6 +34,8 @@ MAX_ALIASED = 64 * 1024
 SLOW_LENGTH = 16 * 1024
 """Characters that the slow parser reads in well under a second."""
 
+_HIDDEN = re.compile("\r(?!\n)|[\x85\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+"""Ends of lines, marks and directions that a reviewer does not see, and that only some readers of YAML obey."""
 _INT = re.compile(r"[-+]?[0-9]{1,18}\Z")
 _RADIX = re.compile(r"0(?:o[0-7]{1,16}|x[0-9a-fA-F]{1,15})\Z")
 _FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,3})?\Z")
@@ -80,6 +82,10 @@ def load_document(file: str, raw: bytes) -> tuple[Document | None, list[Finding]
         builder, data = _parsed(file, text, _Builder.build, MAX_KEYS)
     except _Stop as stop:
         return None, [*stop.findings]
+    if hidden := _HIDDEN.search(text):
+        from stormc.load.syntax import unseen
+
+        return None, [unseen(file, text, hidden.start())]
     document = Document(file, data, builder.keys, builder.values, text)
     return (None if builder.findings else document), builder.findings
 

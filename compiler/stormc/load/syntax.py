@@ -74,6 +74,13 @@ def unprintable(text: str) -> Mark:
     return Mark(line, column, line, column + 1)
 
 
+def unseen(file: str, text: str, at: int) -> Finding:
+    """The finding on a character by which a file says more to some readers than a reviewer sees."""
+    line, column = text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at)
+    message = phrase("a character that nobody sees: U+{code}", code=f"{ord(text[at]):04X}")
+    return _at(file, line, column, message, phrase("remove it, or write it with a backslash in double quotes"))
+
+
 def _at(file: str, line: int, column: int, message: Phrase, hint: Phrase) -> Finding:
     return Finding(NOT_PLAIN, file, Mark(line, column, line, column + 1), message, hint)
 

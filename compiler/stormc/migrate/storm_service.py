@@ -386,8 +386,8 @@ def _pods(role: RoleFacts) -> dict[str, Any]:
     if role.engine.get("imagePullPolicy"):
         made["imagePullPolicy"] = role.engine["imagePullPolicy"]
     resources = role.engine.get("resources") or {}
-    amounts = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
-    if kept := {name: amounts[name] for name in ("cpu", "memory") if name in amounts}:
+    limits = resources.get("limits") or {}  # a request without one is the profile's share, or an override
+    if kept := {name: limits[name] for name in ("cpu", "memory") if name in limits}:
         made["resources"] = {name: _quantity(value) for name, value in kept.items()}
     tolerations = role.pod.get("tolerations") or []
     if tolerations and all(set(t) <= set(_TOLERATION) for t in tolerations):

@@ -19,6 +19,8 @@ POLICY: Schema = {
     "registries": _list("Beginnings of the names of all images."),
     "images": field("string", "How images are pinned.", allowed=["tag", "digest"]),
     "podSecurity": field("string", "Level of pod security, on finished manifests.", allowed=list(LEVELS)),
+    "seccomp": field("string", "Whether all containers have the container runtime's filter.", allowed=["required"]),
+    "dropAllCapabilities": field("string", "Whether all containers drop capability ALL.", allowed=["required"]),
     "hostPaths": _list("Host paths that pods may mount to read; what lies below them too."),
     "serviceAccounts": _list("Service accounts that pods may use."),
     "secrets": _list("Secrets that pods may read; * stands for any characters."),

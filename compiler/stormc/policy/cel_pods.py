@@ -82,7 +82,20 @@ def _security(policy: Policy) -> Iterator[Rule]:
     )
 
 
-def _taken_back(_: Policy) -> Iterator[Rule]:
+def _taken_back(policy: Policy) -> Iterator[Rule]:
+    if policy.covers("seccomp"):
+        own, shared = (f'{of}.?securityContext.?seccompProfile.?type.orValue("")' for of in ("c", "p"))
+        kinds = '["RuntimeDefault", "Localhost"]'
+        filtered = f'{own} in {kinds} || ({own} == "" && {shared} in {kinds})'
+        message = "a container has no seccompProfile RuntimeDefault"
+        yield (
+            "E804",
+            message,
+            pods(f"p.containers.all(c, {filtered}) && p.?initContainers.orValue([]).all(c, {filtered})"),
+        )
+    if policy.covers("dropAllCapabilities"):
+        dropped = 'c.?securityContext.?capabilities.?drop.orValue([]).exists(x, x == "ALL")'
+        yield "E804", "a container does not drop capability ALL", containers(dropped)
     yield (
         "E804",
         "a container may gain privileges or open raw sockets",

@@ -39,10 +39,37 @@ def security(pod: Pod) -> Iterator[Breach]:
         own: Path = (pod.role, "hostNetwork") if path == ("hostNetwork",) else ()
         message = phrase("{role}: {text} (pod security {level})", role=pod.role, text=text, level=level)
         yield from pod.case.breach(POD_SECURITY, pod.at(path, own), message, _REMOVE)
+    yield from _demanded(pod)
     for path, text in _taken_back(pod):
         if patched := pod.patched(path):
             message = phrase("{role}: an override takes back {text}", role=pod.role, text=text)
             yield from pod.case.breach(POD_SECURITY, patched, message, _REMOVE)
+
+
+def _demanded(pod: Pod) -> Iterator[Breach]:
+    """What a policy demands of every container besides its level."""
+    shared = pod.spec.get("securityContext") or {}
+    for at, container in pod.containers():
+        context: Mapping[str, Any] = container.get("securityContext") or {}
+        profile = (context.get("seccompProfile") or shared.get("seccompProfile") or {}).get("type")
+        dropped = (context.get("capabilities") or {}).get("drop") or ()
+        lacking = {
+            "seccomp": (
+                profile not in ("RuntimeDefault", "Localhost"),
+                verbatim("seccompProfile: {type: RuntimeDefault}"),
+            ),
+            "dropAllCapabilities": ("ALL" not in dropped, verbatim("capabilities: {drop: [ALL]}")),
+        }
+        for key, (lacks, field) in lacking.items():
+            for number, _ in pod.case.policy.values(key) if lacks else ():
+                message = phrase(
+                    "container {name} of {role} has no {field}", name=container["name"], role=pod.role, field=field
+                )
+                hint = phrase(
+                    "write it to securityContext; {file} demands it", file=pod.case.policy.layers[number].file
+                )
+                path = pod.at((*at, "securityContext"), (pod.role, "securityContext"))
+                yield Breach(POD_SECURITY.forbidden.id, path, message, hint, number)
 
 
 def _taken_back(pod: Pod) -> Iterator[tuple[Path, Phrase]]:

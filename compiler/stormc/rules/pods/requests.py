@@ -41,7 +41,7 @@ def _requested(template: Template, name: str) -> bool:
 
 
 RULE = Rule(
-    "W087", __doc__, check,
+    "W089", __doc__, check,
     source="Kubernetes: tasks/configure-pod-container/quality-service-pod, concepts/scheduling-eviction",
     bad=(
         Example("""
