@@ -135,9 +135,9 @@ class Stream:
         self._source.idle_from_here(True)
         self.events += count
         self._latest = framed
+        telling = False
         if _USAGE in framed:
-            self._last = framed
-        telling = self.cached is not None and _USAGE in framed
+            self._last, telling = framed, self.cached is not None
         if self._resumed or self.given_up or telling or _MARK in framed or _ERROR in framed:
             self._by_event(unframed(framed))
             return
@@ -170,7 +170,8 @@ class Stream:
     def _before_first(self, framed: bytes) -> bytes:
         """What is left of chunks from the first event on; comments before it go out, an error stays here."""
         says = framed.startswith(b"data:", framed.find(b"\r\n") + 2)
-        if not self._is_events or (says and _ERROR not in framed and _RESPONSE not in framed):
+        first = framed[: framed.find(b"\n\n") + 1 or None]
+        if not self._is_events or (says and _ERROR not in first and _RESPONSE not in first):
             self._open()
             return framed
         if self.refused is not None:
