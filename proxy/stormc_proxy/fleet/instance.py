@@ -44,13 +44,14 @@ class Instance:
 
     __slots__ = (
         "active", "address", "changed_at", "epoch", "exchanges", "failed_at", "failed_requests", "faults",
-        "foreign", "handicap", "last_failure", "load", "picked", "probe_failures", "readmit_at",
+        "foreign", "handicap", "last_failure", "load", "name", "picked", "probe_failures", "readmit_at",
         "request_failures", "requests", "role", "row", "seen", "stamp", "state", "watched_since",
     )  # fmt: skip
 
     def __init__(self, role: str, address: Address, now: float) -> None:
         """One that nobody has asked yet, without load."""
         self.role, self.address, self.state = role, address, INSTANCE.start
+        self.name = str(address)
         self.load = self.epoch = self.active = self.handicap = self.foreign = 0
         self.picked = self.stamp = 0
         self.request_failures = self.probe_failures = self.faults = 0

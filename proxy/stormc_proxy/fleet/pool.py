@@ -167,7 +167,8 @@ class Pool:
         self._stamp += 1
         instance.stamp = self._stamp
         heap = self._heap
-        heapq.heappush(heap, (self.queue(instance), instance.picked, self._stamp, instance))
+        queue = instance.load + instance.foreign + instance.handicap
+        heapq.heappush(heap, (queue, instance.picked, self._stamp, instance))
         if len(heap) > 64 + 4 * len(self.instances):
             heap[:] = [entry for entry in heap if entry[2] == entry[3].stamp]
             heapq.heapify(heap)

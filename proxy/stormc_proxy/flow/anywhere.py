@@ -33,7 +33,7 @@ async def anywhere(router: Router, method: str, target: str, fields: bytes, body
             lease.release()
             break
         tried.add(lease.instance.address)
-        setattr(record, lease.instance.role, str(lease.instance.address))
+        setattr(record, lease.instance.role, lease.instance.name)
         record.attempts += 1
         try:
             return await _one(router, lease, line, fields, body, GET_SECONDS if asking else 0.0)

@@ -23,7 +23,7 @@ COMPARED_BYTES = 4 * 1024 * 1024
 Pieces = bytes | list[bytes | memoryview]
 """A body to be sent: whole, or in parts that are never put together."""
 
-_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
 _NAME = json.encoder.encode_basestring_ascii
 _BLANK = re.compile(r"[ \t\n\r]*")
 _OPENING = re.compile(r"[ \t\n\r]*\{[ \t\n\r]*").match

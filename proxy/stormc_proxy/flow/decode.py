@@ -28,7 +28,7 @@ def pick(request: ClientRequest, body: Body, avoid: set[Address], tried: set[Add
     if lease is None:
         raise unavailable("decode")
     tried.add(lease.instance.address)
-    request.record.decode = str(lease.instance.address)
+    request.record.decode = lease.instance.name
     request.record.attempts += 1
     return lease
 

@@ -76,6 +76,9 @@ class Plan(NamedTuple):
 
 def plan_of(body: Body, api: Api) -> Plan | None:
     """How the request is taken apart; None if it is for one answer. Raises Refusal for what no engine can do."""
+    values = body.values
+    if values.get("n") is None and (api.chat or (type(values.get("prompt")) is str and "prompt_embeds" not in values)):
+        return None
     try:
         member, prompts = _prompts_of(body, api)
         answers = answers_per_prompt(body)

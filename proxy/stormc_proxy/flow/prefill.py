@@ -64,7 +64,7 @@ async def prefill(request: ClientRequest, body: Body, key: str, parameters: str,
         if lease is None:
             break
         tried.add(lease.instance.address)
-        request.record.prefill = str(lease.instance.address)
+        request.record.prefill = lease.instance.name
         try:
             value = await _one(request, lease, raw, key, request.leg("prefill", lease.instance))
             blame(router.prefill, doubted)
@@ -148,5 +148,8 @@ def reported(value: Mapping[str, Any]) -> Reported:
         details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
         prompt = usage.get("prompt_tokens")
     cached = details.get("cached_tokens") if isinstance(details, dict) else None
-    cached, prompt = (number if isinstance(number, int) else None for number in (cached, prompt))
-    return Reported(dumped(parameters) if parameters else "", cached, prompt)
+    return Reported(
+        dumped(parameters) if parameters else "",
+        cached if isinstance(cached, int) else None,
+        prompt if isinstance(prompt, int) else None,
+    )

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Coroutine
+from typing import Any
 
 from stormc_proxy.fleet.instance import Instance
 from stormc_proxy.fleet.pool import Lease
@@ -25,6 +27,7 @@ from stormc_proxy.flow.kept import Kept
 from stormc_proxy.flow.prefill import prefill
 from stormc_proxy.flow.refusal import Refusal, Unanswered, unavailable
 from stormc_proxy.flow.request import ClientRequest
+from stormc_proxy.flow.shelter import Sheltered
 from stormc_proxy.settings import Address
 from stormc_proxy.telemetry.journal import new_id
 
@@ -116,13 +119,11 @@ class Standard:
     async def _prefill_first(self) -> Kept:
         """The KV cache at prefill. A client that leaves ends the prefill, unless it is about to be done."""
         key = self._request.record.key = new_id()
-        task = self._request.router.spawn(self._fetchable(key))
-        try:
-            kept: Kept = await asyncio.shield(task)
-        except asyncio.CancelledError:
-            self._request.router.spawn(_abandon(task))
-            raise
-        return kept
+        return await Sheltered(self._fetchable(key), self._abandoned)
+
+    def _abandoned(self, rest: Coroutine[Any, Any, Kept]) -> None:
+        router = self._request.router
+        router.spawn(_abandon(router.spawn(rest)))
 
     async def _fetchable(self, key: str) -> Kept:
         request = self._request
