@@ -48,6 +48,14 @@ CASES = {
         ROLES % "{name: decoder, template: {spec: {priority: 2}}}", "",
         [("E082", "the app has no role decoder", "did you mean decode?")],
     ),
+    "a release without quotes": ("", "mindcluster: 7.3", [("E203", "must be a string", 'quote it: "7.3"')]),
+    "an inventory as a list": (
+        "", "inventory: [atlas-900-a3-superpod]",
+        [("E203", "must be a mapping", "write a mapping, such as atlas-900-a3-superpod: {nodes: 4}")],
+    ),
+    "one word for a list": (
+        "", "policy: {registries: quay.io}", [("E203", "must be a list", "write a list: [quay.io]")],
+    ),
     "a release that is none": ("", "mindcluster: '31'", [("E205", "is not one of", "")]),
 }  # fmt: skip
 

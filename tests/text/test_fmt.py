@@ -142,7 +142,7 @@ def test_check_writes_nothing_and_names_the_first_line(spec: Path, capsys: pytes
     assert main(["fmt", "--check"]) == 1
     shown = capsys.readouterr()
     assert "specs/a.yaml:3:1: E116 the file is not in canonical form" in shown.out
-    assert shown.err == "1 of 1 files would change\n"
+    assert shown.err == "1 of 1 file would change\n"
     assert spec.read_bytes() == before
     assert main(["fmt"]) == 0
     assert capsys.readouterr().err == "1 of 1 files changed\n"

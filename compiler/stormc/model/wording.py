@@ -100,7 +100,7 @@ def _finding(layered: Layered, table: forms.Schema, prefix: Path, error: Any, gu
         wanted = _one_of([_NOUNS.get(name, name) for name in types]) if types else phrase("set")
         return finding_at(layered, WRONG_TYPE, path,
                           phrase("{name} must be {wanted}, got {value}", name=name, wanted=wanted, value=shown(value)),
-                          _choices(rules.get("allowed", ())) or type_hint(types, value, path))  # fmt: skip
+                          _type_hint(rules, types, value, path))  # fmt: skip
     if error.code in (errors.MIN_VALUE.code, errors.MAX_VALUE.code):
         low, high = rules.get("min", constraint), rules.get("max")
         below = error.code == errors.MIN_VALUE.code
@@ -192,6 +192,14 @@ _FORMS = {
 }
 
 
+def _type_hint(rules: Mapping[str, Any], types: list[str], value: object, path: Path) -> Phrase:
+    """What to write: one of the allowed words, or the value in the right type."""
+    allowed = [str(word) for word in rules.get("allowed", ())]
+    return (
+        type_hint(types, value, path) if str(value) in allowed else _choices(allowed) or type_hint(types, value, path)
+    )
+
+
 def _choices(allowed: Iterable[object]) -> Phrase:
     names = [str(name) for name in allowed]
     return phrase("write {names}", names=either(names)) if names else NONE
@@ -211,6 +219,7 @@ _SHAPES = {
     "engineArgs": phrase("a mapping, such as max-num-seqs: 64"),
     "args": phrase("a mapping, such as max-num-seqs: 64"),
     "patch": phrase("a strategic merge patch, such as {{spec: {{…}}}}; a list of operations is a JSON patch"),
+    "inventory": phrase("a mapping, such as atlas-900-a3-superpod: {{nodes: 4}}"),
     "persistentVolumeClaim": phrase("the claim's name, such as persistentVolumeClaim: weights"),
     "imagePullSecrets": phrase("names, such as imagePullSecrets: [registry]"),
 }
@@ -229,6 +238,8 @@ def type_hint(types: list[str], value: object, path: Path = ()) -> Phrase:
         return phrase('quote it: "{value}"', value=value)
     if types == ["integer"] and isinstance(value, str) and value.strip().isdigit() and not value.isascii():
         return phrase("write {value}", value=int(value))
+    if types == ["list"] and isinstance(value, str) and value and "：" not in value:
+        return phrase("write a list: [{value}]", value=value)
     if isinstance(value, str) and "：" in value:
         return phrase(
             "it contains a full-width colon '：' (U+FF1A): write 'key: value' with an ASCII colon and a space"

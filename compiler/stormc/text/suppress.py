@@ -23,6 +23,7 @@ _HASH = re.compile(r"(?:^|(?<=[ \t]))#")
 _COMMENT = re.compile(r"#\s*stormc:\s*(?P<rest>.*)")
 _IGNORE = re.compile(r"ignore\[(?P<ids>[^\]]*)\]\s*(?P<reason>.*)")
 _ID = re.compile(r"[EWI][0-9]{3}")
+_SOME_ID = re.compile(r"\b[EWI][0-9]{3}\b")
 MANY = 1 << 62
 MOST_SHOWN = 60
 """Characters of a comment that a hint repeats."""
@@ -99,9 +100,10 @@ def read_suppressions(document: Document) -> tuple[list[Suppression], list[Findi
         mark = Mark(number, column, number, column + len(comment))
         ignore = _IGNORE.fullmatch(match["rest"])
         if ignore is None or ignore["ids"].count(",") > MOST_IDS:
-            problems.append(
-                Finding(NO_SUPPRESSION, document.file, mark, phrase("this comment to stormc has the wrong form"), _FORM)
-            )
+            found = ",".join(_SOME_ID.findall(match["rest"])[:MOST_IDS])
+            hint = phrase("write # stormc: ignore[{ids}] and the reason", ids=found) if found else _FORM
+            message = phrase("this comment to stormc has the wrong form")
+            problems.append(Finding(NO_SUPPRESSION, document.file, mark, message, hint))
             continue
         if not ignore["reason"]:
             hint = phrase("write # stormc: ignore[{ids}] and the reason", ids=ignore["ids"].strip()[:MOST_SHOWN])
