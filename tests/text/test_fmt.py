@@ -145,7 +145,7 @@ def test_check_writes_nothing_and_names_the_first_line(spec: Path, capsys: pytes
     assert shown.err == "1 of 1 file would change\n"
     assert spec.read_bytes() == before
     assert main(["fmt"]) == 0
-    assert capsys.readouterr().err == "1 of 1 files changed\n"
+    assert capsys.readouterr().err == "1 of 1 file changed\n"
     assert spec.read_text() == BASE
     assert spec.stat().st_mode & 0o777 == 0o640
     stamp = spec.stat().st_ino
