@@ -19,8 +19,9 @@ from stormc.cluster.apply import ensure_namespace
 from stormc.cluster.connection import Cluster
 from stormc.cluster.kinds import CLUSTER_ROLE, CRD, Kind
 from stormc.failure import Failure
+from tests.caches import PROGRAMS
 
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stormc" / "e2e"
+CACHE = PROGRAMS
 SCHEMA = Path(__file__).parents[2] / "compiler" / "stormc" / "emit" / "schemas" / "stormservice.json"
 ADMIN, VIEWER, OPERATOR = "admin-token", "viewer-token", "operator-token"
 NAMES = {

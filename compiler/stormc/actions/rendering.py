@@ -173,7 +173,7 @@ def _render(given: _Given, staging: Path | None) -> Rendered:
         fresh = _memories(apps.compiled, out, start, moved)
         left = memories.after({**known.unchanged, **fresh}, partly)
         if left.lines != memories.lines:
-            remember(memory_place, left)
+            remember(memory_place, out, left)
     return Rendered(len(chosen), findings, plan, departures, effects, tuple(sorted({*versions.values()})))
 
 

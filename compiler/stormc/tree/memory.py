@@ -22,9 +22,10 @@ from stormc.finding import Finding, Mark
 from stormc.model.summary import Summary
 from stormc.phrase import Phrase, phrase
 from stormc.record import NamedTuple
+from stormc.tree.forgotten import MEMORY, note_output, remove_forgotten
 from stormc.tree.read import stamp
 
-FILE = "compiled.json"
+FILE = MEMORY
 
 
 class Memory(NamedTuple):
@@ -230,8 +231,8 @@ def _content(file: Path) -> bytes:
         return stream.read()
 
 
-def remember(directory: Path | None, memories: Memories) -> None:
-    """Keeps the memories for the next render; atomic, and silent where the directory cannot be written."""
+def remember(directory: Path | None, out: Path, memories: Memories) -> None:
+    """Keeps the memories of an output directory; atomic, and silent where their directory cannot be written."""
     if directory is None:
         return
     first = json.dumps(memories.compiler or this_compiler()).encode()
@@ -239,12 +240,16 @@ def remember(directory: Path | None, memories: Memories) -> None:
     temporary = directory / f"{FILE}.{os.urandom(8).hex()}"
     try:
         directory.parent.mkdir(0o700, parents=True, exist_ok=True)
+        is_new = not directory.exists()
         directory.mkdir(0o700, exist_ok=True)
         if not _is_private(directory):
             return
+        note_output(directory, out)
         with open(temporary, "xb") as file:  # x: a new file, never through a link
             file.write(digest(text).encode() + b"\n" + text)
         temporary.replace(directory / FILE)
+        if is_new:
+            remove_forgotten(directory.parent, time.time())
     except OSError:
         with suppress(OSError):
             temporary.unlink()
