@@ -9,7 +9,7 @@ from typing import Any
 
 from stormc.cluster.apply import apply, ensure_namespace
 from stormc.cluster.kinds import POD, POD_SET, ROLE_SET, STORM_SERVICE, STORM_SERVICE_NAME, Kind
-from stormc.cluster.owner import owned
+from stormc.cluster.owner import owned, shared_by_none
 from stormc.cluster.removal import remove
 from stormc.cluster.wait import unready
 from stormc.facts.limits import AIBRIX_RELEASES
@@ -77,7 +77,9 @@ class LiveCluster:
 
     def remove(self, namespace: str, app: str) -> None:
         """Takes an app off the cluster as `stormc delete` does, and waits until nothing of it is left."""
-        remove(self.cluster, namespace, owned(self.cluster, namespace, app), lambda line: None)
+        found = owned(self.cluster, namespace, app)
+        shared = shared_by_none(self.cluster, namespace, app) if found else []
+        remove(self.cluster, namespace, [*shared, *found], lambda line: None)
         labels = {STORM_SERVICE_NAME: app}
 
         def gone() -> bool:

@@ -138,7 +138,8 @@ def services_lead_where_they_should(live: LiveCluster, namespace: str, manifests
     backends = [(each["host"], each["port"]) for role in SERVING_ROLES for each in topology[role]]
     for host, port in backends:
         assert port in {p["port"] for p in services[host]["spec"]["ports"]}
-    assert {host for host, _ in backends} == {name for name in services if not name.endswith("-router")}
+    of_pods = {name for name, service in services.items() if Label.ROLE_REPLICA in service["spec"]["selector"]}
+    assert {host for host, _ in backends} == of_pods
 
 
 def leads_to(live: LiveCluster, namespace: str, service: str, wanted: set[str]) -> bool:
