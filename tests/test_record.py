@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import pickle
+import typing
 from collections.abc import Mapping
 from functools import cached_property
 from typing import ClassVar
 
 import pytest
 
-from stormc.record import Record, field, replace
+from stormc.record import NamedTuple, Record, field, replace
 
 
 class Point(Record):
@@ -70,3 +72,64 @@ def test_a_subclass_adds_fields_before_those_by_name() -> None:
 
 class Layer(Record):
     depth: int
+
+
+class Mine(NamedTuple):
+    """A line between two points."""
+
+    first: str
+    last: str = "b"
+    steps: tuple[int, ...] = ()
+
+    @property
+    def ends(self) -> str:
+        return self.first + self.last
+
+    def whose(self) -> type:
+        return __class__  # type: ignore[name-defined,no-any-return]
+
+
+class Typing(typing.NamedTuple):
+    first: str
+    last: str = "b"
+    steps: tuple[int, ...] = ()
+
+
+class Empty(NamedTuple):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("values", "named"),
+    [(("a",), {}), (("a", "c"), {}), (("a",), {"steps": (1,)}), ((), {"last": "c", "first": "a"}), ((), {}),
+     (("a", "b", (), 4), {}), (("a",), {"first": "b"}), (("a",), {"other": 1})],
+)  # fmt: skip
+def test_named_tuples_are_those_of_typing(values: tuple[str, ...], named: dict[str, str]) -> None:
+    try:
+        expected = Typing(*values, **named)  # type: ignore[arg-type]
+    except TypeError:
+        with pytest.raises(TypeError):
+            Mine(*values, **named)  # type: ignore[arg-type]
+        return
+    mine = Mine(*values, **named)  # type: ignore[arg-type]
+    assert tuple(mine) == tuple(expected) and isinstance(mine, tuple)
+    assert repr(mine) == repr(expected).replace("Typing", "Mine")
+    assert mine._asdict() == expected._asdict()
+    assert mine._fields == expected._fields
+    assert tuple(mine._replace(last="z")) == tuple(expected._replace(last="z"))
+    assert tuple(Mine._make(["x", "y", ()])) == tuple(Typing._make(["x", "y", ()]))
+    assert pickle.loads(pickle.dumps(mine)) == mine == copy.deepcopy(mine)
+    assert {mine: 1}[mine] == 1 and mine.ends == mine.first + mine.last and mine.whose() is Mine
+    match mine:
+        case Mine(first, last, steps):
+            assert (first, last, steps) == mine
+
+
+def test_a_named_tuple_is_frozen_and_has_no_fields_beside_its_own() -> None:
+    mine = Mine("a")
+    for name in ("first", "other"):
+        with pytest.raises(AttributeError):
+            setattr(mine, name, "x")
+    with pytest.raises(TypeError):
+        mine._replace(other=1)  # type: ignore[call-arg]
+    assert Empty() == () and Mine.__doc__ == "A line between two points."

@@ -18,12 +18,12 @@ from stormc.phrase import NONE, phrase
 from stormc.record import NamedTuple
 from stormc.text.checks import NO_ID, NO_REASON, NO_SUPPRESSION, SUPPRESSED_ERROR, UNUSED
 
-_WORD = re.compile(rb"#[ \t]*stormc:")
-_HASH = re.compile(r"(?:^|(?<=[ \t]))#")
-_COMMENT = re.compile(r"#\s*stormc:\s*(?P<rest>.*)")
-_IGNORE = re.compile(r"ignore\[(?P<ids>[^\]]*)\]\s*(?P<reason>.*)")
-_ID = re.compile(r"[EWI][0-9]{3}")
-_SOME_ID = re.compile(r"\b[EWI][0-9]{3}\b")
+_WORD = rb"#[ \t]*stormc:"
+_HASH = r"(?:^|(?<=[ \t]))#"
+_COMMENT = r"#\s*stormc:\s*(?P<rest>.*)"
+_IGNORE = r"ignore\[(?P<ids>[^\]]*)\]\s*(?P<reason>.*)"
+_ID = r"[EWI][0-9]{3}"
+_SOME_ID = r"\b[EWI][0-9]{3}\b"
 MANY = 1 << 62
 MOST_SHOWN = 60
 """Characters of a comment that a hint repeats."""
@@ -41,7 +41,7 @@ class Suppression(NamedTuple):
 
 def commented(sources: Iterable[Source]) -> list[Source]:
     """The sources that may hold such a comment."""
-    return [source for source in sources if _WORD.search(source.raw)]
+    return [source for source in sources if b"stormc:" in source.raw and re.search(_WORD, source.raw)]
 
 
 def suppressed(
@@ -94,13 +94,13 @@ def read_suppressions(document: Document) -> tuple[list[Suppression], list[Findi
     lines = document.text.split("\n")
     below: list[int] | None = None
     for number, column, comment in _comments(document, lines):
-        match = _COMMENT.fullmatch(comment)
+        match = re.fullmatch(_COMMENT, comment)
         if match is None:
             continue
         mark = Mark(number, column, number, column + len(comment))
-        ignore = _IGNORE.fullmatch(match["rest"])
+        ignore = re.fullmatch(_IGNORE, match["rest"])
         if ignore is None or ignore["ids"].count(",") > MOST_IDS:
-            found = ",".join(_SOME_ID.findall(match["rest"])[:MOST_IDS])
+            found = ",".join(re.findall(_SOME_ID, match["rest"])[:MOST_IDS])
             hint = phrase("write # stormc: ignore[{ids}] and the reason", ids=found) if found else _FORM
             message = phrase("this comment to stormc has the wrong form")
             problems.append(Finding(NO_SUPPRESSION, document.file, mark, message, hint))
@@ -113,7 +113,7 @@ def read_suppressions(document: Document) -> tuple[list[Suppression], list[Findi
         below = _below(lines) if below is None else below
         about = (number, below[number - 1]) if alone else (number,)
         for id_ in dict.fromkeys(part.strip() for part in ignore["ids"].split(",")):
-            if not _ID.fullmatch(id_):
+            if not re.fullmatch(_ID, id_):
                 problems.append(
                     Finding(NO_ID, document.file, mark, phrase("{id!r} is no id of a finding", id=id_), _FORM)
                 )
@@ -142,7 +142,7 @@ def _comments(document: Document, lines: Sequence[str]) -> Iterator[tuple[int, i
         if "stormc:" not in line:
             continue
         scalars = sorted(_scalars(document)) if scalars is None else scalars
-        for match in _HASH.finditer(line):
+        for match in re.finditer(_HASH, line):
             here = (number, match.start() + 1)
             before = bisect(scalars, Mark(*here, MANY, MANY)) - 1  # scalars do not overlap
             if before < 0 or scalars[before][2:] <= here:
