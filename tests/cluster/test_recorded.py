@@ -99,10 +99,14 @@ def test_engines_are_known_by_their_marks(metadata: dict[str, Any], name: str | 
 
 
 def test_changes_go_both_ways_and_drift_only_one() -> None:
-    old, new = {"a": 1, "b": [{"c": 1}]}, {"a": 1, "b": [{"c": 2, "d": 3}]}
-    assert list(differences(old, new)) == ["b[0].c", "b[0].d"]
-    assert list(departures(old, new)) == ["b[0].c"]
-    assert list(departures({"l": [1]}, {"l": [1, 2]})) == ["l"]
+    old: dict[str, Any] = {"a": 1, "env": [{"name": "c", "value": "1"}], "l": [{"x": 1}], "e": {}}
+    new: dict[str, Any] = {"a": 1, "env": [{"name": "c", "value": "2", "d": 3}], "l": [{"x": 1, "y": 2}], "e": {"f": 1}}
+    assert differences("Service", old, new) == ["env[c].value", "l", "e", "env[c].d", "e.f"]
+    assert departures("Service", old, new) == ["env[c].value"]
+    assert departures("Service", {"l": [1]}, {"l": [1, 2]}) == ["l"]
+    assert departures("Service", {"a": {"b": {"c": 1, "d": 2}}}, {"a": {}}) == ["a.b"]
+    assert departures("Service", {"ports": [{"port": 1}]}, {"ports": [{"port": 1, "protocol": "TCP"}]}) == []
+    assert departures("Service", {"env": [{"name": "c"}]}, {"env": [{"name": "s"}, {"name": "c", "value": ""}]}) == []
 
 
 def container(state: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from stormc.cluster.connection import Cluster
@@ -11,6 +11,7 @@ from stormc.cluster.owner import engine
 from stormc.failure import Failure
 from stormc.phrase import phrase
 from stormc.record import NamedTuple
+from stormc.tree.compare import differing, leaves, places
 
 VOLATILE = ("managedFields", "resourceVersion", "generation", "creationTimestamp", "uid")
 
@@ -47,7 +48,7 @@ def apply(
         if live is None:
             yield Applied(title(manifest), "created")
         else:
-            fields = tuple(differences(_settled(live), _settled(after)))
+            fields = tuple(differences(manifest["kind"], _settled(live), _settled(after)))
             yield Applied(title(manifest), "changed" if fields else "unchanged", fields)
 
 
@@ -90,16 +91,10 @@ def ensure_namespace(cluster: Cluster, namespace: str, dry_run: bool) -> bool:
     return True
 
 
-def differences(old: Any, new: Any, path: str = "") -> Iterator[str]:
-    """The paths at which two values differ, list items by position."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for key in dict.fromkeys((*old, *new)):
-            yield from differences(old.get(key), new.get(key), f"{path}.{key}" if path else str(key))
-    elif isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
-        for index, (a, b) in enumerate(zip(old, new, strict=True)):
-            yield from differences(a, b, f"{path}[{index}]")
-    elif old != new:
-        yield path
+def differences(kind: str, old: Manifest, new: Manifest) -> list[str]:
+    """The places at which two states of an object differ."""
+    before, after = dict(leaves(kind, old)), dict(leaves(kind, new))
+    return places(differing(before, after), before, after)
 
 
 def _settled(live: Manifest) -> dict[str, Any]:

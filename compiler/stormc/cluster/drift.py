@@ -8,6 +8,7 @@ from typing import Any
 from stormc.cluster.apply import in_order
 from stormc.cluster.connection import Cluster
 from stormc.cluster.kinds import Manifest, title
+from stormc.tree.compare import beginnings, leaves, places
 
 
 def drift(cluster: Cluster, namespace: str, manifests: Iterable[Manifest]) -> Iterator[str]:
@@ -18,16 +19,21 @@ def drift(cluster: Cluster, namespace: str, manifests: Iterable[Manifest]) -> It
         if live is None:
             yield f"{title(manifest)} is missing"
         else:
-            yield from (f"{title(manifest)} {path}" for path in departures(manifest, live))
+            yield from (f"{title(manifest)} {path}" for path in departures(manifest["kind"], manifest, live))
 
 
-def departures(rendered: Any, live: Any, path: str = "") -> Iterator[str]:
-    """The paths of what `live` lacks or has otherwise."""
+def departures(kind: str, rendered: Manifest, live: Manifest) -> list[str]:
+    """The places of what `live` lacks or has otherwise."""
+    ours, theirs = dict(leaves(kind, rendered)), dict(leaves(kind, live))
+    known = beginnings(theirs)
+    lacking = [path for path, value in ours.items() if not (path in known and _holds(theirs.get(path, {}), value))]
+    return places(lacking, ours, theirs)
+
+
+def _holds(live: Any, rendered: Any) -> bool:
+    """Whether a value is as it was rendered; keys beside it are defaults."""
     if isinstance(rendered, Mapping) and isinstance(live, Mapping):
-        for key, value in rendered.items():
-            yield from departures(value, live.get(key), f"{path}.{key}" if path else str(key))
-    elif isinstance(rendered, list) and isinstance(live, list) and len(rendered) == len(live):
-        for index, (a, b) in enumerate(zip(rendered, live, strict=True)):
-            yield from departures(a, b, f"{path}[{index}]")
-    elif rendered != live:
-        yield path
+        return all(key in live and _holds(live[key], value) for key, value in rendered.items())
+    if isinstance(rendered, list) and isinstance(live, list):
+        return len(live) == len(rendered) and all(map(_holds, live, rendered))
+    return bool(live == rendered)

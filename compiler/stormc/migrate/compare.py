@@ -15,6 +15,7 @@ from stormc.facts.kinds import merge_key
 from stormc.model.quantity import canonical
 from stormc.record import NamedTuple
 from stormc.targets.storm_service import ROLES, Step
+from stormc.tree.compare import differing, leaves
 
 Path = tuple[Step, ...]
 Table = dict[Path, Any]
@@ -25,9 +26,9 @@ POD: Path = ("template", "spec")
 WHOLE = frozenset([
     "startupProbe", "readinessProbe", "livenessProbe", "lifecycle", "securityContext", "affinity", "valueFrom",
     "topologySpreadConstraints", "tolerations", "updateStrategy", "schedulingStrategy", "command", "args", "source",
-    "dnsConfig", "disruptionTolerance",
+    "dnsConfig", "disruptionTolerance", "env", "volumeMounts", "ports", "imagePullSecrets",
 ])  # fmt: skip
-"""Fields of which a part means nothing without the rest."""
+"""Fields of which a part means nothing without the rest; of the lists among them, it is each item."""
 
 _DEFAULTS: Mapping[str, Any] = {
     "restartPolicy": "Always", "dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler",
@@ -68,9 +69,7 @@ def is_mount(path: Path) -> bool:
 
 def departures(ours: Table, theirs: Table) -> list[Departure]:
     """Every difference of two tables, in the order of ours, then of theirs."""
-    paths = dict.fromkeys((*ours, *theirs))
-    found = [Departure(path, ours.get(path), theirs.get(path)) for path in paths]
-    return [d for d in found if d.ours != d.theirs]
+    return [Departure(path, ours.get(path), theirs.get(path)) for path in differing(ours, theirs)]
 
 
 def table(storm: Mapping[str, Any], engines: Mapping[str, str]) -> Table:
@@ -152,28 +151,14 @@ def _amount(value: Any) -> Any:
 
 
 def _flat(kind: str, path: Path, node: Mapping[str, Any]) -> Iterator[tuple[Path, Value]]:
-    for key, value in node.items():
-        where = (*path, key)
-        if value in (None, "", [], {}) or _DEFAULTS.get(key, ...) == value or (key in _ZERO and not value):
-            continue
-        keys = merge_key(kind, key) if isinstance(value, list) else None
-        if keys and all(isinstance(item, dict) and all(k in item for k in keys) for item in value):
-            for item in value:
-                yield from _item(kind, where, keys, item)
-        elif isinstance(value, dict) and key not in WHOLE:
-            yield from _flat(kind, where, value)
-        else:
+    """The leaves that mean something, without what Go leaves out."""
+    for where, value in leaves(kind, node, WHOLE, path):
+        key = where[-1]
+        if not isinstance(key, str):  # an item; one that is taken apart means nothing without fields
+            if where[-2] in WHOLE:
+                yield where, {k: _settled(v) for k, v in value.items() if v not in (None, "", False)}
+        elif not (value in (None, "", [], {}) or _DEFAULTS.get(key, ...) == value or (key in _ZERO and not value)):
             yield where, _settled(value)
-
-
-def _item(kind: str, where: Path, keys: tuple[str, ...], item: Mapping[str, Any]) -> Iterator[tuple[Path, Value]]:
-    inner = (*where, tuple(item[k] for k in keys))
-    rest = {key: value for key, value in item.items() if key not in keys}
-    if where[-1] in ("env", "volumeMounts", "ports", "imagePullSecrets"):
-        settled = {k: _settled(v) for k, v in rest.items() if v not in (None, "", False)}
-        yield inner, settled
-    else:
-        yield from _flat(kind, inner, rest)
 
 
 def _settled(value: Any) -> Any:

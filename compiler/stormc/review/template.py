@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
 from stormc.facts.keys import Annotation
-from stormc.facts.kinds import merge_key
 from stormc.phrase import phrase
 from stormc.record import NamedTuple
-
-Path = tuple[str | tuple[str | int, ...], ...]
+from stormc.tree.compare import Path, differing, leaves
 
 # Go writes these back even when they are empty: their fields are pointers (k8s.io/api core/v1 types.go).
 _POINTERS = frozenset({
@@ -64,33 +62,21 @@ GANG_SIZE_ANNOTATION = Annotation.SCHEDULE_MIN_AVAILABLE
 
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
     """The leaves in which two pod templates differ, those first that matter most to people."""
-    old, new = (dict(_leaves(as_stored(template), ())) for template in (before, after))
-    differing = [path for path in {**old, **new} if old.get(path, _ABSENT) != new.get(path, _ABSENT)]
-    told = {_described(path, old.get(path), new.get(path)) for path in differing}
+    old, new = _leaves(before), _leaves(after)
+    told = {_described(path, old.get(path), new.get(path)) for path in differing(old, new)}
     order = list(Field)
     return tuple(sorted(told, key=lambda change: (order.index(change.field), change.name)))
 
 
-_ABSENT = object()
-
-
-def _leaves(node: Any, path: Path) -> Iterator[tuple[Path, Any]]:
-    if isinstance(node, Mapping) and node:
-        for key, item in node.items():
-            yield from _leaves(item, (*path, key))
-    elif isinstance(node, list) and path and (keys := merge_key("StormService", str(path[-1]))) and _keyed(node, keys):
-        for item in node:
-            rest = {key: value for key, value in item.items() if key not in keys}
-            yield from _leaves(rest, (*path, tuple(item[key] for key in keys if key in item)))
-    elif isinstance(node, list) and path and path[-1] == "args":
-        yield from ((((*path, flag)), value) for flag, value in flags(node).items())
-    else:
-        yield path, repr(node) if isinstance(node, list | Mapping) else node
-
-
-def _keyed(items: list[Any], keys: tuple[str, ...]) -> bool:
-    found = [tuple(item.get(key) for key in keys) if isinstance(item, Mapping) else None for item in items]
-    return None not in found and len(set(found)) == len(found)
+def _leaves(template: Mapping[str, Any]) -> dict[Path, Any]:
+    """What people change in a template: each argument by its flag, and lists that are one value as text."""
+    found: dict[Path, Any] = {}
+    for path, value in leaves("StormService", as_stored(template)):
+        if path[-1:] == ("args",) and isinstance(value, list):
+            found |= {(*path, flag): given for flag, given in flags(value).items()}
+        else:
+            found[path] = repr(value) if isinstance(value, list | Mapping) else value
+    return found
 
 
 def flags(arguments: list[Any]) -> dict[str, str]:
