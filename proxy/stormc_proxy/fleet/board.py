@@ -33,9 +33,13 @@ class Board:
         self.workers = workers
         self._width = _FIRST + 2 * workers
         self.choices, self.pod = ChoiceLog(workers), secrets.randbits(64)
+        self.worker = 0
+        """Whose process this is, for the count of changes, of which each worker has a cell."""
+        self._changes = ROWS * self._width
+        size = (self._changes + workers) * 8
         self._file = os.memfd_create("proxy-board")
-        os.ftruncate(self._file, ROWS * self._width * 8)
-        self._cells = memoryview(mmap.mmap(self._file, ROWS * self._width * 8)).cast("q")
+        os.ftruncate(self._file, size)
+        self._cells = memoryview(mmap.mmap(self._file, size)).cast("q")
 
     def row(self, role: str, address: Address) -> int:
         """The instance's row, the same in every worker. Raises OverflowError when all are taken."""
@@ -49,6 +53,16 @@ class Board:
                     self._cells[at + _KEY] = key
                     return at
         raise OverflowError(f"more than {ROWS} instances")
+
+    def changes(self) -> int:
+        """How often anything but a load has changed so far; the same as before: nothing has."""
+        return sum(self._cells[self._changes :])
+
+    def _set(self, cell: int, value: int) -> None:
+        """Anything but a load."""
+        if self._cells[cell] != value:
+            self._cells[cell] = value
+            self._cells[self._changes + self.worker] += 1
 
     def load(self, row: int) -> int:
         """The load that all workers put on an instance."""
@@ -68,12 +82,12 @@ class Board:
 
     def set_failures(self, row: int, worker: int, failures: int) -> None:
         """A worker's failures."""
-        self._cells[row + _FIRST + self.workers + worker] = failures
+        self._set(row + _FIRST + self.workers + worker, failures)
 
     def reset_failures(self, row: int) -> None:
         """A request went well: the failed ones of all workers count from 0."""
         for cell in range(row + _FIRST + self.workers, row + self._width):
-            self._cells[cell] = 0
+            self._set(cell, 0)
 
     def probe_failures(self, row: int) -> int:
         """Failed probes in a row."""
@@ -81,20 +95,21 @@ class Board:
 
     def set_probe_failures(self, row: int, failures: int) -> None:
         """Written by the worker that probes."""
-        self._cells[row + _PROBES] = failures
+        self._set(row + _PROBES, failures)
 
     def forget(self, row: int) -> None:
         """An instance is gone; one that comes under its name is another."""
-        self._cells[row + _SEEN] = self._cells[row + _FAULTY] = self._cells[row + _PROBES] = 0
+        for cell in (_SEEN, _FAULTY, _PROBES):
+            self._set(row + cell, 0)
 
     def isolate(self, row: int) -> None:
         """An instance is faulty, for every worker."""
-        self._cells[row + _FAULTY] = 1
+        self._set(row + _FAULTY, 1)
 
     def readmit(self, row: int, epoch: int) -> None:
         """An instance is healthy again, its score was reset."""
-        self._cells[row + _EPOCH] = epoch
-        self._cells[row + _FAULTY] = 0
+        self._set(row + _EPOCH, epoch)
+        self._set(row + _FAULTY, 0)
 
     def state(self, row: int) -> tuple[bool, int]:
         """Whether an instance is faulty, and the epoch of its score."""
@@ -106,7 +121,7 @@ class Board:
 
     def note_seen(self, row: int) -> None:
         """An instance answered."""
-        self._cells[row + _SEEN] = 1
+        self._set(row + _SEEN, 1)
 
     def clear(self, worker: int) -> None:
         """A worker died: what it put on the instances is gone with it."""
@@ -122,6 +137,8 @@ class SharedPool(Pool):
     worker: int
     colleagues: Colleagues
     _by_row: dict[int, Instance]
+    _synced: int
+    """The board's changes that are taken over; -1 while there are instances that it was not asked about."""
 
     def tell_choice(self, instance: Instance, prompt: Prompt) -> None:
         """A row of the board names the instance."""
@@ -159,6 +176,7 @@ class SharedPool(Pool):
 
     def sync(self) -> None:
         """Take over what other workers found out."""
+        self._synced = self.board.changes()
         for instance in self:
             row = self._row(instance)
             faulty, epoch = self.board.state(row)
@@ -189,10 +207,16 @@ class SharedPool(Pool):
         super().tick()
 
     def _least(self, avoid: Iterable[Address]) -> Instance | None:
-        self.sync()
-        avoided = set(avoid)
-        found = [i for i in self if i.state == HEALTHY and i.address not in avoided]
-        return min(found, key=lambda i: (self.queue(i), i.picked), default=None)
+        if self._synced != self.board.changes():
+            self.sync()
+        avoided, load_of = set(avoid), self.board.load
+        found, lowest = None, math.inf
+        for instance in self.instances.values():
+            if instance.state == HEALTHY and (not avoided or instance.address not in avoided):
+                load = load_of(self._row(instance)) + instance.handicap
+                if load < lowest or (load == lowest and found is not None and instance.picked < found.picked):
+                    found, lowest = instance, load
+        return found
 
     def queue(self, instance: Instance) -> float:
         """The load that all workers put on an instance."""
@@ -212,6 +236,7 @@ class SharedPool(Pool):
 
     def _expect(self, instance: Instance) -> None:
         super()._expect(instance)
+        self._synced = -1
         instance.epoch = self.board.state(self._row(instance))[1]
 
     def _readmit(self, instance: Instance, now: float) -> None:
@@ -223,6 +248,10 @@ class SharedPool(Pool):
             self.board.set_probe_failures(row, 0)
             self.board.readmit(row, max(instance.epoch, epoch + 1))
         instance.epoch = self.board.state(row)[1]
+
+    def _insert(self, instance: Instance) -> None:
+        super()._insert(instance)
+        self._synced = -1
 
     def _row(self, instance: Instance) -> int:
         if instance.row < 0:
@@ -240,5 +269,7 @@ class SharedPool(Pool):
 
 def shared_pool(board: Board, worker: int) -> type[SharedPool]:
     """The pool of one worker."""
-    known = {"board": board, "worker": worker, "colleagues": Colleagues(board.choices, worker), "_by_row": {}}
+    board.worker = worker
+    colleagues = Colleagues(board.choices, worker)
+    known = {"board": board, "worker": worker, "colleagues": colleagues, "_by_row": {}, "_synced": -1}
     return type("WorkerPool", (SharedPool,), known)
