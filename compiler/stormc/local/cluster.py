@@ -10,12 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
 import json
 import os
-import re
 import shutil
-import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +22,7 @@ from stormc.facts.keys import Label
 from stormc.failure import Failure
 from stormc.load.releases import AIBrix
 from stormc.local import names, vllm
+from stormc.local.mounts import mount, outside
 from stormc.local.network import Network
 from stormc.local.pods import (
     OLDEST,
@@ -35,9 +33,10 @@ from stormc.local.pods import (
     pods_of,
     selected,
     selector_problems,
-    template_hash,
 )  # fmt: skip
-from stormc.local.services import Forwarder, ports_of
+from stormc.local.probes import instances_of, passes
+from stormc.local.processes import end_with_parent, kill_session
+from stormc.local.services import Forwarder, names_of, ports_of
 from stormc.phrase import phrase
 from stormc.record import NamedTuple
 from stormc.tree.rendered_app import Manifest
@@ -48,8 +47,6 @@ STOP_SECONDS = 5.0
 PROBE_SECONDS = 0.25
 RESCHEDULE_SECONDS = 1.0
 PATH = "/usr/local/bin:/usr/bin:/bin"
-LIBC = ctypes.CDLL(None)
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Row(NamedTuple):
@@ -122,7 +119,7 @@ class LocalCluster:
         for service in services:
             self.addresses.setdefault(service["metadata"]["name"], self.network.service())
         for running in self.pods.values():
-            self._mount(running)
+            mount(running.pod, running.root, self._of_kind("ConfigMap"))
         gone = [short for short, running in self.pods.items() if wanted.get(short) != running.pod]
         await asyncio.gather(*(self._delete(self.pods[short]) for short in gone))
         for short, pod in wanted.items():
@@ -136,7 +133,7 @@ class LocalCluster:
         """Kills a pod's processes as a fault would. Raises KeyError for a pod that there is not."""
         process = self.pods[short].process
         if process is not None and process.returncode is None:
-            _kill_session(process.pid)
+            kill_session(process.pid)
 
     async def close(self) -> None:
         """Stops every process and listener."""
@@ -170,15 +167,7 @@ class LocalCluster:
         if not proxies:
             return {}
         port = proxies[0].pod.container["ports"][0]["containerPort"]
-        status = await _get(proxies[0].address, port, "/status")
-        try:
-            told = json.loads(status.partition(b"\r\n\r\n")[2])
-        except ValueError:
-            return {}
-        healthy: dict[str, list[bool]] = {}
-        for instance in (*told.get("prefill", ()), *told.get("decode", ())):
-            host = instance["address"].rpartition(":")[0]
-            healthy.setdefault(host, []).append(instance["state"] == "healthy")
+        healthy = await instances_of(proxies[0].address, port)
         return {
             pod.short: f"{sum(healthy[host])} of {len(healthy[host])} healthy"
             for service in self._of_kind("Service") if (host := service["metadata"]["name"]) in healthy
@@ -228,7 +217,7 @@ class LocalCluster:
                 process.terminate()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), seconds)
-            _kill_session(process.pid)
+            kill_session(process.pid)
             await process.wait()
         for task in running.tasks:
             if task is not asyncio.current_task():
@@ -270,24 +259,24 @@ class LocalCluster:
             return code or 0
         await self._set(running, "Running", ready=False)
         code = await running.process.wait()
-        _kill_session(running.process.pid)
+        kill_session(running.process.pid)
         return code if code >= 0 else 128 - code
 
     async def _spawn_process(self, running: RunningPod) -> int | None:
         """Starts the container's process; its exit code where that fails."""
-        self._mount(running)
+        mount(running.pod, running.root, self._of_kind("ConfigMap"))
         self._write_names()
         pod, container = running.pod, running.pod.container
         env = environment(pod, running.address)
         inside = [expand(word, env) for word in (*container.get("command", ()), *container.get("args", ()))]
-        command = [self._outside(running, word) for word in inside]
+        command = [outside(pod, running.root, running.address, word) for word in inside]
         directory = running.root / str(container.get("workingDir", "/")).lstrip("/")
         directory.mkdir(parents=True, exist_ok=True)
         with open(self.state / "logs" / f"{pod.short}.log", "ab") as log:
             try:
                 running.process = await asyncio.create_subprocess_exec(
                     *command, cwd=directory, env={**env, **self._system(running)}, stdin=asyncio.subprocess.DEVNULL,
-                    stdout=log, stderr=log, start_new_session=True, preexec_fn=_end_with_parent,
+                    stdout=log, stderr=log, start_new_session=True, preexec_fn=end_with_parent,
                 )  # fmt: skip
             except OSError as error:
                 log.write(f"{command[0]}: {error.strerror}\n".encode())
@@ -300,51 +289,6 @@ class LocalCluster:
             "PATH": f"{self.state / 'bin'}:{PATH}", "HOME": str(running.root), "PYTHONPATH": str(self.state / "site"),
             "PYTHONUNBUFFERED": "1", names.FILE: str(self.state / "names.json"),
         }  # fmt: skip
-
-    def _outside(self, running: RunningPod, word: str) -> str:
-        """A word of the command line with the container's mounts and wildcard address as this machine has them."""
-        for mount in running.pod.container.get("volumeMounts", ()):
-            path = re.escape(mount["mountPath"])
-            if (running.root / mount["mountPath"].lstrip("/")).exists():
-                word = re.sub(rf"(?<![\w/]){path}(?=/|$)", f"{running.root}{mount['mountPath']}", word)
-        word = re.sub(r"(?<=^--host=)::$", running.address, word)
-        return re.sub(r"(?<![\d.])0\.0\.0\.0(?![\d.])", running.address, word)
-
-    def _mount(self, running: RunningPod) -> None:
-        """ConfigMaps as files behind a link that is swapped as a whole, as the kubelet does it; other directories."""
-        volumes = {volume["name"]: volume for volume in running.pod.spec.get("volumes", ())}
-        for mount in running.pod.container.get("volumeMounts", ()):
-            volume, target = volumes[mount["name"]], running.root / mount["mountPath"].lstrip("/")
-            if "configMap" in volume:
-                self._project(volume["configMap"], target)
-            elif "emptyDir" in volume:
-                target.mkdir(parents=True, exist_ok=True)
-            elif os.path.isdir(host := volume.get("hostPath", {}).get("path", "")) and not target.exists():
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.symlink_to(host)
-
-    def _project(self, volume: Manifest, target: Path) -> None:
-        found = next((m for m in self._of_kind("ConfigMap") if m["metadata"]["name"] == volume["name"]), None)
-        if found is None:
-            return  # the pod that still mounts it keeps what it has
-        data = found.get("data", {})
-        if "items" in volume:
-            data = {item["path"]: data[item["key"]] for item in volume["items"]}
-        version = f"..{template_hash(data)}"
-        if (target / version).exists():
-            return
-        (target / version).mkdir(parents=True)
-        for path, text in data.items():
-            (target / version / path).parent.mkdir(parents=True, exist_ok=True)
-            (target / version / path).write_text(text, encoding="utf-8")
-        previous = os.readlink(target / "..data") if (target / "..data").is_symlink() else None
-        (target / "..data_tmp").symlink_to(version)
-        os.replace(target / "..data_tmp", target / "..data")
-        for name in {path.partition("/")[0] for path in data}:
-            if not (target / name).is_symlink():
-                (target / name).symlink_to(f"..data/{name}")
-        if previous is not None:
-            shutil.rmtree(target / previous, ignore_errors=True)
 
     # Probes, Services, names
 
@@ -365,24 +309,9 @@ class LocalCluster:
                 await self._set(running, "Ready" if well else "Running", ready=well)
 
     async def _passes(self, running: RunningPod, check: Manifest) -> bool:
-        if "httpGet" in check:
-            status = await _get(running.address, check["httpGet"]["port"], check["httpGet"]["path"])
-            return status[9:10] in (b"2", b"3")
-        if "exec" not in check:
-            return True
-        env = {**environment(running.pod, running.address), **self._system(running)}
-        probe = await asyncio.create_subprocess_exec(
-            *check["exec"]["command"], env=env, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.DEVNULL,
-            stderr=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-        try:
-            async with asyncio.timeout(check.get("timeoutSeconds", 1)):
-                return await probe.wait() == 0
-        except TimeoutError:
-            return False
-        finally:
-            if probe.returncode is None:
-                probe.kill()
+        return await passes(
+            check, running.address, {**environment(running.pod, running.address), **self._system(running)}
+        )
 
     async def _set(self, running: RunningPod, state: str, ready: bool) -> None:
         running.state, running.ready = state, ready
@@ -409,55 +338,9 @@ class LocalCluster:
             await self._forwarders[key].point_to(wanted.get(key, ()))
 
     def _write_names(self) -> None:
-        """The names of Services, and of pods below the headless Service that AIBrix makes, ready or not."""
-        known: dict[str, str] = {}
-        for name, address in self.addresses.items():
-            namespace = self._storm["metadata"]["namespace"]
-            for domain in ("", f".{namespace}", f".{namespace}.svc", f".{namespace}.svc.cluster.local"):
-                known[name + domain] = address
-        for running in self.pods.values():
-            known[f"{running.pod.name}.{running.pod.service}"] = running.address
+        namespace = self._storm["metadata"]["namespace"] if self.addresses else ""
+        known = names_of(self.addresses, namespace, [(running.pod, running.address) for running in self.pods.values()])
         target = self.state / "names.json"
         fresh = target.with_suffix(".new")
         fresh.write_text(json.dumps(known, indent=1))
         os.replace(fresh, target)
-
-
-async def _get(host: str, port: int, path: str) -> bytes:
-    """The answer to an HTTP GET, status line first; empty when there is none within a second."""
-    try:
-        async with asyncio.timeout(1):
-            reader, writer = await asyncio.open_connection(host, port)
-            try:
-                writer.write(f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nConnection: close\r\n\r\n".encode())
-                return await reader.read()
-            finally:
-                writer.close()
-    except (OSError, TimeoutError):
-        return b""
-
-
-def _end_with_parent() -> None:
-    """Has the kernel stop a pod whose run was killed: its address would answer in the next run."""
-    LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-
-
-def _kill_session(leader: int) -> None:
-    """Kills what a pod's first process started as well: the end of the first ends them all, as in a container."""
-    found = True
-    while found:
-        found = False
-        for entry in os.listdir("/proc"):
-            if entry.isdigit() and _session(entry) == (leader, True):
-                found = True
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(int(entry), signal.SIGKILL)
-
-
-def _session(pid: str) -> tuple[int, bool]:
-    """The session of a process and whether it is alive (proc(5): the fields after the name in brackets)."""
-    try:
-        fields = Path("/proc", pid, "stat").read_bytes().rpartition(b")")[2].split()
-    except OSError:
-        return 0, False
-    return int(fields[3]), fields[0] not in (b"Z", b"X")

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+from stormc.local.pods import Pod
 
 Endpoint = tuple[str, int]
 
@@ -74,3 +76,14 @@ async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> N
 def ports_of(service: Mapping[str, Any]) -> dict[int, int]:
     """Port → target port of a Service."""
     return {entry["port"]: entry.get("targetPort", entry["port"]) for entry in service["spec"].get("ports", ())}
+
+
+def names_of(services: Mapping[str, str], namespace: str, pods: Iterable[tuple[Pod, str]]) -> dict[str, str]:
+    """The names of Services, and of pods below the headless Service that AIBrix makes, ready or not; with addresses."""
+    known: dict[str, str] = {}
+    for name, address in services.items():
+        for domain in ("", f".{namespace}", f".{namespace}.svc", f".{namespace}.svc.cluster.local"):
+            known[name + domain] = address
+    for pod, address in pods:
+        known[f"{pod.name}.{pod.service}"] = address
+    return known

@@ -15,13 +15,14 @@ from stormc.compile.stages import storm_service
 from stormc.facts.known_keys import TABLES, Use
 from stormc.facts.limits import SERVING_ROLES
 from stormc.finding import Finding, Path
+from stormc.migrate.command_line import engine_arguments
 from stormc.migrate.compare import Departure, Table, departures, is_mount, merged, patch, shown_path, table
 from stormc.migrate.compare import Path as Where
 from stormc.migrate.difference import Difference, because, beside
 from stormc.migrate.judge import judged, kept, map_of
 from stormc.migrate.note import Note
 from stormc.migrate.reading import Original
-from stormc.migrate.storm_service import Proposal, engine_arguments, every_pod_serves
+from stormc.migrate.storm_service import Proposal, every_pod_serves
 from stormc.model import schema
 from stormc.model.app import ROUTING, Ref
 from stormc.model.pod_fields import REFERENCES

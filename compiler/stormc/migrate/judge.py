@@ -9,7 +9,7 @@ from stormc.facts.keys import HUAWEI_PREFIX, Directory, Env
 from stormc.facts.known_keys import NOUNS, RESERVED, TABLES, Use
 from stormc.migrate.compare import POD, Departure, Path, is_mount
 from stormc.migrate.note import LEFT_OUT, MISSPELT
-from stormc.migrate.storm_service import ACCELERATOR
+from stormc.migrate.role_facts import ACCELERATOR
 from stormc.model.app import ROUTING
 from stormc.phrase import NONE, Phrase, phrase
 from stormc.record import NamedTuple

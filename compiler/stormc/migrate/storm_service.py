@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
-import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -21,21 +18,18 @@ from stormc.facts.keys import (
 from stormc.facts.limits import SERVING_ROLES, SPEC_VERSION
 from stormc.finding import Path
 from stormc.load.releases import version
+from stormc.migrate.command_line import LAUNCHER
 from stormc.migrate.note import ASSUMED, LACKING, LEFT_OUT, Note
-from stormc.migrate.script import SHELLS
-from stormc.migrate.serve import engine_args, facts_of, kv_transfer, served, texts
+from stormc.migrate.role_facts import RoleFacts
+from stormc.migrate.serve import kv_transfer
 from stormc.model.build_role import SIZE_FLAGS
 from stormc.model.profile import Profile
 from stormc.model.quantity import canonical, whole_number
-from stormc.passes.engine.start import LAUNCHER_KEY
 from stormc.phrase import NONE, chained, phrase
 from stormc.record import NamedTuple
 from stormc.targets.storm_service import ROLES
 
 NPU_RESOURCES = (Resource.ASCEND_910, Resource.NPU)
-ACCELERATOR = re.compile(r".*/(gpu|npu|neuron|tpu)[a-z]*|huawei\.com/.*")
-LAUNCHER = ["python3", f"{Directory.LAUNCHER}/{LAUNCHER_KEY}"]
-_VARIABLE = re.compile(r"\$\{?([A-Za-z_][A-Za-z0-9_]*)\}?")
 _TOLERATION = ("key", "operator", "value", "effect", "tolerationSeconds")
 
 
@@ -59,56 +53,6 @@ class Proposal(NamedTuple):
     """Whether the engines' command lines became fields."""
 
 
-class RoleFacts:
-    """One role of the original, with what its pods run."""
-
-    def __init__(self, index: int, role: Mapping[str, Any], name: str) -> None:
-        self.path: Path = (*ROLES, index)
-        self.role, self.name = role, name
-        template = role.get("template") or {}
-        metadata = template.get("metadata") or {}
-        self.labels: Mapping[str, str] = metadata.get("labels") or {}
-        self.annotations: Mapping[str, str] = metadata.get("annotations") or {}
-        self.pod: Mapping[str, Any] = template.get("spec") or {}
-        containers = self.pod.get("containers") or [{}]
-        self.engine: Mapping[str, Any] = next(
-            (c for c in containers if _accelerators(c)),
-            next((c for c in containers if c.get("name") == name), containers[0]),
-        )
-        self.env: dict[Any, Any] = {e.get("name"): e.get("value") for e in self.engine.get("env") or () if "value" in e}
-        self.command: list[str] = list(self.engine.get("command") or ())
-        self.arguments: list[str] = list(self.engine.get("args") or ())
-        self.facts = facts_of(str(self.engine.get("image", "")))
-        literals = {str(name): str(value) for name, value in self.env.items()}
-        self.served = served(self.command + self.arguments, self.facts, literals)
-        self.words = _words(self.command + self.arguments)
-        self.flags = _flags(self.words)
-        if self.served is not None:
-            self.env |= {name: value for name, value in self.served.env.items() if isinstance(value, str)}
-            self.flags |= texts(self.served.command.flags)
-        self.size: int = role.get("podGroupSize") or 1
-
-    def flag(self, *names: str) -> str | None:
-        """A flag's value, its variable filled in from the literal environment; None where that is not known."""
-        value = next((self.flags[name] for name in names if name in self.flags), None)
-        match = _VARIABLE.fullmatch(value) if value else None
-        return self.env.get(match[1]) if match else value
-
-    def number(self, *names: str) -> int | None:
-        """A flag that is a number."""
-        return whole_number(self.flag(*names))
-
-    def as_fields(self) -> dict[str, Any]:
-        """What its command line says that is no size or port."""
-        assert self.served is not None
-        return {"engineArgs": engine_args(self.served.command), "env": dict(self.served.env)}
-
-    @property
-    def accelerators(self) -> dict[str, int]:
-        """The devices that the engine asks for."""
-        return _accelerators(self.engine)
-
-
 def propose(storm: Mapping[str, Any], profiles: Mapping[str, Profile], chosen: Chosen) -> Proposal:
     """The spec of a StormService as far as its fields reach; the rest is found by comparison."""
     entries = ((storm.get("spec") or {}).get("template") or {}).get("spec") or {}
@@ -116,19 +60,9 @@ def propose(storm: Mapping[str, Any], profiles: Mapping[str, Profile], chosen: C
     notes: list[Note] = []
     missing = [name for name in SERVING_ROLES if name not in roles]
     if missing:
-        said = ", ".join(roles) or phrase("none")
-        at: Path = ROLES if roles else ("spec",)
-        notes.append(Note(LACKING, at, phrase("no role {missing}; the roles are: {said}",
-                                              missing=chained(missing, "{words} and no role {last}"), said=said),
-                          phrase("stormc compiles services of prefill and decode")))  # fmt: skip
-        return Proposal(None, notes, {}, None)
+        return Proposal(None, [_lacking(roles, missing)], {}, None)
     serving = [roles[name] for name in SERVING_ROLES]
-    others = [r for name, r in roles.items() if name not in SERVING_ROLES]
-    router = next((r for r in others if r.name == "routing"), None)
-    if router is None and len(others) == 1 and not others[0].accelerators:
-        router = others[0]
-        notes.append(Note(ASSUMED, router.path, phrase("role {router} is taken for the router", router=router.name),
-                          phrase("it becomes routing")))  # fmt: skip
+    router = _router(roles, notes)
     hardware = _hardware(serving, profiles, chosen, notes)
     model = _model(serving, chosen, notes)
     if hardware is None or model is None:
@@ -140,90 +74,50 @@ def propose(storm: Mapping[str, Any], profiles: Mapping[str, Profile], chosen: C
     }  # fmt: skip
     as_fields = all(role.served for role in serving)
     spec |= {} if as_fields else {**_engine(serving), **_kv_transfer(serving[0], hardware, notes)}
-    images = [str(role.engine.get("image", "")) for role in serving]
-    spec["image"] = images[0]
-    if secrets := [s["name"] for role in roles.values() for s in role.pod.get("imagePullSecrets") or () if "name" in s]:
-        spec["imagePullSecrets"] = list(dict.fromkeys(secrets))
-    arch = {value: key for key, value in HOST_ARCHES.items()}.get(_selector(serving[0]).get(NodeLabel.HOST_ARCH, ""))
-    if arch and arch != hardware.host_arch:
-        spec["hostArch"] = arch
-    spec["port"] = _port(serving)
-    if any("enable-expert-parallel" in role.flags for role in serving):
-        spec["expertParallel"] = True
+    spec |= _of_all_roles(roles, serving, hardware)
     for role in serving:
         spec[role.name] = _role(role, hardware, notes) | (role.as_fields() if as_fields else {})
         if role.engine.get("image") != spec["image"]:
             spec[role.name]["image"] = str(role.engine.get("image", ""))
     if router is not None:
         spec["routing"] = _routing(router, spec["image"], notes)
-    spec["faults"] = _faults(serving)
-    spec["gateway"] = _gateway(serving, router)
+    spec |= {"faults": _faults(serving), "gateway": _gateway(serving, router)}
     engines = {r.name: str(r.engine.get("name")) for r in serving}
     return Proposal(spec, notes, engines, router.name if router else None, as_fields)
 
 
-def _accelerators(container: Mapping[str, Any]) -> dict[str, int]:
-    resources = container.get("resources") or {}
-    found = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
-    counts = {name: str(amount) for name, amount in found.items() if ACCELERATOR.fullmatch(name)}
-    return {name: number for name, amount in counts.items() if (number := whole_number(amount)) is not None}
+def _lacking(roles: Mapping[str, RoleFacts], missing: list[str]) -> Note:
+    names = ", ".join(roles) or phrase("none")
+    at: Path = ROLES if roles else ("spec",)
+    return Note(LACKING, at, phrase("no role {missing}; the roles are: {said}",
+                                    missing=chained(missing, "{words} and no role {last}"), said=names),
+                phrase("stormc compiles services of prefill and decode"))  # fmt: skip
 
 
-def _words(command: Sequence[str]) -> list[str]:
-    """The words of a command; where it is a shell's, those of the script."""
-    if not command or command[0].rpartition("/")[2] not in SHELLS:
-        return list(command)
-    words: list[str] = []
-    for text in command:
-        try:
-            words += shlex.split(text.replace("\\\n", " "), comments=True)
-        except ValueError:
-            words += text.split()
-    return words
-
-
-def _flags(words: Sequence[str]) -> dict[str, str]:
-    short = {"-tp": "--tensor-parallel-size", "-dp": "--data-parallel-size"}
-    flags: dict[str, str] = {}
-    for index, word in enumerate(words):
-        name, sign, value = short.get(word, word).partition("=")
-        if name.startswith("--") and len(name) > 2:
-            after = words[index + 1] if index + 1 < len(words) and not words[index + 1].startswith("--") else ""
-            flags[name[2:].replace("_", "-")] = value if sign else after
-    if "serve" in words[:-1] and not (after := words[words.index("serve") + 1]).startswith("-"):
-        flags.setdefault("model", after)
-    return flags
-
-
-def engine_arguments(ours: Any, theirs: Any) -> dict[str, Any] | None:
-    """What engineArgs makes of our command the original's, where both run stormc's launcher; else None."""
-    if not isinstance(ours, list) or not isinstance(theirs, list) or not ours[:2] == theirs[:2] == LAUNCHER:
+def _router(roles: Mapping[str, RoleFacts], notes: list[Note]) -> RoleFacts | None:
+    """The role named routing, or the only other one if it has no accelerators."""
+    if "routing" in roles:
+        return roles["routing"]
+    others = [role for name, role in roles.items() if name not in SERVING_ROLES]
+    if len(others) != 1 or others[0].accelerators:
         return None
-    default, wanted = _launched(ours), _launched(theirs)
-    if default is None or wanted is None:
-        return None
-    changed = {flag: value for flag, value in wanted.items() if default.get(flag) != value}
-    return changed | {flag: None for flag in default if flag not in wanted}
+    notes.append(Note(ASSUMED, others[0].path, phrase("role {router} is taken for the router", router=others[0].name),
+                      phrase("it becomes routing")))  # fmt: skip
+    return others[0]
 
 
-def _launched(words: list[str]) -> dict[str, Any] | None:
-    """The vLLM flags behind the launcher's arguments and `-- vllm serve PATH`."""
-    if "--" not in words:
-        return None
-    flags: dict[str, Any] = {}
-    for word in words[words.index("--") + 4 :]:
-        name, sign, value = word.removeprefix("--").partition("=")
-        flags[name] = _argument(value) if sign else True
-    return flags
-
-
-def _argument(value: str) -> Any:
-    if value[:1] in ("{", "["):
-        try:
-            return json.loads(value)
-        except ValueError:
-            return value
-    return int(value) if re.fullmatch(r"0|[1-9][0-9]{0,15}", value) else value
+def _of_all_roles(roles: Mapping[str, RoleFacts], serving: Sequence[RoleFacts], hardware: Profile) -> dict[str, Any]:
+    """The fields that the roles share."""
+    fields: dict[str, Any] = {"image": str(serving[0].engine.get("image", ""))}
+    if secrets := [s["name"] for role in roles.values() for s in role.pod.get("imagePullSecrets") or () if "name" in s]:
+        fields["imagePullSecrets"] = list(dict.fromkeys(secrets))
+    arch = {value: key for key, value in HOST_ARCHES.items()}.get(_selector(serving[0]).get(NodeLabel.HOST_ARCH, ""))
+    if arch and arch != hardware.host_arch:
+        fields["hostArch"] = arch
+    fields["port"] = _port(serving)
+    if any("enable-expert-parallel" in role.flags for role in serving):
+        fields["expertParallel"] = True
+    return fields
 
 
 def _selector(role: RoleFacts) -> Mapping[str, str]:
