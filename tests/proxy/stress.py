@@ -36,8 +36,10 @@ FAULTS = (
     "slow_head", "hang", "hang_after_head", "garbage", "pushed_reset", "error_first", "error_later", "error_body",
     "coding", "line_feeds", "banner", "nothing", "nonsense", "400", "401", "429", "500", "503",
 )  # fmt: skip
-PATIENT: dict[str, Any] = {"response_timeout_seconds": 60.0, "stream_idle_timeout_seconds": 60.0, "first_event_timeout_seconds": 60.0,
-           "connect_timeout_seconds": 30.0, "probe_timeout_seconds": 30.0}  # fmt: skip
+PATIENT: dict[str, Any] = {
+    "response_timeout_seconds": 60.0, "stream_idle_timeout_seconds": 60.0, "first_event_timeout_seconds": 60.0,
+    "connect_timeout_seconds": 30.0, "probe_timeout_seconds": 30.0,
+}  # fmt: skip
 """Limits for healthy engines on a machine that does much else."""
 GAUGES = ("stormc_proxy_active_requests", "stormc_proxy_awaited_callbacks", "stormc_proxy_instance_active_requests",
           "stormc_proxy_instance_score")  # fmt: skip
