@@ -94,3 +94,34 @@ async def test_the_rest_can_be_cancelled() -> None:
     with pytest.raises(asyncio.CancelledError):
         await rest
     assert work.steps == ["began", "cancelled"]
+
+
+@pytest.mark.parametrize("at_the_same_time", [False, True])
+async def test_an_error_reaches_work_without_its_caller(at_the_same_time: bool) -> None:
+    """Else what it holds, a lease and a connection, would be held for ever."""
+    work, released = Work(), list[str]()
+
+    async def holding() -> str:
+        try:
+            return await work.run()
+        except OSError as error:
+            released.append(str(error))
+            raise
+
+    async def caller() -> str:
+        return await Sheltered(holding(), work.rests.append)
+
+    calling = asyncio.ensure_future(caller())
+    await _at_the_gate(work, calling)
+    calling.cancel()
+    if at_the_same_time:
+        work.gate.set_exception(OSError("gone"))
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+    rest = asyncio.ensure_future(work.rests[0])
+    await asyncio.sleep(0)
+    if not at_the_same_time:
+        work.gate.set_exception(OSError("gone"))
+    with pytest.raises(OSError, match="gone"):
+        await rest
+    assert released == ["gone"]

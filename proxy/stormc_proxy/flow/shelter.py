@@ -60,7 +60,10 @@ class _Rest(Generic[Result]):
             while True:
                 try:
                     yield awaited
-                except asyncio.CancelledError as error:
+                except GeneratorExit:
+                    work.close()
+                    raise
+                except BaseException as error:  # a cancellation, or what the awaited future failed with
                     awaited = work.throw(error)
                 else:
                     awaited = work.send(None)
