@@ -38,16 +38,10 @@ class Run(NamedTuple):
     own_command: bool
     """Whether an override or engine.command says the command line, not the fields of the spec."""
     command_path: Path
-
-    @property
-    def env(self) -> dict[str, str]:
-        """The variables of the container that are literal texts."""
-        return {e["name"]: str(e.get("value", "")) for e in self.container.get("env") or () if "valueFrom" not in e}
-
-    @property
-    def mounts(self) -> list[str]:
-        """The directories on which something is mounted."""
-        return [str(mount["mountPath"]) for mount in self.container.get("volumeMounts") or ()]
+    env: Mapping[str, str]
+    """The variables of the container that are literal texts."""
+    mounts: Sequence[str]
+    """The directories on which something is mounted."""
 
     def at(self, flag: str) -> Path:
         """The place in the spec that gives a flag its value."""
@@ -90,7 +84,10 @@ def _runs(service: StormService) -> Iterator[Run]:
             path = path or service.wrote_pod(role.name, ("containers", (role.name,), field), ())
         if not path and service.app.engine.command is not None:
             path = ("engine", "command")
-        yield Run(role, template, container, launched, command.model, command.flags, bool(path), path)
+        entries, mounts = container.get("env") or (), container.get("volumeMounts") or ()
+        env = {entry["name"]: str(entry.get("value", "")) for entry in entries if "valueFrom" not in entry}
+        directories = [str(mount["mountPath"]) for mount in mounts]
+        yield Run(role, template, container, launched, command.model, command.flags, bool(path), path, env, directories)
 
 
 def _script(text: str) -> list[str]:
