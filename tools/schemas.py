@@ -389,6 +389,7 @@ WIRING_OF_ARGOCD: dict[str, Schema] = {
             "goTemplateOptions": _list(_const("missingkey=error")),
             "generators": _list(_closed({"git": GIT_GENERATOR}, ("git",)), minItems=1),
             "syncPolicy": _closed({"preserveResourcesOnDeletion": TRUE}),
+            "preservedFields": _closed({"annotations": _list(FILLED_STRING, minItems=1)}),
             "template": TEMPLATE,
         },
         ("generators", "template"),

@@ -171,6 +171,7 @@ def test_argocd_keeps_what_loses_its_directory_and_repairs_the_rest() -> None:
     (application_set,) = objects(wired(["a3/one"]), "ApplicationSet")
     spec = application_set["spec"]
     assert spec["syncPolicy"] == {"preserveResourcesOnDeletion": True}
+    assert spec["preservedFields"] == {"annotations": ["argocd.argoproj.io/deletion-approved"]}
     template = spec["template"]
     assert template["metadata"]["annotations"] == {
         "argocd.argoproj.io/compare-options": "ServerSideDiff=true",

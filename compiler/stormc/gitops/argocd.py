@@ -127,6 +127,9 @@ def _set(
         "generators": [{"git": {**repository, "directories": selected}}],
         # An Application without a finalizer: when its directory is gone it goes, and leaves its objects.
         "syncPolicy": {"preserveResourcesOnDeletion": True},
+        # Otherwise its controller takes a confirmation away as soon as it sees it, often before the sync has read it
+        # (argo-cd applicationset/controllers/applicationset_controller.go, createOrUpdateInCluster).
+        "preservedFields": {"annotations": [Annotation.ARGOCD_DELETION_APPROVED]},
         "template": {
             "metadata": {"name": name, "annotations": ANNOTATIONS},
             "spec": {

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from stormc.cluster.kinds import CONFIG_MAP, SERVICE, STORM_SERVICE
+from stormc.facts.keys import Annotation
 from tests.e2e.live.aibrix import releases
 from tests.e2e.live.argo_site import ENTRY, ArgoSite
 from tests.e2e.live.argocd import available
@@ -148,5 +149,7 @@ def test_a_change_of_namespace_waits_for_the_printed_confirmation(site: ArgoSite
     (command,) = re.findall(r"confirm: (kubectl .*)", site.repository.told())
     kubectl(site.live.plane, shell(command)[1:])
     site.argocd.until_synced(name, commit)
+    approved = site.argocd.application(name)["metadata"].get("annotations", {})
+    assert Annotation.ARGOCD_DELETION_APPROVED in approved, "the ApplicationSet took the confirmation away"
     site.live.until_ready("staging", "qwen3-8b")
     eventually(lambda: not site.live.uids("inference", "qwen3-8b"), "old pods stay")
