@@ -42,7 +42,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def stormc(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*STORMC, *words], cwd=root, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    return subprocess.run([*STORMC, *words], cwd=root, env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
 
 
 CODES: list[tuple[str, int]] = [
@@ -174,7 +174,7 @@ def test_ctrl_c_is_one_line(root: Path) -> None:
     )  # fmt: skip
     with open(root / "crd.yaml", "w"):  # returns when the command has opened it, and waits for its content
         child.send_signal(signal.SIGINT)
-        out, said = child.communicate(timeout=60)
+        out, said = child.communicate(timeout=600)
     assert (child.returncode, out, said) == (130, "", "interrupted\n")
 
 

@@ -50,7 +50,7 @@ class Repository:
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            words, cwd=self.root, env=self._environment, capture_output=True, text=True, timeout=120, check=False
+            words, cwd=self.root, env=self._environment, capture_output=True, text=True, timeout=600, check=False
         )
 
     def write(self, path: str, text: str) -> None:

@@ -165,7 +165,7 @@ def test_a_base_that_is_no_commit_fails(repository: Path, base: str) -> None:
 def validate(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
     home = {"PYTHONPATH": str(Path(__file__).parents[2] / "compiler"), "GIT_CEILING_DIRECTORIES": str(root.parent)}
     command = [*STORMC, "validate", *words]
-    return subprocess.run(command, cwd=root, env=os.environ | home, capture_output=True, text=True, timeout=60)
+    return subprocess.run(command, cwd=root, env=os.environ | home, capture_output=True, text=True, timeout=600)
 
 
 APPS: dict[str, tuple[Callable[[Path], object], str]] = {

@@ -89,7 +89,7 @@ def limited() -> None:
 def run(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", PROGRAM, *words], cwd=directory, preexec_fn=limited, capture_output=True, text=True,
-        env=os.environ | {"PYTHONPATH": str(ROOT / "compiler")}, timeout=300,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "compiler")}, timeout=600,
     )  # fmt: skip
 
 

@@ -333,7 +333,7 @@ def test_where_only_the_first_pod_serves_only_it_is_asked(
     overlay = f"{{port: {port}, decode: {{distributedDp: false}}}}"
     command = container(storm(overlay), "decode")[probe]["exec"]["command"]
     env = {"POD_GROUP_INDEX": index, "POD_IP": "127.0.0.1"}
-    assert (subprocess.run(command, env=env, stderr=subprocess.DEVNULL, timeout=10).returncode == 0) is well
+    assert (subprocess.run(command, env=env, stderr=subprocess.DEVNULL, timeout=300).returncode == 0) is well
 
 
 VOLUMES = [

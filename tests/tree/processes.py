@@ -24,7 +24,7 @@ class Done:
     """What a finished render said."""
 
     def __init__(self, child: subprocess.Popen[str]) -> None:
-        self.out, self.err = child.communicate(timeout=120)
+        self.out, self.err = child.communicate(timeout=600)
         self.code = child.returncode
 
 
