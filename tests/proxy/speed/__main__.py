@@ -132,18 +132,20 @@ def scaled(ports: list[int], places: list[int], options: argparse.Namespace, run
         print(f"{mode}: two workers serve {2 * one.cpu / other.cpu:.2f} times what one does, by CPU per answer")
 
 
-def contestants(places: list[int], prefill: list[int], decode: list[int]) -> list[Contestant]:
-    """All that are installed; the others are named."""
-    others = {"nginx": nginx(places[0], decode), "vllm-router": vllm_router(places[1], decode)}
+def start(places: list[int], prefill: list[int], decode: list[int], running: list[Contestant]) -> None:
+    """All that are installed, each added to `running` when it serves; the others are named."""
+    others = {"nginx": nginx(places[0], decode)}
+    running += [each for each in others.values() if each is not None]
+    others["vllm-router"] = vllm_router(places[1], decode, places[2])
+    running += [each for each in (others["vllm-router"],) if each is not None]
+    running.append(relay(places[3], decode))
     missing = [name for name, contestant in others.items() if contestant is None]
     loops = {"": True, ", asyncio's loop": False} if has_uvloop() else {"": False}
     if missing or not has_uvloop():
         print(f"not installed, so not in the table: {', '.join([*missing, *([] if has_uvloop() else ['uvloop'])])}\n")
-    made = [each for each in others.values() if each is not None] + [relay(places[2], decode)]
     names = [(mode, mode + words, uvloop) for words, uvloop in loops.items() for mode in ("standard", "layerwise")]
-    for place, (mode, name, uvloop) in zip(places[3:], names, strict=False):
-        made.append(proxy(name, mode, place, prefill, decode, uvloop=uvloop))
-    return made
+    for place, (mode, name, uvloop) in zip(places[4:], names, strict=False):
+        running.append(proxy(name, mode, place, prefill, decode, uvloop=uvloop))
 
 
 def grown(contestant: Contestant) -> None:
@@ -163,17 +165,18 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--brief", action="store_true", help="the table alone")
     options = parser.parse_args()
-    places, ports = free_ports(13), free_ports(STORM)
+    free = free_ports(14 + STORM)
+    places, ports = free[STORM:], free[:STORM]
     served = python("tests.proxy.speed", "engines", ",".join(map(str, ports)), core=1)
     assert served.stdout is not None
     served.stdout.readline()
     running: list[Contestant] = []
     try:
-        running += contestants(places, ports[:2], ports[2:4])
+        start(places, ports[:2], ports[2:4], running)
         compared(running, options)
         if not options.brief:
             layerwise = next(each for each in running if each.name == "layerwise")
-            scaled(ports, places[7:], options, running)
+            scaled(ports, places[8:], options, running)
             grown(layerwise)
     finally:
         for each in running:

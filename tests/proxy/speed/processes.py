@@ -115,24 +115,27 @@ def nginx(port: int, decode: list[int]) -> Contestant | None:
     return ready(Contestant("nginx", started(program, "-c", config, "-p", directory, core=0), port))
 
 
-def vllm_router(port: int, decode: list[int]) -> Contestant | None:
+def vllm_router(port: int, decode: list[int], metrics_port: int) -> Contestant | None:
     """vllm-router with one hop, round robin; None where it is neither installed nor named by VLLM_ROUTER."""
     program = os.environ.get("VLLM_ROUTER") or shutil.which("vllm-router", path=str(Path(sys.executable).parent))
     if not program:
         return None
     urls = [f"http://127.0.0.1:{each}" for each in decode]
     words = ("--worker-urls", *urls, "--host", "127.0.0.1", "--port", port, "--policy", "round_robin")
-    process = started(program, *words, "--log-level", "error", core=0)
+    process = started(program, *words, "--prometheus-port", metrics_port, "--log-level", "error", core=0)
     return ready(Contestant("vllm-router", process, port))
 
 
 def ready(contestant: Contestant) -> Contestant:
     """The contestant, when its port answers. Raises SystemExit."""
     for _ in range(600):
+        if contestant.process.poll() is not None:
+            break
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", contestant.port)) == 0:
                 return contestant
         time.sleep(0.05)
+    contestant.process.terminate()
     raise SystemExit(f"{contestant.name}: nothing listens on {contestant.port}")
 
 
