@@ -1,9 +1,7 @@
 """YAML text to plain data plus a path → position index, or one clear finding per problem.
 
 PyYAML's C parser (libyaml 0.2) supplies the events; the older one of ruamel.yaml refuses `{url: https://x}`. What it
-refuses too, such as `[::1]`, gets a second try with ruamel's slow parser, which knows all of YAML 1.2. The data is
-built here because a validator needs positions and a hostile file must not recurse or multiply.
-Scalars follow the YAML 1.2 core schema: `on` and `yes` are strings, so what a user sees is what is meant.
+refuses too, such as `[::1]`, gets a second try with ruamel's slow parser, which knows all of YAML 1.2.
 """
 
 from __future__ import annotations
@@ -14,35 +12,24 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from stormc.finding import START, Finding, Mark, Path
-from stormc.load.checks import NO_MAPPING, NOT_PLAIN, NOT_UTF_8, REPEATED_KEY, SEVERAL_DOCUMENTS, TOO_DEEP, TOO_LARGE
-from stormc.load.libyaml import MarkedYAMLError, Parser, YAMLError
-from stormc.phrase import NONE, Phrase, phrase
-from stormc.record import NamedTuple, Record, field
+from stormc.load.builder import MAX_VALUES, Builder, NotYAML, Stop
+from stormc.load.checks import NOT_UTF_8, TOO_LARGE
+from stormc.load.libyaml import Parser
+from stormc.phrase import phrase
+from stormc.record import Record, field
 
 T = TypeVar("T")
 
 MAX_BYTES = 1 << 20
-MAX_DEPTH = 40
-MAX_VALUES = 20_000
-"""Values of a file, those that aliases repeat included."""
 MAX_KEYS = 5_000
 """Keys of a spec: a long one has a few hundred, and each is looked up in every vocabulary."""
 MAX_KEYS_OF_OTHERS = MAX_VALUES
 """Keys of a document that other tools made."""
-MAX_ALIASED = 64 * 1024
-"""Characters that aliases repeat: they cost a line in the file and are held and written as often as they stand."""
 SLOW_LENGTH = 16 * 1024
 """Characters that the slow parser reads in well under a second."""
 
 _HIDDEN = re.compile("\r(?!\n)|[\x85\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 """Ends of lines, marks and directions that a reviewer does not see, and that only some readers of YAML obey."""
-_INT = re.compile(r"[-+]?[0-9]{1,18}\Z")
-_RADIX = re.compile(r"0(?:o[0-7]{1,16}|x[0-9a-fA-F]{1,15})\Z")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,3})?\Z")
-_WORDS: dict[str, object] = {
-    "": None, "~": None, "null": None, "Null": None, "NULL": None,
-    "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
-}  # fmt: skip
 
 
 class Document(Record):
@@ -63,15 +50,6 @@ class Document(Record):
         return START
 
 
-class _Stop(Exception):
-    def __init__(self, *findings: Finding) -> None:
-        self.findings = findings
-
-
-class _NotYAML(_Stop):
-    """A parser refuses the text."""
-
-
 def load_document(file: str, raw: bytes) -> tuple[Document | None, list[Finding]]:
     """The document of a file, or the findings that tell why there is none; never raises for any bytes.
 
@@ -79,8 +57,8 @@ def load_document(file: str, raw: bytes) -> tuple[Document | None, list[Finding]
     """
     try:
         text = _decoded(file, raw)
-        builder, data = _parsed(file, text, _Builder.build, MAX_KEYS)
-    except _Stop as stop:
+        builder, data = _parsed(file, text, Builder.build, MAX_KEYS)
+    except Stop as stop:
         return None, [*stop.findings]
     if hidden := _HIDDEN.search(text):
         from stormc.load.syntax import unseen
@@ -97,35 +75,36 @@ def load_documents(file: str, raw: bytes) -> tuple[list[Document], list[Finding]
     After any other finding there are no documents.
     """
     try:
-        builder, documents = _parsed(file, _decoded(file, raw), _Builder.build_all, MAX_KEYS_OF_OTHERS)
-        return documents, builder.findings
-    except _Stop as stop:
+        text = _decoded(file, raw)
+        builder, parsed = _parsed(file, text, Builder.build_all, MAX_KEYS_OF_OTHERS)
+        return [Document(file, *document, text) for document in parsed], builder.findings
+    except Stop as stop:
         return [], [*stop.findings]
 
 
-def _parsed(file: str, text: str, read: Callable[[_Builder], T], keys: int) -> tuple[_Builder, T]:
+def _parsed(file: str, text: str, read: Callable[[Builder], T], keys: int) -> tuple[Builder, T]:
     """The builder that has read the text, and what it read."""
 
     try:
-        builder = _Builder(file, text, lambda: Parser(text.encode()), keys)
+        builder = Builder(file, text, lambda: Parser(text.encode()), keys)
         return builder, read(builder)
-    except _NotYAML as refused:
+    except NotYAML as refused:
         if len(text) > SLOW_LENGTH:
             raise
         from ruamel.yaml import YAML
         from ruamel.yaml.error import YAMLError
 
         slow = YAML(typ="safe", pure=True)
-        builder = _Builder(file, text, lambda: slow.get_constructor_parser(io.StringIO(text))[1], keys)
+        builder = Builder(file, text, lambda: slow.get_constructor_parser(io.StringIO(text))[1], keys)
         try:
             return builder, read(builder)
-        except (_NotYAML, YAMLError):
+        except (NotYAML, YAMLError):
             raise refused from None
 
 
 def _decoded(file: str, raw: bytes) -> str:
     if len(raw) > MAX_BYTES:
-        raise _Stop(Finding(TOO_LARGE, file, START, phrase("file has {length} bytes, the limit is {max_bytes}",
+        raise Stop(Finding(TOO_LARGE, file, START, phrase("file has {length} bytes, the limit is {max_bytes}",
                                                            length=len(raw), max_bytes=MAX_BYTES),
                             phrase("keep only the spec in it")))  # fmt: skip
     try:
@@ -135,272 +114,7 @@ def _decoded(file: str, raw: bytes) -> str:
         line, column = head.count(b"\n") + 1, error.start - (head.rfind(b"\n") + 1) + 1
         mark = Mark(line, column, line, column + 1)
         hint = phrase("save the file as UTF-8")
-        raise _Stop(
+        raise Stop(
             Finding(NOT_UTF_8, file, mark, phrase("not UTF-8: byte 0x{raw:02x}", raw=raw[error.start]), hint)
         ) from None
     return text
-
-
-class _Builder:
-    """Builds data from parser events without recursion; bounded in depth, in values, and in what aliases repeat."""
-
-    def __init__(self, file: str, text: str, parser: Callable[[], Any], most_keys: int) -> None:
-        self.file = file
-        self.text = text
-        self._new_parser = parser
-        self.keys: dict[Path, Mark] = {}
-        self.values: dict[Path, Mark] = {}
-        self.findings: list[Finding] = []
-        self._anchors: dict[str, tuple[Any, _Size]] = {}
-        self._open: set[str] = set()
-        self._most_keys = most_keys
-        self._count = self._repeated = 0
-
-    def build(self) -> dict[str, Any]:
-        """The only document of the text."""
-        return self._guarded(self._document)
-
-    def build_all(self) -> list[Document]:
-        """Every document of the text but empty ones."""
-        return self._guarded(self._documents)
-
-    def _guarded(self, read: Callable[[], T]) -> T:
-        try:
-            self._parser = self._new_parser()
-            return read()
-        except MarkedYAMLError as error:
-            raise _NotYAML(*self._syntax(error)) from None
-        except IndexError:  # ruamel's scanner, at a directive in the middle of a file
-            raise _NotYAML(
-                Finding(NOT_PLAIN, self.file, START, phrase("not YAML"), phrase("take out directives (%)"))
-            ) from None
-        except YAMLError as error:
-            problem = str(error).split("\n")[0]
-            from stormc.load.syntax import unprintable
-
-            mark = unprintable(self.text)
-            raise _Stop(
-                Finding(
-                    NOT_PLAIN,
-                    self.file,
-                    mark,
-                    phrase("not YAML: {problem}", problem=problem),
-                    phrase("remove the character"),
-                )
-            ) from None
-
-    def _syntax(self, error: Any) -> list[Finding]:
-        from stormc.load.syntax import explained
-
-        at = error.problem_mark or error.context_mark
-        mark = Mark(at.line + 1, at.column + 1, at.line + 1, at.column + 2) if at else START
-        context = f" {error.context}" if error.context else ""
-        message = phrase("not YAML:{context} {problem}", context=context, problem=str(error.problem).strip())
-        hint = phrase("look at quotes, brackets and indentation up to here")
-        return explained(self.file, self.text, mark.line) or [Finding(NOT_PLAIN, self.file, mark, message, hint)]
-
-    def _stop(self, rule: str, event: Any, message: Phrase, hint: Phrase = NONE) -> _Stop:
-        colons: list[Finding] = []
-        if rule == NO_MAPPING and "：" in self.text:
-            from stormc.load.syntax import full_width_colons
-
-            colons = list(full_width_colons(self.file, self.text))
-        return _Stop(*(colons or [Finding(rule, self.file, _mark(event), message, hint)]))
-
-    def _document(self) -> dict[str, Any]:
-        events = self._parser
-        events.get_event()
-        first = events.get_event()
-        if type(first).__name__ == "StreamEndEvent":
-            raise self._stop(NO_MAPPING, first, phrase("the file is empty"), phrase("write a spec, or remove the file"))
-        root = events.get_event()
-        if type(root).__name__ != "MappingStartEvent":
-            kind = phrase("a list") if type(root).__name__ == "SequenceStartEvent" else phrase("a single value")
-            if type(root).__name__ == "ScalarEvent" and not root.value:
-                raise self._stop(NO_MAPPING, root, phrase("the file is empty"),
-                                 phrase("write a spec, or remove the file"))  # fmt: skip
-            raise self._stop(NO_MAPPING, root, phrase("the file holds {kind}, not a mapping", kind=kind),
-                             phrase("start with apiVersion: and kind:"))  # fmt: skip
-        data = self._collection(root, ())
-        events.get_event()
-        extra = events.get_event()
-        if type(extra).__name__ != "StreamEndEvent":
-            raise self._stop(SEVERAL_DOCUMENTS, extra, phrase("a second YAML document starts here"),
-                             phrase("one spec per file"))  # fmt: skip
-        assert isinstance(data, dict)
-        return data
-
-    def _documents(self) -> list[Document]:
-        made = []
-        root: Any
-        self._parser.get_event()
-        while type(self._parser.get_event()).__name__ != "StreamEndEvent":
-            root = self._parser.get_event()
-            self.keys, self.values, self._anchors = {}, {}, {}
-            if type(root).__name__ == "MappingStartEvent":
-                data = self._collection(root, ())
-                made.append(Document(self.file, data, self.keys, self.values, self.text))
-            elif type(root).__name__ == "SequenceStartEvent" or root.value:
-                raise self._stop(NO_MAPPING, root, phrase("a document of the file is no mapping"), phrase("remove it"))
-            self._parser.get_event()
-        return made
-
-    def _collection(self, event: Any, path: Path) -> Any:
-        """The collection that `event` opens; its children are built with an explicit stack."""
-        root = self._new(event)
-        stack: list[tuple[Any, Path, Any, str | None]] = [(root, path, event, event.anchor)]
-        self._opened(event.anchor)
-        while stack:
-            node, where, opener, anchor = stack[-1]
-            event = self._parser.get_event()
-            kind = type(event).__name__
-            if kind in ("MappingEndEvent", "SequenceEndEvent"):
-                stack.pop()
-                self._closed(anchor, node)
-                begin, end = opener.start_mark, event.end_mark
-                if kind == "MappingEndEvent" and opener.flow_style is False:
-                    end = begin
-                self.values[where] = Mark(begin.line + 1, begin.column + 1, end.line + 1, end.column + 1)
-                continue
-            key: str | int = len(node)
-            if type(node) is dict:
-                key, event, kind = self._key(event, kind, node, where)
-            child = (*where, key)
-            if kind in ("MappingStartEvent", "SequenceStartEvent"):
-                if len(stack) >= MAX_DEPTH:
-                    raise self._stop(TOO_DEEP, event,
-                                     phrase("nested deeper than {max_depth} levels", max_depth=MAX_DEPTH),
-                                     phrase("flatten it"))  # fmt: skip
-                self._counted(event, 1)
-                value = self._new(event)
-                self._opened(event.anchor)
-                stack.append((value, child, event, event.anchor))
-            else:
-                value = self._scalar_or_alias(event, kind)
-                self.values[child] = _mark(event)
-            if type(node) is dict:
-                node[key] = value
-            else:
-                node.append(value)
-        return root
-
-    def _key(self, event: Any, kind: str, node: dict[str, Any], where: Path) -> tuple[str, Any, str]:
-        if kind != "ScalarEvent":
-            raise self._stop(NOT_PLAIN, event, phrase("a key must be a plain string"),
-                             phrase("write one key: value pair per line"))  # fmt: skip
-        key: str = event.value
-        if key == "<<" and event.implicit[0]:
-            raise self._stop(
-                NOT_PLAIN,
-                event,
-                phrase("merge keys (<<) are not supported"),
-                phrase("name the fields one by one: an alias does it for a whole field, such as env: *env"),
-            )
-        path: Path = (*where, key)
-        if key in node:
-            first = self.keys[path]
-            self.findings.append(Finding(REPEATED_KEY, self.file, _mark(event),
-                                         phrase("duplicate key {key}, first set on line {line}", key=key,
-                                                line=first.line), phrase("keep one of the two"), path))  # fmt: skip
-        else:
-            self.keys[path] = _mark(event)
-            if len(self.keys) > self._most_keys:
-                raise self._stop("E107", event,
-                                 phrase("the file has more than {most_keys} keys", most_keys=self._most_keys),
-                                 phrase("remove what is no spec"))  # fmt: skip
-        value = self._parser.get_event()
-        return key, value, type(value).__name__
-
-    def _new(self, event: Any) -> Any:
-        if event.tag is not None and event.tag not in ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq", "!"):
-            raise self._stop(NOT_PLAIN, event, phrase("tag {tag} is not supported", tag=event.tag),
-                             phrase("remove the tag"))  # fmt: skip
-        return {} if type(event).__name__ == "MappingStartEvent" else []
-
-    def _opened(self, anchor: str | None) -> None:
-        if anchor:
-            self._open.add(anchor)
-            self._anchors.pop(anchor, None)
-
-    def _closed(self, anchor: str | None, value: Any) -> None:
-        if anchor:
-            self._open.discard(anchor)
-            self._anchors[anchor] = (value, _size(value))
-
-    def _counted(self, event: Any, size: int) -> None:
-        self._count += size
-        if self._count > MAX_VALUES:
-            raise self._stop(TOO_DEEP, event,
-                             phrase("the file expands to more than {max_values} values", max_values=MAX_VALUES),
-                             phrase("remove the aliases"))  # fmt: skip
-
-    def _scalar_or_alias(self, event: Any, kind: str) -> Any:
-        if kind == "AliasEvent":
-            if event.anchor in self._open:
-                raise self._stop(TOO_DEEP, event, phrase("alias *{anchor} contains itself", anchor=event.anchor),
-                                 phrase("remove the alias"))  # fmt: skip
-            if event.anchor not in self._anchors:
-                raise self._stop(NOT_PLAIN, event,
-                                 phrase("alias *{anchor} has no anchor before it", anchor=event.anchor),
-                                 phrase("write the value"))  # fmt: skip
-            value, size = self._anchors[event.anchor]
-            self._repeated += size.characters
-            if self._repeated > MAX_ALIASED:
-                message = phrase("aliases repeat more than {max_aliased} characters", max_aliased=MAX_ALIASED)
-                raise self._stop("E107", event, message, phrase("remove the aliases"))
-            self._counted(event, size.values)
-            return value
-        self._counted(event, 1)
-        value = self._scalar(event)
-        if event.anchor:
-            self._anchors[event.anchor] = (value, _Size(1, len(event.value)))
-        return value
-
-    def _scalar(self, event: Any) -> Any:
-        text: str = event.value
-        tag = event.tag
-        if tag is not None:
-            if tag in ("tag:yaml.org,2002:str", "!"):
-                return text
-            raise self._stop(NOT_PLAIN, event, phrase("tag {tag} is not supported", tag=tag), phrase("remove the tag"))
-        if not event.implicit[0]:
-            return text
-        if text in _WORDS:
-            return _WORDS[text]
-        first = text[0]
-        if first.isdigit() or first in "+-.":
-            if _INT.match(text):
-                return int(text)
-            if _RADIX.match(text):
-                return int(text, 0)
-            if _FLOAT.match(text):
-                return float(text)
-        return text
-
-
-def _mark(event: Any) -> Mark:
-    begin, end = event.start_mark, event.end_mark
-    return Mark(begin.line + 1, begin.column + 1, end.line + 1, end.column + 1)
-
-
-class _Size(NamedTuple):
-    """What an alias adds: values, and characters of their texts and keys."""
-
-    values: int
-    characters: int
-
-
-def _size(value: Any) -> _Size:
-    """The size of a collection; bounded because each alias in it was counted when it was built."""
-    values, characters, rest = 0, 0, [value]
-    while rest and values <= MAX_VALUES:
-        item = rest.pop()
-        values += 1
-        if isinstance(item, dict):
-            rest.extend(item.values())
-            characters += sum(map(len, item))
-        elif isinstance(item, list):
-            rest.extend(item)
-        elif isinstance(item, str):
-            characters += len(item)
-    return _Size(values, characters)
