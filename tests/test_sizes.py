@@ -14,7 +14,6 @@ LONG_FILES = {
     "compiler/stormc/policy/pods.py": 380,
 }
 LONG_FUNCTIONS = {
-    ("compiler/stormc/migrate/fitting.py", "_take"): 50,
     ("compiler/stormc/policy/objects.py", "overrides"): 45,
     ("compiler/stormc/policy/pods.py", "placement"): 60,
 }

@@ -26,7 +26,6 @@ from tools.vllm_flags import serve_flags
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "compiler/stormc/facts/engines"
-READS = re.compile(r"(?:getenv|environ(?:\.get|\.setdefault)?)[(\[]\s*\"(VLLM_[A-Z0-9_]+)\"")
 WRITTEN = Path(__file__).with_suffix(".yaml")
 
 

@@ -163,25 +163,8 @@ class Fitting:
             self.refused[path] = reason
             return
         role, mapped = map_of(path)
-        if mapped:
-            field, key = mapped
-            if refusal := judged(role, field, key):
-                self.refused[path] = refusal.reason
-                note = phrase("{role}: {reason}; not copied", role=role, reason=refusal.reason)
-                self.notes.append(Note(refusal.rule, self._original(path), note, refusal.hint, at_key=True))
-                return
-            literal = departure.theirs if field != "env" else _variable(departure.theirs)
-            known = TABLES[field].get(key)
-            plain = literal is not None
-            if field == "env" and key in self.exported.get(role, ()):
-                self.refused[path] = "the script sets it anew"
-                return
-            if plain and (known is None or known.use is Use.FREE):
-                entries = self.spec.setdefault(role, {}).setdefault(field, {})
-                entries[key] = literal
-                if self.compiled() is not None:
-                    return
-                del entries[key]
+        if mapped and self._take_entry(departure, role, *mapped):
+            return
         if path[-1] == "command" and role in SERVING_ROLES and "engine" not in self.spec and self.as_fields:
             self.refused[path] = "stormc's launcher runs this vllm serve; its flags are fields"
             return
@@ -204,6 +187,28 @@ class Fitting:
             self.refused[path] = f"volume {mounted['name']} is not declared"
             return
         self.patches.append((path, patch(departure, mounted, self._volumes(path))))
+
+    def _take_entry(self, departure: Departure, role: str, field: str, key: str) -> bool:
+        """Whether it is settled what becomes of a variable, label or the like: refused, or an entry of the role."""
+        path = departure.path
+        if refusal := judged(role, field, key):
+            self.refused[path] = refusal.reason
+            note = phrase("{role}: {reason}; not copied", role=role, reason=refusal.reason)
+            self.notes.append(Note(refusal.rule, self._original(path), note, refusal.hint, at_key=True))
+            return True
+        if field == "env" and key in self.exported.get(role, ()):
+            self.refused[path] = "the script sets it anew"
+            return True
+        literal = departure.theirs if field != "env" else _variable(departure.theirs)
+        known = TABLES[field].get(key)
+        if literal is None or not (known is None or known.use is Use.FREE):
+            return False
+        entries = self.spec.setdefault(role, {}).setdefault(field, {})
+        entries[key] = literal
+        if self.compiled() is not None:
+            return True
+        del entries[key]
+        return False
 
     def _original(self, path: Where) -> Path:
         """The path of the original's document for a place of its table."""

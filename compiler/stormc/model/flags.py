@@ -14,8 +14,6 @@ from stormc.finding import Path
 from stormc.load.engines import EngineFacts
 from stormc.record import NamedTuple
 
-NUMBERS = ("int", "size", "float")
-
 
 class Flag(NamedTuple):
     """The value of a flag, and the place in the spec that gave it. None says that the flag is not passed at all."""

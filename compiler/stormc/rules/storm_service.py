@@ -8,7 +8,7 @@ from typing import Any
 
 from stormc.facts.kinds import merge_key
 from stormc.finding import Path
-from stormc.model.app import ROUTING, App, Override, Pods, Role
+from stormc.model.app import App, Override, Pods, Role
 from stormc.model.profile import Platform
 from stormc.record import NamedTuple
 from stormc.targets.storm_service import Step, role_path, roles
@@ -160,11 +160,6 @@ def environment(template: Template) -> Iterator[tuple[str, str, Mapping[str, Any
     for container in template.containers:
         for entry in container.get("env") or ():
             yield container["name"], entry["name"], entry
-
-
-def is_routing(template: Template) -> bool:
-    """Whether the template is that of the proxy."""
-    return template.role == ROUTING
 
 
 def host_ports(service: StormService) -> tuple[tuple[int, int, str], ...]:
