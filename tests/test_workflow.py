@@ -36,16 +36,60 @@ def test_actions_are_pinned() -> None:
     assert used and all(re.fullmatch(r"[\w-]+/[\w/-]+@[0-9a-f]{40}", action) for action in used)
     checkouts = [step for step in STEPS if step.get("uses", "").startswith("actions/checkout@")]
     kept = [step["with"]["persist-credentials"] for step in checkouts]
-    assert kept == ["false"] * (len(JOBS) - 1)  # the comment needs no file of the repository
+    assert kept == ["false"] * len(JOBS)  # the comment needs no file of the repository, specs-by-base two checkouts
 
 
 def test_the_stormc_commands_are_valid() -> None:
-    lines = [step["run"].split(" > ")[0] for step in STEPS if "stormc" in step.get("run", "")]
+    steps = [step for name, job in JOBS.items() if name != "specs-by-base" for step in job["steps"]]
+    lines = [step["run"].split(" > ")[0] for step in steps if "stormc" in step.get("run", "")]
     options = [parser(words[1]).parse_args(words[1:]) for words in map(shlex.split, lines)]
     assert [(o.verb, getattr(o, "check", None), getattr(o, "format", None)) for o in options] == [
         ("validate", None, "github"), ("render", True, "text"), ("fmt", True, "text"), ("validate", None, "sarif"),
         ("diff", None, "markdown"), ("diff", None, "json"),
     ]  # fmt: skip
+
+
+BASE_STEPS = {step.get("name"): step for step in JOBS["specs-by-base"]["steps"]}
+
+
+@pytest.mark.parametrize(
+    ("edited", "judged"),
+    [("", True), ("specs/a.yaml", True), ("rendered/a.yaml", True), ("compiler/a.py", False), ("Makefile", False),
+     (".github/new.yaml", False)],
+)  # fmt: skip
+def test_the_target_branch_s_compiler_judges_what_a_pull_request_renders(
+    tmp_path: Path, edited: str, judged: bool
+) -> None:
+    """The step of the workflow, run by the shell that runs it there, between two checkouts."""
+    for side in ("base", "head"):
+        for path in ("compiler/a.py", "proxy/a.py", "tools/a.py", "Makefile", ".ci/run", ".github/a", "specs/a.yaml"):
+            (tmp_path / side / path).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / side / path).write_text("as it was")
+    program = tmp_path / "base/.venv/bin/stormc"
+    program.parent.mkdir(parents=True)
+    program.write_text("#!/bin/sh\necho judged $@ in $PWD\n")
+    program.chmod(0o755)
+    if edited:
+        (tmp_path / "head" / edited).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "head" / edited).write_text("edited")
+    step = BASE_STEPS["Compare rendered/ with the specs, unless the pull request changes the compiler"]
+    command = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]]
+    done = subprocess.run(command, cwd=tmp_path / step["working-directory"], capture_output=True, text=True, check=True)
+    assert (f"judged render --check in {tmp_path}/head" in done.stdout) is judged
+    assert ("::notice::" in done.stdout) is not judged
+
+
+def test_the_job_to_require_runs_nothing_of_the_pull_request() -> None:
+    refs = {
+        s["with"]["path"]: s["with"].get("ref")
+        for s in JOBS["specs-by-base"]["steps"]
+        if "checkout@" in s.get("uses", "")
+    }
+    assert refs == {"base": "${{ github.event.pull_request.base.sha }}", "head": None}
+    makes = [step for step in JOBS["specs-by-base"]["steps"] if step.get("run", "").startswith("make")]
+    assert [step["working-directory"] for step in makes] == ["base"]
+    runs = [step["run"] for step in JOBS["specs-by-base"]["steps"] if "stormc" in step.get("run", "")]
+    assert runs and all(run.count("stormc ") == run.count("../base/.venv/bin/stormc ") for run in runs)
 
 
 def test_the_real_programs_are_tried_every_week_by_a_job_that_may_write_nothing() -> None:

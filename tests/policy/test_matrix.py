@@ -12,7 +12,7 @@ from stormc.actions.validating import validate
 from stormc.finding import Finding, Severity
 from stormc.policy.overrides import covers
 from stormc.policy.secrets import names_secret
-from tests.policy.matrix import APP, FORBIDDEN, HOSTILE, ORDINARY, POLICY
+from tests.policy.matrix import APP, FORBIDDEN, HOSTILE, ORDINARY, POLICY, override
 
 Judge = Callable[..., list[Finding]]
 
@@ -63,6 +63,12 @@ def test_an_honest_spec_passes(judged: Judge) -> None:
 @pytest.mark.parametrize("case", ORDINARY)
 def test_what_teams_write_every_day_is_no_warning(judged: Judge, case: str) -> None:
     assert [f for f in judged(ORDINARY[case]) if f.rule.startswith(("W8", "E"))] == []
+
+
+def test_services_of_one_override_are_one_finding(judged: Judge) -> None:
+    fields = override("Service", "{spec: {type: NodePort, externalIPs: [192.0.2.1]}}")
+    found = [f for f in judged(f"prefill: {{tensorParallel: 8, replicas: 2}}\n{fields}") if f.rule == "W810"]
+    assert sorted(f.path[3:] for f in found) == [("spec", "externalIPs"), ("spec", "type")]
 
 
 DEMANDED = {

@@ -11,10 +11,11 @@ from stormc.policy.cel import environment as variables
 from stormc.policy.policy import Policy
 
 PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
-_PROBE = (
-    r"^\[ \"\$POD_GROUP_INDEX\" = 0 \] \|\| exit 0; exec 3<>\"/dev/tcp/\$POD_IP/[0-9]+\" && printf [^;|&`$]* >&3 && "
+OWN_PROBE = (
+    r"^\[ \"\$POD_GROUP_INDEX\" = 0 \] \|\| exit 0; exec 3<>\"/dev/tcp/\$POD_IP/[0-9]+\" && "
+    r"printf '[^;|&`$'<>]*' >&3 && read -r _ code _ <&3 && \[ \"\$code\" = 200 \]$"
 )
-"""The beginning of stormc's own probe of a group (passes/engine/probes.py)."""
+"""The whole of stormc's own probe of a group (passes/engine/probes.py)."""
 
 
 def program_rules(policy: Policy) -> Iterator[Rule]:
@@ -58,7 +59,9 @@ def _programs(policy: Policy) -> Iterator[Rule]:
 
 def _hooks(_: Policy) -> Iterator[Rule]:
     probes = " && ".join(
-        f"(!has(c.{probe}) || !has(c.{probe}.exec) || {matching(f'c.{probe}.exec.command[2]', _PROBE)})"
+        f"(!has(c.{probe}) || !has(c.{probe}.exec) || (c.{probe}.exec.command.size() == 3 && "
+        f"c.{probe}.exec.command[0] == '/bin/bash' && c.{probe}.exec.command[1] == '-c' && "
+        f"{matching(f'c.{probe}.exec.command[2]', OWN_PROBE)}))"
         for probe in PROBES
     )
     yield (

@@ -66,7 +66,15 @@ def namespace(case: Case) -> Iterator[Breach]:
 
 
 def services(case: Case) -> Iterator[Breach]:
-    """Types and addresses of Services."""
+    """Types and addresses of Services, once per place of the spec: one override may patch those of all pods."""
+    said: set[tuple[str, Path]] = set()
+    for breach in _services(case):
+        if (breach.rule, breach.path) not in said:
+            said.add((breach.rule, breach.path))
+            yield breach
+
+
+def _services(case: Case) -> Iterator[Breach]:
     for manifest in case.manifests:
         spec = manifest.get("spec") or {}
         if manifest["kind"] != "Service":
