@@ -53,6 +53,10 @@ lint: $(VENV)/.development ## ruff and mypy --strict
 	@$(BIN)/mypy
 	@$(BIN)/mypy --python-version 3.10 proxy/stormc_proxy compiler/stormc/payload/launch.py
 
+scan: $(VENV)/.development ## hold the pods of the examples against kube-score (needs Go); docs/security.md answers what it says
+	@command -v kube-score >/dev/null || go install github.com/zegl/kube-score/cmd/kube-score@v1.20.0
+	@$(BIN)/python -m tests.scan "$$(command -v kube-score || echo "$$(go env GOPATH)/bin/kube-score")"
+
 SEED ?= 1
 fuzz: $(VENV)/.development ## mutated inputs through every verb for a minute; SEED=n for others
 	@$(BIN)/python -m tests.hostile.fuzz --seed $(SEED)
