@@ -51,8 +51,10 @@ async def leave(s: Service, count: int, chance: random.Random) -> None:
 
 
 @pytest.mark.parametrize("mode", ["layerwise", "standard"])
-async def test_nothing_is_left_of_requests_given_up(mode: str) -> None:
+async def test_nothing_is_left_of_requests_given_up(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prefills get the time to end that a busy machine needs: one that is cut while it answers holds its KV cache."""
     chance = random.Random(7)
+    monkeypatch.setattr("stormc_proxy.flow.standard.ABANDON_SECONDS", 5.0)
     async with service(mode, max_requests=0, access_log=False) as s:
         for engine in (*s.prefill, *s.decode):
             engine.manner = Manner(seconds=0.005)
