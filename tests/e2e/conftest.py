@@ -92,7 +92,8 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         ],
         [
             apiserver, f"--etcd-servers=http://127.0.0.1:{client}", f"--secure-port={secure}",
-            "--bind-address=127.0.0.1", f"--cert-dir={directory}/certs", f"--token-auth-file={tokens}",
+            "--bind-address=127.0.0.1", f"--advertise-address={own_address()}", f"--cert-dir={directory}/certs",
+            f"--token-auth-file={tokens}",
             "--authorization-mode=RBAC", "--service-cluster-ip-range=10.96.0.0/16",
             f"--service-account-key-file={key}", f"--service-account-signing-key-file={key}",
             "--service-account-issuer=https://127.0.0.1", "--disable-admission-plugins=ServiceAccount",
@@ -112,6 +113,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
             for process in reversed(processes):
                 process.terminate()
                 process.wait()
+
+
+def own_address() -> str:
+    """An address of this machine that other programs may be told: no loopback address stands in an EndpointSlice."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("10.200.0.1", 9))  # nothing is sent
+        return str(probe.getsockname()[0])
 
 
 def free_ports(count: int) -> list[int]:

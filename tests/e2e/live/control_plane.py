@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import json
 import signal
-import socket
 import ssl
 import subprocess
 import time
@@ -15,7 +14,7 @@ from typing import Any
 
 from stormc.cluster.connection import Cluster
 from stormc.failure import Failure
-from tests.e2e.conftest import binary, free_ports
+from tests.e2e.conftest import binary, free_ports, own_address
 
 ADMIN = "admin-token"
 LIBC = ctypes.CDLL(None)
@@ -47,13 +46,6 @@ def eventually(done: Callable[[], Any], what: Callable[[], object] | str, minute
 def _end_with_parent() -> None:
     """In a program that is started: it ends with the test run, however that ends."""
     LIBC.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-
-
-def own_address() -> str:
-    """An address of this machine that other programs may be told: no loopback address stands in an EndpointSlice."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        probe.connect(("10.200.0.1", 9))  # nothing is sent
-        return str(probe.getsockname()[0])
 
 
 class ControlPlane:
