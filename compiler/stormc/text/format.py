@@ -21,6 +21,7 @@ from stormc.text.roundtrip import dumped, round_trip
 from stormc.text.write import spec_text
 
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*$", re.M)
+_LONG_NUMBER = re.compile("[0-9_]{4000}")
 _NO_PLACE = phrase("a comment stands where its place cannot be kept")
 _OWN_LINE = phrase("move it onto a line of its own")
 
@@ -60,6 +61,11 @@ def _formatted(document: Document) -> tuple[str | None, list[Finding]]:
         at = error.problem_mark
         mark = Mark(at.line + 1, at.column + 1, at.line + 1, at.column + 2) if at is not None else START
         return None, [Finding(LOST, document.file, mark, verbatim(error.problem), phrase("put blanks where tabs are"))]
+    except ValueError:  # Python reads no number of more than 4300 digits (sys.set_int_max_str_digits)
+        match = _LONG_NUMBER.search(document.text)
+        line = document.text.count("\n", 0, match.start() if match else 0) + 1
+        mark = Mark(line, 1, line, 1)
+        return None, [Finding(LOST, document.file, mark, phrase("a number is too long to be one"), phrase("quote it"))]
     return None, [_misplaced(document, text)]
 
 
