@@ -36,6 +36,7 @@ BAD: list[tuple[str, bytes, str, int, int, str]] = [
     ("carriage return in a comment", b"a: 1  # fine\rb: 2\n", "E104", 1, 13, "nobody sees: U+000D"),
     ("mark between fields", "m:\n  a: 1\n\ufeff  b: 1\n".encode(), "E104", 3, 1, "U+FEFF"),
     ("direction of writing", "a: b # \u202efine\n".encode(), "E104", 1, 8, "nobody sees: U+202E"),
+    ("escape beyond Unicode", b'a: "\\U00110000"\n', "E104", 1, 0, "not YAML"),
     ("not UTF-8", b"a: b\nc: \xff\n", "E103", 2, 4, "byte 0xff"),
     ("UTF-16", "a: 1\n".encode("utf-16"), "E103", 1, 1, "not UTF-8"),
     ("too large", b"#" * (MAX_BYTES + 1), "E102", 1, 1, f"the limit is {MAX_BYTES}"),

@@ -98,7 +98,7 @@ def _parsed(file: str, text: str, read: Callable[[Builder], T], keys: int) -> tu
         builder = Builder(file, text, lambda: slow.get_constructor_parser(io.StringIO(text))[1], keys)
         try:
             return builder, read(builder)
-        except (NotYAML, YAMLError):
+        except (NotYAML, YAMLError, ValueError):  # ValueError: an escape beyond U+10FFFF
             raise refused from None
 
 

@@ -232,7 +232,7 @@ def type_hint(types: list[str], value: object, path: Path = ()) -> Phrase:
         return phrase("write {shape}", shape=_SHAPES[place])
     if isinstance(value, bool) and "string" in types:
         return phrase('quote it: "{value}"', value=shown(value))
-    if isinstance(value, float) and place == "cpu" and value > 0:
+    if isinstance(value, float) and place == "cpu" and 0 < value < 1e6:
         return phrase("write {value}m", value=round(value * 1000))
     if isinstance(value, float) and "string" in types:
         return phrase('quote it: "{value}"', value=value)
