@@ -111,7 +111,7 @@ def test_every_hostile_manifest_is_refused_and_honest_ones_pass(cluster: Cluster
 
 
 ONLY_WITHOUT_A_POLICY = {
-    "a pull Secret", "a Secret of the app", "a Secret of a hub", "a Secret of the team",
+    "a pull Secret", "a Secret of the app", "a Secret of a hub", "a Secret of a registry", "a Secret of the team",
     "libraries of a directory of the image",
 }  # fmt: skip
 """What stormc takes for ordinary where nothing is forbidden, and refuses under a policy that does not list it."""
