@@ -56,7 +56,7 @@ def documents() -> Iterator[Mapping[str, Any]]:
     for path in FILES:
         try:
             found = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
-        except (yaml.YAMLError, UnicodeDecodeError):
+        except (yaml.YAMLError, ValueError):
             continue
         yield from (document for document in found if isinstance(document, dict))
 

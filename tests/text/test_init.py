@@ -12,7 +12,7 @@ from stormc.repository.profiles import builtin_names, builtin_profile
 
 
 @pytest.mark.parametrize("hardware", builtin_names())
-def test_the_first_spec_renders_without_findings(
+def test_the_first_spec_has_no_finding_but_what_is_not_known_of_the_hardware(
     hardware: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -25,7 +25,9 @@ def test_the_first_spec_renders_without_findings(
     assert main(["init", "first", "--hardware", hardware]) == 0
     capsys.readouterr()
     assert main(["validate"]) == 0
-    assert set(re.findall(r"[EWI]\d{3}", capsys.readouterr().out)) <= {"I731"}, "StormService is not documented there"
+    found = set(re.findall(r"[EWI]\d{3}", capsys.readouterr().out))
+    assert ("W089" in found) == (not profile.requests), "what those nodes have is not published"
+    assert found <= {"I731", "W089"}, "I731: StormService is not documented there"
     assert main(["render"]) == 0
     assert (tmp_path / "rendered/first/stormservice-first.yaml").is_file()
 

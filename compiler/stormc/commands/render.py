@@ -127,13 +127,17 @@ def _summary(result: Rendered, plan: Plan, seconds: float, check: bool) -> Phras
     """How many files there are of each sort."""
     from stormc.nouns import apps, files
 
-    counts = {
-        "apps": apps(result.apps), "writes": files(len(plan.writes)), "unchanged": plan.unchanged,
-        "removals": len(plan.removals), "seconds": f"{seconds:.2f}",
-    }  # fmt: skip
     if check:
-        return phrase("{apps}: {writes} to write, {unchanged} unchanged, {removals} to remove, {seconds} s", **counts)
-    return phrase("{apps}: {writes} written, {unchanged} unchanged, {removals} removed, {seconds} s", **counts)
+        return phrase(
+            "{apps}: {writes} to write, {unchanged} unchanged, {removals} to remove, {seconds} s",
+            apps=apps(result.apps), writes=files(len(plan.writes)), unchanged=plan.unchanged,
+            removals=len(plan.removals), seconds=f"{seconds:.2f}",
+        )  # fmt: skip
+    return phrase(
+        "{apps}: {writes} written, {unchanged} unchanged, {removals} removed, {seconds} s",
+        apps=apps(result.apps), writes=files(len(plan.writes)), unchanged=plan.unchanged,
+        removals=len(plan.removals), seconds=f"{seconds:.2f}",
+    )  # fmt: skip
 
 
 def _to_directory(options: argparse.Namespace) -> int:

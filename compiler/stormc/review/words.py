@@ -73,10 +73,10 @@ def _npus(number: int) -> Phrase:
 def _scaled(role: RoleEffect) -> Phrase:
     more = role.instances[1] - role.instances[0]
     touched = _npus(role.added * role.npus_per_pod[1] + role.removed * role.npus_per_pod[0])
-    values = {"instances": instances(abs(more)), "all": role.instances[1], "npus": touched}
+    moved, total = instances(abs(more)), role.instances[1]
     if more > 0:
-        return phrase("{instances} added, {all} in all{npus}", **values)
-    return phrase("{instances} removed, {all} in all{npus}", **values)
+        return phrase("{instances} added, {all} in all{npus}", instances=moved, all=total, npus=touched)
+    return phrase("{instances} removed, {all} in all{npus}", instances=moved, all=total, npus=touched)
 
 
 def _time(role: RoleEffect) -> Phrase:
