@@ -37,6 +37,7 @@ TYPES = [
     ("decode: {env: [{name: A, value: b}]}", 'write a mapping, such as HCCL_BUFFSIZE: "1024"'),
     ("decode: {engineArgs: [--max-num-seqs=1]}", "write a mapping, such as max-num-seqs: 64"),
     ("decode: {resources: {cpu: 0.5}}", "write 500m"),
+    ("decode: {resources: {cpu: 1e300}}", 'quote it: "1e+300"'),
     ("gateway: true", "write roles or router or off"),
     ("port: \uff18\uff10\uff10\uff10", "write 8000"),
     ("model: {volume: {persistentVolumeClaim: {claimName: x}}}",
