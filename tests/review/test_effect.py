@@ -116,6 +116,14 @@ def test_another_pod_group_size(
     assert seen.restarts_npus
 
 
+def test_fewer_replicas_remove_no_pod_of_another_shape() -> None:
+    """Watched on v0.6.0 by `make e2e`: who makes groups does not see the single pods that were there."""
+    before = manifests(SHARED, "decode: {replicas: 2}")
+    after = manifests(SHARED, "decode: {replicas: 1, podGroupSize: 4, dataParallel: 64}")
+    seen = effect(before, after, ((0, 6), (0, 6)))
+    assert roles(seen)["decode"] == ((What.ORPHANED,), 4, 0, 0, 2, 96)
+
+
 def test_instances_that_become_pods_of_their_own_go_all_at_once_and_before_the_others() -> None:
     """Watched on v0.7.0 by `make e2e`: AIBrix cleans up what it makes in another way before it updates roles."""
     change = "{image: 'vllm-ascend:v0.13.0', decode: {podGroupSize: 1, dataParallel: 16}}"

@@ -225,11 +225,16 @@ def _role(
     what = everything or _replacement(old, new, release)
     counts = int(old["replicas"]), int(new["replicas"])
     more = counts[1] - counts[0]
-    kinds = tuple(kind for kind in (what, What.SCALED if more else None) if kind) or (What.NOTHING,)
     staying, sizes = min(counts), (_size(old), _size(new))
+    left_behind = what in (
+        What.ORPHANED,
+        What.CANNOT_CHANGE,
+    )  # all of them: fewer replicas remove none of another shape
+    scaled = more > 0 or (more < 0 and not left_behind)
+    kinds = tuple(kind for kind in (what, What.SCALED if scaled else None) if kind) or (What.NOTHING,)
     recreated = staying * sizes[1] if what else 0
-    orphaned = counts[0] * sizes[0] if what in (What.ORPHANED, What.CANNOT_CHANGE) else 0
-    added, removed = max(more, 0) * sizes[1], max(-more, 0) * sizes[0]
+    orphaned = counts[0] * sizes[0] if left_behind else 0
+    added, removed = max(more, 0) * sizes[1], 0 if left_behind else max(-more, 0) * sizes[0]
     at_once = what is not None and (what not in ONE_BY_ONE or _crosses(sizes))
     down = staying if at_once else _unavailable(new, staying)
     return RoleEffect(

@@ -22,6 +22,7 @@ CHOSEN: dict[str, tuple[Roles, Roles]] = {
     "smaller groups": ({"decode": instances(4, 2)}, {"decode": instances(2, 2)}),
     "larger groups": ({"decode": instances(2, 3)}, {"decode": instances(4, 3)}),
     "smaller groups, fewer": ({"decode": instances(3, 3)}, {"decode": instances(2, 2)}),
+    "groups instead of single pods, fewer": ({"decode": instances(1, 2)}, {"decode": instances(2, 1)}),
     "fewer of both, and the shared gang size changes": (
         {"prefill": {"replicas": 3}, "decode": instances(1, 3)},
         {"prefill": {"replicas": 1}, "decode": instances(1, 2)},
