@@ -72,7 +72,7 @@ def compile_in(where: Repository, source: Source | None = None, payload: Payload
 
 def program(version: str, texts: Mapping[str, str]) -> Program:
     """A program that pods run, given as text by path."""
-    return Program(version, tuple(texts), lambda: texts)
+    return Program(version, lambda: texts)
 
 
 def outcome(overlay: str = "", platform: str = "") -> Compilation:

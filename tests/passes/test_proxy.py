@@ -9,6 +9,7 @@ import pytest
 
 from stormc.model.proxy_fields import PROXY
 from stormc.payload.objects import shared_objects
+from stormc.payload.read import key_of
 from stormc_proxy import settings
 from stormc_proxy.options import CONFIG_KEYS, FIXED_AT_START
 from tests.samples import app, compiled, container, manifest, pod, role, storm
@@ -172,8 +173,8 @@ def test_the_proxys_source_travels_in_a_config_map_named_by_its_version() -> Non
     assert source["metadata"]["name"] == name and "__main__.py" in source["data"]
     volumes = pod(storm(), "routing")["spec"]["volumes"]
     (volume,) = (v["configMap"] for v in volumes if v["name"] == "proxy-source")
-    assert volume["name"] == name
-    assert {item["path"]: source["data"][item["key"]] for item in volume["items"]} == payload.proxy.read()
+    assert volume == {"name": name}, "all keys are mounted: tests/payload/test_mounted.py starts what lies there"
+    assert source["data"] == {key_of(path): text for path, text in payload.proxy.read().items()}
 
 
 def test_a_proxy_from_the_image_needs_no_source() -> None:

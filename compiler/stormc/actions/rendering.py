@@ -266,8 +266,7 @@ def _departures(repository: Repository, out: Path, plan: Plan) -> tuple[str, ...
 
 def _inputs(repository: Repository, payload: Payload, source: Source) -> list[bytes]:
     """Everything that an app is compiled from: its files, and the versions of the programs that it mounts."""
-    programs = [part for program in payload for part in (program.version, *program.paths)]
-    return ["\0".join(programs).encode(), *repository.inputs(source)]
+    return ["\0".join(program.version for program in payload).encode(), *repository.inputs(source)]
 
 
 def _memories(compiled: Sequence[Output], out: Path, start: int, moved: int) -> dict[str, Memory]:

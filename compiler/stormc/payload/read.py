@@ -25,14 +25,13 @@ IGNORED = frozenset(["__pycache__", "py.typed"])
 
 
 class Program(NamedTuple):
-    """One program: a version that changes with its code, the paths of its files, and how their texts are read.
+    """One program: a version that changes with its code, and how the texts of its files are read, by path.
 
     `read` raises Failure where a file is missing, is not the one that this stormc was made with, or is one too many.
     It reads them once, for all namespaces.
     """
 
     version: str
-    paths: tuple[str, ...]
     read: Callable[[], Mapping[str, str]]
 
 
@@ -67,7 +66,7 @@ _REMEDY = phrase("install stormc anew, or in a checkout run: make golden")
 def _program(files: Mapping[str, list[str]], place: Callable[[], Path], alone: bool) -> Program:
     code = [part.encode() for path, (_, digest_of_code) in sorted(files.items()) for part in (path, digest_of_code)]
     digests = {path: digest_of_bytes for path, (digest_of_bytes, _) in files.items()}
-    return Program(digest(*code)[:10], tuple(sorted(files)), cache(partial(_texts, digests, place, alone)))
+    return Program(digest(*code)[:10], cache(partial(_texts, digests, place, alone)))
 
 
 def proxy_directory() -> Path:
@@ -122,5 +121,5 @@ def _present(directory: Path) -> set[str]:
 
 
 def key_of(path: str) -> str:
-    """A ConfigMap's key for a file: keys hold no slashes, so the volume's items say where each file lies."""
+    """A ConfigMap's key for a file: keys hold no slashes. The proxy finds its modules by these names (mounted.py)."""
     return path.replace("/", ".")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
+import stormc_proxy
 from stormc_proxy.edge.connection import Request
 from stormc_proxy.fleet.instance import LEAVING
 from stormc_proxy.flow.router import Router
@@ -21,7 +22,7 @@ from stormc_proxy.workers import Crew, summed_metrics, summed_status
 VERSION = "PROXY_VERSION"
 """Variable with the version of the proxy's source, where the compiler rendered it."""
 
-STATUS_PAGE = Path(__file__).with_name("status.html")
+STATUS_PAGE = Path(stormc_proxy.__file__).with_name("status.html")
 
 
 class Pages:

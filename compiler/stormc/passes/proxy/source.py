@@ -11,7 +11,6 @@ from stormc.model.profile import Platform
 from stormc.passes.because import fact
 from stormc.passes.edit import Edit, storm
 from stormc.payload.objects import proxy_config_map
-from stormc.payload.read import key_of
 from stormc.targets.storm_service import container_path, pod_path
 
 SOURCE_DIRECTORY = Directory.STORMC
@@ -28,8 +27,7 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
     if app.proxy_source != "configMap":
         return
     service, name = storm(app), proxy_config_map(app.payload)
-    items = [{"key": key_of(path), "path": path} for path in app.payload.proxy.paths]
-    volume: dict[str, Any] = {"name": "proxy-source", "configMap": {"name": name, "items": items}}
+    volume: dict[str, Any] = {"name": "proxy-source", "configMap": {"name": name}}
     yield Edit(service, pod_path(ROUTING, "volumes", ("proxy-source",)), volume, MOUNTED)
     directory = f"{SOURCE_DIRECTORY}/stormc_proxy"
     mount: dict[str, Any] = {"name": "proxy-source", "mountPath": directory, "readOnly": True}
