@@ -240,6 +240,13 @@ def _check_units(made: Sequence[Wiring]) -> Iterator[Finding]:
                 "the engines know another unit of the name {name}, which this app's directory becomes", name=name
             )
             yield Finding(NAME_TAKEN, app.file, app.mark, message, phrase("rename the app or one of its directories"))
+    of_apps = phrase("shorten the name of the app or of its directories")
+    of_shared = phrase("shorten the names of its directories")
+    units = [
+        *((name, app.file, app.mark, of_apps) for app, name in names.items()),
+        *((name, request.file, request.mark, of_shared) for (request, _), name in shared.items()),
+    ]
+    for name, file, mark, hint in units:
         if len(name) > LABEL_BYTES:
             message = phrase(
                 "unit {name} of the engines has {length} characters, the limit is {label_bytes}",
@@ -247,17 +254,4 @@ def _check_units(made: Sequence[Wiring]) -> Iterator[Finding]:
                 length=len(name),
                 label_bytes=LABEL_BYTES,
             )
-            yield Finding(
-                NAME_TAKEN, app.file, app.mark, message, phrase("shorten the name of the app or of its directories")
-            )
-    for (request, _), name in shared.items():
-        if len(name) > LABEL_BYTES:
-            message = phrase(
-                "unit {name} of the engines has {length} characters, the limit is {label_bytes}",
-                name=name,
-                length=len(name),
-                label_bytes=LABEL_BYTES,
-            )
-            yield Finding(
-                NAME_TAKEN, request.file, request.mark, message, phrase("shorten the names of its directories")
-            )
+            yield Finding(NAME_TAKEN, file, mark, message, hint)
