@@ -15,11 +15,14 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
+from stormc.__main__ import main
 from stormc.cluster.apply import ensure_namespace
 from stormc.cluster.connection import Cluster
-from stormc.cluster.kinds import CLUSTER_ROLE, CRD, Kind
+from stormc.cluster.kinds import CLUSTER_ROLE, CONFIG_MAP, CRD, POD, ROLE_SET, STORM_SERVICE, Kind
+from stormc.cluster.owner import owned
 from stormc.failure import Failure
 from tests.caches import PROGRAMS
+from tests.e2e.controllers import NS, collect
 
 CACHE = PROGRAMS
 SCHEMA = Path(__file__).parents[2] / "compiler" / "stormc" / "emit" / "schemas" / "stormservice.json"
@@ -202,3 +205,32 @@ def structural(node: dict[str, Any], definitions: dict[str, Any]) -> dict[str, A
         if isinstance(node.get(field), dict):
             made[field] = structural(node[field], definitions)
     return made
+
+
+class Run:
+    """Runs stormc against the server and keeps what it printed."""
+
+    def __init__(self, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+        self.server, self.capsys = server, capsys
+        self.out = self.err = ""
+
+    def __call__(self, *arguments: str, kubeconfig: Path | None = None) -> int:
+        self.capsys.readouterr()
+        code = main([*arguments, "--kubeconfig", str(kubeconfig or self.server.kubeconfig())])
+        self.out, self.err = self.capsys.readouterr()
+        return code
+
+    def __repr__(self) -> str:
+        return f"{self.out}{self.err}"
+
+
+@pytest.fixture
+def stormc(server: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
+    monkeypatch.chdir(Path(__file__).parents[2])
+    yield Run(server, capsys)
+    cluster = server.cluster()
+    for kind in (STORM_SERVICE, ROLE_SET, POD, CONFIG_MAP):
+        for found in cluster.find(kind, NS) or ():
+            collect(cluster, kind, found["metadata"]["name"])
+    for kind, found in owned(cluster, NS, "my-test"):
+        collect(cluster, kind, found["metadata"]["name"])

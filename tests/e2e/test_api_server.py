@@ -9,53 +9,21 @@ import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from stormc.__main__ import main
 from stormc.cluster.connection import Cluster
-from stormc.cluster.kinds import CONFIG_MAP, CRD, NAMESPACE, POD, ROLE_SET, STORM_SERVICE, Kind, kind_of
-from stormc.cluster.owner import of_deploy_tool, owned
-from stormc.load.document import load_document, load_documents
-from stormc.migrate import deploy_tool
-from tests.e2e.conftest import OPERATOR, VIEWER, Server, free_ports, install, served
+from stormc.cluster.kinds import CONFIG_MAP, CRD, NAMESPACE, POD, ROLE_SET, STORM_SERVICE, Kind
+from stormc.cluster.owner import owned
+from stormc.load.document import load_document
+from tests.e2e.conftest import OPERATOR, VIEWER, Run, free_ports, install, served
 from tests.e2e.controllers import FOREGROUND, NS, collect, write
-from tests.migrate import CASES, VERSION
+from tests.migrate import VERSION
 
 RENDERED = Path(__file__).parents[2] / "rendered"
-TOOL_APP = "llm-service"
-
-
-class Run:
-    """Runs stormc against the server and keeps what it printed."""
-
-    def __init__(self, server: Server, capsys: pytest.CaptureFixture[str]) -> None:
-        self.server, self.capsys = server, capsys
-        self.out = self.err = ""
-
-    def __call__(self, *arguments: str, kubeconfig: Path | None = None) -> int:
-        self.capsys.readouterr()
-        code = main([*arguments, "--kubeconfig", str(kubeconfig or self.server.kubeconfig())])
-        self.out, self.err = self.capsys.readouterr()
-        return code
-
-    def __repr__(self) -> str:
-        return f"{self.out}{self.err}"
-
-
-@pytest.fixture
-def stormc(server: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Run]:
-    monkeypatch.chdir(RENDERED.parent)
-    yield Run(server, capsys)
-    cluster = server.cluster()
-    for kind in (STORM_SERVICE, ROLE_SET, POD, CONFIG_MAP):
-        for found in cluster.find(kind, NS) or ():
-            collect(cluster, kind, found["metadata"]["name"])
-    for kind, found in owned(cluster, NS, "my-test"):
-        collect(cluster, kind, found["metadata"]["name"])
 
 
 def reconcile(cluster: Cluster, prefill: int = 1, failure: str = "") -> None:
@@ -359,52 +327,6 @@ def test_a_finalizer_that_hangs_is_named(stormc: Run) -> None:
     for kind, found in owned(cluster, NS, "my-test"):
         collect(cluster, kind, found["metadata"]["name"])
     assert not owned(cluster, NS, "my-test")
-
-
-@pytest.fixture
-def config(tmp_path: Path, server: Server) -> Iterator[Path]:
-    """A config of the deploy tool in the default namespace; its app is gone afterwards."""
-    path = tmp_path / "config.yaml"
-    path.write_text((CASES / "deploy-tool" / "input.yaml").read_text().replace("team-a", NS), encoding="utf-8")
-    yield path
-    cluster = server.cluster()
-    for kind, found in (*owned(cluster, NS, TOOL_APP), *of_deploy_tool(cluster, NS, TOOL_APP)):
-        collect(cluster, kind, found["metadata"]["name"])
-
-
-def test_the_command_lines_of_the_deploy_tool(stormc: Run, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stormc.commands.compat.DELETE_SECONDS", "0")
-    assert stormc("compat", "deploy", "-c", str(config)) == 0
-    assert stormc.out.endswith(f"StormService/{TOOL_APP}: created\n")
-    assert stormc("compat", "deploy", "-c", str(config)) == 0
-    assert {line.rpartition(": ")[2] for line in stormc.out.splitlines()} == {"unchanged"}
-    assert stormc("compat", "status", "-n", TOOL_APP, "-ns", NS) == 1
-    assert f"{TOOL_APP} in default: the controller has not seen" in stormc.out
-    assert stormc("compat", "delete", "-n", TOOL_APP, "-ns", NS) == 1  # nobody collects the garbage here
-    assert f"StormService/{TOOL_APP} is still there" in stormc.err
-
-
-def test_what_the_deploy_tool_made_is_not_taken_over_but_taken_off(
-    stormc: Run, config: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    (document, *_), _ = load_documents("c", config.read_bytes())
-    objects, _ = deploy_tool.objects(document.data)
-    cluster = stormc.server.cluster()
-    for manifest in objects:
-        cluster.apply(kind_of(manifest), NS, manifest, dry_run=False, force=False)
-    assert stormc("compat", "status", "-n", TOOL_APP) == 1
-    assert "prefill 0/2" in stormc.out
-    assert stormc("compat", "deploy", "-c", str(config)) == 2
-    assert f"stormc compat delete -n {TOOL_APP} -ns {NS}" in stormc.err
-    monkeypatch.setattr("stormc.commands.compat.DELETE_SECONDS", "0")
-    assert stormc("compat", "delete", "-n", TOOL_APP) == 1
-    assert stormc.out.splitlines()[0] == f"StormService/{TOOL_APP}: deletion asked for"
-    assert stormc.out.count("Service/llm-service-") == 4
-    collect(cluster, STORM_SERVICE, TOOL_APP)
-    assert stormc("compat", "deploy", "-c", str(config)) == 0
-    assert stormc.out.endswith(f"StormService/{TOOL_APP}: created\n")
-    assert stormc("compat", "delete", "-n", "nobody") == 1
-    assert "nothing of nobody in namespace default" in stormc.err
 
 
 DOC = (RENDERED.parent / "docs" / "cluster.md").read_text(encoding="utf-8")
