@@ -21,7 +21,8 @@ from typing import NamedTuple
 
 from stormc_proxy.fleet.affinity import Affinity
 from stormc_proxy.fleet.instance import prefill_load
-from stormc_proxy.fleet.pool import Policy, Pool
+from stormc_proxy.fleet.lease import Policy
+from stormc_proxy.fleet.pool import Pool
 from stormc_proxy.fleet.prompt_keys import prompt_of
 from stormc_proxy.flow.body import Body
 from stormc_proxy.settings import Address

@@ -116,11 +116,11 @@ class Engine:
         head = f"POST {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nContent-Type: application/json\r\n"
         request = f"{head}Content-Length: {len(raw)}\r\nConnection: close\r\n\r\n".encode() + raw
         for _ in range(3):
-            writer = None
             with contextlib.suppress(OSError, ValueError, IndexError):
                 reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
-                writer.write(request)
-                self.statuses.append(int((await reader.read()).split(b" ", 2)[1]))
-                return
-            if writer is not None:
-                writer.close()
+                try:
+                    writer.write(request)
+                    self.statuses.append(int((await reader.read()).split(b" ", 2)[1]))
+                    return
+                finally:
+                    writer.close()

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from stormc_proxy.fleet.instance import SCALE, Instance
-from stormc_proxy.fleet.pool import Lease, Policy, Pool
+from stormc_proxy.fleet.lease import Lease, Policy
+from stormc_proxy.fleet.pool import Pool
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import Address
 

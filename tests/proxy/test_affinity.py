@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from stormc_proxy.fleet.affinity import LOST_TOKENS, MOST_OFFERS, Affinity, CachedTokens
 from stormc_proxy.fleet.board import Board, shared_pool
 from stormc_proxy.fleet.instance import Instance, prefill_load
-from stormc_proxy.fleet.pool import Lease, Policy, Pool
+from stormc_proxy.fleet.lease import Lease, Policy
+from stormc_proxy.fleet.pool import Pool
 from stormc_proxy.fleet.prefill_choice import cheapest
 from stormc_proxy.fleet.prompt_keys import Prompt, prompt_of
 from stormc_proxy.flow.body import Body

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from stormc_proxy.edge.peering import Peering
 from stormc_proxy.fleet.affinity import Affinity
 from stormc_proxy.fleet.board import Board, shared_pool
+from stormc_proxy.fleet.lease import Lease, Policy
 from stormc_proxy.fleet.peers import DATAGRAM_BYTES, Peers, Sender
-from stormc_proxy.fleet.pool import Lease, Policy, Pool
+from stormc_proxy.fleet.pool import Pool
 from stormc_proxy.fleet.prompt_keys import Prompt, chained_everywhere, prompt_of
 from stormc_proxy.flow.body import Body
 from stormc_proxy.settings import Address, Settings

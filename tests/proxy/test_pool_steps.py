@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stormc_proxy.fleet.instance import HEALTHY
-from stormc_proxy.fleet.pool import Lease, Pool
+from stormc_proxy.fleet.lease import Lease
+from stormc_proxy.fleet.pool import Pool
 from stormc_proxy.settings import Address
 from tests.proxy.scene import Scene
 

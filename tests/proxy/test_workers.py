@@ -14,7 +14,7 @@ import pytest
 
 from stormc_proxy.fleet.board import Board, SharedPool, shared_pool
 from stormc_proxy.fleet.instance import FAULTY, HEALTHY
-from stormc_proxy.fleet.pool import Policy
+from stormc_proxy.fleet.lease import Policy
 from stormc_proxy.settings import Address
 from stormc_proxy.workers import summed_metrics, summed_status
 from tests.proxy.answers import answer_to

@@ -318,6 +318,7 @@ class Wire(asyncio.Protocol):
                 self._transport.close()
         else:
             raw = seen.sent = json.dumps(whole(seen, task, manner, reason, chat)).encode()
+            raw = raw[: len(raw) // 2] if fault == "half_body" else raw
             await self._send(self._parts(200, raw), fault)
         if manner.late_callback:
             seen.finished = True
@@ -351,6 +352,9 @@ class Wire(asyncio.Protocol):
                 self._transport.close()
             self.reset()
             await asyncio.sleep(3600)
+        elif fault in ("cut_cleanly", "no_done"):
+            for part in (*parts[: len(parts) // 2 if fault == "cut_cleanly" else -2], b"0\r\n\r\n"):
+                await self.write(part)
         elif fault == "trickle":
             for number, byte in enumerate(b"".join(parts)):
                 await asyncio.sleep(0.001 if number % 16 == 0 else 0)

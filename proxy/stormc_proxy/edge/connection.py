@@ -228,7 +228,7 @@ class ClientConnection(asyncio.Protocol):
         """Write an answer that is not written yet, and go on with the next request."""
         keep = answer
         if isinstance(answer, Reply):
-            keep = request.head.keep_alive and not self.site.draining
+            keep = request.head.keep_alive and request.head.modern and not self.site.draining
             self.write(request.head, answer, keep)
         self._forget_body()
         self.on_slow = None
@@ -272,8 +272,11 @@ class ClientConnection(asyncio.Protocol):
                 self.transport.write_eof()  # closed at once, a client that still sends would lose the answer
 
     def timed_out(self) -> None:
-        """The client kept us waiting too long."""
-        if self._reader is not None:
+        """The client kept us waiting too long; one that still reads the last answer has not begun to be idle."""
+        unread = self.transport is not None and self.transport.get_write_buffer_size() > 0
+        if unread and self._reader is None and not self._discarding:
+            self.deadline = self.site.loop.time() + self.site.settings().keep_alive_seconds
+        elif self._reader is not None:
             self._refuse(Outcome.BODY_TIMEOUT, 408, "the body did not come in time")
         else:
             self.abort()

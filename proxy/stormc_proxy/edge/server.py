@@ -166,6 +166,7 @@ class Server:
         for task in self._background:
             task.cancel()
         await asyncio.gather(*self._background, return_exceptions=True)
+        self.prober.close()
         for server in self._servers:
             server.close()
         await asyncio.sleep(0)  # what was written last goes out

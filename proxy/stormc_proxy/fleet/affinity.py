@@ -13,7 +13,8 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from stormc_proxy.fleet.instance import Instance, prefill_load
-from stormc_proxy.fleet.pool import Lease, Pool
+from stormc_proxy.fleet.lease import Lease
+from stormc_proxy.fleet.pool import Pool
 from stormc_proxy.fleet.prefill_choice import Offer
 from stormc_proxy.fleet.prefix_index import PrefixIndex
 from stormc_proxy.fleet.prompt_keys import Chain, Members, Prompt, chained_here, prompt_of, session_of

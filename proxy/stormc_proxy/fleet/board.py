@@ -166,9 +166,9 @@ class SharedPool(Pool):
         self.board.note_seen(row)
         super().succeeded(instance)
 
-    def probed(self, instance: Instance, healthy: bool, why: str = "health probe") -> None:
+    def probed(self, instance: Instance, healthy: bool, why: str = "health probe", mute: bool = False) -> None:
         """One worker probes for all."""
-        super().probed(instance, healthy, why)
+        super().probed(instance, healthy, why, mute)
         row = self._row(instance)
         self.board.set_probe_failures(row, instance.probe_failures)
         if healthy:

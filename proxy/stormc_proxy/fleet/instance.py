@@ -44,7 +44,7 @@ class Instance:
 
     __slots__ = (
         "active", "address", "changed_at", "epoch", "exchanges", "failed_at", "failed_requests", "faults",
-        "foreign", "handicap", "last_failure", "load", "name", "picked", "probe_failures", "readmit_at",
+        "foreign", "handicap", "last_failure", "load", "mute", "name", "picked", "probe_failures", "readmit_at",
         "request_failures", "requests", "role", "row", "seen", "stamp", "state", "watched_since",
     )  # fmt: skip
 
@@ -61,7 +61,8 @@ class Instance:
         """Exchanges that have been silent since then end with the next failed probe, once it does not serve."""
         self.exchanges: set[Abortable] = set()
         self.last_failure, self.failed_at = "", 0.0
-        self.seen = False
+        self.seen = self.mute = False
+        """`mute`: its last probe brought no answer at all, not even a bad one."""
         self.row = -1
 
     def step(self, event: str) -> None:

@@ -10,48 +10,13 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 
 from stormc_proxy.fleet.instance import EXPECTED, FAULTY, HEALTHY, LEAVING, SCALE, Instance
+from stormc_proxy.fleet.lease import Lease, Policy
 from stormc_proxy.fleet.prefill_choice import Offer, cheapest
 from stormc_proxy.fleet.prompt_keys import Prompt
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import Address
-
-
-@dataclass(frozen=True)
-class Policy:
-    """When an instance is isolated and how it comes back."""
-
-    max_failures: int = 3
-    cumulative: bool = False
-    slow_start: float = 0.0
-    max_backoff: float = 0.0
-    max_isolated_percent: int = 100
-    panic: bool = False
-    probe_interval: float = 5.0
-
-
-class Lease:
-    """One request's share of an instance's load; released once, ignored after a reset of the score."""
-
-    __slots__ = ("_epoch", "_held", "_load", "_pool", "instance", "matched")
-
-    def __init__(self, pool: Pool, instance: Instance, load: int, matched: int = 0) -> None:
-        """Taken by `Pool.pick` only; `matched` bytes of the request should be in the instance's cache."""
-        self._pool, self.instance, self._load, self._epoch = pool, instance, load, instance.epoch
-        self.matched = matched
-        self._held = True
-
-    def release(self) -> None:
-        """Give the load back. Safe to call again and after the instance was isolated or removed."""
-        held, self._held = self._held, False
-        instance, load = self.instance, self._load
-        if held:
-            instance.active -= 1
-            if instance.epoch == self._epoch:
-                instance.load -= load
-                self._pool.moved(instance)
 
 
 class Pool:
@@ -191,8 +156,12 @@ class Pool:
         instance.note_failure(why, self._clock())
         self._judge(instance)
 
-    def probed(self, instance: Instance, healthy: bool, why: str = "health probe") -> None:
-        """What a probe found. A success ends a fault; one on a healthy instance takes back failed probes only."""
+    def probed(self, instance: Instance, healthy: bool, why: str = "health probe", mute: bool = False) -> None:
+        """What a probe found; `mute`: no answer at all.
+
+        A success ends a fault; one on a healthy instance takes back failed probes only.
+        """
+        instance.mute = mute
         if healthy:
             self._found(instance)
             return
@@ -214,11 +183,16 @@ class Pool:
         """End what has been silent since the probe before, whenever it began.
 
         A request may choose an instance in the very moment in which it is isolated, and be sent afterwards. With
-        `panic` faulty instances are asked on purpose, so only what was there before the fault is given up.
+        `panic` faulty instances are asked on purpose, so only what was there before the fault is given up, and what
+        has heard nothing for as long as it takes to isolate an instance, while that one answers no probe either.
         """
+        panics = self.policy.panic and not self.usable
+        if panics and instance.mute:
+            patience = (self.policy.max_failures + 1) * self.policy.probe_interval
+            instance.watched_since = max(instance.watched_since, self._clock() - patience)
         for exchange in [e for e in instance.exchanges if e.stalled_since(instance.watched_since)]:
             exchange.abort(Outcome.UNHEALTHY)
-        if self.usable or not self.policy.panic:
+        if not panics:
             instance.watched_since = self._clock()
 
     def _found(self, instance: Instance) -> None:

@@ -55,10 +55,16 @@ class Prober:
         if self._running:
             await asyncio.wait(set(self._running))
 
+    def close(self) -> None:
+        """End the probes that run."""
+        for task in self._running:
+            task.cancel()
+
     async def _probe(self, pool: Pool, instance: Instance) -> None:
         why = await self._asked(instance.address)
         if why is None or why.counts:  # a resolver that is away, or no descriptor, says nothing about the instance
-            pool.probed(instance, why is None, why.text if why is not None else "")
+            text = why.text if why is not None else ""
+            pool.probed(instance, why is None, text, mute=why not in (None, Outcome.SERVER_ERROR))
 
     async def healthy(self, address: Address) -> bool:
         """Whether /health answers 200 in time."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from stormc_proxy.fleet.instance import decode_load
-from stormc_proxy.fleet.pool import Lease
+from stormc_proxy.fleet.lease import Lease
 from stormc_proxy.flow.exchange import Answer, exchange
 from stormc_proxy.flow.refusal import Refusal, Unanswered, unavailable
 from stormc_proxy.flow.router import Router

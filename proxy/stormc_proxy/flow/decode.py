@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from stormc_proxy.fleet.instance import Instance, decode_load
-from stormc_proxy.fleet.pool import Lease
+from stormc_proxy.fleet.lease import Lease
 from stormc_proxy.flow.attempt import Attempt
 from stormc_proxy.flow.body import Body, Pieces, size_of
 from stormc_proxy.flow.exchange import Answer, error_status, tail
@@ -68,7 +68,7 @@ async def _asked(request: ClientRequest, attempt: Attempt, raw: Pieces, first: F
     status = error_status(content)
     if status:
         raise _refused(request, instance, Head(status, b"", head.headers), content)
-    if not content.lstrip().startswith(b"{"):
+    if not content.lstrip().startswith(b"{") or not content.rstrip().endswith(b"}"):
         raise _failed(request, attempt, UpstreamError(Outcome.MALFORMED))
     router.decode.succeeded(instance)
     return Answer(head, content)
@@ -89,6 +89,8 @@ async def _streamed(
             raise
     else:
         stream.flush()
+        if _is_cut(request, stream):
+            raise UpstreamError(Outcome.CLOSED_EARLY)
     if stream.refused is not None and not stream.refused.status:
         pool.failed(attempt.instance, Outcome.EMPTY.text)
         connection.finish()
@@ -110,6 +112,20 @@ async def _streamed(
         pool.failed(attempt.instance, died)
     else:
         pool.succeeded(attempt.instance)
+
+
+def _is_cut(request: ClientRequest, stream: Stream) -> bool:
+    """Whether a stream that ended as HTTP has it is half an answer: a relay in between may hide that its engine died.
+
+    Judged only where engines are known to tell the end of a stream, and only if nothing says why the answer ends.
+    """
+    api, ends = request.api, request.router.ends
+    if stream.refused is not None or stream.given_up or stream.failed:
+        return False
+    if stream.over:
+        ends.add(api.path)
+        return False
+    return api.path in ends and not (api.resumable and stream.finished)
 
 
 def _refused(request: ClientRequest, instance: Instance, head: Head, content: bytes) -> Exception:

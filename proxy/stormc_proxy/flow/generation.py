@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Any
 
-from stormc_proxy.fleet.instance import Instance
+from stormc_proxy.fleet.instance import HEALTHY, Instance
 from stormc_proxy.flow.api import Api
 from stormc_proxy.flow.attempts import attempts
 from stormc_proxy.flow.body import Body, dumped
@@ -151,7 +151,9 @@ class Generation:
     async def _tokenized(self, instance: Instance, text: str) -> int | None:
         """vLLM's own count of a text's tokens; None if it has none to offer. One that died cannot tell."""
         pool, model = self._router.decode, self._body.values.get("model")
-        lease = pool.pick(1) if instance.failing else None
+        lease = pool.pick(1) if instance.failing or instance.state != HEALTHY else None
+        if lease is None and instance.state != HEALTHY:
+            return None
         asked = lease.instance if lease is not None else instance
         content = dumped({"model": model, "prompt": text, "add_special_tokens": False}).encode()
         line = b"POST /tokenize HTTP/1.1\r\n"

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Iterable
 
 from stormc_proxy.fleet.instance import decode_load
-from stormc_proxy.fleet.pool import Lease
+from stormc_proxy.fleet.lease import Lease
 from stormc_proxy.flow.body import Body, size_of
 from stormc_proxy.flow.exchange import exchange
 from stormc_proxy.flow.prefill import Reported

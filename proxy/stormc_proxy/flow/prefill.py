@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from stormc_proxy.fleet.instance import Instance
-from stormc_proxy.fleet.pool import Lease
+from stormc_proxy.fleet.lease import Lease
 from stormc_proxy.fleet.prompt_keys import Prompt
 from stormc_proxy.flow.api import prefill_changes
 from stormc_proxy.flow.attempt import Attempt

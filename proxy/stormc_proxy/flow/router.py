@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from stormc_proxy.fleet.affinity import Affinity
 from stormc_proxy.fleet.instance import Instance
-from stormc_proxy.fleet.pool import Policy, Pool
+from stormc_proxy.fleet.lease import Policy
+from stormc_proxy.fleet.pool import Pool
 from stormc_proxy.flow.budget import RetryBudget
 from stormc_proxy.http.endpoint import Upstream
 from stormc_proxy.http.names import Names
@@ -44,6 +45,8 @@ class Router:
         self.retries = self.recomputes = self.resumed = self.alone = self.tokens = self.farewells = self.expired = (
             self.unoffered
         ) = 0
+        self.ends: set[str] = set()
+        """Paths whose streams the engines are known to end in the words of their API ([DONE], message_stop, …)."""
         self.callback_url = ""
         """Where decode calls back, up to the secret of an attempt; known when the port is."""
         self._tasks: set[asyncio.Task[Any]] = set()

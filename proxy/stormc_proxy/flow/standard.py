@@ -16,7 +16,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from stormc_proxy.fleet.instance import Instance
-from stormc_proxy.fleet.pool import Lease
+from stormc_proxy.fleet.lease import Lease
 from stormc_proxy.flow import decode
 from stormc_proxy.flow.api import named
 from stormc_proxy.flow.attempt import Attempt

@@ -19,6 +19,7 @@ from stormc_proxy.http.connection import Connection
 from stormc_proxy.http.events import DONE, Transcript, chunk, event, has_data, is_done, parsed, split, unframed
 from stormc_proxy.outcomes import Outcome, error_in, of_error
 
+_DONE_CHUNK = DONE + b"\r\n"
 _MARK = b"recomputed"
 _USAGE = b'"usage"'
 _ERROR = b'"error"'
@@ -101,7 +102,15 @@ class Stream:
     @property
     def over(self) -> bool:
         """Whether what came last is an answer's end in its API: the instance may go now."""
-        return not self.given_up and bool(self._latest) and _ends(split(unframed(self._latest))[-1])
+        latest = b"" if self.given_up else self._latest
+        return latest.endswith(_DONE_CHUNK) or (bool(latest) and _ends(split(unframed(latest))[-1]))
+
+    @property
+    def finished(self) -> bool:
+        """Whether this attempt said why its answer ends; true where nothing of it is kept."""
+        if self.transcript is None:
+            return True
+        return any(c.get("finish_reason") for v in self.transcript.objects() for c in v.get("choices") or ())
 
     def tell_prompt(self, tokens: int | None, cached: int | None, add: bool) -> None:
         """Tokens of the prompt, and how many prefill had in its cache, for usage; `add`: where decode tells none too.

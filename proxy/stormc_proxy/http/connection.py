@@ -35,15 +35,14 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_awaited", "_began", "_body_done", "_error", "_excused", "_feed", "_framing", "_gone", "_head", "_held",
         "_home", "_instance", "_last", "_limit", "_loop", "_paused", "_response", "_spoke", "_swept", "_transport",
-        "_writable", "idle_since", "peer", "reused", "sink", "state",
+        "_writable", "idle_since", "reused", "sink", "state", "written",
     )  # fmt: skip
 
     def __init__(self, home: Home) -> None:
         """Made by its endpoint."""
         self._home, self._loop = home, home.loop
         self._transport: asyncio.Transport | None = None
-        self.state, self.peer = EXCHANGE.start, ""
-        self._head = bytearray()
+        self.state, self._head = EXCHANGE.start, bytearray()
         self._response: asyncio.Future[Head] | None = None
         self._body_done: asyncio.Future[None] | None = None
         self._awaited: asyncio.Future[Head] | asyncio.Future[None] | None = None
@@ -56,7 +55,7 @@ class Connection(asyncio.Protocol):
         self._paused = self._excused = self._swept = self.reused = False
         self._error: Outcome | None = None
         self._gone = Outcome.CLOSED_EARLY
-        self._began = self._last = self._spoke = self._limit = self.idle_since = 0.0
+        self._began = self._last = self._spoke = self._limit = self.written = self.idle_since = 0.0
 
     # -- one exchange --------------------------------------------------------------------------------------------------
 
@@ -74,7 +73,7 @@ class Connection(asyncio.Protocol):
         self.state = EXCHANGE.step(self.state, "send")
         response: asyncio.Future[Head] = self._loop.create_future()
         self._response = response
-        self._began = self._last = self._spoke = self._loop.time()
+        self._began = self._last = self._spoke = self.written = self._loop.time()
         watch = self._within(timeout, response)
         try:
             if isinstance(body, bytes) and len(body) <= PIECE_BYTES:
@@ -95,6 +94,7 @@ class Connection(asyncio.Protocol):
                 if self._response is None or self._response.done():
                     return
                 transport.write(view[at : at + PIECE_BYTES])
+                self.written = self._loop.time()
                 if self._writable is not None:
                     await asyncio.wait((self._writable, self._response), return_when=asyncio.FIRST_COMPLETED)
 

@@ -21,6 +21,8 @@ KEEP_ALIVE_SECONDS = 4.0
 IDLE_CONNECTIONS = 256
 OWN_LIMITS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)
 """Of this process and this machine; no engine is to blame for them."""
+RACE_SECONDS = 1.0
+"""A peer that closed an idle connection just before a request came says so within this time; later it worked on it."""
 _RACE = (Outcome.RESET, Outcome.CLOSED_EARLY, Outcome.CONNECTION_CLOSED)
 
 
@@ -43,6 +45,7 @@ class Endpoint:
         self.host_line = f"Host: {address}\r\n".encode()
         self._names = names
         self._idle: list[Connection] = []
+        self._retired = False
 
     def idle_connection(self) -> Connection | None:
         """The one that was used last, if it is young enough."""
@@ -100,8 +103,8 @@ class Endpoint:
             return await connected(self.loop, lambda: Connection(self), others, self.address.port, secure)
 
     def put(self, connection: Connection) -> None:
-        """Keep it for the next request."""
-        if len(self._idle) < IDLE_CONNECTIONS:
+        """Keep it for the next request, if there may be one."""
+        if len(self._idle) < IDLE_CONNECTIONS and not self._retired:
             self._idle.append(connection)
         else:
             connection.close()
@@ -116,6 +119,11 @@ class Endpoint:
         for connection in self._idle:
             connection.close()
         self._idle.clear()
+
+    def retire(self) -> None:
+        """Nobody asks for it any more: what runs on a connection ends there, and then it is closed."""
+        self._retired = True
+        self.close()
 
 
 def _why(error: OSError) -> Outcome:
@@ -165,9 +173,9 @@ class Upstream:
     ) -> tuple[Connection, Head]:  # fmt: skip
         """Send a request, its line and its header fields given, and return the connection with the answer's head.
 
-        A reused connection that dies before any answer is the keep-alive race, not a failure: tried again once, on a
-        new connection. `taken` gets the connection before anything is sent, so that a cancelled caller can close it.
-        Raises UpstreamError.
+        A reused connection that dies at once is the keep-alive race, not a failure (RFC 9112, 9.3.1): tried again once,
+        on a new connection. `taken` gets the connection before anything is sent, so that a cancelled caller can close
+        it. Raises UpstreamError.
         """
         endpoint = self.endpoint(instance.address)
         request = line + endpoint.host_line + fields
@@ -177,7 +185,8 @@ class Upstream:
             return connection, await connection.send(request, body, instance, timeout)
         except UpstreamError as error:
             connection.close()
-            if not connection.reused or error.outcome not in _RACE:
+            raced = connection.reused and self._loop.time() - connection.written < RACE_SECONDS
+            if not raced or error.outcome not in _RACE:
                 raise
         connection = await endpoint.new_connection()
         taken(connection)
@@ -191,7 +200,7 @@ class Upstream:
         """Close the endpoints that are not in `keep`."""
         wanted = set(keep)
         for address in [a for a in self._endpoints if a not in wanted]:
-            self._endpoints.pop(address).close()
+            self._endpoints.pop(address).retire()
         self.names.forget({address.host for address in wanted})
 
     def close(self) -> None:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 
 from stormc_proxy.fleet.affinity import Affinity
 from stormc_proxy.fleet.instance import prefill_load
+from stormc_proxy.fleet.lease import Lease, Policy
 from stormc_proxy.fleet.peers import Peers, Sender
-from stormc_proxy.fleet.pool import Lease, Policy, Pool
+from stormc_proxy.fleet.pool import Pool
 from stormc_proxy.fleet.prefix_index import PrefixIndex
 from stormc_proxy.fleet.prompt_keys import Chain, Prompt, chain_of, chained_everywhere, chained_here
 from stormc_proxy.settings import Address

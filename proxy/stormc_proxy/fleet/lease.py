@@ -1,0 +1,46 @@
+"""When an instance is isolated, and one request's share of its load."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from stormc_proxy.fleet.instance import Instance
+
+if TYPE_CHECKING:
+    from stormc_proxy.fleet.pool import Pool
+
+
+@dataclass(frozen=True)
+class Policy:
+    """When an instance is isolated and how it comes back."""
+
+    max_failures: int = 3
+    cumulative: bool = False
+    slow_start: float = 0.0
+    max_backoff: float = 0.0
+    max_isolated_percent: int = 100
+    panic: bool = False
+    probe_interval: float = 5.0
+
+
+class Lease:
+    """One request's share of an instance's load; released once, ignored after a reset of the score."""
+
+    __slots__ = ("_epoch", "_held", "_load", "_pool", "instance", "matched")
+
+    def __init__(self, pool: Pool, instance: Instance, load: int, matched: int = 0) -> None:
+        """Taken by `Pool.pick` only; `matched` bytes of the request should be in the instance's cache."""
+        self._pool, self.instance, self._load, self._epoch = pool, instance, load, instance.epoch
+        self.matched = matched
+        self._held = True
+
+    def release(self) -> None:
+        """Give the load back. Safe to call again and after the instance was isolated or removed."""
+        held, self._held = self._held, False
+        instance, load = self.instance, self._load
+        if held:
+            instance.active -= 1
+            if instance.epoch == self._epoch:
+                instance.load -= load
+                self._pool.moved(instance)
