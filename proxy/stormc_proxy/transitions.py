@@ -1,33 +1,30 @@
 """Every state that a request's parts and an instance can be in, and every way from one to the next.
 
-Four machines, each a table `state, event → state`. Code moves through `Machine.step` alone, so that what is not drawn
-here cannot happen unnoticed; docs/proxy.md shows the same tables as drawings.
+Four machines, each a table `state, event → state`. Code takes the next state from its machine alone, so that what is
+not drawn here cannot happen unnoticed; docs/proxy.md shows the same tables as drawings.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import NamedTuple
 
 
 class Impossible(AssertionError):
     """A step that is in no table: the proxy has a bug."""
 
 
-class Machine(NamedTuple):
-    """A name, where it begins, and all steps."""
+class Machine(dict[tuple[str, str], str]):
+    """`machine[state, event]` is the next state; for a step that is in no table it raises Impossible."""
 
-    name: str
-    about: str
-    start: str
-    steps: Mapping[tuple[str, str], str]
+    def __init__(self, name: str, about: str, start: str, steps: Mapping[tuple[str, str], str]) -> None:
+        """Its name, what it is the life of, where it begins, and all steps."""
+        super().__init__(steps)
+        self.name, self.about, self.start = name, about, start
 
-    def step(self, state: str, event: str) -> str:
-        """The next state. Raises Impossible."""
-        try:
-            return self.steps[state, event]
-        except KeyError:
-            raise Impossible(f"{self.name}: {event} while {state}") from None
+    def __missing__(self, step: tuple[str, str]) -> str:
+        """Of no step."""
+        state, event = step
+        raise Impossible(f"{self.name}: {event} while {state}")
 
 
 EXCHANGE = Machine("exchange", "one request on one connection to an instance", "idle", {
@@ -97,9 +94,9 @@ MACHINES = (EXCHANGE, ATTEMPT, KEPT, INSTANCE)
 
 def drawing(machine: Machine) -> str:
     """The machine as a state diagram in Mermaid."""
-    names = {state: state.replace(" ", "_") for pair in machine.steps.items() for state in (pair[0][0], pair[1])}
+    names = {state: state.replace(" ", "_") for pair in machine.items() for state in (pair[0][0], pair[1])}
     edges: dict[tuple[str, str], list[str]] = {}
-    for (state, event), following in machine.steps.items():
+    for (state, event), following in machine.items():
         edges.setdefault((names[state], names[following]), []).append(event)
     lines = ["stateDiagram-v2", f"    [*] --> {names[machine.start]}"]
     lines += [f"    {a} --> {b}: {', '.join(events)}" for (a, b), events in edges.items()]

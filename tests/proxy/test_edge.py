@@ -315,10 +315,10 @@ async def test_a_timer_that_fires_late_gives_one_more_turn() -> None:
 
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)
 def test_every_state_is_reached_and_nothing_else_is_possible(machine: Any) -> None:
-    states = {machine.start} | set(machine.steps.values())
-    assert {state for state, _ in machine.steps} <= states, "a state that nothing leads to"
+    states = {machine.start} | set(machine.values())
+    assert {state for state, _ in machine} <= states, "a state that nothing leads to"
     for state in states:
         with pytest.raises(Impossible):
-            machine.step(state, "no such event")
+            machine[state, "no such event"]
     text = drawing(machine)
     assert all(state.replace(" ", "_") in text for state in states)

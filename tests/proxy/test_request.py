@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from stormc_proxy.http.coding import NotDecoded, TooLong, decoded
 from stormc_proxy.http.request import (
     HEAD_BYTES,
+    KNOWN_HEADS,
     BadRequest,
     ChunkedBody,
+    Heads,
     RequestHead,
     SizedBody,
     body_reader,
@@ -32,8 +34,8 @@ def head(*lines: bytes, first: bytes = b"POST /v1/completions HTTP/1.1", host: b
 def read(raw: bytes) -> tuple[RequestHead, bytes, bytes]:
     """Head, body, and what follows."""
     end = end_of_head(raw)
-    found = read_head(raw[:end])
-    reader = body_reader(found)
+    found, length = read_head(raw[:end])
+    reader = body_reader(length)
     if reader.done:
         return found, b"", raw[end:]
     body, rest = reader.feed(raw[end:])
@@ -96,7 +98,7 @@ def test_what_is_refused_before_the_head_is_complete(data: bytes, status: int) -
     (b"GET /v1%2fx HTTP/1.1", "/v1%2fx", ""), (b"GET //v1/x HTTP/1.1", "//v1/x", ""),
 ])  # fmt: skip
 def test_targets(first: bytes, path: str, query: str) -> None:
-    found = read_head(head(first=first))
+    found, _ = read_head(head(first=first))
     assert (found.path, found.query) == (path, query)
 
 
@@ -105,7 +107,7 @@ def test_targets(first: bytes, path: str, query: str) -> None:
     ([b"Connection: Keep-Alive"], b"GET / HTTP/1.0", True), ([b"Connection: x, Close"], b"GET / HTTP/1.1", False),
 ])  # fmt: skip
 def test_whether_a_connection_stays(lines: list[bytes], first: bytes, keep: bool) -> None:
-    assert read_head(head(*lines, first=first)).keep_alive is keep
+    assert read_head(head(*lines, first=first))[0].keep_alive is keep
 
 
 LINE = st.sampled_from([
@@ -137,14 +139,39 @@ def test_whatever_is_taken_h11_takes_for_the_same(first: bytes, lines: list[byte
     request = oracle.next_event()
     assert isinstance(request, h11.Request)
     assert request.method == found.method.encode()
-    assert [value for _, value in request.headers] == [
-        value.lower() if name.lower() == b"transfer-encoding" else value for name, value in found.fields
-    ]
-    theirs = b""
+    theirs = [field for field in request.headers if field[0] not in (b"content-length", b"transfer-encoding")]
+    assert theirs == [(name.lower(), value) for name, value in found.fields]
+    content = b""
     while isinstance(event := oracle.next_event(), h11.Data):
-        theirs += event.data
-    assert isinstance(event, h11.EndOfMessage) and theirs == body
+        content += event.data
+    assert isinstance(event, h11.EndOfMessage) and content == body
     assert oracle.trailing_data[0] == rest
+
+
+@settings(max_examples=400)
+@given(st.lists(st.tuples(FIRST, st.lists(LINE, max_size=4)), min_size=2, max_size=6))
+@example([(b"POST / HTTP/1.1", [b"Content-Length: 0", line]) for line in (b"X-A: b", b"Content-Length: 14", b"X:")])
+@example([(b"POST / HTTP/1.1", lines) for lines in ([b"Content-Length: 14"], [], [b"Transfer-Encoding: chunked"])])
+def test_heads_that_are_remembered_are_read_as_new_ones(requests: list[tuple[bytes, list[bytes]]]) -> None:
+    heads = Heads()
+    for first, lines in requests:
+        for variant in (lines, [line.replace(b"14", b"7") for line in lines]):
+            raw = head(*variant, first=first)
+            outcomes: list[object] = []
+            for reading in (read_head, heads.read, heads.read):
+                try:
+                    found, length = reading(raw)
+                    outcomes.append((found, length))
+                except BadRequest as error:
+                    outcomes.append(error.status)
+            assert outcomes[0] == outcomes[1] == outcomes[2], raw
+
+
+def test_few_heads_are_remembered() -> None:
+    heads = Heads()
+    for k in range(KNOWN_HEADS + 3):
+        assert heads.read(head(b"X-A: %d" % k, b"Content-Length: 7"))[1] == 7
+    assert len(heads._known) <= KNOWN_HEADS
 
 
 @settings(max_examples=200)

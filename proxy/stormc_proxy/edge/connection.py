@@ -6,21 +6,14 @@ import asyncio
 import contextlib
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import cast
 
 from stormc_proxy.edge.admission import FREE_BYTES
 from stormc_proxy.edge.site import Site
 from stormc_proxy.flow.api import GENERATING, error_value
-from stormc_proxy.http.reply import Reply, head_bytes
-from stormc_proxy.http.request import (
-    BadRequest,
-    BodyReader,
-    Field,
-    RequestHead,
-    body_reader,
-    end_of_head,
-    read_head,
-)
+from stormc_proxy.http.reply import Reply, head_of
+from stormc_proxy.http.request import BadRequest, BodyReader, Field, RequestHead, body_reader, end_of_head
 from stormc_proxy.outcomes import Outcome
 
 LINGER_SECONDS = 2.0
@@ -74,29 +67,30 @@ class ClientConnection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(HIGH_WATER, LOW_WATER)
         self.site.connections.add(self)
-        self.deadline = self.site.loop.time() + self.site.settings().keep_alive_seconds
+        self.deadline = self.site.loop.time() + self.site.settings.keep_alive_seconds
 
     def data_received(self, data: bytes) -> None:
         """Part of a request, or of one that comes before its turn."""
-        if self._discarding:
-            return
-        if self._task is not None:
+        if self._task is None and not self._discarding:
+            self._read(data)
+        elif not self._discarding:
             self._held.append(data)
             if sum(map(len, self._held)) > HELD_BYTES and self.transport is not None:
                 self.transport.pause_reading()
-            return
-        self._held.append(data)
-        self._go_on()
 
-    def _go_on(self) -> None:
-        """Read what is held, request by request, until one has to be waited for."""
-        while self._held and self._task is None and not self._discarding and self.transport is not None:
-            data = self._held[0] if len(self._held) == 1 else b"".join(self._held)
-            self._held = []
+    def _read(self, data: bytes) -> None:
+        """Read request by request, until one has to be waited for."""
+        while data and self.transport is not None:
             try:
-                self._take(data)
+                data = self._take(data)
             except BadRequest as error:
                 self._refuse(Outcome.NOT_HTTP, error.status, error.text)
+            if self._discarding:
+                return
+            if self._task is not None:
+                if data:
+                    self._held.append(data)
+                return
 
     def eof_received(self) -> None:
         """A client that says no more has left, as every router of engines takes it."""
@@ -123,55 +117,61 @@ class ClientConnection(asyncio.Protocol):
 
     # -- reading -------------------------------------------------------------------------------------------------------
 
-    def _take(self, data: bytes) -> None:
-        """Read on, up to the end of one request. Raises BadRequest."""
-        if self._reader is None:
-            self._buffer = self._buffer + data if self._buffer else data
-            while self._buffer.startswith(b"\r\n"):
-                self._buffer = self._buffer[2:]
-            end = end_of_head(self._buffer)
-            if not end:
-                if self._buffer and len(self._buffer) == len(data):
-                    self.deadline = self.site.loop.time() + HEAD_SECONDS
-                return
-            raw, data = self._buffer[:end], self._buffer[end:]
-            self._buffer = b""
-            self._head = head = read_head(raw)
-            if not self._admits(head):
-                return
-            self._reader = body_reader(head)
-            if head.expects_continue and not data and not self._reader.done and self.transport is not None:
-                self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        self._take_body(self._reader, data)
+    def _take(self, data: bytes) -> bytes:
+        """Read on, up to the end of one request; what is behind it. Raises BadRequest."""
+        if self._reader is not None:
+            return self._take_body(self._reader, data)
+        if self._buffer:
+            data = self._buffer + data
+        while data.startswith(b"\r\n"):
+            data = data[2:]
+        end = end_of_head(data)
+        if not end:
+            if data and not self._buffer:
+                self.deadline = self.site.loop.time() + HEAD_SECONDS
+            self._buffer = data
+            return b""
+        self._buffer = b""
+        head, length = self.site.heads.read(data[:end])
+        if 0 <= length <= len(data) - end and length <= min(FREE_BYTES, self.site.settings.max_body_bytes):
+            self._respond(Request(head, data[end : end + length], self))  # as nearly all come: in one piece
+            return data[end + length :]
+        self._head = head
+        if not self._admits(length):
+            return b""
+        reader = self._reader = body_reader(length)
+        data = data[end:]
+        if head.expects_continue and not data and self.transport is not None:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return self._take_body(reader, data)
 
-    def _take_body(self, reader: BodyReader, data: bytes) -> None:
-        taken, rest = reader.feed(data) if not reader.done else (b"", data)
+    def _take_body(self, reader: BodyReader, data: bytes) -> bytes:
+        """Read on in a body; what is behind it. Raises BadRequest."""
+        taken, rest = reader.feed(data)
         if taken:
             self._parts.append(taken)
             self._size += len(taken)
-            if self._size > self.site.settings().max_body_bytes:
+            if self._size > self.site.settings.max_body_bytes:
                 self._too_large()
-                return
+                return b""
             if self._size > max(self._reserved, FREE_BYTES) and not self._reserve(self._size):
-                return
+                return b""
         if not reader.done:
-            self.deadline = self.site.loop.time() + (self.site.settings().body_timeout_seconds or 86400.0)
-            return
+            self.deadline = self.site.loop.time() + (self.site.settings.body_timeout_seconds or 86400.0)
+            return b""
         body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         head = self._head
         assert head is not None
         self._parts, self._head, self._reader, self._size = [], None, None, 0
-        if rest:
-            self._held.append(rest)
-        self.deadline = 0.0
         self._respond(Request(head, body, self))
+        return rest
 
-    def _admits(self, head: RequestHead) -> bool:
+    def _admits(self, length: int) -> bool:
         """Whether there is room for the body that a head announces."""
-        if head.length > self.site.settings().max_body_bytes:
+        if length > self.site.settings.max_body_bytes:
             self._too_large()
             return False
-        return head.length <= FREE_BYTES or self._reserve(head.length)
+        return length <= FREE_BYTES or self._reserve(length)
 
     def _reserve(self, size: int) -> bool:
         """Room for a body of that size; refused if there is none."""
@@ -191,7 +191,7 @@ class ClientConnection(asyncio.Protocol):
         return True
 
     def _too_large(self) -> None:
-        most = self.site.settings().max_body_bytes
+        most = self.site.settings.max_body_bytes
         self._refuse(Outcome.TOO_LARGE, 413, f"the body is larger than {most} bytes")
 
     def _forget_body(self) -> None:
@@ -202,13 +202,13 @@ class ClientConnection(asyncio.Protocol):
     # -- answering -----------------------------------------------------------------------------------------------------
 
     def _respond(self, request: Request) -> None:
+        self.deadline = 0.0
         answer = self.site.respond(request)
         if isinstance(answer, Reply):
             self._answered(request, answer)
             return
-        task = self.site.loop.create_task(answer)
-        self._task = task
-        task.add_done_callback(lambda done: self._done(request, done))
+        task = self._task = self.site.loop.create_task(answer)
+        task.add_done_callback(partial(self._done, request))
 
     def _done(self, request: Request, task: asyncio.Task[Reply | bool]) -> None:
         self._task = None
@@ -222,7 +222,9 @@ class ClientConnection(asyncio.Protocol):
             self.abort()
             return
         self._answered(request, task.result())
-        self._go_on()
+        if self._held:
+            held, self._held = self._held, []
+            self._read(held[0] if len(held) == 1 else b"".join(held))
 
     def _answered(self, request: Request, answer: Reply | bool) -> None:
         """Write an answer that is not written yet, and go on with the next request."""
@@ -230,30 +232,31 @@ class ClientConnection(asyncio.Protocol):
         if isinstance(answer, Reply):
             keep = request.head.keep_alive and request.head.modern and not self.site.draining
             self.write(request.head, answer, keep)
-        self._forget_body()
+        if self._reserved:
+            self._forget_body()
         self.on_slow = None
+        transport = self.transport
         if not keep:
-            self._held = []
-            if self.transport is not None:
-                self.transport.close()
+            self._held, self._discarding = [], True
+            if transport is not None:
+                transport.close()
             return
-        self.deadline = self.site.loop.time() + self.site.settings().keep_alive_seconds
-        if self.transport is not None and not self.transport.is_reading():
+        self.deadline = self.site.loop.time() + self.site.settings.keep_alive_seconds
+        if transport is not None and not transport.is_reading():
             with contextlib.suppress(RuntimeError):
-                self.transport.resume_reading()
+                transport.resume_reading()
 
     def write(self, head: RequestHead | None, reply: Reply, keep: bool) -> None:
         """A whole answer."""
         if self.transport is None or self.transport.is_closing():
             return
         modern = head is None or head.modern
-        fields: list[Field] = [(b"Content-Type", reply.content_type), *reply.fields]
-        fields += self.site.cors(head.get(b"origin")) if head is not None else ()
-        fields.append((b"Content-Length", b"%d" % len(reply.body)))
-        if not keep:
-            fields.append((b"Connection", b"close"))
+        fields = reply.fields
+        if head is not None and b"origin" in head.values:
+            fields += self.site.cors(head.get(b"origin"))
+        lines = head_of(reply.status, reply.content_type, fields, modern, keep)
         body = b"" if head is not None and head.method == "HEAD" else reply.body
-        self.transport.write(head_bytes(reply.status, fields, modern) + b"\r\n" + body)
+        self.transport.write(b"%bContent-Length: %d\r\n\r\n%b" % (lines, len(reply.body), body))
 
     def _refuse(self, outcome: Outcome, status: int, text: str, retry_after: bool = False) -> None:
         """Answer a request that is not read to its end; then the connection takes no more."""
@@ -275,7 +278,7 @@ class ClientConnection(asyncio.Protocol):
         """The client kept us waiting too long; one that still reads the last answer has not begun to be idle."""
         unread = self.transport is not None and self.transport.get_write_buffer_size() > 0
         if unread and self._reader is None and not self._discarding:
-            self.deadline = self.site.loop.time() + self.site.settings().keep_alive_seconds
+            self.deadline = self.site.loop.time() + self.site.settings.keep_alive_seconds
         elif self._reader is not None:
             self._refuse(Outcome.BODY_TIMEOUT, 408, "the body did not come in time")
         else:

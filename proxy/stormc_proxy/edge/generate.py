@@ -46,13 +46,13 @@ class Engines:
         self.idle = asyncio.Event()
         self.idle.set()
 
-    def generate(self, request: Request, api: Api) -> _Running:
+    def generate(self, api: Api, request: Request) -> _Running:
         """A generation; the coroutine says whether the connection takes another request."""
         record = self._record(request, api.path)
         relay = Relay(request, record, self.draining, api.dialect)
         return self._run(self._generated(request, api, record, relay), request, record, relay, api.dialect)
 
-    def forward(self, request: Request, path: str) -> _Running:
+    def forward(self, path: str, request: Request) -> _Running:
         """Anything else that an engine answers."""
         record = self._record(request, path)
         relay = Relay(request, record, self.draining)
@@ -128,7 +128,7 @@ class Engines:
         record.model = model[:128] if isinstance(model, str) else ""
         if record.stream:
             relay.beat()
-        headers = forwarded(request.head.fields, settings.api_key, not self._keys.needed, record.span is not None)
+        headers = forwarded(request.head.passed, settings.api_key, not self._keys.needed, record.span is not None)
         plan = plan_of(body, api) if api.children else None
         if plan is not None:
             return await self._merged(plan, api, headers, record, relay)
@@ -152,7 +152,7 @@ class Engines:
     async def _forwarded(self, request: Request, path: str, record: Record) -> Answer:
         head, settings = request.head, self._router.settings
         target = f"{path}?{head.query}" if head.query else path
-        headers = forwarded(head.fields, settings.api_key, not self._keys.needed, record.span is not None)
+        headers = forwarded(head.passed, settings.api_key, not self._keys.needed, record.span is not None)
         headers += record.span.header if record.span is not None else b""
         body = plain(request, settings.max_body_bytes)
         return await anywhere(

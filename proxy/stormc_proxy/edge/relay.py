@@ -13,16 +13,10 @@ from stormc_proxy.flow.stream import Source
 from stormc_proxy.http.answer import Head
 from stormc_proxy.http.events import chunk, unframed
 from stormc_proxy.http.reply import head_bytes
-from stormc_proxy.http.request import Field, RequestHead
+from stormc_proxy.http.request import Passed, RequestHead
 from stormc_proxy.telemetry.journal import Record
 
 _ID = re.compile(r"[\x21-\x7e]{1,256}")
-_KEYS = (b"authorization", b"x-api-key")
-_NOT_FORWARDED = frozenset(
-    (b"host", b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"te", b"trailer", b"upgrade",
-     b"expect", b"accept-encoding", b"x-request-id", b"content-type", b"proxy-authorization", b"proxy-connection",
-     b"content-encoding", b"origin")
-)  # fmt: skip
 HEARTBEAT = b": keep-alive\n\n"
 _EVENT_STREAM = Head(200, b"OK", [(b"Content-Type", b"text/event-stream; charset=utf-8")])
 
@@ -33,29 +27,14 @@ def client_id(head: RequestHead) -> str:
     return given if _ID.fullmatch(given) else ""
 
 
-def forwarded(raw: Sequence[Field], api_key: str, keep_keys: bool = True, traced: bool = False) -> bytes:
+def forwarded(passed: Passed, api_key: str, keep_keys: bool = True, traced: bool = False) -> bytes:
     """The client's end-to-end headers as lines for an engine, with the engines' own key if there is one.
 
     A key that was for this proxy (`keep_keys` false) is no business of the engines. A traced request names a span of
     the proxy to them instead of the client's.
-
-    What the client's Connection header names ends here as that header does (RFC 9110, 7.6.1).
     """
-    lines = [b"Content-Type: application/json\r\n"]
-    if api_key:
-        lines.append(b"Authorization: Bearer %b\r\n" % api_key.encode())
-    own = len(lines)
-    dropped = (_KEYS if api_key or not keep_keys else ()) + ((b"traceparent",) if traced else ())
-    named: set[bytes] = set()
-    for name, value in raw:
-        lower = name.lower()
-        if lower not in _NOT_FORWARDED and lower not in dropped:
-            lines.append(b"%b: %b\r\n" % (name, value))
-        elif lower == b"connection":
-            named.update(option.strip() for option in value.lower().split(b","))
-    if named - {b"close", b"keep-alive"}:
-        lines[own:] = [line for line in lines[own:] if line.partition(b":")[0].lower() not in named]
-    return b"".join(lines)
+    own = b"Authorization: Bearer %b\r\n" % api_key.encode() if api_key else passed.keys if keep_keys else b""
+    return b"Content-Type: application/json\r\n" + own + passed.lines + (b"" if traced else passed.trace)
 
 
 class Relay:
@@ -75,7 +54,7 @@ class Relay:
         self._cors = site.cors(head.get(b"origin"))
         self._pending = b""
         self._sources: dict[Source, None] = {}
-        self._heartbeat = site.settings().heartbeat_seconds
+        self._heartbeat = site.settings.heartbeat_seconds
         self._beat: asyncio.TimerHandle | None = None
         self.status = 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any
 
 from stormc_proxy.edge.admin import Admin
@@ -11,7 +12,7 @@ from stormc_proxy.edge.callbacks import Callbacks
 from stormc_proxy.edge.connection import Request
 from stormc_proxy.edge.generate import Engines
 from stormc_proxy.edge.pages import Pages
-from stormc_proxy.flow.api import GENERATING, Api, error_value
+from stormc_proxy.flow.api import GENERATING, error_value
 from stormc_proxy.http.reply import Reply, json_reply
 from stormc_proxy.outcomes import Outcome
 
@@ -53,7 +54,7 @@ class Routes:
         if method == "OPTIONS" and (path in self._paths or path == "*"):
             return Reply(200, b"", fields=_preflight(head.get(b"access-control-request-headers")))
         if method in ("GET", "HEAD") and path.startswith(MODELS):
-            return self._engines.forward(request, path)
+            return self._engines.forward(path, request)
         if path in self._paths:
             self._ended(Outcome.WRONG_METHOD)
             taken = ", ".join(sorted({m for m, known in self._table if known == path} | {"OPTIONS"}))
@@ -98,19 +99,11 @@ def _table(engines: Engines, pages: Pages, admin: Admin) -> Mapping[tuple[str, s
         table["GET", path] = pages.readyz
     table["POST", "/ping"] = pages.readyz
     for api in GENERATING.values():
-        table["POST", api.path] = _generation(engines, api)
+        table["POST", api.path] = partial(engines.generate, api)
     for method, paths in FORWARDED.items():
         for path in paths:
-            table[method, path] = _forwarding(engines, path)
+            table[method, path] = partial(engines.forward, path)
     return table
-
-
-def _generation(engines: Engines, api: Api) -> Answerer:
-    return lambda request: engines.generate(request, api)
-
-
-def _forwarding(engines: Engines, path: str) -> Answerer:
-    return lambda request: engines.forward(request, path)
 
 
 def _preflight(headers: str) -> tuple[tuple[bytes, bytes], ...]:

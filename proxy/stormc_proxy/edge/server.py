@@ -124,7 +124,7 @@ class Server:
         return int(sockets[0].getsockname()[1])
 
     def _site(self, respond: Responder) -> Site:
-        site = Site(self._loop, lambda: self.router.settings, self.admission, respond, self._ended)
+        site = Site(self._loop, self.router.settings, self.admission, respond, self._ended)
         self._sites.append(site)
         return site
 
@@ -219,6 +219,8 @@ class Server:
         fixed = [name for name in FIXED_AT_START if getattr(settings, name) != getattr(self._settings, name)]
         self._settings = settings = replace(settings, **{name: getattr(self._settings, name) for name in fixed})
         self.router.apply(settings)
+        for site in self._sites:
+            site.settings = settings
         self._limit(settings)
         if self.tracer is not None:
             self.tracer.percent = settings.trace_percent

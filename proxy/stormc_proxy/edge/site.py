@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from stormc_proxy.edge.admission import Admission
 from stormc_proxy.http.deadline import LATE_SECONDS, MOST_TURNS
 from stormc_proxy.http.reply import Reply
+from stormc_proxy.http.request import Heads
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import Settings
 
@@ -24,12 +25,13 @@ class Site:
     """One listener's side of it."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, settings: Callable[[], Settings], admission: Admission,
+        self, loop: asyncio.AbstractEventLoop, settings: Settings, admission: Admission,
         respond: Responder, ended: Callable[[Outcome], None],
     ) -> None:  # fmt: skip
         """`ended` hears of requests that never reached `respond`."""
         self.loop, self.settings, self.admission, self.respond, self.ended = loop, settings, admission, respond, ended
         self.time = loop.time
+        self.heads = Heads()
         self.connections: set[ClientConnection] = set()
         self.draining = False
         self._due, self._late_turns = loop.time() + SWEEP_SECONDS, 0
@@ -37,7 +39,7 @@ class Site:
 
     def cors(self, origin: str) -> tuple[tuple[bytes, bytes], ...]:
         """What lets a web page of that origin read an answer."""
-        allowed = self.settings().cors_origin
+        allowed = self.settings.cors_origin
         if not origin or not allowed or allowed not in ("*", origin):
             return ()
         return ((b"Access-Control-Allow-Origin", allowed.encode()),)

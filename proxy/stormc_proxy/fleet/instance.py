@@ -67,7 +67,7 @@ class Instance:
 
     def step(self, event: str) -> None:
         """What happened, in the words of transitions.INSTANCE."""
-        self.state = INSTANCE.step(self.state, event)
+        self.state = INSTANCE[self.state, event]
 
     @property
     def failures(self) -> int:

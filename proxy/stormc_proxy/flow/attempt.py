@@ -35,7 +35,7 @@ class Attempt:
 
     def step(self, event: str) -> None:
         """What happened, in the words of transitions.ATTEMPT."""
-        self.state = ATTEMPT.step(self.state, event)
+        self.state = ATTEMPT[self.state, event]
 
     @property
     def served(self) -> bool:

@@ -83,7 +83,7 @@ class Kept:
 
     def step(self, event: str) -> None:
         """What happened, in the words of transitions.KEPT."""
-        self.state = KEPT.step(self.state, event)
+        self.state = KEPT[self.state, event]
 
     def fetched(self) -> None:
         """Decode speaks: it has the KV cache, and prefill has freed it."""

@@ -70,7 +70,7 @@ class Connection(asyncio.Protocol):
         if instance is not None:
             self._instance = instance
             instance.exchanges.add(self)
-        self.state = EXCHANGE.step(self.state, "send")
+        self.state = EXCHANGE[self.state, "send"]
         response: asyncio.Future[Head] = self._loop.create_future()
         self._response = response
         self._began = self._last = self._spoke = self.written = self._loop.time()
@@ -169,7 +169,7 @@ class Connection(asyncio.Protocol):
         if transport is None or transport.is_closing():
             return
         if self.reusable:
-            self.state = EXCHANGE.step(self.state, "keep")
+            self.state = EXCHANGE[self.state, "keep"]
             self._response = self._body_done = self._awaited = self.sink = self._framing = self._feed = None
             self.idle_since = self._loop.time()
             self._home.put(self)
@@ -179,14 +179,14 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """Leave the exchange at once; the engine sees its client go and aborts the request."""
         self._detach()
-        self.state = EXCHANGE.step(self.state, "close")
+        self.state = EXCHANGE[self.state, "close"]
         if self._transport is not None:
             self._transport.abort()
 
     def abort(self, outcome: Outcome) -> None:
         """End the exchange as failed."""
         self._fail(outcome)
-        self.state = EXCHANGE.step(self.state, "close")
+        self.state = EXCHANGE[self.state, "close"]
         if self._transport is not None:
             self._transport.abort()
 
@@ -278,7 +278,7 @@ class Connection(asyncio.Protocol):
                 self._flush()
 
     def _begin(self, answer: Head, framing: Framing) -> None:
-        self.state = EXCHANGE.step(self.state, "head")
+        self.state = EXCHANGE[self.state, "head"]
         self._spoke = self._last
         self._framing = framing
         self._feed = feed = feed_of(framing)
@@ -339,7 +339,7 @@ class Connection(asyncio.Protocol):
     def _ended(self) -> None:
         done = self._body_done
         if done is not None and not done.done():
-            self.state = EXCHANGE.step(self.state, "end")
+            self.state = EXCHANGE[self.state, "end"]
             done.set_result(None)
 
     def _fail(self, outcome: Outcome) -> None:

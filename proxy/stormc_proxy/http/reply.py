@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -29,6 +30,13 @@ def json_reply(status: int, value: object, fields: tuple[Field, ...] = ()) -> Re
 def text_reply(status: int, text: str) -> Reply:
     """A few words for people and probes."""
     return Reply(status, text.encode(), b"text/plain; charset=utf-8")
+
+
+@lru_cache(maxsize=256)
+def head_of(status: int, content_type: bytes, fields: tuple[Field, ...], modern: bool, keep: bool) -> bytes:
+    """The head of a whole answer, up to its length; there are few different ones."""
+    closing = () if keep else ((b"Connection", b"close"),)
+    return head_bytes(status, ((b"Content-Type", content_type), *fields, *closing), modern)
 
 
 def head_bytes(status: int, fields: Iterable[Field], modern: bool, reason: bytes = b"") -> bytes:

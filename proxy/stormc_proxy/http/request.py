@@ -7,7 +7,7 @@ blank before a colon, a folded line, a length that is no plain number or stands 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 HEAD_BYTES = 64 * 1024
@@ -16,6 +16,7 @@ TARGET_BYTES = 16 * 1024
 CHUNK_LINE_BYTES = 1024
 TRAILER_BYTES = 16 * 1024
 NO_LENGTH = -1
+LENGTH_DIGITS = 18
 
 _TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"
 _LINE = re.compile(rb"(" + _TOKEN + rb") ([\x21-\x7e]+) HTTP/(\d)\.(\d)\r\n")
@@ -24,7 +25,27 @@ _BARE_LINE_FEED = re.compile(rb"(?<!\r)\n")
 _SIZE = re.compile(rb"[0-9A-Fa-f]{1,15}(?:[ \t]*;[\t\x20-\x7e\x80-\xff]*)?")
 _FORMS = re.compile(r"https?://[^/?#]*", re.ASCII | re.IGNORECASE)
 
+_NOT_PASSED = frozenset(
+    (b"host", b"content-length", b"transfer-encoding", b"connection", b"keep-alive", b"te", b"trailer", b"upgrade",
+     b"expect", b"accept-encoding", b"x-request-id", b"content-type", b"proxy-authorization", b"proxy-connection",
+     b"content-encoding", b"origin")
+)  # fmt: skip
+_ENDS = (b"content-length", b"transfer-encoding")
+_KEYS = (b"authorization", b"x-api-key")
+_TRACE = b"traceparent"
+_LENGTHS = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
+KNOWN_HEADS = 512
+KNOWN_BYTES = 4096
+
 Field = tuple[bytes, bytes]
+
+
+class Passed(NamedTuple):
+    """End-to-end fields as lines for an engine. Keys may be for this proxy alone, so they stand apart, as traces do."""
+
+    lines: bytes
+    keys: bytes
+    trace: bytes
 
 
 class BadRequest(Exception):
@@ -37,7 +58,7 @@ class BadRequest(Exception):
 
 
 class RequestHead(NamedTuple):
-    """Request line and header fields, and what they say about the body and the connection."""
+    """Request line and header fields, and what they say about the connection."""
 
     method: str
     path: str
@@ -45,17 +66,16 @@ class RequestHead(NamedTuple):
     modern: bool
     """HTTP/1.1: answers may be chunked."""
     fields: Sequence[Field]
-    length: int
-    """Of the body; 0 when there is none, NO_LENGTH when it comes in chunks."""
+    """All but those that tell where the body ends."""
+    values: Mapping[bytes, str]
+    """The first field of each lower-case name as text."""
     keep_alive: bool
     expects_continue: bool
+    passed: Passed
 
     def get(self, name: bytes) -> str:
         """The first field of that lower-case name as text; empty if there is none."""
-        for key, value in self.fields:
-            if key.lower() == name:
-                return value.decode("latin-1")
-        return ""
+        return self.values.get(name, "")
 
 
 def end_of_head(data: bytes | bytearray) -> int:
@@ -72,8 +92,11 @@ def end_of_head(data: bytes | bytearray) -> int:
     return 0
 
 
-def read_head(raw: bytes) -> RequestHead:
-    """The head in `raw`, which ends with its blank line. Raises BadRequest."""
+def read_head(raw: bytes) -> tuple[RequestHead, int]:
+    """The head in `raw`, which ends with its blank line, and the length of the body: NO_LENGTH when it comes in chunks.
+
+    Raises BadRequest.
+    """
     line = _LINE.match(raw)
     if line is None:
         raise BadRequest(400, "malformed request line")
@@ -88,33 +111,80 @@ def read_head(raw: bytes) -> RequestHead:
     lines = raw[line.end() : -4].split(b"\r\n") if len(raw) - 2 > line.end() else []
     if len(lines) > FIELDS:
         raise BadRequest(431, "too many headers")
-    fields = [(name, value.strip(b" \t")) for name, _, value in (text.partition(b":") for text in lines)]
+    named = [(name, value.strip(b" \t")) for name, _, value in (text.partition(b":") for text in lines)]
     modern = minor != b"0"
-    length, keep_alive, expects = _framing(fields, modern)
+    length, keep_alive, expects = _framing(named, modern)
     path, query = _target(target.decode("ascii"))
-    return RequestHead(method.decode("ascii"), path, query, modern, fields, length, keep_alive, expects)
+    fields = [field for field in named if field[0].lower() not in _ENDS]
+    values = {name.lower(): value.decode("latin-1") for name, value in reversed(fields)}
+    head = RequestHead(method.decode(), path, query, modern, fields, values, keep_alive, expects, _passed(fields))
+    return head, length
 
 
-def _framing(fields: Sequence[Field], modern: bool) -> tuple[int, bool, bool]:
+class Heads:
+    """Reads heads, and remembers them: clients send the same one again and again, but for the length of the body.
+
+    Where that line stands does not matter to `read_head`, and any plain number is as good as another. So a head that
+    is equal to one that was taken, but for that number, would be taken too, and means the same.
+    """
+
+    def __init__(self) -> None:
+        """None is known."""
+        self._known: dict[bytes, RequestHead] = {}
+
+    def read(self, raw: bytes) -> tuple[RequestHead, int]:
+        """As `read_head`. Raises BadRequest."""
+        for name in _LENGTHS:
+            start = raw.find(name)
+            if start >= 0:
+                break
+        else:
+            return read_head(raw)
+        end = raw.find(b"\r\n", start + 2)
+        digits = raw[start + len(name) : end]
+        rest = raw[:start] + raw[end:]
+        head = self._known.get(rest)
+        if head is not None and digits.isdigit() and len(digits) <= LENGTH_DIGITS:
+            return head, int(digits)
+        head, length = read_head(raw)
+        if len(rest) <= KNOWN_BYTES:
+            if len(self._known) >= KNOWN_HEADS:
+                self._known.clear()
+            self._known[rest] = head
+        return head, length
+
+
+def _passed(fields: Sequence[Field]) -> Passed:
+    """What the client's Connection header names ends here as that header does (RFC 9110, 7.6.1)."""
+    options = [value.lower().split(b",") for name, value in fields if name.lower() == b"connection"]
+    named = {option.strip() for each in options for option in each}
+    lines, keys, trace = list[bytes](), list[bytes](), list[bytes]()
+    for name, value in fields:
+        lower = name.lower()
+        if lower not in _NOT_PASSED and lower not in named:
+            (keys if lower in _KEYS else trace if lower == _TRACE else lines).append(b"%b: %b\r\n" % (name, value))
+    return Passed(b"".join(lines), b"".join(keys), b"".join(trace))
+
+
+def _framing(named: Sequence[Field], modern: bool) -> tuple[int, bool, bool]:
     """Length of the body, whether the connection stays, whether the client waits for a 100. Raises BadRequest."""
     length, chunked, hosts = None, False, 0
     keep_alive, expects = modern, False
-    for name, value in fields:
-        lower = name.lower()
-        if lower == b"content-length":
-            if length is not None or not value.isdigit() or len(value) > 18:
+    for name, value in ((name.lower(), value) for name, value in named):
+        if name == b"content-length":
+            if length is not None or not value.isdigit() or len(value) > LENGTH_DIGITS:
                 raise BadRequest(400, "malformed Content-Length")
             length = int(value)
-        elif lower == b"transfer-encoding":
+        elif name == b"transfer-encoding":
             if chunked or value.lower() != b"chunked" or not modern:
                 raise BadRequest(400, "malformed Transfer-Encoding")
             chunked = True
-        elif lower == b"host":
+        elif name == b"host":
             hosts += 1
-        elif lower == b"connection":
+        elif name == b"connection":
             options = {option.strip() for option in value.lower().split(b",")}
             keep_alive = b"close" not in options and (keep_alive or b"keep-alive" in options)
-        elif lower == b"expect" and modern:
+        elif name == b"expect" and modern:
             if value.lower() != b"100-continue":
                 raise BadRequest(417, "no such expectation")
             expects = True
@@ -215,6 +285,6 @@ class ChunkedBody:
         self._left = size + 2 if size else 0
 
 
-def body_reader(head: RequestHead) -> BodyReader:
-    """What reads the body that follows a head."""
-    return ChunkedBody() if head.length == NO_LENGTH else SizedBody(head.length)
+def body_reader(length: int) -> BodyReader:
+    """What reads a body, given what its head says of its length."""
+    return ChunkedBody() if length == NO_LENGTH else SizedBody(length)
