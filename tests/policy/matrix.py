@@ -239,6 +239,22 @@ HOSTILE |= {
     "a Secret by a variable": (prefill("env: {X: {secretKeyRef: {name: payments-db, key: k}}}"), "809"),
 }  # fmt: skip
 
+
+def decode(fields: str) -> str:
+    """Further fields of the decode role."""
+    return f"decode: {{tensorParallel: 8, {fields}}}"
+
+
+def decoder(fields: str) -> str:
+    """An override of the decode container."""
+    return storm("decode", f"{{containers: [{{name: decode, {fields}}}]}}")
+
+
+def volume(source: str, role: str = "prefill: {tensorParallel: 8, ", place: str = "/h") -> str:
+    """A volume of a role, as a field of the spec."""
+    return f"{role}volumes: [{{name: h, mountPath: {place}, {source}}}]}}"
+
+
 # what teams write every day: no warning of a hostile spec
 ORDINARY: dict[str, str] = {
     "nodes of workers": 'routing: {nodeSelector: {node-role.kubernetes.io/worker: ""}}',
@@ -258,6 +274,15 @@ ORDINARY: dict[str, str] = {
     "a longer end": storm("prefill", "{terminationGracePeriodSeconds: 120}"),
     "a variable": router("env: [{name: X, value: y}]"),
     "memory": router("resources: {limits: {memory: 2Gi}, requests: {memory: 2Gi}}"),
+    "a ConfigMap of the app": volume("configMap: app-settings"),
+    "a template": volume("configMap: chat-templates"),
+    "a claim": volume("persistentVolumeClaim: lora"),
+    "a path that looks like a key": prefill("env: {X: /mnt/models/risk-assessment-model-v2-abcdefgh}"),
+    "a start script": "engine: {version: '0.23', script: {hostPath: /opt/scripts, command: bash start.sh --x}}",
+    "no devices": router("env: [{name: NVIDIA_VISIBLE_DEVICES, value: none}]"),
+    "routers apart": storm("routing", "{affinity: {podAntiAffinity: {requiredDuringSchedulingIgnoredDuringExecution: "
+                           "[{labelSelector: {matchLabels: {stormc.dev/app: team-a.app}}, "
+                           "topologyKey: kubernetes.io/hostname}]}}}"),
     "a toleration for a while": (
         "routing: {tolerations: [{key: node.kubernetes.io/not-ready, operator: Exists, effect: NoExecute, "
         "tolerationSeconds: 30}]}"

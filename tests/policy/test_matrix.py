@@ -13,6 +13,7 @@ from stormc.finding import Finding, Severity
 from stormc.policy.overrides import covers
 from stormc.policy.secrets import names_secret
 from tests.policy.matrix import APP, FORBIDDEN, HOSTILE, ORDINARY, POLICY, override
+from tests.policy.variants import PASSWORDS, VARIANTS
 
 Judge = Callable[..., list[Finding]]
 
@@ -38,14 +39,19 @@ def errors(findings: list[Finding]) -> set[str]:
     return {finding.rule for finding in findings if finding.severity == Severity.ERROR}
 
 
-@pytest.mark.parametrize("case", HOSTILE)
+@pytest.mark.parametrize("case", HOSTILE | VARIANTS)
 def test_a_hostile_spec_is_an_error_under_a_policy_and_a_warning_without(judged: Judge, case: str) -> None:
-    fields, number = HOSTILE[case]
+    fields, number = (HOSTILE | VARIANTS)[case]
     without = judged(fields)
     assert f"W{number}" in {f.rule for f in without}, without
     assert f"E{number}" in errors(judged(fields, POLICY)), case
     found = [f for f in without if f.rule == f"W{number}"]
     assert all(f.mark.line > 1 and f.hint for f in found), found
+
+
+@pytest.mark.parametrize("case", PASSWORDS)
+def test_a_password_in_a_url_is_an_error_everywhere(judged: Judge, case: str) -> None:
+    assert errors(judged(PASSWORDS[case])) == {"E815"}
 
 
 @pytest.mark.parametrize("case", FORBIDDEN)
@@ -67,8 +73,13 @@ def test_what_teams_write_every_day_is_no_warning(judged: Judge, case: str) -> N
 
 def test_services_of_one_override_are_one_finding(judged: Judge) -> None:
     fields = override("Service", "{spec: {type: NodePort, externalIPs: [192.0.2.1]}}")
-    found = [f for f in judged(f"prefill: {{tensorParallel: 8, replicas: 2}}\n{fields}") if f.rule == "W810"]
-    assert sorted(f.path[3:] for f in found) == [("spec", "externalIPs"), ("spec", "type")]
+    role = "prefill: {tensorParallel: 8, replicas: 2}"
+    (found,) = [f for f in judged(f"{role}\n{fields}") if f.rule == "W810"]
+    assert found.path == ("overrides", 0, "patch", "spec")
+    assert "NodePort" in found.message and "externalIPs" in found.message
+    (found,) = [f for f in judged(f"{role}\n{fields}", POLICY) if f.rule == "E810"]
+    (found,) = [f for f in judged(f"{role}\n{override('Service', '{spec: {type: NodePort}}')}") if f.rule == "W810"]
+    assert found.path[3:] == ("spec", "type")
 
 
 DEMANDED = {

@@ -86,7 +86,8 @@ def _judged(
     if not (findings and app.overrides):
         service = StormService(app, setting.platform, storm_service(compiled))
         findings += apply_rules(Subject.MANIFESTS, layered, app, service)
-        findings += policy_breaches(Case(app, setting.policy, compiled.manifests), layered, spec.source.path)
+        case = Case(app, setting.policy, compiled.manifests, layered.data)
+        findings += policy_breaches(case, layered, spec.source.path)
         ports = host_ports(service)
     if setting.crd is not None:
         findings += crd_refusals(setting.crd, compiled.manifests, layered, app)

@@ -33,6 +33,8 @@ class Case(NamedTuple):
     app: App
     policy: Policy
     manifests: Sequence[Manifest]
+    written: Mapping[str, Any] = {}
+    """The fields of the spec over those of the platform files above it, as people wrote them."""
 
     def env_path(self, role: str, name: str) -> Path:
         """The field of the spec that gives a role's variable its value."""

@@ -27,6 +27,7 @@ def service_rules(policy: Policy) -> Iterator[Rule]:
         "object.spec.?externalIPs.orValue([]).size() == 0 && object.spec.?externalName.orValue('') == '' && "
         "object.spec.?loadBalancerIP.orValue('') == '' && "
         "object.spec.?loadBalancerSourceRanges.orValue([]).size() == 0"
+        + (" && object.spec.?ports.orValue([]).all(p, !has(p.nodePort))" if allowed == {"ClusterIP"} else "")
     )  # fmt: skip
     yield (
         "E079",
@@ -46,7 +47,10 @@ def network_policy_rules() -> Iterator[Rule]:
     yield (
         "E811",
         "the NetworkPolicy lets everything in",
-        ("object.spec.?ingress.orValue([]).all(i, i.?ports.orValue([]).size() > 0 || i.?from.orValue([]).size() > 0)"),
+        (
+            "object.spec.?ingress.orValue([]).all(i, (i.?ports.orValue([]).size() > 0 || "
+            "i.?from.orValue([]).size() > 0) && i.?from.orValue([]).all(f, !has(f.ipBlock)))"
+        ),
     )
     yield (
         "E811",

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.facts.keys import DEVICE_FILES, HUAWEI_PREFIX, Annotation, Label
+from stormc.facts.keys import HUAWEI_PREFIX, Annotation, Env, Label
 from stormc.facts.limits import CAPABILITIES
-from stormc.policy import placement, volumes
-from stormc.policy.cel import Rule, below, containers, matching, maybe, pods, text, texts, whole
+from stormc.policy import isolation, placement, secrets
+from stormc.policy.cel import Rule, containers, matching, maybe, pods, text, texts, whole
 from stormc.policy.cel_objects import metadata_rules
 from stormc.policy.cel_programs import PROBES, program_rules
+from stormc.policy.cel_volumes import volume_rules
 from stormc.policy.objects import ACTING
 from stormc.policy.pod_security import SELINUX_TYPES, SYSCTLS
 from stormc.policy.policy import Policy
 
 _QUEUE = Annotation.QUEUE_NAME
 _OWN_KEYS = (_QUEUE, Label.MANAGED_BY, Label.PART_OF)
-_VOLUMES = ("name", "configMap", "downwardAPI", "emptyDir", "hostPath", "persistentVolumeClaim", "projected", "secret")
-_DOTS = r"/\.\.(/|$)|//"
 
 
 def pod_rules(policy: Policy) -> Iterator[Rule]:
@@ -28,14 +27,18 @@ def pod_rules(policy: Policy) -> Iterator[Rule]:
     for part in (
         _security,
         _taken_back,
+        _group_of_root,
         _access,
         _placement,
+        _neighbours,
         _shares,
         _devices,
-        _volumes,
+        _runtime,
+        volume_rules,
         program_rules,
         _surroundings,
         _metadata,
+        _selector,
     ):
         yield from part(policy)
 
@@ -114,6 +117,9 @@ def _taken_back(policy: Policy) -> Iterator[Rule]:
             "r.template.spec.containers.all(c, c.?securityContext.?readOnlyRootFilesystem.orValue(false))))"
         ),
     )
+
+
+def _group_of_root(_: Policy) -> Iterator[Rule]:
     yield (
         "E804",
         "the pods are of the group of root",
@@ -122,6 +128,7 @@ def _taken_back(policy: Policy) -> Iterator[Rule]:
             "!(0 in p.?securityContext.?supplementalGroups.orValue([]))"
         ),
     )
+    yield "E804", "a container is of the group of root", containers("c.?securityContext.?runAsGroup.orValue(1) != 0")
 
 
 def _access(policy: Policy) -> Iterator[Rule]:
@@ -154,6 +161,7 @@ def _access(policy: Policy) -> Iterator[Rule]:
 def _placement(policy: Policy) -> Iterator[Rule]:
     control_plane = texts(placement.CONTROL_PLANE)
     one_node = texts((*placement.CONTROL_PLANE, *placement.ONE_NODE))
+    preferred = "p.?affinity.?nodeAffinity.?preferredDuringSchedulingIgnoredDuringExecution.orValue([])"
     terms = "p.?affinity.?nodeAffinity.?requiredDuringSchedulingIgnoredDuringExecution.?nodeSelectorTerms.orValue([])"
     yield (
         "E807",
@@ -161,16 +169,38 @@ def _placement(policy: Policy) -> Iterator[Rule]:
         pods(
             f'p.?nodeName.orValue("") == "" && p.?nodeSelector.orValue({{}}).all(k, !(k in {one_node})) && '
             f"{terms}.all(t, (t.?matchExpressions.orValue([]) + t.?matchFields.orValue([])).all(x, "
-            f"!(x.key in {one_node})))"
+            f"!(x.key in {one_node}))) && {preferred}.all(w, "
+            f"w.?preference.?matchExpressions.orValue([]).all(x, !(x.key in {control_plane})))"
         ),
     )
     allowed = " && ".join(whole('t.?key.orValue("")', listed) for _, listed in policy.values("tolerations"))
-    sick = f'!t.key.startsWith("{placement.SICK}") || has(t.tolerationSeconds)'
+    sick = " && ".join(
+        f'(!t.key.startsWith("{each}") || t.?tolerationSeconds.orValue({placement.A_WHILE + 1}) <= {placement.A_WHILE})'
+        for each in placement.SICK
+    )
     own = f'(t.?key.orValue("") != "" && !(t.key in {control_plane}) && ({sick}))'
     yield (
         "E807",
         "the pods tolerate a taint that the policy does not list",
         pods(f"p.?tolerations.orValue([]).all(t, {allowed or own})"),
+    )
+
+
+def _neighbours(_: Policy) -> Iterator[Rule]:
+    selector = "t.?labelSelector"
+    others = (
+        f"({selector}.?matchLabels.orValue({{}}).size() > 0 || {selector}.?matchExpressions.orValue([]).size() > 0)"
+        " && !has(t.namespaceSelector) && t.?namespaces.orValue([]).size() == 0"
+    )
+    yield (
+        "E807",
+        "the pods choose nodes by the pods of others",
+        pods(
+            " && ".join(
+                f"p.?affinity.?{kind}.?requiredDuringSchedulingIgnoredDuringExecution.orValue([]).all(t, {others})"
+                for kind in ("podAffinity", "podAntiAffinity")
+            )
+        ),
     )
 
 
@@ -203,51 +233,16 @@ def _devices(_: Policy) -> Iterator[Rule]:
     )
 
 
-def _volumes(policy: Policy) -> Iterator[Rule]:
-    path = "v.hostPath.path"
-    read_only = "c.?volumeMounts.orValue([]).all(m, m.name != v.name || m.?readOnly.orValue(false))"
-    mounted = f"p.?containers.orValue([]).all(c, {read_only})"
-    listed = [below(path, [*DEVICE_FILES, *allowed]) for _, allowed in policy.values("hostPaths")]
-    system = [f"({path} in {texts(DEVICE_FILES)} || ({path} != '/' && !{below(path, volumes.SYSTEM)}))"]
-    plain = f"!{matching(path, _DOTS)}"
+def _runtime(_: Policy) -> Iterator[Rule]:
+    none = 'e.?value.orValue("") in ["", "none", "void"] && !has(e.valueFrom)'
+    own = f"e.name == '{Env.VISIBLE_DEVICES}' && has(e.valueFrom) && r.name != 'routing'"
+    names = texts(placement.RUNTIME_VARIABLES)
     yield (
-        "E805",
-        "the pods mount a path of the node that the policy does not list, or may write there",
-        pods(
-            f"p.?volumes.orValue([]).all(v, !has(v.hostPath) || "
-            f"({plain} && {' && '.join(listed or system)} && {mounted}))"
-        ),
-    )
-    kinds = [[*_VOLUMES, *allowed] for _, allowed in policy.values("volumes")] or [[*_VOLUMES]]
-    for each in kinds:
-        yield (
-            "E826",
-            "the pods mount a volume of a kind that the policy does not list",
-            pods(f"p.?volumes.orValue([]).all(v, v.all(k, k in {texts(each)}))"),
-        )
-        if "configMap" not in each[len(_VOLUMES) :]:
-            yield from _config_maps()
-
-
-def _config_maps() -> Iterator[Rule]:
-    def own(name: str) -> str:
-        return f'({name} == "" || {name}.startsWith("stormc-") || {name}.startsWith(object.metadata.name + "-"))'
-
-    message = "the pods read a ConfigMap that is not the app's"
-    yield (
-        "E826",
-        message,
-        pods(
-            f"p.?volumes.orValue([]).all(v, {own(maybe('v.?configMap.?name'))} && "
-            f"v.?projected.?sources.orValue([]).all(s, {own(maybe('s.?configMap.?name'))}))"
-        ),
-    )
-    yield (
-        "E826",
-        message,
-        containers(
-            f"c.?env.orValue([]).all(e, {own(maybe('e.?valueFrom.?configMapKeyRef.?name'))}) && "
-            f"c.?envFrom.orValue([]).all(e, {own(maybe('e.?configMapRef.?name'))})"
+        "E819",
+        "a variable asks the runtime for devices",
+        (
+            "variables.roles.all(r, r.?template.?spec.?containers.orValue([]).all(c, c.?env.orValue([]).all(e, "
+            f"!(e.name in {names}) || ({none}) || ({own}))))"
         ),
     )
 
@@ -267,17 +262,33 @@ def _surroundings(_: Policy) -> Iterator[Rule]:
             + " && !p.?shareProcessNamespace.orValue(false) && !p.?hostUsers.orValue(false)"
         ),
     )
+    part = matching(maybe("m.?subPath"), r"(^|/)\.\.(/|$)")
+    mount = f'm.?mountPropagation.orValue("None") == "None" && m.?subPathExpr.orValue("") == "" && !{part}'
+    yield (
+        "E825",
+        "a container shares mounts with the node, or mounts what .. leads to",
+        containers(f"c.?volumeMounts.orValue([]).all(m, {mount})"),
+    )
+    yield (
+        "E825",
+        "the pods take longer to end than an hour",
+        pods(f"p.?terminationGracePeriodSeconds.orValue(30) <= {isolation.LONGEST_END}"),
+    )
     yield "E825", "a container has block devices", containers("c.?volumeDevices.orValue([]).size() == 0")
 
 
 def _metadata(_: Policy) -> Iterator[Rule]:
     keys = f"!{whole('k.lowerAscii()', ACTING)} || {whole('k', _OWN_KEYS)}"
+    form = f"{secrets.VALUE}|{secrets.URL}"
     for table in ("labels", "annotations"):
         yield (
             "E814",
             f"the pods' {table} hold a key by which others act",
             (f"variables.roles.all(r, r.?template.?metadata.?{table}.orValue({{}}).all(k, {keys}))"),
         )
+        values = f"!{matching('t[k]', form)}"
+        inside = f"[r.?template.?metadata.?{table}.orValue({{}})].all(t, t.all(k, {values}))"
+        yield "E815", f"the pods' {table} hold a secret in plain text", f"variables.roles.all(r, {inside})"
     yield (
         "E814",
         "the pods are said to be of another namespace or owner",
@@ -286,6 +297,9 @@ def _metadata(_: Policy) -> Iterator[Rule]:
             "r.template.metadata.?finalizers.orValue([]).size() == 0))"
         ),
     )
+
+
+def _selector(_: Policy) -> Iterator[Rule]:
     yield (
         "E054",
         "the selector is not the app's",

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from stormc.facts.keys import Directory
 from stormc.policy import environment, programs, secrets
-from stormc.policy.cel import Rule, arguments, containers, escaped, matching, text, texts
+from stormc.policy.cel import Rule, arguments, containers, escaped, matching, texts
 from stormc.policy.cel import environment as variables
 from stormc.policy.policy import Policy
 
@@ -83,13 +83,20 @@ def _flags(policy: Policy) -> Iterator[Rule]:
         yield "E812", "an engine runs code from the model's directory", arguments(f"!{matching('a', pattern)}")
     names = "|".join(flag.replace("-", "[-_]") for flag in programs.CODE_FLAGS)
     executors = "|".join(programs.EXECUTORS)
+    keys = rf"^--[a-z0-9._-]+\.(?:{'|'.join(programs.CODE_KEYS)})(?:=|$)|\"(?:{'|'.join(programs.CODE_KEYS)})\""
     yield (
         "E813",
         "a flag loads code that is not the engine's",
         arguments(
-            f"!{matching('a', f'^--(?:{names})(?:=|$)')} && !a.contains({text(programs.MODULE)}) && "
-            f"(!{matching('a', '^--distributed[-_]executor[-_]backend=')} || {matching('a', f'=(?:{executors})$')})"
+            f"!{matching('a', f'^--(?:{names})(?:=|$)')} && !{matching('a', keys)} && "
+            f"(!{matching('a', '^--distributed[-_]executor[-_]backend(=|$)')} || {matching('a', f'=(?:{executors})$')})"
         ),
+    )
+    clients = "|".join(flag.replace("-", "[-_]") for flag in programs.CLIENT_FLAGS)
+    yield (
+        "E813",
+        "a flag lets clients load files or objects",
+        arguments(f"!{matching('a', f'^--(?:{clients})(?:=|$)')}"),
     )
 
 
@@ -104,10 +111,14 @@ def _environment(_: Policy) -> Iterator[Rule]:
             f"!{matching(value, form)}"
         ),
     )
+    inner = f'"{names.replace(".*", "[A-Za-z0-9_-]*")}" *: *"[^"]'
     yield (
         "E815",
         "a flag holds a secret in plain text",
-        containers(f"c.?args.orValue([]).all(a, !{matching('a', f'^--{names}=.')} && !{matching('a', form)})"),
+        containers(
+            f"c.?args.orValue([]).all(a, !{matching('a', f'^--{names}(?:=.|$)')} && !{matching('a', form)} && "
+            f"!{matching('a', inner)})"
+        ),
     )
     yield "E816", "a variable holds ${…}", variables(f'!{value}.contains("${{")')
 

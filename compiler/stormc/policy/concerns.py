@@ -70,7 +70,7 @@ NODE = Concern(
     Check(
         "E807", "Pods run only on nodes that the policy allows.",
         "A toleration of every taint, a node's name or the control plane's label puts a pod where the cluster itself "
-        "runs.",
+        "runs. A required affinity to the pods of others binds those pods, too.",
     ),
     Check(
         "W807", "Pods do not ask for nodes of the control plane, for sick nodes, or for one node by its name.", _WITHOUT
@@ -117,8 +117,8 @@ REMOTE_CODE = Concern(
 COMMAND = Concern(
     Check(
         "E813", "Containers run only stormc's programs and the engine, unless the policy allows more.",
-        "A command, a script, a hook or LD_PRELOAD is a program that nobody reviewed; a patched ConfigMap replaces the "
-        "launcher or the proxy.",
+        "A command, a script, a hook or LD_PRELOAD is a program that nobody reviewed; a patched ConfigMap, or a volume "
+        "over a directory of programs, replaces the launcher, the proxy or the engine.",
     ),
     Check("W813", "Containers run only stormc's programs and the engine.", _WITHOUT),
 )  # fmt: skip
@@ -207,10 +207,10 @@ ISOLATION = Concern(
 )  # fmt: skip
 VOLUME = Concern(
     Check(
-        "E826", "Overrides mount only volumes of kinds that the policy allows.",
+        "E826", "Pods mount only volumes of kinds that the policy allows, and their own ConfigMaps.",
         "A claim, a ConfigMap or a driver of others shows their data, and a network volume any server's.",
     ),
-    Check("W826", "Overrides mount no volume that reaches what others hold.", _WITHOUT),
+    Check("W826", "Pods mount no volume that reaches what others hold.", _WITHOUT),
 )  # fmt: skip
 
 CONCERNS = (

@@ -11,14 +11,15 @@ from stormc.finding import Path, shown
 from stormc.phrase import Phrase, phrase
 from stormc.policy.breach import Breach, Case
 from stormc.policy.concerns import COMMAND, PLAIN_SECRET, SECRET, SUBSTITUTION
-from stormc.policy.pods import Container, Pod, volume_field
+from stormc.policy.pods import Container, Pod, flags_of, volume_field
 from stormc.policy.policy import below, matches
 from stormc.policy.secrets import holds_password, holds_secret, names_secret
 
 PREFIXES = ("LD_", "PYTHON", "PERL5", "BASH_FUNC_", "GIT_SSH")
 LOADERS = (
-    "PATH", "ENV", "BASH_ENV", "PROMPT_COMMAND", "GCONV_PATH", "GLIBC_TUNABLES", "NODE_OPTIONS",
-    "ASCEND_CUSTOM_OPP_PATH",
+    "PATH", "ENV", "BASH_ENV", "PROMPT_COMMAND", "GCONV_PATH", "GLIBC_TUNABLES", "NODE_OPTIONS", "NODE_PATH", "RUBYOPT",
+    "JAVA_TOOL_OPTIONS", "CC", "CXX", "ASCEND_CUSTOM_OPP_PATH", "ASCEND_OPP_PATH", "ASCEND_HOME_PATH",
+    "ASCEND_TOOLKIT_HOME", "ASCEND_AICPU_PATH", "VLLM_LOGGING_CONFIG_PATH",
 )  # fmt: skip
 """Variables by which programs find or load code, and beginnings of the names of others."""
 HARMLESS = (
@@ -91,7 +92,7 @@ def variables(pod: Pod) -> Iterator[Breach]:
         for path, name, value in _variables(pod, at, container):
             what = phrase("variable {name} of {role}", name=name, role=pod.role)
             hint = phrase("env: {{{name}: {{secretKeyRef: {{name: SECRET, key: KEY}}}}}}", name=name)
-            yield from _plain(pod.case, path, what, names_secret(name), value or "", hint)
+            yield from _plain(pod.case, path, what, name, value or "", hint)
             if "${" in (value or ""):
                 message = phrase("{what} holds ${{…}}", what=what)
                 hint = phrase("write the value itself, or prepend what comes before it")
@@ -104,22 +105,18 @@ def variables(pod: Pod) -> Iterator[Breach]:
             elif name in SWITCHES and value not in ("", "0"):
                 message = phrase("{what} lets clients change the engine", what=what)
                 yield from pod.case.breach(COMMAND, path, message, phrase("remove it, or ask for an exception"))
-        for word in container.get("args") or ():
-            flag, _, value = str(word).partition("=")
-            path = pod.at((*at, "args"), pod.case.flag_path(pod.role, flag.lstrip("-")))
-            what = phrase("flag {flag} of {role}", flag=shown(flag), role=pod.role)
-            secret = names_secret(flag.lstrip("-"))
-            yield from _plain(pod.case, path, what, secret, value, phrase("use a variable with secretKeyRef"))
+        for flag, value in flags_of(container):
+            path = pod.at((*at, "args"), pod.case.flag_path(pod.role, flag))
+            what = phrase("flag {flag} of {role}", flag=shown(f"--{flag}"), role=pod.role)
+            yield from _plain(pod.case, path, what, flag, value, phrase("use a variable with secretKeyRef"))
 
 
 def _variables(pod: Pod, at: Path, container: Container) -> Iterator[tuple[Path, str, str | None]]:
     """Name and value of a container's variables and of what the launcher prepends; None for what lies elsewhere."""
     for index, entry in enumerate(container.get("env") or ()):
         name = str(entry.get("name"))
-        source = entry.get("valueFrom") or {}
-        foreign = "configMapKeyRef" in source or "secretKeyRef" in source
         path = pod.at((*at, "env", index), pod.case.env_path(pod.role, name))
-        yield path, name, None if foreign else str(entry.get("value", ""))
+        yield path, name, None if entry.get("valueFrom") else str(entry.get("value", ""))
     for word in container.get("args") or ():
         if str(word).startswith(_PREPEND):
             name, _, value = str(word)[len(_PREPEND) :].partition("=")
@@ -150,8 +147,7 @@ def _of_some_image(value: str | None, mounts: list[str]) -> bool:
     )
 
 
-def _plain(case: Case, path: Path, what: Phrase, by_name: bool, value: str, hint: Phrase) -> Iterator[Breach]:
-    if holds_password(value):
-        yield Breach(PLAIN_SECRET.forbidden.id, path, phrase("{what} holds a password in a URL", what=what), hint)
-    elif value and "$(" not in value and (by_name or holds_secret(value)):
+def _plain(case: Case, path: Path, what: Phrase, name: str, value: str, hint: Phrase) -> Iterator[Breach]:
+    """A value whose name says that it is a secret; what its form shows is found in the spec itself (plain_text.py)."""
+    if value and "$(" not in value and names_secret(name) and not (holds_password(value) or holds_secret(value)):
         yield from case.breach(PLAIN_SECRET, path, phrase("{what} holds a secret in plain text", what=what), hint)

@@ -21,7 +21,7 @@ _JUDGED = frozenset([
 """Fields of a pod spec that other concerns judge."""
 _HARMLESS = frozenset([
     "activeDeadlineSeconds", "enableServiceLinks", "hostname", "preemptionPolicy", "restartPolicy", "schedulerName",
-    "subdomain", "terminationGracePeriodSeconds", "topologySpreadConstraints",
+    "subdomain", "topologySpreadConstraints",
 ])  # fmt: skip
 """Fields of a pod spec by which a pod reaches nothing that it did not reach before."""
 _CONTAINER_FIELDS = frozenset([
@@ -29,6 +29,8 @@ _CONTAINER_FIELDS = frozenset([
     "readinessProbe", "resources", "securityContext", "startupProbe", "stdin", "stdinOnce", "terminationMessagePath",
     "terminationMessagePolicy", "tty", "volumeMounts", "workingDir",
 ])  # fmt: skip
+LONGEST_END = 3600
+"""Seconds that a pod may take to end: until then its NPUs are nobody's, and its node is not drained."""
 _REMOVE = phrase("remove it, or ask for an exception")
 
 
@@ -95,10 +97,17 @@ def _taken_back(pod: Pod) -> Iterator[tuple[Path, Phrase]]:
         profile = context.get("seccompProfile") or shared.get("seccompProfile") or {}
         if profile.get("type") != "RuntimeDefault":
             yield ("securityContext", "seccompProfile"), verbatim("seccompProfile RuntimeDefault")
-    for field in ("runAsGroup", "fsGroup", "supplementalGroups"):
-        value = shared.get(field)
-        if value == 0 or (isinstance(value, list) and 0 in value):
-            yield ("securityContext", field), phrase("that the group of root is not the pods'")
+    yield from _group_of_root(pod)
+
+
+def _group_of_root(pod: Pod) -> Iterator[tuple[Path, Phrase]]:
+    for at, holder in (((), pod.spec), *pod.containers()):
+        inside: Path = (*at, "securityContext")
+        context: Mapping[str, Any] = holder.get("securityContext") or {}
+        for field in ("runAsGroup", "fsGroup", "supplementalGroups"):
+            value = context.get(field)
+            if value == 0 or (isinstance(value, list) and 0 in value):
+                yield (*inside, field), phrase("that the group of root is not the pods'")
 
 
 def service_account(pod: Pod) -> Iterator[Breach]:
@@ -135,6 +144,8 @@ def _usual(field: str, value: object) -> bool:
         "dnsPolicy": ("ClusterFirst", "ClusterFirstWithHostNet", "Default"), "hostUsers": (False,),
         "shareProcessNamespace": (False,), "setHostnameAsFQDN": (False, True), "os": ({"name": "linux"},),
     }  # fmt: skip
+    if field == "terminationGracePeriodSeconds":
+        return isinstance(value, int) and value <= LONGEST_END
     return value in (None, [], {}) or value in usual.get(field, ())
 
 
@@ -144,6 +155,12 @@ def _odd_fields(at: Path, container: Container) -> Iterator[tuple[Path, Phrase]]
             yield (*at, field), phrase("has {field}", field=field)
     if (container.get("resources") or {}).get("claims"):
         yield (*at, "resources", "claims"), phrase("claims devices")
+    for index, mount in enumerate(container.get("volumeMounts") or ()):
+        path: Path = (*at, "volumeMounts", index)
+        if mount.get("mountPropagation") not in (None, "None"):
+            yield path, phrase("shares mounts with the node")
+        if mount.get("subPathExpr") or ".." in str(mount.get("subPath", "")).split("/"):
+            yield path, phrase("mounts a part of a volume that its environment or .. chooses")
     for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
         yield from _elsewhere((*at, probe), container.get(probe))
     for hook, handler in (container.get("lifecycle") or {}).items():

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.policy import environment, isolation, objects, overrides, placement, programs, volumes
+from stormc.policy import environment, isolation, objects, overrides, placement, plain_text, programs, volumes
 from stormc.policy.breach import Breach, Case
 from stormc.policy.pods import pods_of
 
+OF_THE_APP = (
+    objects.namespace, objects.services, objects.network, objects.metadata, overrides.overrides, plain_text.plain_text,
+)  # fmt: skip
 OF_PODS = (
     isolation.security, isolation.service_account, isolation.surroundings, volumes.host_paths, volumes.other_volumes,
-    placement.nodes, placement.taints, placement.priority, placement.queue, placement.npus, programs.containers,
-    programs.flags, programs.engine, environment.secrets, environment.variables,
+    placement.nodes, placement.neighbours, placement.taints, placement.priority, placement.queue, placement.npus,
+    placement.devices, programs.containers, programs.hidden_programs, programs.flags, programs.engine,
+    environment.secrets, environment.variables,
 )  # fmt: skip
 
 
@@ -23,7 +27,7 @@ def breaches(case: Case, spec: str) -> Iterator[Breach]:
 
 
 def _all(case: Case) -> Iterator[Breach]:
-    for concern in (objects.namespace, objects.services, objects.network, objects.metadata, overrides.overrides):
+    for concern in OF_THE_APP:
         yield from concern(case)
     for pod in pods_of(case):
         for part in OF_PODS:

@@ -6,23 +6,18 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stormc.finding import Path
-from stormc.phrase import Phrase, phrase
+from stormc.phrase import Phrase, both, phrase, verbatim
 from stormc.policy.breach import Breach, Case
 from stormc.policy.concerns import COMMAND, EXPOSURE, METADATA, NAMESPACE, NETWORK
 from stormc.policy.policy import matches, matches_any
 
 _SYSTEM_NAMESPACES = (
-    "kube-*",
-    "argocd*",
-    "flux-system",
-    "volcano-system",
-    "aibrix-system",
-    "mindx-dl",
-    "cert-manager",
-    "istio-system",
-    "gatekeeper-system",
-    "kyverno",
-)
+    "kube-*", "*-system", "argo", "argocd*", "argo-*", "mindx-dl", "npu-exporter", "cluster-system", "cert-manager",
+    "kyverno", "openshift", "openshift-*", "cattle-*", "rook-*", "ingress-*", "*-ingress", "traefik", "tekton-*",
+    "knative-*", "istio-*", "linkerd*", "kubeflow", "monitoring", "prometheus*", "logging", "vault*", "keycloak*",
+    "harbor*", "external-secrets*", "sealed-secrets*", "gpu-operator", "velero",
+)  # fmt: skip
+"""Namespaces in which programs of the cluster itself run; * is any characters."""
 _ADDRESSES = ("externalIPs", "externalName", "loadBalancerIP", "loadBalancerSourceRanges", "healthCheckNodePort")
 _OWN_ADDRESS = ("clusterIP", "clusterIPs")
 ACTING = (
@@ -30,8 +25,10 @@ ACTING = (
     "app", "app-*", "application", "component", "name", "release", "role", "run", "service", "svc", "k8s-app",
     "pod-template-hash", "statefulset.*", "app.kubernetes.io/*", "stormc.dev/*", "adapter.model.aibrix.ai/*",
     "model.aibrix.ai/adapter", "kueue.*", "*.x-k8s.io/*", "volcano.sh/*", "scheduling.*",
+    "queue", "queue-name", "applicationid", "*koordinator*", "*yunikorn*", "*karpenter*", "hami.io/*",
     # GitOps and packaging
     "argocd.argoproj.io/*", "*.fluxcd.io/*", "helm.sh/*", "meta.helm.sh/*", "*kustomize*", "*reloader*",
+    "keel.sh/*", "kapp.*", "*replicator*", "*reflector*", "kubed.*",
     # meshes and injectors of containers
     "*istio.io/*", "linkerd.io/*", "*.linkerd.io/*", "*consul*", "*kuma.io/*", "*openservicemesh*", "dapr.io/*",
     "*inject*", "*sidecar*", "instrumentation.opentelemetry.io/*", "admission.*",
@@ -48,6 +45,8 @@ ACTING = (
 """Keys by which Services of others, meshes, networks, GitOps engines and admission act; * is any characters."""
 _IDENTITY = ("finalizers", "namespace", "ownerReferences", "generateName")
 """Fields of metadata by which an object is kept, moved or collected."""
+_SELECTING = ("affinity", "topologySpreadConstraints")
+"""Fields whose labels are read, not written."""
 
 
 def namespace(case: Case) -> Iterator[Breach]:
@@ -66,36 +65,47 @@ def namespace(case: Case) -> Iterator[Breach]:
 
 
 def services(case: Case) -> Iterator[Breach]:
-    """Types and addresses of Services, once per place of the spec: one override may patch those of all pods."""
+    """What opens Services, once per override, which may patch those of all pods in several fields."""
     said: set[tuple[str, Path]] = set()
-    for breach in _services(case):
-        if (breach.rule, breach.path) not in said:
-            said.add((breach.rule, breach.path))
-            yield breach
-
-
-def _services(case: Case) -> Iterator[Breach]:
     for manifest in case.manifests:
-        spec = manifest.get("spec") or {}
         if manifest["kind"] != "Service":
             continue
-        name, kind = manifest["metadata"]["name"], str(spec.get("type", "ClusterIP"))
-        path = case.wrote(manifest, ("spec", "type"), ("overrides",), 2)
-        yield from case.breach(
-            EXPOSURE,
-            path,
-            phrase("Service {name} is of type {kind}", name=name, kind=kind),
-            phrase("remove it; clients inside the cluster use its name"),
-            key="serviceTypes",
-            value=kind,
-            unusual=kind != "ClusterIP",
-        )
-        for field in (*_ADDRESSES, *_OWN_ADDRESS):
-            path = case.wrote(manifest, ("spec", field), (), 2)
-            if spec.get(field) and path and spec[field] not in ("None", ["None"]):
-                yield from case.breach(
-                    EXPOSURE, path, phrase("Service {name} has {field}", name=name, field=field), phrase("remove it")
-                )
+        by_place: dict[tuple[str, Path], list[tuple[Phrase, Breach]]] = {}
+        for field, breach in _opened(case, manifest):
+            by_place.setdefault((breach.rule, breach.path[:2]), []).append((field, breach))
+        for place, found in by_place.items():
+            if place not in said:
+                said.add(place)
+                yield _of_one_service(manifest["metadata"]["name"], found)
+
+
+def _of_one_service(name: str, found: list[tuple[Phrase, Breach]]) -> Breach:
+    fields, breaches = zip(*found, strict=True)
+    path = breaches[0].path if len(found) == 1 else breaches[0].path[:4]  # the patch of its spec
+    message = phrase("Service {name} has {fields}", name=name, fields=both(fields))
+    return Breach(breaches[0].rule, path, message, breaches[0].hint, breaches[0].layer)
+
+
+def _opened(case: Case, manifest: Mapping[str, Any]) -> Iterator[tuple[Phrase, Breach]]:
+    """Fields of a Service by which it is reached from elsewhere, each with its breach."""
+    spec = manifest.get("spec") or {}
+    hint = phrase("remove it; clients inside the cluster use its name")
+    kind = str(spec.get("type", "ClusterIP"))
+    path = case.wrote(manifest, ("spec", "type"), ("overrides",), 2)
+    field = phrase("type {kind}", kind=kind)
+    for breach in case.breach(
+        EXPOSURE, path, field, hint, key="serviceTypes", value=kind, unusual=kind != "ClusterIP"
+    ):  # fmt: skip
+        yield field, breach
+    places: list[tuple[str, Path]] = [
+        (field, ("spec", field))
+        for field in (*_ADDRESSES, *_OWN_ADDRESS) if spec.get(field) and spec[field] not in ("None", ["None"])
+    ]  # fmt: skip
+    ports = enumerate(spec.get("ports") or ())
+    places += [("nodePort", ("spec", "ports", index)) for index, port in ports if port.get("nodePort")]
+    for name, where in places:
+        if path := case.wrote(manifest, where, (), 2):
+            yield from ((verbatim(name), breach) for breach in case.breach(EXPOSURE, path, verbatim(name), hint))
 
 
 def network(case: Case) -> Iterator[Breach]:
@@ -153,6 +163,8 @@ def _patched_keys(node: Any, path: Path) -> Iterator[tuple[Path, str]]:
     items = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else ()
     for step, value in items:
         at: Path = (*path, step)
+        if step in _SELECTING:
+            continue
         if step in ("labels", "annotations", "matchLabels") and isinstance(value, Mapping):
             yield from (((*at, key), str(key)) for key, written in value.items() if written is not None)
         elif step == "metadata" and isinstance(value, Mapping):

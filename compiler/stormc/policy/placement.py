@@ -5,24 +5,31 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from stormc.facts.keys import HUAWEI_PREFIX, Annotation, NodeLabel
+from stormc.facts.keys import HUAWEI_PREFIX, Annotation, Env, NodeLabel
 from stormc.finding import Path
 from stormc.model.app import ROUTING
 from stormc.phrase import Phrase, phrase
 from stormc.policy.breach import Breach
 from stormc.policy.concerns import NODE, NPUS, PRIORITY, QUEUE
-from stormc.policy.pods import ROLES, Container, Pod
+from stormc.policy.pods import ROLES, Pod
 
 CONTROL_PLANE = (
     "node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master", "node-role.kubernetes.io/etcd",
     "node-role.kubernetes.io/infra", "node-role.kubernetes.io/controlplane", "masterselector",
 )  # fmt: skip
 """Labels and taints of nodes that run the cluster itself; MindCluster's own is masterselector."""
+RUNTIME_VARIABLES = (
+    Env.VISIBLE_DEVICES, "ASCEND_RUNTIME_OPTIONS", "ASCEND_RUNTIME_MOUNTS", "ASCEND_ALLOW_LINK",
+    "ASCEND_VNPU_SPECS", "NVIDIA_VISIBLE_DEVICES", "NVIDIA_DRIVER_CAPABILITIES",
+)  # fmt: skip
+"""Variables that Ascend Docker Runtime, and NVIDIA's, obey before the container starts (MindCluster, Ascend Docker)."""
 _ROLE_LABEL = "kubernetes.io/role"
 ONE_NODE = (NodeLabel.HOSTNAME, "metadata.name")
 """What tells one node from all others."""
-SICK = "node.kubernetes.io/"
-"""Taints that Kubernetes puts on nodes that are not ready, unreachable, full or cordoned."""
+SICK = ("node.kubernetes.io/", "node.cloudprovider.kubernetes.io/")
+"""Taints that Kubernetes puts on nodes that are not ready, unreachable, full, cordoned or going away."""
+A_WHILE = 3600
+"""Seconds for which a pod may stay on such a node; Kubernetes itself gives every pod 300."""
 
 
 def nodes(pod: Pod) -> Iterator[Breach]:
@@ -54,12 +61,27 @@ def _node(pod: Pod, path: Path, key: str, values: list[Any]) -> Iterator[Breach]
         yield from pod.case.breach(NODE, path, message, phrase("ask for a label that several nodes have"))
 
 
+def neighbours(pod: Pod) -> Iterator[Breach]:
+    """Pods of others that must be on the same nodes, or must not be: such a rule holds against those pods, too."""
+    affinity = pod.spec.get("affinity") or {}
+    for kind in ("podAffinity", "podAntiAffinity"):
+        terms = (affinity.get(kind) or {}).get("requiredDuringSchedulingIgnoredDuringExecution") or ()
+        for term in terms:
+            selector = term.get("labelSelector") or {}
+            everybody = not (selector.get("matchLabels") or selector.get("matchExpressions"))
+            if everybody or "namespaceSelector" in term or term.get("namespaces"):
+                message = phrase("{role} chooses nodes by the pods of others: {kind}", role=pod.role, kind=kind)
+                path = pod.at(("affinity",), (pod.role,))
+                yield from pod.case.breach(NODE, path, message, phrase("select the pods of this app by their labels"))
+
+
 def taints(pod: Pod) -> Iterator[Breach]:
     """Taints that pods tolerate. Kubernetes itself lets every pod tolerate sick nodes for some minutes."""
     for index, toleration in enumerate(pod.spec.get("tolerations") or ()):
         key = toleration.get("key") or ""
         path = pod.at(("tolerations",), (pod.role, "tolerations", index))
-        sick = key.startswith(SICK) and toleration.get("tolerationSeconds") is None
+        seconds = toleration.get("tolerationSeconds")
+        sick = key.startswith(SICK) and (seconds is None or seconds > A_WHILE)
         taint: Phrase = phrase("taint {key}", key=key) if key else phrase("every taint")
         yield from pod.case.breach(
             NODE, path, phrase("{role} tolerates {value}", role=pod.role, value=taint),
@@ -110,11 +132,25 @@ def npus(pod: Pod) -> Iterator[Breach]:
             for name in resources.get(field) or {}:
                 counted = pod.role != ROUTING and pod.own(at, container) and name.startswith(HUAWEI_PREFIX)
                 if "/" in name and not counted and pod.patched((*at, "resources", field, name)):
-                    yield from _uncounted(pod, pod.at((*at, "resources")), container, name)
+                    message = phrase(
+                        "container {name} takes {device}, which nobody counts", name=container.get("name"), device=name
+                    )
+                    yield from _uncounted(pod, pod.at((*at, "resources")), message)
 
 
-def _uncounted(pod: Pod, path: Path, container: Container, device: str) -> Iterator[Breach]:
-    message = phrase("container {name} takes {device}, which nobody counts", name=container.get("name"), device=device)
+def devices(pod: Pod) -> Iterator[Breach]:
+    """Variables by which the container runtime gives devices or directories of the node, which nobody counts."""
+    for at, container in pod.containers():
+        for index, entry in enumerate(container.get("env") or ()):
+            name = str(entry.get("name"))
+            counted = name == Env.VISIBLE_DEVICES and "valueFrom" in entry and pod.role != ROUTING
+            if name in RUNTIME_VARIABLES and not counted and entry.get("value") not in ("", "none", "void"):
+                path = pod.at((*at, "env", index), pod.case.env_path(pod.role, name))
+                message = phrase("variable {name} of {role} asks the runtime for devices", name=name, role=pod.role)
+                yield from _uncounted(pod, path, message)
+
+
+def _uncounted(pod: Pod, path: Path, message: Phrase) -> Iterator[Breach]:
     limited = next((number for number, _ in pod.case.policy.values("maxNpus")), None)
     if limited is not None:
         yield Breach(NPUS.forbidden.id, path, message, phrase("remove it"), limited)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from stormc.facts.limits import SERVING_ROLES
 from stormc.finding import Path
 from stormc.model.app import ROUTER, ROUTING
 from stormc.policy.breach import Case, Manifest
@@ -41,8 +42,12 @@ class Pod(NamedTuple):
         """Where an override writes a field of the pod spec; else `otherwise`, else the role."""
         base: Path = (*ROLES, self.number, "template", "spec")
         whole: Path = (*base, *path)
-        exact = self.case.wrote(self.storm, whole, (), len(whole)) or otherwise
-        return exact or self.case.wrote(self.storm, whole, (self.role,), len(base) + 1)
+        return self.overridden(path) or otherwise or self.case.wrote(self.storm, whole, (self.role,), len(base) + 1)
+
+    def overridden(self, path: Path) -> Path:
+        """Where an override writes exactly this field of the pod spec; empty where none does."""
+        whole: Path = (*ROLES, self.number, "template", "spec", *path)
+        return self.case.wrote(self.storm, whole, (), len(whole))
 
     def patched(self, path: Path) -> Path:
         """Where an override writes a field of the pod spec, or something around it: within its container or volume."""
@@ -50,9 +55,16 @@ class Pod(NamedTuple):
         least = 3 if path[0] in KINDS else 2 if path[0] == "volumes" else 1
         return self.case.wrote(self.storm, (*base, *path), (), len(base) + min(least, len(path)))
 
+    def volume_path(self, name: str) -> Path:
+        """The item of the role's `volumes` that is called so; empty where none is."""
+        roles = (*self.case.app.serving_roles, self.case.app.routing)
+        volumes = next((role.volumes for role in roles if role.name == self.role), ())
+        return next((volume.path for volume in volumes if volume.name == name), ())
+
     def own(self, at: Path, container: Container) -> bool:
         """Whether a container at a path is the one that stormc renders: the engine's, or the proxy's."""
-        return at[0] == "containers" and container.get("name") == (ROUTER if self.role == ROUTING else self.role)
+        engine = self.role if self.role in SERVING_ROLES else None
+        return at[0] == "containers" and container.get("name") == (ROUTER if self.role == ROUTING else engine)
 
     def containers(self) -> Iterator[tuple[Path, Container]]:
         """Every container with its path in the pod spec."""
@@ -70,6 +82,21 @@ class Pod(NamedTuple):
         ]
 
 
+def flags_of(container: Container) -> Iterator[tuple[str, str]]:
+    """The flags among a container's arguments, as written and without dashes; a value may be the words that follow."""
+    flag, values = "", list[str]()
+    for word in map(str, container.get("args") or ()):
+        if not word.startswith("--"):
+            values.append(word)
+            continue
+        if flag:
+            yield flag, " ".join(values)
+        flag, equals, value = word[2:].partition("=")
+        values = [value] if equals else []
+    if flag:
+        yield flag, " ".join(values)
+
+
 def pods_of(case: Case) -> list[Pod]:
     """The pod templates of the app."""
     storm = next(manifest for manifest in case.manifests if manifest["kind"] == "StormService")
@@ -81,6 +108,4 @@ def volume_field(pod: Pod, name: str) -> Path:
     """The field of the spec by which a volume is there; empty where none is."""
     if name == "model":
         return ("model", "volume") if pod.case.app.model.host_path else ("model", "path")
-    pods = next((role for role in (*pod.case.app.serving_roles, pod.case.app.routing) if role.name == pod.role), None)
-    own = next((volume.path for volume in getattr(pods, "volumes", ()) if volume.name == name), ())
-    return own or (("engine", "script") if pod.case.app.engine.script else ())
+    return pod.volume_path(name) or (("engine", "script") if pod.case.app.engine.script else ())

@@ -2,24 +2,39 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 from typing import Any
 
+from stormc.facts.keys import Directory
 from stormc.facts.limits import ROUTING, SERVING_ROLES
 from stormc.finding import Path, dotted, shown
 from stormc.phrase import phrase
 from stormc.policy.breach import Breach, Case
 from stormc.policy.concerns import COMMAND, CONTAINER, PINNED, REGISTRY, REMOTE_CODE
-from stormc.policy.pods import Container, Pod
-from stormc.policy.policy import NO_POLICY, begins
+from stormc.policy.pods import Container, Pod, flags_of
+from stormc.policy.policy import NO_POLICY, begins, below
 
 CODE_FLAGS = (
-    "config", "io-processor-plugin", "logits-processors", "middleware", "reasoning-parser-plugin", "scheduler-cls",
-    "tool-parser-plugin", "worker-cls", "worker-extension-cls",
+    "config", "io-processor-plugin", "log-config-file", "logits-processors", "middleware", "reasoning-parser-plugin",
+    "scheduler-cls", "tool-parser-plugin", "worker-cls", "worker-extension-cls",
 )  # fmt: skip
 """Flags of vLLM whose value is a file or a class that the engine imports (vllm/engine/arg_utils.py, cli_args.py)."""
+CODE_KEYS = (
+    "kv_connector_module_path", "ec_connector_module_path", "reasoning_parser_plugin", "logits_processors",
+    "custom_op_path", "post_grad_custom_post_pass", "post_grad_custom_pre_pass", "worker_cls", "scheduler_cls",
+)  # fmt: skip
+"""Keys of flags that hold JSON, of the same kind (vllm/config/*.py)."""
+CLIENT_FLAGS = ("allowed-local-media-path", "enable-prompt-embeds")
+"""Flags by which clients make the engine read files of the container, or load tensors that they send."""
 EXECUTORS = ("mp", "ray", "uni", "external_launcher")
-MODULE = "kv_connector_module_path"
+SHELL = frozenset(";|&<>`(\n")
+"""What makes more of a command than a program with its arguments."""
+PROGRAMS = (
+    "/usr", "/lib", "/lib64", "/bin", "/sbin", "/vllm-workspace", Directory.STORMC, "/etc/ld.so.preload",
+    "/etc/ld.so.conf", "/etc/ld.so.conf.d", "/etc/profile", "/etc/profile.d", "/root/.local", "/root/.bashrc",
+)  # fmt: skip
+"""Where the programs of an engine's image lie, and what names further ones to load."""
 _TRUST = "trust-remote-code"
 
 
@@ -74,25 +89,55 @@ def _hooks(container: Container) -> Iterator[tuple[Path, list[Any]]]:
             yield at, command
 
 
+def hidden_programs(pod: Pod) -> Iterator[Breach]:
+    """Volumes over directories of programs: their files run in place of the image's, or of stormc's launcher.
+
+    A directory of the node at its own place is judged as a host path.
+    """
+    sources = {
+        str(volume.get("name")): (volume.get("hostPath") or {}).get("path") for volume in pod.spec.get("volumes") or ()
+    }
+    for at, container in pod.containers():
+        for index, mount in enumerate(container.get("volumeMounts") or ()):
+            name, place = str(mount.get("name")), posixpath.normpath(str(mount.get("mountPath")))
+            field: Path = ("model", "path") if name == "model" else pod.volume_path(name)
+            path = pod.overridden((*at, "volumeMounts", index)) or field
+            if path and sources.get(name) != place and any(below(each, place) for each in PROGRAMS):
+                message = phrase("{role} has a volume over programs in {place}", role=pod.role, place=shown(place))
+                yield from pod.case.breach(COMMAND, path, message, phrase("build it into the image"))
+
+
 def flags(pod: Pod) -> Iterator[Breach]:
     """Flags by which the engine runs code of the model's directory, or from anywhere."""
     denied = next((number for number, value in pod.case.policy.values("trustRemoteCode") if value == "deny"), None)
     for at, container in pod.containers():
         if pod.role == ROUTING and pod.own(at, container):
             continue
-        for word in container.get("args") or ():
-            written, _, value = str(word).partition("=")
-            flag = written.lstrip("-").replace("_", "-")
-            path = pod.at((*at, "args"), pod.case.flag_path(pod.role, written.lstrip("-")))
+        for written, value in flags_of(container):
+            flag = written.replace("_", "-")
+            path = pod.at((*at, "args"), pod.case.flag_path(pod.role, written))
             if flag == _TRUST and value.lower() != "false" and denied is not None:
                 message = phrase("{role} runs code from the model's directory: --trust-remote-code", role=pod.role)
                 hint = phrase("set engineArgs: {{trust-remote-code: null}}")
                 yield Breach(REMOTE_CODE.forbidden.id, path, message, hint, denied)
-            imports = flag in CODE_FLAGS and value not in ("", "auto")
-            imports |= flag == "distributed-executor-backend" and value not in EXECUTORS
-            if imports or (flag == "kv-transfer-config" and MODULE in value):
+            if _imports(flag, value):
                 message = phrase("flag {flag} of {role} loads code that is not the engine's", flag=flag, role=pod.role)
                 yield from pod.case.breach(COMMAND, path, message, phrase("build it into the image"))
+            elif flag in CLIENT_FLAGS and value.lower() != "false":
+                message = phrase("flag {flag} of {role} lets clients load files or objects", flag=flag, role=pod.role)
+                yield from pod.case.breach(COMMAND, path, message, phrase("remove it, or ask for an exception"))
+
+
+def _imports(flag: str, value: str) -> bool:
+    """Whether a flag names a file or a class that the engine imports; dotted flags set one key of their JSON."""
+    if flag == "distributed-executor-backend":
+        return value not in EXECUTORS
+    key = flag.rpartition(".")[2].replace("-", "_")
+    return (
+        (flag in CODE_FLAGS and value not in ("", "auto"))
+        or ("." in flag and key in CODE_KEYS)
+        or ("{" in value and any(f'"{each}"' in value for each in CODE_KEYS))
+    )
 
 
 def engine(pod: Pod) -> Iterator[Breach]:
@@ -103,6 +148,12 @@ def engine(pod: Pod) -> Iterator[Breach]:
             yield from _engine(pod.case, field)
 
 
+def _is_more_than_a_script(case: Case) -> bool:
+    """Whether the command of engine.script does more than start one program in the script's directory."""
+    script = case.app.engine.script
+    return script is not None and not SHELL.isdisjoint(script.command)
+
+
 def _engine(case: Case, field: str) -> Iterator[Breach]:
     message = phrase("engine.{field} starts a program of the spec instead of stormc's launcher", field=field)
     path: Path = ("engine", field)
@@ -111,6 +162,6 @@ def _engine(case: Case, field: str) -> Iterator[Breach]:
     if denied is not None:
         hint = phrase("{file} denies it", file=case.policy.layers[denied].file)
         yield Breach(COMMAND.forbidden.id, path, message, hint, denied)
-    elif field == "command" and not case.policy.settles("engine"):
+    elif not case.policy.settles("engine") and (field == "command" or _is_more_than_a_script(case)):
         warned = Case(case.app, NO_POLICY, case.manifests) if said else case
         yield from warned.breach(COMMAND, path, message, phrase("use the launcher and engineArgs"))

@@ -5,14 +5,17 @@ from __future__ import annotations
 import re
 
 NAME = (
-    r"(?i)(?:.*[_-])?(?:TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|CREDENTIALS?|"
-    r"(?:API|ACCESS|SECRET|PRIVATE|ENCRYPTION|AUTH)[_-]?KEY)"
+    r"(?i)(?:(?:.*[_-])?(?:TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|PASS|CREDENTIALS?|"
+    r"(?:API|ACCESS|SECRET|PRIVATE|ENCRYPTION|AUTH|SSH|SIGNING|MASTER)[_-]?KEY)|"
+    r".*[_-](?:PWD|SK)|AUTHORIZATION)"
 )
 VALUE = (
-    r"hf_[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|glpat-[A-Za-z0-9_-]{16,}|"
-    r"sk-[A-Za-z0-9_-]{16,}|AKIA[A-Z0-9]{16}|xox[abprs]-[A-Za-z0-9-]{10,}|-----BEGIN [A-Z ]*PRIVATE KEY-----"
+    r"(?:^|[^A-Za-z0-9_-])(?:hf_[A-Za-z0-9]{20,}|gh[pousr]_[A-Za-z0-9]{20,}|github_pat_[A-Za-z0-9_]{20,}|"
+    r"glpat-[A-Za-z0-9_-]{16,}|sk-[A-Za-z0-9_]{16,}|sk-(?:proj|ant|svcacct|or)-[A-Za-z0-9_-]{16,}|AKIA[A-Z0-9]{16}|"
+    r"xox[abprs]-[A-Za-z0-9-]{10,}|eyJ[A-Za-z0-9_-]{8,}\.eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{8,})|"
+    r"-----BEGIN [A-Z ]*PRIVATE KEY-----"
 )
-URL = r"[a-zA-Z][a-zA-Z0-9+.-]{0,20}://(?:[^\s/@:]{0,200}:[^\s/@]{1,200}|" + VALUE + r")@"
+URL = r"[a-zA-Z][a-zA-Z0-9+.-]{0,20}://[^\s/@:]{0,200}:[^\s/@]{1,200}@"
 # Patterns are compiled where they are first needed: compiling them takes as long as reading a spec.
 
 
@@ -28,4 +31,4 @@ def holds_secret(text: str) -> bool:
 
 def holds_password(text: str) -> bool:
     """Whether a URL in the text carries a password, or a token in its place."""
-    return "://" in text and "@" in text and re.search(URL, text) is not None
+    return "://" in text and "@" in text and (re.search(URL, text) is not None or holds_secret(text))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from stormc.finding import Finding, Path
@@ -10,6 +10,7 @@ from stormc.load.document import Document
 from stormc.model.summary import Summary
 from stormc.phrase import Phrase, chained, phrase
 from stormc.policy.concerns import DELEGATED, DESTINATION, EXCEPTION, NPUS, OVERRIDE, PLAIN_SECRET
+from stormc.policy.plain_text import texts
 from stormc.policy.policy import Layer, Policy, matches
 from stormc.policy.secrets import holds_password
 
@@ -47,7 +48,7 @@ def platform_findings(platforms: Platforms) -> Iterator[Finding]:
                     delegated=", ".join(sorted(above.delegated)) or phrase("nothing"),
                 )
                 yield _at(DELEGATED.forbidden.id, document, (field,), message, hint)
-        for path, text in _texts(document.data, ()):
+        for path, text in texts(document.data, ()):
             if holds_password(text):
                 yield _at(
                     PLAIN_SECRET.forbidden.id,
@@ -56,19 +57,6 @@ def platform_findings(platforms: Platforms) -> Iterator[Finding]:
                     phrase("a URL holds a password"),
                     phrase("remove it; the engine reads its credentials from a Secret"),
                 )
-
-
-def _texts(node: object, path: Path) -> Iterator[tuple[Path, str]]:
-    items: Iterable[tuple[str | int, object]] = ()
-    if isinstance(node, Mapping):
-        items = node.items()
-    elif isinstance(node, list):
-        items = enumerate(node)
-    for step, value in items:
-        if isinstance(value, str):
-            yield (*path, step), value
-        else:
-            yield from _texts(value, (*path, step))
 
 
 def _at(rule: str, document: Document, path: Path, message: Phrase, hint: Phrase) -> Finding:

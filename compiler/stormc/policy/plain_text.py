@@ -1,0 +1,42 @@
+"""Secrets that stand in a spec itself, in whatever field: passwords in URLs, tokens, keys of mappings."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from stormc.finding import Path, dotted
+from stormc.phrase import phrase
+from stormc.policy.breach import Breach, Case
+from stormc.policy.concerns import PLAIN_SECRET
+from stormc.policy.secrets import holds_password, holds_secret, names_secret
+
+_FREE = ("kvTransfer", "engineArgs", "args")
+"""Fields below which people write mappings of their own: a key there may name a secret."""
+_REFERENCE = phrase("keep it in a Secret, and let a variable refer to it: {{secretKeyRef: {{name: SECRET, key: KEY}}}}")
+
+
+def plain_text(case: Case) -> Iterator[Breach]:
+    """Secrets among all texts of the spec and of the defaults above it."""
+    for path, text in texts(case.written, ()):
+        if holds_password(text):
+            message = phrase("{path} holds a password in a URL", path=dotted(path))
+            yield Breach(PLAIN_SECRET.forbidden.id, path, message, _REFERENCE)
+        elif holds_secret(text) or _is_named(path, text):
+            message = phrase("{path} holds a secret in plain text", path=dotted(path))
+            yield from case.breach(PLAIN_SECRET, path, message, _REFERENCE)
+
+
+def _is_named(path: Path, text: str) -> bool:
+    """Whether the key of a text says that it is a secret, in a mapping that people write themselves."""
+    free = any(step in _FREE for step in path[:-1])
+    return free and text != "" and "$(" not in text and isinstance(path[-1], str) and names_secret(path[-1])
+
+
+def texts(node: object, path: Path) -> Iterator[tuple[Path, str]]:
+    """Every text below a node, with its path."""
+    items = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else ()
+    for step, value in items:
+        if isinstance(value, str):
+            yield (*path, step), value
+        else:
+            yield from texts(value, (*path, step))
