@@ -292,7 +292,7 @@ def starts(one: Path, many: Path, apps: int, rounds: int) -> Iterator[Row]:
         Start(f"validate one spec of {apps} apps", [*STORMC, "validate", spec], many, VALIDATE_MOST),
         Start(f"validate one with an override, {apps} apps", [*STORMC, "validate", overridden], many, OVERRIDE_MOST),
         Start(f"hook: render --check --staged, 1 of {apps} apps", hook, many, HOOK_MOST),
-        Start("  where nothing is remembered", hook, many, None, {**ENVIRONMENT, "XDG_CACHE_HOME": "/nonexistent"}),
+        Start("  where nothing is remembered", hook, many, None, {**ENVIRONMENT, "XDG_CACHE_HOME": "/dev/null"}),
         Start("validate one spec, no compiled files", [sys.executable, "-m", "stormc", "validate", plain], one, None,
               uncompiled),
     ]  # fmt: skip

@@ -11,18 +11,22 @@ from stormc.digest import digest
 
 def read(file: Path) -> Any:
     """The compiler, and the entries of all apps by spec path."""
-    first, *lines = file.read_text().split("\n")[1:]
+    first, *lines = file.read_text().split("\n")
     entries = (line.split("\t") for line in lines)
-    return {"compiler": json.loads(first), "apps": {json.loads(path): json.loads(entry) for path, entry in entries}}
+    compiler = json.loads(first.split("\t")[2])
+    return {"compiler": compiler, "apps": {json.loads(path): json.loads(entry) for path, _, entry in entries}}
 
 
 def text(data: Any) -> bytes:
-    """The file that holds such data, whatever shape it has by now; its checksum is right."""
-    lines = [json.dumps(data.get("compiler"))]
+    """The file that holds such data, whatever shape it has by now; its digests are right."""
     apps = data.get("apps")
     if isinstance(apps, dict):
-        lines += [f"{json.dumps(path)}\t{json.dumps(entry)}" for path, entry in apps.items()]
+        lines = "".join(f"\n{json.dumps(path)}\t{_sealed(json.dumps(path), entry)}" for path, entry in apps.items())
     else:
-        lines.append(json.dumps(apps))
-    body = "\n".join(lines).encode()
-    return digest(body).encode() + b"\n" + body
+        lines = f"\n{json.dumps(apps)}"
+    return f"{digest(lines.encode())}\t{_sealed('compiler', data.get('compiler'))}{lines}".encode()
+
+
+def _sealed(key: str, value: Any) -> str:
+    content = json.dumps(value)
+    return f"{digest(key.encode(), content.encode())}\t{content}"

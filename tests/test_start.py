@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from stormc import start
+
 ROOT = Path(__file__).parent.parent
 TEXT = "write a first valid spec"
 Package = Path
@@ -89,6 +91,26 @@ def test_a_module_without_source_does_not_live_on(package: Package) -> None:
     (package / "commands/columns.py").unlink()
     with pytest.raises(subprocess.CalledProcessError):
         started(package)
+
+
+def test_an_installation_that_is_read_only_has_all_modules_in_a_file_made_before(package: Package) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(package.parent), "PYTHONDONTWRITEBYTECODE": "1"}
+    subprocess.run([sys.executable, "-m", "stormc.start"], env=environment, check=True)
+    assert [file.name for file in package.rglob("*.pyc")] == []
+    made = bundle_of(package).read_bytes()
+    bundle_of(package).parent.chmod(0o500)
+    output, log = started(package, "-v", PYTHONDONTWRITEBYTECODE="1")
+    assert TEXT in output and not read_from_pyc(log)
+    assert bundle_of(package).read_bytes() == made
+    found = {name for name, _ in start._all_modules()}
+    assert found == set(start.Bundle(str(bundle_of(package))).places)
+
+
+def test_a_path_is_an_address_without_the_module_that_pathlib_waits_for() -> None:
+    program = "from stormc.start import _without_urls\nwith _without_urls(): import pathlib\n"
+    program += "import sys; print('urllib.parse' in sys.modules); print(pathlib.Path('/a b').as_uri())"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\nfile:///a%20b\n"
 
 
 def test_where_nothing_may_be_written_nothing_is(package: Package) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 import stormc
 from stormc.actions.importing import Target, import_file
-from stormc.emit.schema_check import SchemaProblem
+from stormc.emit.size import SchemaProblem
 from stormc.finding import Finding, Mark
 from stormc.load.sources import Sources
 from stormc.migrate.judge import Refusal

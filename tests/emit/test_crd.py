@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from stormc.emit.crd import Crd, translate_crd
-from stormc.emit.schema_check import SchemaProblem
 from stormc.emit.schema_words import StrictValidator, problems_of
+from stormc.emit.size import SchemaProblem
 from stormc.load.crd import load_crd
 
 STRING = {"type": "string"}

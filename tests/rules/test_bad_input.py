@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
+from stormc.compile.compilation import Stage
 from stormc.finding import Finding, dotted, has_errors
 from stormc.load.sources import Source, Sources
+from stormc.payload.read import read_payload
 from stormc.repository.namesakes import check_namesakes, identity
 from stormc.repository.profiles import BUILTIN, load_profile
 from stormc.repository.repository import open_repository
 from tests.rules.judged import IN_ROLE, in_role, judge, patched
-from tests.samples import BASE, compile_in, compiled
+from tests.samples import BASE, compile_in, compiled, repository, spec_text
 
 BYTES: list[tuple[str, bytes, set[str]]] = [
     ("empty", b"", {"E106"}),
@@ -198,8 +200,11 @@ def test_a_profile_with_errors_is_not_also_an_unknown_one() -> None:
 def test_a_topology_too_large_for_a_config_map_is_not_blamed_on_an_override() -> None:
     role = "{podGroupSize: 1, replicas: 1000, dataParallel: 16, tensorParallel: 1, spBlock: 16}"
     spec = f"{{name: {'a' * 26}, prefill: {role}, decode: {role}}}"
-    (finding,) = [f for f in judge(spec) if f.rule == "E501"]
-    assert finding.hint == "lower replicas or dataParallel"
+    made = repository({"app.yaml": spec_text(spec)})
+    for stop in (Stage.MANIFESTS, Stage.DRAFT, Stage.FILES):
+        findings = made.compile(made.apps[0], read_payload(), stop).findings
+        (finding,) = [f for f in findings if f.rule == "E501"]
+        assert finding.hint == "lower replicas or dataParallel"
 
 
 def test_a_secret_named_twice_is_one_secret() -> None:

@@ -31,8 +31,16 @@ def alter(change: Callable[[Any], object]) -> Callable[[Path], None]:
 
 
 def write_sound(memory: Path, text: str) -> None:
-    """A memory whose checksum is right, whatever it says."""
-    (memory / FILE).write_text(f"{digest(text.encode())}\n{text}")
+    """A memory whose digests are right, whatever it says of the compiler."""
+    checksums = digest(b"").encode(), digest(b"compiler", text.encode()).encode()
+    (memory / FILE).write_bytes(b"\t".join([*checksums, text.encode()]))
+
+
+def flip(memory: Path, word: bytes) -> None:
+    """One letter of the last line that holds a word is another one."""
+    content = (memory / FILE).read_bytes()
+    before, found, after = content.rpartition(word)
+    (memory / FILE).write_bytes(before + found[:-1] + b"~" + after)
 
 
 def link(path: Path, target: str) -> None:
@@ -41,8 +49,8 @@ def link(path: Path, target: str) -> None:
 
 
 def link_to_itself_elsewhere(directory: Path) -> None:
-    directory.rename(directory.with_name("moved"))
-    directory.symlink_to("moved")
+    moved = directory.rename(f"{directory}-moved")
+    directory.symlink_to(moved.name)
 
 
 def directory_for(path: Path) -> None:
@@ -56,6 +64,8 @@ DAMAGE: dict[str, Callable[[Path], object]] = {
     "empty": lambda memory: (memory / FILE).write_bytes(b""),
     "cut short": lambda memory: (memory / FILE).write_bytes((memory / FILE).read_bytes()[:-20]),
     "noise": lambda memory: (memory / FILE).write_bytes(bytes(range(256))),
+    "another letter of an entry": lambda memory: flip(memory, b'"b"'),
+    "another letter of the compiler": lambda memory: flip(memory, (memory / FILE).read_bytes().split(b"\n")[0]),
     "another shape": lambda memory: write_sound(memory, "[]"),
     "nested without end": lambda memory: write_sound(memory, "[" * 200_000),
     "a link to a device": lambda memory: link(memory / FILE, "/dev/zero"),
@@ -100,6 +110,17 @@ def test_damage_heals(root: Path, case: str) -> None:
     assert main(["render"]) == 0
     assert tree(root / "rendered") == right
     assert main(["render", "--check"]) == 0
+
+
+@pytest.mark.parametrize("case", DAMAGE)
+def test_damage_heals_in_a_render_of_one_spec(root: Path, case: str) -> None:
+    right = tree(root / "rendered")
+    DAMAGE[case](memory_of(root))
+    for app in ("b", "a"):
+        (root / f"rendered/{app}/kustomization.yaml").unlink()
+        assert main(["render", f"specs/{app}.yaml"]) == 0
+    assert tree(root / "rendered") == right
+    assert main(["render"]) == main(["render", "--check"]) == 0
 
 
 def test_an_edited_file_is_seen_although_its_spec_is_remembered(root: Path) -> None:

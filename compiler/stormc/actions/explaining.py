@@ -97,7 +97,7 @@ def _misshapen(made: Compilation) -> bool:
     """Whether an override gives a manifest a shape that no API server takes, and in which nothing can be found."""
     assert made.compiled is not None and made.layered is not None
     app = made.compiled.app
-    return bool(app.overrides) and any(refusals(made.compiled.manifests, made.layered, app))
+    return bool(app.overrides) and any(refusals(made.compiled.manifests, made.layered, app, True))
 
 
 def _hardware(repository: Repository, made: Compilation) -> Document | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from stormc.compile.compilation import Compilation
+from stormc.compile.compilation import Compilation, Stage
 from stormc.digest import digest
 from stormc.finding import Finding, has_errors
 from stormc.load.sources import Source
@@ -35,15 +35,27 @@ class Output(NamedTuple):
 
 
 def output(
-    compile_one: Callable[[Source], Compilation], inputs: Inputs, out: Path, staging: Path | None,
+    compile_one: Callable[[Source, Stage], Compilation], inputs: Inputs, out: Path, staging: Path | None,
     numbered: tuple[int, Source],
 ) -> Output:  # fmt: skip
-    """Compiles one app; files that are other than on disk are staged under the app's number, if there is a staging."""
+    """Compiles one app; files that are other than on disk are staged under the app's number, if there is a staging.
+
+    Without one, manifests that are on disk as they are now are not held against schemas again: they were when they
+    were written, and loading the judge takes longer than all else of a hook.
+    """
     number, source = numbered
-    made = compile_one(source)
+    made = compile_one(source, Stage.DRAFT if staging is None else Stage.FILES)
+    new = _new(out, made)
+    if staging is None and new:
+        made = compile_one(source, Stage.FILES)
+        new = _new(out, made)
     files = made.files or {}
-    new: Mapping[str, New] = {path: text for path, text in files.items() if on_disk(out, path) != text}
     if staging is not None and made.files:
         new = stage(staging, number, {path: files[path] for path in new})
     hashes = {path: digest(text) for path, text in files.items()}
     return Output(source.path, digest(*inputs(source)), made.findings, made.summary, hashes, new)
+
+
+def _new(out: Path, made: Compilation) -> Mapping[str, New]:
+    """The files that are other than on disk."""
+    return {path: text for path, text in (made.files or {}).items() if on_disk(out, path) != text}

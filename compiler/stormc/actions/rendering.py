@@ -13,6 +13,7 @@ from stormc.actions.collector import without_collector
 from stormc.actions.committed import committed_memory
 from stormc.actions.effects import Effects, effects_of
 from stormc.actions.outputs import Output, output
+from stormc.compile.compilation import Compilation, Stage
 from stormc.failure import Failure
 from stormc.finding import START, Finding, has_errors, has_warnings, in_order
 from stormc.load.sources import Source, read_sources
@@ -172,7 +173,7 @@ def _render(given: _Given, staging: Path | None) -> Rendered:
         write_versions(out, staging, versions_after(out, [*plan.writes, *plan.removals], complete, __version__, partly))
         fresh = _memories(apps.compiled, out, start, moved)
         left = memories.after({**known.unchanged, **fresh}, partly)
-        if left.lines != memories.lines:
+        if left.text != memories.text:
             remember(memory_place, out, left)
     return Rendered(len(chosen), findings, plan, departures, effects, tuple(sorted({*versions.values()})))
 
@@ -231,7 +232,11 @@ def _earlier(out: Path, needs: Needs) -> dict[Place, list[str]]:
 
 def _compile(given: _Given, repository: Repository, known: Split, staging: Path | None) -> _Apps:
     inputs = partial(_inputs, repository, given.payload)
-    work = partial(output, partial(repository.compile, payload=given.payload), inputs, given.out, staging)
+
+    def compile_one(source: Source, stop: Stage) -> Compilation:
+        return repository.compile(source, given.payload, stop)
+
+    work = partial(output, compile_one, inputs, given.out, staging)
     return _Apps(work_all(work, list(enumerate(known.changed)), given.jobs, given.progress), known.unchanged)
 
 

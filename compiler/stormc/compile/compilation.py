@@ -30,7 +30,9 @@ class Stage(IntEnum):
     """The fields are checked, the app is built, and the rules about it are applied."""
     MANIFESTS = 2
     """The passes have run, and the rules about their manifests are applied."""
-    FILES = 3
+    DRAFT = 3
+    """The manifests are laid out as files; those of an app without overrides are not held against schemas."""
+    FILES = 4
     """The manifests are held against the API server's schemas and laid out as files."""
 
 

@@ -18,7 +18,7 @@ from stormc.rules.storm_service import patched_near
 
 if TYPE_CHECKING:
     from stormc.emit.crd import Crd
-    from stormc.emit.schema_check import SchemaProblem
+    from stormc.emit.size import SchemaProblem
 
 Manifest = Mapping[str, Any]
 
@@ -42,16 +42,19 @@ def policy_breaches(case: Case, layered: Layered, spec: str) -> Iterator[Finding
                 yield finding
 
 
-def refusals(manifests: Sequence[Manifest], layered: Layered, app: App) -> Iterator[Finding]:
+def refusals(manifests: Sequence[Manifest], layered: Layered, app: App, schemas: bool) -> Iterator[Finding]:
     """What the API server would refuse, at the field of the override that causes it.
 
-    Without an override only the size of the proxy's topology can.
+    Without an override only the size of the proxy's topology can, and that is looked at without `schemas` too.
     """
-    from stormc.emit.schema_check import check_manifest
+    if schemas:
+        from stormc.emit.schema_check import check_manifest as check
+    else:
+        from stormc.emit.size import check_size as check
 
     hint = phrase("correct the override") if app.overrides else phrase("lower replicas or dataParallel")
     for manifest in manifests:
-        for problem in check_manifest(manifest):
+        for problem in check(manifest):
             yield _refusal(REFUSED, manifest, problem, layered, app, hint)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from stormc.compile.compilation import Compilation, Setting, Spec, Stage
@@ -43,7 +43,7 @@ def compile_app(spec: Spec, setting: Setting, stop: Stage = Stage.FILES) -> Comp
         )
     found, app, summary, compiled = judged[0]
     findings += found
-    files = _files(compiled, summary, spec.file) if stop is Stage.FILES and not has_errors(findings) else None
+    files = _files(compiled, summary, spec.file) if stop >= Stage.DRAFT and not has_errors(findings) else None
     return Compilation(spec.source, tuple(findings), layered, app, summary, compiled, files)
 
 
@@ -68,22 +68,23 @@ def _judge(data: Mapping[str, Any], spec: Spec, setting: Setting, stop: Stage, p
     possible = without_mistakes(app, {f.rule for f in found})
     possible = replace(possible, overrides=()) if partly else possible
     compiled = run_pipeline(PIPELINE, possible, platform)
-    schemas = not partly and (stop is Stage.FILES or bool(possible.overrides))
+    schemas = stop is Stage.FILES or bool(possible.overrides)
+    refused = [] if partly else list(refusals(compiled.manifests, spec.layered, possible, schemas))
     setting = replace(setting, crd=None) if partly else setting
-    judged, ports = _judged(compiled, possible, spec, setting, schemas)
+    judged, ports = _judged(compiled, possible, spec, setting, refused)
     # after an error, what the API server refuses may follow from it
     found += [f for f in judged if f.rule != REFUSED] if has_errors(found) else judged
     return _Judged(found, app, summary._replace(host_ports=ports), compiled)
 
 
 def _judged(
-    compiled: Compiled, app: App, spec: Spec, setting: Setting, schemas: bool
+    compiled: Compiled, app: App, spec: Spec, setting: Setting, refused: Sequence[Finding]
 ) -> tuple[list[Finding], tuple[tuple[int, int, str], ...]]:
     """The findings on the manifests, and the ports that they take of a node. Rules see only what has a valid shape."""
     layered = spec.layered
-    findings = list(refusals(compiled.manifests, layered, app)) if schemas else []
+    findings = list(refused)
     ports: tuple[tuple[int, int, str], ...] = ()
-    if not (findings and app.overrides):
+    if not (refused and app.overrides):
         service = StormService(app, setting.platform, storm_service(compiled))
         findings += apply_rules(Subject.MANIFESTS, layered, app, service)
         case = Case(app, setting.policy, compiled.manifests, layered.data)

@@ -31,6 +31,7 @@ _PLAIN = re.compile(r"(?:/|-{0,2}[A-Za-z])[A-Za-z0-9_./@%+=,-]*(?::[A-Za-z0-9_./
 _WORDS = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "nan", "inf"])
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r"}
 _CONTROL = r"[\x00-\x1f\x7f-\xa0\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]"
+"""Letters that must be escaped. None of them is printable, which Python knows sooner than a pattern."""
 _UNSAFE = r'["\\]|' + _CONTROL
 _NOT_IN_BLOCK = _CONTROL.replace(r"\x00-\x1f", r"\x00-\x09\x0b-\x1f")
 
@@ -121,24 +122,27 @@ def _program(value: str, indent: str) -> str:
 
 
 def _block(value: str, indent: str) -> str:
-    """A string of several lines as a literal block, or quoted when a block would change it."""
-    if re.search(_NOT_IN_BLOCK, value):
+    """A string of several lines, none of which ends in a blank, as a literal block, or quoted when it would change."""
+    if not value.replace("\n", "").isprintable() and re.search(_NOT_IN_BLOCK, value):
         return _scalar(value)
     body = value.rstrip("\n")
     trailing = len(value) - len(body)
     chomping = "" if trailing == 1 else "-" if trailing == 0 else "+"
-    inner = "".join(f"\n{indent}  {line}" if line else "\n" for line in body.split("\n"))
-    return f"|{chomping}{inner}" + "\n" * max(0, trailing - 1)
+    inner = f"{indent}  "
+    indented = (inner + body.replace("\n", f"\n{inner}")).replace(f"{inner}\n", "\n")  # an empty line stays empty
+    return f"|{chomping}\n{indented}" + "\n" * max(0, trailing - 1)
 
 
 def _scalar(value: str) -> str:
     """A string on one line, plain only where no reader of YAML 1.1 or 1.2 takes it for something else."""
     if _PLAIN.match(value) and value.lower() not in _WORDS:
         text = value
-    elif '"' in value and not re.search(_CONTROL, value):
+    elif not value.isprintable() and re.search(_CONTROL, value):
+        text = f'"{re.sub(_UNSAFE, _escaped, value)}"'
+    elif '"' in value:
         text = "'" + value.replace("'", "''") + "'"
     else:
-        text = f'"{re.sub(_UNSAFE, _escaped, value)}"'
+        text = '"' + value.replace("\\", "\\\\") + '"'
     if len(_scalars) < _CACHED and len(value) < 200:
         _scalars[value] = text
     return text

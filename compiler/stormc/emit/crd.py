@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from stormc.emit.schema_check import MAP_KEYS, Schema, SchemaProblem
+from stormc.emit.schema_check import MAP_KEYS, Schema
 from stormc.emit.schema_words import NOUNS, StrictValidator, problems_of
+from stormc.emit.size import SchemaProblem
 from stormc.finding import shown
 from stormc.phrase import phrase
 

@@ -13,9 +13,10 @@ from pathlib import Path as File
 from typing import Any
 
 from stormc.emit.judge import jsonschema_rs
+from stormc.emit.size import SchemaProblem, check_size
 from stormc.facts import kinds
-from stormc.finding import Path, shown
-from stormc.phrase import Phrase, phrase
+from stormc.finding import shown
+from stormc.phrase import phrase
 from stormc.record import NamedTuple
 
 Schema = Mapping[str, Any]
@@ -33,17 +34,8 @@ SCHEMAS = {
     (kinds.FLUX_SOURCE, "GitRepository"): "flux-gitrepository.json",
     (kinds.FLUX_KUSTOMIZE, "Kustomization"): "flux-kustomization.json",
 }
-CONFIG_MAP_BYTES = 1024 * 1024
-"""Bytes of all values together (kubernetes pkg/apis/core/validation ValidateConfigMap, core.MaxSecretSize)."""
 MAP_KEYS = "x-kubernetes-list-map-keys"
 """Items of a list with these fields in common are the same item; the API server refuses the second one."""
-
-
-class SchemaProblem(NamedTuple):
-    """One thing that the API server would refuse or drop, and where."""
-
-    path: Path
-    message: Phrase
 
 
 def check_manifest(manifest: Mapping[str, Any]) -> list[SchemaProblem]:
@@ -56,23 +48,7 @@ def check_manifest(manifest: Mapping[str, Any]) -> list[SchemaProblem]:
                 ("kind",), phrase("no schema for kind {kind} of {version}", kind=shown(kind[1]), version=shown(kind[0]))
             )
         ]
-    problems = [] if holds(name, manifest) else _worded(name, manifest)
-    if not problems and manifest["kind"] == "ConfigMap":
-        texts = manifest.get("data", {}).values()
-        if 4 * sum(map(len, texts)) > CONFIG_MAP_BYTES:  # no letter has more than four bytes
-            size = sum(len(text.encode()) for text in texts)
-            if size > CONFIG_MAP_BYTES:
-                problems = [
-                    SchemaProblem(
-                        ("data",),
-                        phrase(
-                            "data has {size} bytes, the limit is {config_map_bytes}",
-                            size=size,
-                            config_map_bytes=CONFIG_MAP_BYTES,
-                        ),
-                    )
-                ]
-    return problems
+    return check_size(manifest) if holds(name, manifest) else _worded(name, manifest)
 
 
 def holds(name: str, manifest: object) -> bool:

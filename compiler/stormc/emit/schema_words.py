@@ -11,7 +11,8 @@ from typing import Any
 from jsonschema import Draft202012Validator, ValidationError
 from jsonschema.validators import extend
 
-from stormc.emit.schema_check import MAP_KEYS, Schema, SchemaProblem, key_defaults, read_schema
+from stormc.emit.schema_check import MAP_KEYS, Schema, key_defaults, read_schema
+from stormc.emit.size import SchemaProblem
 from stormc.finding import Path, closest, dotted, shown
 from stormc.phrase import NONE, Phrase, either, phrase
 

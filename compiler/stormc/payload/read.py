@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
 
@@ -85,10 +86,9 @@ def _texts(digests: Mapping[str, str], place: Callable[[], Path], alone: bool) -
     directory = place()
     texts = {}
     for path, expected in digests.items():
-        try:
-            raw = (directory / path).read_bytes()
-        except OSError:
-            raw = b""
+        raw = b""
+        with suppress(OSError), open(f"{directory}/{path}", "rb") as file:
+            raw = file.read()
         if digest(raw) != expected:
             raise Failure(
                 phrase(

@@ -26,6 +26,7 @@ from stormc.tree.forgotten import MEMORY, note_output, remove_forgotten
 from stormc.tree.read import stamp
 
 FILE = MEMORY
+_COMPILER = b"compiler"
 
 
 class Memory(NamedTuple):
@@ -55,25 +56,59 @@ class Memories(NamedTuple):
     """
 
     apps: Mapping[str, Memory] = {}
-    lines: Mapping[bytes, bytes] = {}
+    text: bytes = b""
     compiler: Compiler | None = None
 
     def after(self, apps: Mapping[str, Memory], partly: bool) -> Memories:
         """What to remember after a render of these apps: those alone, or where it went over some, the others too."""
-        lines = dict(self.lines) if partly else {}
+        earlier = _lines(self.text)
+        lines = dict(earlier) if partly else {}
         for path, memory in apps.items():
             key = _key(path)
-            lines[key] = self.lines[key] if memory is self.apps.get(path) else _line(memory)
-        return Memories(apps, lines, self.compiler)
+            lines[key] = earlier[key] if memory is self.apps.get(path) else _line(key, memory)
+        return Memories(apps, b"".join(b"\n%b\t%b" % line for line in lines.items()), self.compiler)
+
+
+def _lines(text: bytes) -> dict[bytes, bytes]:
+    """The lines by their keys; what is no such line is left out."""
+    parts = (line.partition(b"\t") for line in text.split(b"\n"))
+    return {key: line for key, tab, line in parts if tab}
+
+
+def _parts(content: bytes) -> tuple[bytes, bytes, bytes]:
+    """The digest of all lines, the line of the compiler, and the lines, each behind a line feed."""
+    first, feed, lines = content.partition(b"\n")
+    checksum, _, compiler = first.partition(b"\t")
+    return checksum, compiler, feed + lines
+
+
+def _line_of(text: bytes, key: bytes) -> bytes | None:
+    """The line of one key, which is found sooner than a thousand lines are told apart."""
+    begin = b"\n%b\t" % key
+    at = text.find(begin)
+    return text[at + len(begin) :].partition(b"\n")[0] if at >= 0 else None
 
 
 def _key(path: str) -> bytes:
     return json.dumps(path).encode()
 
 
-def _line(memory: Memory) -> bytes:
+def _line(key: bytes, memory: Memory) -> bytes:
     entry = memory._replace(findings=_with_templates(memory.findings))
-    return json.dumps(entry, separators=(",", ":")).encode()
+    return _sealed(key, json.dumps(entry, separators=(",", ":")).encode())
+
+
+def _sealed(key: bytes, content: bytes) -> bytes:
+    """What stands behind a key, with a digest by which damage is seen without reading what nobody asks for."""
+    return b"%b\t%b" % (digest(key, content).encode(), content)
+
+
+def _unsealed(key: bytes, line: bytes) -> Any:
+    """The value of a line; raises ValueError for one that is damaged."""
+    checksum, content = line.split(b"\t")
+    if checksum.decode() != digest(key, content):
+        raise ValueError(line)
+    return json.loads(content)
 
 
 COMPILER = Path(__file__).parents[1]
@@ -131,17 +166,19 @@ def recall(directory: Path | None, wanted: Iterable[str] | None = None) -> Memor
     if directory is None or not _is_private(directory):
         return Memories()
     try:
-        checksum, _, text = _content(directory / FILE).partition(b"\n")
-        if checksum.decode() != digest(text):
+        checksum, first, text = _parts(_content(directory / FILE))
+        if wanted is None and checksum.decode() != digest(text):
             return Memories()
-        first, *others = text.split(b"\n")
-        earlier = Compiler(*map(_text, json.loads(first)))
+        earlier = Compiler(*map(_text, _unsealed(_COMPILER, first)))
         compiler = this_compiler(earlier)
         if compiler.digest != earlier.digest:
             return Memories(compiler=compiler)
-        lines = dict(line.split(b"\t") for line in others)
-        keys = lines if wanted is None else [key for key in map(_key, wanted) if key in lines]
-        return Memories({_text(json.loads(k)): _memory(json.loads(lines[k])) for k in keys}, lines, compiler)
+        if wanted is None:
+            lines = _lines(text)
+        else:
+            lines = {key: line for key in map(_key, wanted) if (line := _line_of(text, key)) is not None}
+        apps = {_text(json.loads(key)): _memory(_unsealed(key, line)) for key, line in lines.items()}
+        return Memories(apps, text, compiler)
     except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):
         return Memories()
 
@@ -235,8 +272,7 @@ def remember(directory: Path | None, out: Path, memories: Memories) -> None:
     """Keeps the memories of an output directory; atomic, and silent where their directory cannot be written."""
     if directory is None:
         return
-    first = json.dumps(memories.compiler or this_compiler()).encode()
-    text = b"\n".join([first, *(b"%b\t%b" % line for line in memories.lines.items())])
+    compiler = _sealed(_COMPILER, json.dumps(memories.compiler or this_compiler()).encode())
     temporary = directory / f"{FILE}.{os.urandom(8).hex()}"
     try:
         directory.parent.mkdir(0o700, parents=True, exist_ok=True)
@@ -246,7 +282,7 @@ def remember(directory: Path | None, out: Path, memories: Memories) -> None:
             return
         note_output(directory, out)
         with open(temporary, "xb") as file:  # x: a new file, never through a link
-            file.write(digest(text).encode() + b"\n" + text)
+            file.write(b"%b\t%b%b" % (digest(memories.text).encode(), compiler, memories.text))
         temporary.replace(directory / FILE)
         if is_new:
             remove_forgotten(directory.parent, time.time())
