@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from stormc_proxy.fleet.board import Board
+from stormc_proxy.http.answer import Heads
 from stormc_proxy.http.connection import Connection
 from stormc_proxy.http.deadline import Sweep
 from stormc_proxy.http.failure import UpstreamError
@@ -88,7 +89,7 @@ class _Nowhere:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         """Keeps nothing."""
-        self.loop, self.sweep = loop, Sweep(loop)
+        self.loop, self.sweep, self.heads = loop, Sweep(loop), Heads()
 
     def put(self, connection: Connection) -> None:
         """Not kept."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
 
-from stormc_proxy.http.answer import read_head
+from stormc_proxy.http.answer import Heads, read_head
 from stormc_proxy.http.events import unframed
 from stormc_proxy.http.framing import ChunkedFeed, FramingError
 
@@ -20,7 +22,7 @@ OK = b"HTTP/1.1 200 OK"
     b"HTTP/1.1 103 Early\r\nLink: </x>",
 ])  # fmt: skip
 def test_heads(raw: bytes) -> None:
-    head, _ = read_head(raw)
+    head = read_head(raw)[0]
     assert head.status == int(raw[9:12])
 
 
@@ -33,6 +35,33 @@ def test_heads(raw: bytes) -> None:
 def test_what_is_no_head(raw: bytes) -> None:
     with pytest.raises(ValueError, match=r"head of an answer|content-length|transfer-encoding"):
         read_head(raw)
+
+
+LINE = st.sampled_from([
+    b"Content-Length: 3", b"content-length: 3", b"content-length:3", b"Content-Length: 3 ", b"X: 3", b"X : 3",
+    b"Transfer-Encoding: chunked", b"Connection: close", b"Content-Type: text/event-stream", b"x-request-id: 3",
+    b"Content-Encoding: gzip",
+])  # fmt: skip
+FIRST = st.sampled_from([OK, b"HTTP/1.0 200", b"HTTP/1.1 204"])
+
+
+@settings(max_examples=400)
+@given(st.lists(st.tuples(FIRST, st.lists(LINE, max_size=4)), max_size=6))
+@example([(OK, [b"Content-Length: 3", b"X: 3"]), (OK, [b"Content-Length: 3", b"content-length: 3", b"X: 3"])])
+@example([(b"HTTP/1.1 204", [b"Content-Length: 3"]), (OK, []), (OK, [b"Content-Length: 3"])])
+def test_heads_that_are_remembered_are_read_as_new_ones(answers: list[tuple[bytes, list[bytes]]]) -> None:
+    heads = Heads()
+    for first, lines in answers:
+        for number in (b"3", b"45"):
+            raw = b"\r\n".join([first, *(line.replace(b"3", number) for line in lines)])
+            outcomes: list[object] = []
+            for reading in (read_head, heads.read, heads.read):
+                try:
+                    head, framing, length = reading(raw)
+                    outcomes.append((head.status, head.reason, head.headers, head.lines(), framing, length))
+                except ValueError:
+                    outcomes.append(None)
+            assert outcomes[0] == outcomes[1] == outcomes[2], raw
 
 
 def _framed(size: str) -> bytes:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stormc_proxy.flow.stream import Source, Stream
-from stormc_proxy.http.answer import Head
+from stormc_proxy.http.answer import Head, Heads
 from stormc_proxy.http.connection import Connection
 from stormc_proxy.http.deadline import Sweep
 from stormc_proxy.http.events import chunk, event, split, unframed
@@ -35,7 +35,7 @@ class Nowhere:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
-        self.sweep = Sweep(self.loop)
+        self.sweep, self.heads = Sweep(self.loop), Heads()
 
     def put(self, connection: Connection) -> None:
         pass

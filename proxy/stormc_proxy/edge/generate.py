@@ -82,13 +82,13 @@ class Engines:
                 return relay.end()
             used = _USED.search(answer.body, max(0, len(answer.body) - 2048))
             record.tokens = int(used.group(1)) if used else 0
-            return relay.answer(answer.head.status, answer.head.headers, answer.body, answer.head.reason)
+            return relay.answer(answer.head, answer.body)
         except Refusal as refusal:
             record.ended(refusal.outcome, refusal.end)
-            status, headers, body = refusal.answer(dialect)
+            head, body = refusal.answer(dialect)
             if relay.status:
-                return relay.break_off(status, refusal.text, refusal.kind)
-            return relay.answer(status, headers, body)
+                return relay.break_off(head.status, refusal.text, refusal.kind)
+            return relay.answer(head, body)
         except Broken as broken:
             record.ended(broken.outcome, "broken")
             return relay.break_off(502, str(broken))
@@ -99,8 +99,8 @@ class Engines:
         except Exception as error:
             self._router.loop.call_exception_handler({"message": "a handler failed", "exception": error})
             record.ended(Outcome.BUG)
-            status, headers, body = Refusal.own(Outcome.BUG).answer(dialect)
-            return relay.break_off(status, Outcome.BUG.text) if relay.status else relay.answer(status, headers, body)
+            head, body = Refusal.own(Outcome.BUG).answer(dialect)
+            return relay.break_off(head.status, Outcome.BUG.text) if relay.status else relay.answer(head, body)
         finally:
             work.close()
             self._finish(record, admitted)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Sequence
 
 from stormc_proxy.edge.connection import Request
 from stormc_proxy.flow.api import error_event
@@ -51,17 +50,17 @@ class Relay:
         self._request, self._record, self._loop, self._dialect = request, record, site.loop, dialect
         self._chunked = head.modern
         self._keep_alive = head.keep_alive and not closing and self._chunked
-        self._cors = site.cors(head.get(b"origin"))
+        self._cors = site.cors(head.get(b"origin")) if b"origin" in head.values else ()
         self._pending = b""
         self._sources: dict[Source, None] = {}
         self._heartbeat = site.settings.heartbeat_seconds
         self._beat: asyncio.TimerHandle | None = None
         self.status = 0
 
-    def answer(self, status: int, headers: Sequence[tuple[bytes, bytes]], body: bytes, reason: bytes = b"") -> bool:
+    def answer(self, head: Head, body: bytes) -> bool:
         """A whole answer; whether the connection takes another request, as all that end one."""
-        head = b"%bContent-Length: %d\r\n\r\n" % (self._head(status, headers, reason), len(body))
-        self._send(head, b"" if self._request.head.method == "HEAD" else body)
+        lines = b"%bContent-Length: %d\r\n\r\n" % (self._head(head), len(body))
+        self._send(lines, b"" if self._request.head.method == "HEAD" else body)
         return self.done()
 
     def begin(self, head: Head, source: Source) -> None:
@@ -72,7 +71,7 @@ class Relay:
             source.pause()
         if self.status:
             return
-        lines = self._head(head.status, head.headers, head.reason)
+        lines = self._head(head)
         self._pending = lines + (b"Transfer-Encoding: chunked\r\n\r\n" if self._chunked else b"\r\n")
 
     def write(self, framed: bytes) -> None:
@@ -120,7 +119,7 @@ class Relay:
     def _waits(self) -> None:
         """Nothing came for a while: a comment keeps what lies between from taking the connection for dead."""
         if not self.status:
-            lines = self._head(_EVENT_STREAM.status, _EVENT_STREAM.headers, _EVENT_STREAM.reason)
+            lines = self._head(_EVENT_STREAM)
             self._pending = lines + (b"Transfer-Encoding: chunked\r\n\r\n" if self._chunked else b"\r\n")
         self.write(chunk(HEARTBEAT))
 
@@ -133,14 +132,17 @@ class Relay:
         self._record.first_seconds = time.perf_counter() - self._record.began
         return self._pending + (framed if self._chunked else unframed(framed) if framed else b"")
 
-    def _head(self, status: int, headers: Sequence[tuple[bytes, bytes]], reason: bytes) -> bytes:
-        self.status = self._record.status = status
-        hidden = (b"x-request-id", b"access-control-allow-origin") if self._cors else (b"x-request-id",)
-        fields = [field for field in headers if field[0].lower() not in hidden]
-        fields += [*self._cors, (b"X-Request-Id", self._record.client.encode())]
-        if not self._keep_alive and self._chunked:
-            fields.append((b"Connection", b"close"))
-        return head_bytes(status, fields, self._chunked, reason)
+    def _head(self, head: Head) -> bytes:
+        """Status line and fields, but for those that tell how the body comes."""
+        self.status = self._record.status = head.status
+        if self._cors or not self._chunked:
+            hidden = (b"x-request-id", b"access-control-allow-origin") if self._cors else (b"x-request-id",)
+            fields = [field for field in head.headers if field[0].lower() not in hidden]
+            lines = head_bytes(head.status, [*fields, *self._cors], self._chunked, head.reason)
+        else:
+            lines = head.lines()
+        closes = b"Connection: close\r\n" if not self._keep_alive and self._chunked else b""
+        return b"%bX-Request-Id: %b\r\n%b" % (lines, self._record.client.encode(), closes)
 
     def _send(self, head: bytes, body: bytes) -> None:
         if not self._record.first_seconds:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from stormc_proxy.fleet.instance import Instance, decode_load
 from stormc_proxy.fleet.lease import Lease
@@ -17,6 +17,7 @@ from stormc_proxy.http.connection import Connection
 from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.outcomes import Outcome, of_status
 from stormc_proxy.settings import Address
+from stormc_proxy.telemetry.tracing import Span
 
 First = Callable[[], None]
 """Called when decode begins to answer."""
@@ -33,15 +34,19 @@ def pick(request: ClientRequest, body: Body, avoid: set[Address], tried: set[Add
     return lease
 
 
-async def ask(request: ClientRequest, attempt: Attempt, raw: Pieces, first: First) -> Answer | None:
+def ask(request: ClientRequest, attempt: Attempt, raw: Pieces, first: First) -> Awaitable[Answer | None]:
     """Decode's answer; None if it went to the client's stream.
 
     Raises Unanswered while another instance may be tried, Refusal for an answer that is the client's, Broken when part
     of the answer was sent.
     """
-    leg = request.leg("decode", attempt.instance)
+    leg = request.leg("decode", attempt.instance) if request.record.span is not None else None
     if leg is None:
-        return await _asked(request, attempt, raw, first, request.fields)
+        return _asked(request, attempt, raw, first, request.fields)
+    return _traced(leg, request, attempt, raw, first)
+
+
+async def _traced(leg: Span, request: ClientRequest, attempt: Attempt, raw: Pieces, first: First) -> Answer | None:
     with leg:
         return await _asked(request, attempt, raw, first, request.fields + leg.header)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Awaitable
 from typing import Any
 
 from stormc_proxy.fleet.instance import HEALTHY, Instance
@@ -38,12 +39,10 @@ class Generation:
         self._api, self._body, self._router, self._record = api, body, router, record
         router.budget.request()
 
-    async def answer(self) -> Answer | None:
+    def answer(self) -> Awaitable[Answer | None]:
         """The answer; None if it went to the output. Raises Refusal while nothing was sent, Broken afterwards."""
-        if self._request.stream is not None:
-            await self._streamed(self._request.stream)
-            return None
-        return await self._whole()
+        stream = self._request.stream
+        return self._whole() if stream is None else self._streamed(stream)
 
     async def _streamed(self, stream: Stream) -> None:
         body, avoid = self._body, set[Address]()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Any, NamedTuple
 
 from stormc_proxy.fleet.instance import Instance
@@ -66,7 +66,7 @@ async def prefill(request: ClientRequest, body: Body, key: str, parameters: str,
         tried.add(lease.instance.address)
         request.record.prefill = lease.instance.name
         try:
-            value = await _one(request, lease, raw, key, request.leg("prefill", lease.instance))
+            value = await _one(request, lease, raw, key)
             blame(router.prefill, doubted)
             return _noted(request, prompt, lease, value)
         except Unanswered as error:
@@ -92,10 +92,15 @@ def _noted(request: ClientRequest, prompt: Prompt, lease: Lease, value: Mapping[
         raise
 
 
-async def _one(request: ClientRequest, lease: Lease, raw: Pieces, key: str, leg: Span | None) -> Mapping[str, Any]:
+def _one(request: ClientRequest, lease: Lease, raw: Pieces, key: str) -> Awaitable[Mapping[str, Any]]:
     """Prefill's answer at one instance; the lease is released unless it succeeds. Raises Unanswered, Refusal."""
+    leg = request.leg("prefill", lease.instance) if request.record.span is not None else None
     if leg is None:
-        return await _asked(request, lease, raw, key, request.fields)
+        return _asked(request, lease, raw, key, request.fields)
+    return _traced(leg, request, lease, raw, key)
+
+
+async def _traced(leg: Span, request: ClientRequest, lease: Lease, raw: Pieces, key: str) -> Mapping[str, Any]:
     with leg:
         return await _asked(request, lease, raw, key, request.fields + leg.header)
 

@@ -71,12 +71,12 @@ class Refusal(Exception):
         except (ValueError, KeyError, TypeError):
             return self.body.decode("utf-8", "replace")[:MESSAGE_CHARACTERS]
 
-    def answer(self, dialect: str) -> tuple[int, list[tuple[bytes, bytes]], bytes]:
-        """Status, headers and body for the client."""
+    def answer(self, dialect: str) -> tuple[Head, bytes]:
+        """Head and body for the client."""
         if self.body is not None:
-            return self.status, list(self.headers), self.body
+            return Head(self.status, b"", list(self.headers)), self.body
         value = error_value(dialect, self.status, self.message, self.kind)
-        return self.status, [_JSON, *self.headers], json.dumps(value, separators=(",", ":")).encode()
+        return Head(self.status, b"", [_JSON, *self.headers]), json.dumps(value, separators=(",", ":")).encode()
 
 
 class Broken(Exception):

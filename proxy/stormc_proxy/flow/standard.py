@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Coroutine
 from typing import Any
 
 from stormc_proxy.fleet.instance import Instance
@@ -116,10 +116,10 @@ class Standard:
             return True
         return False
 
-    async def _prefill_first(self) -> Kept:
+    def _prefill_first(self) -> Awaitable[Kept]:
         """The KV cache at prefill. A client that leaves ends the prefill, unless it is about to be done."""
         key = self._request.record.key = new_id()
-        return await Sheltered(self._fetchable(key), self._abandoned)
+        return Sheltered(self._fetchable(key), self._abandoned)
 
     def _abandoned(self, rest: Coroutine[Any, Any, Kept]) -> None:
         router = self._request.router

@@ -6,6 +6,7 @@ import re
 from typing import NamedTuple
 
 from stormc_proxy.http.coding import CODINGS
+from stormc_proxy.http.reply import head_bytes
 
 HEAD_BYTES = 64 * 1024
 PROTOCOL = b"HTTP/1."
@@ -15,18 +16,24 @@ _HEAD = re.compile(
     rb"(?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*)*"
 )
 """RFC 9112: what is a status line and what are fields; a client must not see anything else."""
+KNOWN_HEADS = 512
+KNOWN_BYTES = 4096
+_LENGTHS = (b"\r\ncontent-length: ", b"\r\nContent-Length: ")
 _HOP_BY_HOP = frozenset(
     (b"connection", b"keep-alive", b"transfer-encoding", b"content-length", b"te", b"trailer", b"upgrade",
      b"proxy-authenticate", b"proxy-connection")
 )  # fmt: skip
 
 
-class Head(NamedTuple):
+class Head:
     """Status line and end-to-end headers of an answer."""
 
-    status: int
-    reason: bytes
-    headers: list[tuple[bytes, bytes]]
+    __slots__ = ("_lines", "headers", "reason", "status")
+
+    def __init__(self, status: int, reason: bytes, headers: list[tuple[bytes, bytes]]) -> None:
+        """None of it changes any more."""
+        self.status, self.reason, self.headers = status, reason, headers
+        self._lines = b""
 
     def get(self, name: bytes) -> bytes:
         """The first header of that lower-case name, or nothing."""
@@ -35,12 +42,17 @@ class Head(NamedTuple):
                 return value
         return b""
 
+    def lines(self) -> bytes:
+        """As the head of an answer to a client, but for what the proxy says itself: the id and how the body comes."""
+        if not self._lines:
+            fields = [field for field in self.headers if field[0].lower() != b"x-request-id"]
+            self._lines = head_bytes(self.status, fields, True, self.reason)
+        return self._lines
+
 
 class Framing(NamedTuple):
-    """How the body comes."""
+    """How the body comes, apart from its length."""
 
-    length: int
-    """0 with chunks, UNTIL_CLOSE when only the end of the connection ends it."""
     chunked: bool
     keep: bool
     """The connection may be used again."""
@@ -50,8 +62,12 @@ class Framing(NamedTuple):
     """How the body is compressed; nobody asked for it, so it is undone."""
 
 
-def read_head(raw: bytes) -> tuple[Head, Framing]:
-    """The head in `raw`, without its blank line. Raises ValueError for what is no HTTP/1 head."""
+def read_head(raw: bytes) -> tuple[Head, Framing, int]:
+    """The head in `raw`, without its blank line, and the length of the body.
+
+    That is 0 with chunks, UNTIL_CLOSE when only the end of the connection ends it. Raises ValueError for what is no
+    HTTP/1 head.
+    """
     first = _HEAD.fullmatch(raw)
     if first is None:
         raise ValueError("no head of an answer")
@@ -84,5 +100,38 @@ def read_head(raw: bytes) -> tuple[Head, Framing]:
     if status in (204, 304):
         length, chunked = 0, False
     left = 0 if chunked else UNTIL_CLOSE if length is None else length
-    framing = Framing(left, chunked, keep and left >= 0, events and not coding, coding)
-    return Head(status, reason, fields), framing
+    framing = Framing(chunked, keep and left >= 0, events and not coding, coding)
+    return Head(status, reason, fields), framing, left
+
+
+class Heads:
+    """Reads heads, and remembers them: engines send the same one again and again, but for the length of the body.
+
+    Their date changes once a second. Remembered are heads that say nothing of the body's end but in one plain line of
+    its length: with any other number in it they mean the same.
+    """
+
+    def __init__(self) -> None:
+        """None is known."""
+        self._known: dict[bytes, tuple[Head, Framing]] = {}
+
+    def read(self, raw: bytes) -> tuple[Head, Framing, int]:
+        """As `read_head`. Raises ValueError."""
+        for name in _LENGTHS:
+            start = raw.find(name)
+            if start >= 0:
+                break
+        else:
+            return read_head(raw)
+        end = raw.find(b"\r\n", start + 2)
+        digits = raw[start + len(name) : end if end >= 0 else None]
+        rest = raw[:start] + raw[end:] if end >= 0 else raw[:start]
+        known = self._known.get(rest)
+        if known is not None and digits.isdigit():
+            return *known, int(digits)
+        head, framing, length = read_head(raw)
+        if len(rest) <= KNOWN_BYTES and digits.isdigit() and read_head(rest)[2] == UNTIL_CLOSE:
+            if len(self._known) >= KNOWN_HEADS:
+                self._known.clear()
+            self._known[rest] = (head, framing)
+        return head, framing, length

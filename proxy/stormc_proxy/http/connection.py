@@ -8,46 +8,42 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Awaitable
 from typing import cast
 
 from stormc_proxy.fleet.instance import Instance
-from stormc_proxy.http.answer import HEAD_BYTES, PROTOCOL, Framing, Head, read_head
+from stormc_proxy.http.answer import HEAD_BYTES, PROTOCOL, Framing, Head
 from stormc_proxy.http.deadline import LONG_SECONDS
 from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.http.framing import ChunkedFeed, Feed, FramingError, feed_of
 from stormc_proxy.http.home import Home, watch_peer
 from stormc_proxy.http.sink import Collected, Sink
 from stormc_proxy.http.watch import Watch
+from stormc_proxy.http.writer import PIECE_BYTES, Pieces, Writer
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.transitions import EXCHANGE
 
-PIECE_BYTES = 256 * 1024
-"""So much of a request is written at a time."""
 
-Pieces = bytes | Sequence[bytes | memoryview]
-"""A request's body: whole, or in parts that are never put together."""
-
-
-class Connection(asyncio.Protocol):
+class Connection(Writer):
     """One connection to one instance; one exchange at a time."""
 
     __slots__ = (
-        "_awaited", "_began", "_body_done", "_error", "_excused", "_feed", "_framing", "_gone", "_head", "_held",
-        "_home", "_instance", "_last", "_limit", "_loop", "_paused", "_response", "_spoke", "_swept", "_transport",
-        "_writable", "idle_since", "reused", "sink", "state", "written",
+        "_awaited", "_began", "_body_done", "_content", "_error", "_excused", "_feed", "_framing", "_gone", "_head",
+        "_held", "_home", "_instance", "_last", "_limit", "_paused", "_response", "_spoke", "_swept", "_transport",
+        "idle_since", "reused", "sink", "state",
     )  # fmt: skip
 
     def __init__(self, home: Home) -> None:
         """Made by its endpoint."""
-        self._home, self._loop = home, home.loop
+        super().__init__(home.loop)
+        self._home = home
         self._transport: asyncio.Transport | None = None
-        self.state, self._head = EXCHANGE.start, bytearray()
+        self.state, self._head = EXCHANGE.start, b""
         self._response: asyncio.Future[Head] | None = None
         self._body_done: asyncio.Future[None] | None = None
         self._awaited: asyncio.Future[Head] | asyncio.Future[None] | None = None
-        self._writable: asyncio.Future[None] | None = None
         self._framing: Framing | None = None
+        self._content: bytes | None = None
         self._feed: Feed | None = None
         self.sink: Sink | None = None
         self._instance: Instance | None = None
@@ -55,11 +51,11 @@ class Connection(asyncio.Protocol):
         self._paused = self._excused = self._swept = self.reused = False
         self._error: Outcome | None = None
         self._gone = Outcome.CLOSED_EARLY
-        self._began = self._last = self._spoke = self._limit = self.written = self.idle_since = 0.0
+        self._began = self._last = self._spoke = self._limit = self.idle_since = 0.0
 
     # -- one exchange --------------------------------------------------------------------------------------------------
 
-    async def send(self, request: bytes, body: Pieces, instance: Instance | None, timeout: float) -> Head:
+    def send(self, request: bytes, body: Pieces, instance: Instance | None, timeout: float) -> Awaitable[Head]:
         """Send a request and wait for the answer's head. Raises UpstreamError; the caller then calls `close`.
 
         `instance` hears of the exchange, so that it can be cut when the instance is found to be gone.
@@ -75,31 +71,27 @@ class Connection(asyncio.Protocol):
         self._response = response
         self._began = self._last = self._spoke = self.written = self._loop.time()
         watch = self._within(timeout, response)
+        small = isinstance(body, bytes) and len(body) <= PIECE_BYTES
+        transport.write(request + body if isinstance(body, bytes) and small else request)
+        if small and watch is None:
+            return response
+        return self._sent(transport, b"" if small else body, response, watch)
+
+    async def _sent(
+        self, transport: asyncio.Transport, body: Pieces, response: asyncio.Future[Head], watch: Watch | None
+    ) -> Head:
+        """The head of the answer to a request whose body is still to be sent, or whose time is short."""
         try:
-            if isinstance(body, bytes) and len(body) <= PIECE_BYTES:
-                transport.write(request + body)
-            else:
-                transport.write(request)
-                await self._write(transport, body)
+            await self.write(transport, body, response)
             return await response
         finally:
             if watch is not None:
                 watch.cancel()
 
-    async def _write(self, transport: asyncio.Transport, body: Pieces) -> None:
-        """Write as fast as the peer reads, so that a large body is not held twice; an early answer ends it."""
-        for piece in [body] if isinstance(body, bytes) else body:
-            view = memoryview(piece)
-            for at in range(0, len(view), PIECE_BYTES):
-                if self._response is None or self._response.done():
-                    return
-                transport.write(view[at : at + PIECE_BYTES])
-                self.written = self._loop.time()
-                if self._writable is not None:
-                    await asyncio.wait((self._writable, self._response), return_when=asyncio.FIRST_COMPLETED)
-
     async def collect(self, idle: float) -> bytes:
         """The whole body, without framing. Raises UpstreamError when it is cut."""
+        if self._content is not None:
+            return self._content
         sink = Collected()
         await self.pump(sink, idle)
         return sink.body()
@@ -107,6 +99,8 @@ class Connection(asyncio.Protocol):
     async def pump(self, sink: Sink, idle: float) -> None:
         """Give the body to `sink` as it arrives. Raises UpstreamError when it is cut or idle for `idle` seconds."""
         self.sink = sink
+        if self._content is not None:
+            sink.data(self._content)
         self._flush()
         done = self._body_done
         if done is None:
@@ -159,8 +153,9 @@ class Connection(asyncio.Protocol):
     def reusable(self) -> bool:
         """Whether the answer came whole, and the peer takes another request on this connection."""
         done, framing, feed = self._body_done, self._framing, self._feed
-        whole = done is not None and done.done() and self._error is None
-        return whole and framing is not None and framing.keep and feed is not None and feed.clean
+        if framing is None or not framing.keep or self._error is not None:
+            return False
+        return self._content is not None or (done is not None and done.done() and feed is not None and feed.clean)
 
     def finish(self) -> None:
         """After a complete answer: back to the pool, or closed if the peer wants so."""
@@ -171,6 +166,7 @@ class Connection(asyncio.Protocol):
         if self.reusable:
             self.state = EXCHANGE[self.state, "keep"]
             self._response = self._body_done = self._awaited = self.sink = self._framing = self._feed = None
+            self._content = None
             self.idle_since = self._loop.time()
             self._home.put(self)
         else:
@@ -209,7 +205,8 @@ class Connection(asyncio.Protocol):
                 self._transport.resume_reading()
 
     def _detach(self) -> None:
-        self.resume()
+        if self._paused:
+            self.resume()
         self._excused = False
         if self._instance is not None:
             self._instance.exchanges.discard(self)
@@ -222,16 +219,6 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         watch_peer(self._transport)
 
-    def pause_writing(self) -> None:
-        """The peer reads more slowly than we write."""
-        self._writable = self._writable or self._loop.create_future()
-
-    def resume_writing(self) -> None:
-        """It has caught up."""
-        writable, self._writable = self._writable, None
-        if writable is not None and not writable.done():
-            writable.set_result(None)
-
     def data_received(self, data: bytes) -> None:
         """Head, then body; anything outside an exchange ends the connection."""
         self._last = self._loop.time()
@@ -243,7 +230,7 @@ class Connection(asyncio.Protocol):
                 self._held.append(data)
             else:
                 self._body(data)
-        elif self._response is None:
+        elif self._response is None or self._content is not None:
             self.close()
         else:
             self._read_head(data)
@@ -251,42 +238,46 @@ class Connection(asyncio.Protocol):
     def _read_head(self, data: bytes) -> None:
         """Read heads until one that is no interim one (1xx)."""
         self.reused = False  # the peer works on the request, so its end is no keep-alive race any more
-        head = self._head
-        head += data
+        if self._head:
+            data, self._head = self._head + data, b""
         while self._body_done is None:
-            end = head.find(b"\r\n\r\n")
+            end = data.find(b"\r\n\r\n")
             if end < 0:
-                if not head.startswith(PROTOCOL[: len(head)]) or b"\n\n" in head:
+                self._head = data
+                if not data.startswith(PROTOCOL[: len(data)]) or b"\n\n" in data:
                     self.abort(Outcome.MALFORMED)
-                elif len(head) > HEAD_BYTES:
+                elif len(data) > HEAD_BYTES:
                     self.abort(Outcome.TOO_LONG)
                 return
-            raw = bytes(head[:end])
-            del head[: end + 4]
             try:
-                answer, framing = read_head(raw)
+                answer, framing, length = self._home.heads.read(data[:end])
             except ValueError:
                 self.abort(Outcome.MALFORMED)
                 return
-            if answer.status >= 200:
-                self._begin(answer, framing)
-        rest = bytes(head)
-        head.clear()
-        if rest and not self._body_done.done():
-            self._held.append(rest)
+            data = data[end + 4 :]
+            if answer.status >= 200 and self._begin(answer, framing, length, data):
+                return
+        if data and not self._body_done.done():
+            self._held.append(data)
             if self.sink is not None:
                 self._flush()
 
-    def _begin(self, answer: Head, framing: Framing) -> None:
+    def _begin(self, answer: Head, framing: Framing, length: int, data: bytes) -> bool:
+        """The answer begins; whether `data` is its whole body, as it mostly is."""
         self.state = EXCHANGE[self.state, "head"]
-        self._spoke = self._last
-        self._framing = framing
-        self._feed = feed = feed_of(framing)
-        self._body_done = self._loop.create_future()
-        if feed.done:
-            self._ended()
+        self._spoke, self._framing = self._last, framing
+        whole = len(data) == length and not framing.chunked and not framing.coding
+        if whole:
+            self.state = EXCHANGE[self.state, "end"]
+            self._content = data
+        else:
+            self._body_done = self._loop.create_future()
+            self._feed = feed = feed_of(framing, length)
+            if feed.done:
+                self._ended()
         if self._response is not None and not self._response.done():
             self._response.set_result(answer)
+        return whole
 
     def eof_received(self) -> None:
         """A body without framing ends here; everything else was cut."""

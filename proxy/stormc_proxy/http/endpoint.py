@@ -8,12 +8,13 @@ import ssl
 from collections.abc import Callable, Iterable
 
 from stormc_proxy.fleet.instance import Instance
-from stormc_proxy.http.answer import Head
-from stormc_proxy.http.connection import Connection, Pieces
+from stormc_proxy.http.answer import Head, Heads
+from stormc_proxy.http.connection import Connection
 from stormc_proxy.http.deadline import Deadline, Sweep
 from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.http.names import Names, NoAddress, connected
 from stormc_proxy.http.tls import Tls
+from stormc_proxy.http.writer import Pieces
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import Address
 
@@ -37,10 +38,11 @@ class Endpoint:
         timeout: float,
         sweep: Sweep | None = None,
         tls: Tls | None = None,
+        heads: Heads | None = None,
     ) -> None:
-        """No connection is opened yet; `timeout` is for opening one, 0 is none. `sweep` is shared by many."""
+        """No connection is open yet; `timeout` is for opening one, 0 is none. `sweep` and `heads` are shared."""
         self._tls = tls
-        self.sweep = sweep or Sweep(loop)
+        self.sweep, self.heads = sweep or Sweep(loop), heads or Heads()
         self.address, self.loop, self.timeout = address, loop, timeout
         self.host_line = f"Host: {address}\r\n".encode()
         self._names = names
@@ -150,14 +152,14 @@ class Upstream:
         """Nothing is connected yet."""
         self._loop, self.names, self._timeout, self.tls = loop, names, connect_timeout, tls
         self._endpoints: dict[Address, Endpoint] = {}
-        self._sweep = Sweep(loop)
+        self._sweep, self._heads = Sweep(loop), Heads()
 
     def endpoint(self, address: Address) -> Endpoint:
         """The connections to an address."""
         found = self._endpoints.get(address)
         if found is None:
             found = self._endpoints[address] = Endpoint(
-                address, self._loop, self.names, self._timeout, self._sweep, self.tls
+                address, self._loop, self.names, self._timeout, self._sweep, self.tls, self._heads
             )
         return found
 
@@ -177,7 +179,7 @@ class Upstream:
         on a new connection. `taken` gets the connection before anything is sent, so that a cancelled caller can close
         it. Raises UpstreamError.
         """
-        endpoint = self.endpoint(instance.address)
+        endpoint = self._endpoints.get(instance.address) or self.endpoint(instance.address)
         request = line + endpoint.host_line + fields
         connection = endpoint.idle_connection() or await endpoint.new_connection()
         taken(connection)

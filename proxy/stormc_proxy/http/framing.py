@@ -42,10 +42,10 @@ class PlainFeed:
 
     __slots__ = ("_left", "clean", "done")
 
-    def __init__(self, framing: Framing) -> None:
-        """Before the first byte."""
-        self._left = framing.length
-        self.done, self.clean = framing.length == 0, True
+    def __init__(self, length: int) -> None:
+        """Before the first byte of so many, or UNTIL_CLOSE."""
+        self._left = length
+        self.done, self.clean = length == 0, True
 
     def feed(self, data: bytes) -> bytes:
         """The body's part of `data`."""
@@ -189,9 +189,9 @@ class PackedFeed:
 Feed = ChunkedFeed | PlainFeed | PackedFeed
 
 
-def feed_of(framing: Framing) -> Feed:
+def feed_of(framing: Framing, length: int) -> Feed:
     """What reads a body."""
-    feed = ChunkedFeed(framing) if framing.chunked else PlainFeed(framing)
+    feed = ChunkedFeed(framing) if framing.chunked else PlainFeed(length)
     return PackedFeed(feed, framing.coding) if framing.coding and not feed.done else feed
 
 

@@ -7,6 +7,7 @@ import contextlib
 import socket
 from typing import TYPE_CHECKING, Protocol
 
+from stormc_proxy.http.answer import Heads
 from stormc_proxy.http.deadline import Sweep
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ class Home(Protocol):
 
     loop: asyncio.AbstractEventLoop
     sweep: Sweep
+    heads: Heads
 
     def put(self, connection: Connection) -> None:
         """Keep it for the next request."""
