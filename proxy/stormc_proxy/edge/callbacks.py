@@ -8,13 +8,13 @@ reference does: after the prefill, 404 for an unknown request, 502 for a prefill
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Coroutine
 from typing import Any
 
 from stormc_proxy.edge.connection import Request
 from stormc_proxy.flow.api import error_value
 from stormc_proxy.flow.attempt import Attempt, is_at
+from stormc_proxy.flow.body import loaded
 from stormc_proxy.flow.router import Router
 from stormc_proxy.http.reply import Reply, json_reply
 from stormc_proxy.telemetry.journal import Journal
@@ -36,7 +36,7 @@ class Callbacks:
         if request.head.method != "POST":
             return _error(405, "method not allowed", "method_not_allowed")
         try:
-            value = json.loads(request.body)
+            value = loaded(request.body)
         except (ValueError, RecursionError):
             value = None
         found = value.get("request_id") if isinstance(value, dict) else None

@@ -68,15 +68,16 @@ class Engines:
     async def _run(self, work: _Work, request: Request, record: Record, relay: Relay, dialect: str) -> bool:
         metrics, admitted = self._metrics, False
         try:
-            if not self._keys.allows(request.head):
+            if self._keys.needed and not self._keys.allows(request.head):
                 raise Refusal.own(Outcome.UNAUTHORIZED, "a valid API key is needed")
             if self.draining:
                 raise Refusal.own(Outcome.DRAINING, "the proxy is stopping", 1)
             admitted = self.admission.take()
             if not admitted:
                 raise Refusal.own(Outcome.TOO_MANY, "too many requests at a time", 1)
+            if not metrics.active:
+                self.idle.clear()
             metrics.active += 1
-            self.idle.clear()
             answer = await work
             if answer is None:
                 return relay.end()
@@ -121,10 +122,11 @@ class Engines:
 
     async def _generated(self, request: Request, api: Api, record: Record, relay: Relay) -> Answer | None:
         settings = self._router.settings
-        body = _checked(plain(request, settings.max_body_bytes), api)
+        packed = b"content-encoding" in request.head.values
+        body = _checked(plain(request, settings.max_body_bytes) if packed else request.body, api)
         request.body = b""  # the text is the body's now
-        record.stream = flag(body.values.get("stream"))
-        model = body.values.get("model")
+        stream, model = body.values.get("stream"), body.values.get("model")
+        record.stream = bool(stream) and flag(stream)
         record.model = model[:128] if isinstance(model, str) else ""
         if record.stream:
             relay.beat()

@@ -16,14 +16,11 @@ class InboundKeys:
         """`file` has one key a line, `listed` commas between them. Raises OSError when the file cannot be read."""
         self._file = Path(file) if file else None
         self._listed = frozenset(_digest(key) for key in map(str.strip, listed.split(",")) if key)
+        self.needed = self._file is not None or bool(self._listed)
+        """Whether a client needs one."""
         self._read: frozenset[bytes] = frozenset()
         self._version: tuple[int, int] | None = None
         self.refresh()
-
-    @property
-    def needed(self) -> bool:
-        """Whether a client needs one."""
-        return self._file is not None or bool(self._listed)
 
     def refresh(self) -> bool:
         """Read the file if it has changed; whether it had. Raises OSError."""

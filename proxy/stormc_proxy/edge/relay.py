@@ -22,8 +22,8 @@ _EVENT_STREAM = Head(200, b"OK", [(b"Content-Type", b"text/event-stream; charset
 
 def client_id(head: RequestHead) -> str:
     """The id that the client gave, if it can stand in a header and a log; else nothing."""
-    given = head.get(b"x-request-id")
-    return given if _ID.fullmatch(given) else ""
+    given = head.values.get(b"x-request-id", "")
+    return given if given and _ID.fullmatch(given) else ""
 
 
 def forwarded(passed: Passed, api_key: str, keep_keys: bool = True, traced: bool = False) -> bytes:

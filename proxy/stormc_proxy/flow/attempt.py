@@ -45,7 +45,7 @@ class Attempt:
     def speaks(self) -> None:
         """Decode's answer begins. From now on a prefill that fails has failed too late to matter."""
         if self.state != "speaking":
-            self.step("speaks")
+            self.state = ATTEMPT[self.state, "speaks"]
 
     def taken(self, connection: Connection) -> None:
         """The connection to decode, to be cut when prefill is impossible."""
@@ -59,7 +59,7 @@ class Attempt:
         if self.task is None:
             if self.served or self._prefill is None:
                 return False
-            self.step("calls back")
+            self.state = ATTEMPT[self.state, "calls back"]
             if self.connection is not None:
                 self.connection.excuse(True)
             self.task = spawn(self._prefill(parameters))
@@ -67,7 +67,7 @@ class Attempt:
 
     def close(self, answered: bool, event: str) -> None:
         """Decode is done with it. A prefill that still runs is not needed when nobody answered."""
-        self.step(event)
+        self.state = ATTEMPT[self.state, event]
         if self.connection is not None and not answered:
             self.connection.close()
         if self.task is not None and not answered:

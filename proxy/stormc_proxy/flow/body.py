@@ -115,8 +115,10 @@ class Body:
             spans.append((key, start, at))
             plain = _NEXT_KEY(text, at)
             if plain is None:
-                at = _past_blanks(text, at)
                 closed = text[at] == "}"
+                if not closed:
+                    at = _past_blanks(text, at)
+                    closed = text[at] == "}"
                 if not closed:
                     if text[at] != ",":
                         raise ValueError
@@ -148,7 +150,9 @@ class Body:
         kept = self._kept(changes)
         added = ",".join([f"{_NAME(key)}:{value}" for key, value in changes.items() if value is not None])
         if self._text:
-            parts = [self._text[start:end] for start, end in kept]
+            text, parts = self._text, list[str]()
+            for start, end in kept:
+                parts.append(text[start:end])
             return ("{" + ",".join([*parts, added] if added else parts) + "}").encode()
         view, pieces = memoryview(self._raw), list[bytes | memoryview]()
         for start, end in kept:
@@ -158,9 +162,12 @@ class Body:
 
     def _kept(self, changes: Mapping[str, str | None]) -> list[tuple[int, int]]:
         """Where the text stands that does not change: neighbours in one piece."""
+        spans = self._spans
+        if spans and not self._changes and self.values.keys().isdisjoint(changes):
+            return [(spans[0][1], spans[-1][2])]
         kept: list[tuple[int, int]] = []
         joined = False
-        for key, start, end in self._spans:
+        for key, start, end in spans:
             if key in changes:
                 joined = False
             elif joined:
@@ -199,6 +206,18 @@ def read_body(raw: bytes) -> Body:
         except UnicodeDecodeError:
             raise BodyError("the body is not UTF-8") from None
     return Body(raw)
+
+
+def loaded(raw: bytes) -> Any:
+    """The JSON value in bytes, most of which are UTF-8 with nothing around the value. Raises ValueError."""
+    try:
+        text = raw.decode()
+        value, end = _SCAN(text, 0)
+        if end == len(text):
+            return value
+    except (UnicodeDecodeError, StopIteration):
+        pass
+    return json.loads(raw)
 
 
 def size_of(pieces: Pieces) -> int:

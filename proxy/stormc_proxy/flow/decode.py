@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from stormc_proxy.fleet.instance import Instance, decode_load
 from stormc_proxy.fleet.lease import Lease
 from stormc_proxy.flow.attempt import Attempt
-from stormc_proxy.flow.body import Body, Pieces, size_of
+from stormc_proxy.flow.body import Body, Pieces
 from stormc_proxy.flow.exchange import Answer, error_status, tail
 from stormc_proxy.flow.refusal import Broken, Refusal, Unanswered, unavailable
 from stormc_proxy.flow.request import ClientRequest
@@ -53,7 +53,7 @@ async def _traced(leg: Span, request: ClientRequest, attempt: Attempt, raw: Piec
 
 async def _asked(request: ClientRequest, attempt: Attempt, raw: Pieces, first: First, fields: bytes) -> Answer | None:
     router, settings, instance = request.router, request.router.settings, attempt.instance
-    headers = fields + tail(attempt.key, size_of(raw))
+    headers = fields + tail(attempt.key, raw)
     try:
         connection, head = await router.upstream.open(
             instance, request.line, headers, raw, settings.response_timeout_seconds, attempt.taken
@@ -63,7 +63,9 @@ async def _asked(request: ClientRequest, attempt: Attempt, raw: Pieces, first: F
             return None
         if head.status == 200:
             first()
-        content = await connection.collect(settings.stream_idle_timeout_seconds)
+        content = connection.content
+        if content is None:
+            content = await connection.collect(settings.stream_idle_timeout_seconds)
         connection.finish()
         attempt.connection = None
     except UpstreamError as error:

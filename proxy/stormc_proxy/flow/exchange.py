@@ -36,8 +36,9 @@ def error_status(content: bytes) -> int:
     return of_error(error) if error is not None else 0
 
 
-def tail(key: str, size: int) -> bytes:
+def tail(key: str, body: Pieces) -> bytes:
     """The last header lines of a request."""
+    size = len(body) if isinstance(body, bytes) else size_of(body)
     return b"X-Request-Id: %b\r\nContent-Length: %d\r\n\r\n" % (key.encode(), size)
 
 
@@ -54,9 +55,11 @@ async def exchange(
     idle = settings.stream_idle_timeout_seconds if settings else 0.0
     whole = False
     try:
-        headers = fields + tail(key, size_of(body))
+        headers = fields + tail(key, body)
         connection, head = await upstream.open(instance, line, headers, body, response, taken.append)
-        content = await connection.collect(idle)
+        content = connection.content
+        if content is None:
+            content = await connection.collect(idle)
         connection.finish()
         whole = True
         return Answer(head, content)

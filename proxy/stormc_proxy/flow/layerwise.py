@@ -61,14 +61,16 @@ class Layerwise:
         finally:
             del router.rendezvous[attempt.secret]
             lease.release()
-            self._stop_waiting()
+            if self._waits is not None:
+                self._stop_waiting()
             attempt.close(answered, ended)
 
     def close(self) -> None:
         """Nothing waits anywhere."""
 
     def _first(self, attempt: Attempt) -> None:
-        self._stop_waiting()
+        if self._waits is not None:
+            self._stop_waiting()
         attempt.speaks()
 
     async def _prefill(self, attempt: Attempt, parameters: str) -> bool:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Awaitable, Mapping
 from typing import Any, NamedTuple
@@ -13,7 +12,7 @@ from stormc_proxy.fleet.lease import Lease
 from stormc_proxy.fleet.prompt_keys import Prompt
 from stormc_proxy.flow.api import prefill_changes
 from stormc_proxy.flow.attempt import Attempt
-from stormc_proxy.flow.body import Body, Pieces, dumped
+from stormc_proxy.flow.body import Body, Pieces, dumped, loaded
 from stormc_proxy.flow.exchange import exchange
 from stormc_proxy.flow.refusal import Refusal, Unanswered, blame, unavailable
 from stormc_proxy.flow.request import ClientRequest
@@ -67,7 +66,8 @@ async def prefill(request: ClientRequest, body: Body, key: str, parameters: str,
         request.record.prefill = lease.instance.name
         try:
             value = await _one(request, lease, raw, key)
-            blame(router.prefill, doubted)
+            if doubted is not None:
+                blame(router.prefill, doubted)
             return _noted(request, prompt, lease, value)
         except Unanswered as error:
             last, sent = error, sent or error.sent
@@ -139,7 +139,7 @@ async def _asked(request: ClientRequest, lease: Lease, raw: Pieces, key: str, fi
 def _sound(content: bytes) -> dict[str, Any] | None:
     """Prefill's answer, if it is an object and no error; otherwise it has pushed and kept nothing."""
     try:
-        value = json.loads(content)
+        value = loaded(content)
     except (ValueError, RecursionError):
         return None
     return value if isinstance(value, dict) and error_in(value) is None else None

@@ -97,11 +97,16 @@ def read_head(raw: bytes) -> tuple[Head, Framing, int]:
             fields.append((name, value))
             if lower == b"content-type":
                 events = value.lower().startswith(b"text/event-stream")
-    if status in (204, 304):
+    if not status_has_body(status):
         length, chunked = 0, False
     left = 0 if chunked else UNTIL_CLOSE if length is None else length
     framing = Framing(chunked, keep and left >= 0, events and not coding, coding)
     return Head(status, reason, fields), framing, left
+
+
+def status_has_body(status: int) -> bool:
+    """Whether a body follows at all, whatever the fields say."""
+    return status not in (204, 304)
 
 
 class Heads:
@@ -130,7 +135,8 @@ class Heads:
         if known is not None and digits.isdigit():
             return *known, int(digits)
         head, framing, length = read_head(raw)
-        if len(rest) <= KNOWN_BYTES and digits.isdigit() and read_head(rest)[2] == UNTIL_CLOSE:
+        tells_once = b"content-length" not in rest.lower() and not framing.chunked and status_has_body(head.status)
+        if len(rest) <= KNOWN_BYTES and digits.isdigit() and tells_once:
             if len(self._known) >= KNOWN_HEADS:
                 self._known.clear()
             self._known[rest] = (head, framing)

@@ -28,9 +28,9 @@ class Connection(Writer):
     """One connection to one instance; one exchange at a time."""
 
     __slots__ = (
-        "_awaited", "_began", "_body_done", "_content", "_error", "_excused", "_feed", "_framing", "_gone", "_head",
+        "_awaited", "_began", "_body_done", "_error", "_excused", "_feed", "_framing", "_gone", "_head",
         "_held", "_home", "_instance", "_last", "_limit", "_paused", "_response", "_spoke", "_swept", "_transport",
-        "idle_since", "reused", "sink", "state",
+        "content", "idle_since", "reused", "sink", "state",
     )  # fmt: skip
 
     def __init__(self, home: Home) -> None:
@@ -43,7 +43,8 @@ class Connection(Writer):
         self._body_done: asyncio.Future[None] | None = None
         self._awaited: asyncio.Future[Head] | asyncio.Future[None] | None = None
         self._framing: Framing | None = None
-        self._content: bytes | None = None
+        self.content: bytes | None = None
+        """The whole body of an answer that came together with its head, as most do."""
         self._feed: Feed | None = None
         self.sink: Sink | None = None
         self._instance: Instance | None = None
@@ -90,8 +91,6 @@ class Connection(Writer):
 
     async def collect(self, idle: float) -> bytes:
         """The whole body, without framing. Raises UpstreamError when it is cut."""
-        if self._content is not None:
-            return self._content
         sink = Collected()
         await self.pump(sink, idle)
         return sink.body()
@@ -99,8 +98,8 @@ class Connection(Writer):
     async def pump(self, sink: Sink, idle: float) -> None:
         """Give the body to `sink` as it arrives. Raises UpstreamError when it is cut or idle for `idle` seconds."""
         self.sink = sink
-        if self._content is not None:
-            sink.data(self._content)
+        if self.content is not None:
+            sink.data(self.content)
         self._flush()
         done = self._body_done
         if done is None:
@@ -155,7 +154,7 @@ class Connection(Writer):
         done, framing, feed = self._body_done, self._framing, self._feed
         if framing is None or not framing.keep or self._error is not None:
             return False
-        return self._content is not None or (done is not None and done.done() and feed is not None and feed.clean)
+        return self.content is not None or (done is not None and done.done() and feed is not None and feed.clean)
 
     def finish(self) -> None:
         """After a complete answer: back to the pool, or closed if the peer wants so."""
@@ -166,7 +165,7 @@ class Connection(Writer):
         if self.reusable:
             self.state = EXCHANGE[self.state, "keep"]
             self._response = self._body_done = self._awaited = self.sink = self._framing = self._feed = None
-            self._content = None
+            self.content = None
             self.idle_since = self._loop.time()
             self._home.put(self)
         else:
@@ -230,7 +229,7 @@ class Connection(Writer):
                 self._held.append(data)
             else:
                 self._body(data)
-        elif self._response is None or self._content is not None:
+        elif self._response is None or self.content is not None:
             self.close()
         else:
             self._read_head(data)
@@ -269,7 +268,7 @@ class Connection(Writer):
         whole = len(data) == length and not framing.chunked and not framing.coding
         if whole:
             self.state = EXCHANGE[self.state, "end"]
-            self._content = data
+            self.content = data
         else:
             self._body_done = self._loop.create_future()
             self._feed = feed = feed_of(framing, length)
@@ -291,7 +290,7 @@ class Connection(Writer):
             self._home.sweep.discard(self)
         self.resume_writing()
         done = self._body_done
-        if done is None or (not done.done() and self.sink is not None):
+        if self.content is None and (done is None or (not done.done() and self.sink is not None)):
             self._lost()
 
     def _lost(self) -> None:

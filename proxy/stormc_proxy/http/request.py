@@ -40,6 +40,10 @@ KNOWN_BYTES = 4096
 Field = tuple[bytes, bytes]
 
 
+_Fields = tuple[Sequence[Field], Mapping[bytes, str], bool, bool, "Passed"]
+"""The members of RequestHead that a head's fields decide, in their order."""
+
+
 class Passed(NamedTuple):
     """End-to-end fields as lines for an engine. Keys may be for this proxy alone, so they stand apart, as traces do."""
 
@@ -97,40 +101,21 @@ def read_head(raw: bytes) -> tuple[RequestHead, int]:
 
     Raises BadRequest.
     """
-    line = _LINE.match(raw)
-    if line is None:
-        raise BadRequest(400, "malformed request line")
-    method, target, major, minor = line.groups()
-    if major != b"1":
-        raise BadRequest(505, "HTTP/1.0 and HTTP/1.1 are spoken here")
-    if len(target) > TARGET_BYTES:
-        raise BadRequest(414, "the target is too long")
-    block = _FIELDS.fullmatch(raw, line.end(), len(raw) - 2)
-    if block is None:
-        raise BadRequest(400, "malformed header")
-    lines = raw[line.end() : -4].split(b"\r\n") if len(raw) - 2 > line.end() else []
-    if len(lines) > FIELDS:
-        raise BadRequest(431, "too many headers")
-    named = [(name, value.strip(b" \t")) for name, _, value in (text.partition(b":") for text in lines)]
-    modern = minor != b"0"
-    length, keep_alive, expects = _framing(named, modern)
-    path, query = _target(target.decode("ascii"))
-    fields = [field for field in named if field[0].lower() not in _ENDS]
-    values = {name.lower(): value.decode("latin-1") for name, value in reversed(fields)}
-    head = RequestHead(method.decode(), path, query, modern, fields, values, keep_alive, expects, _passed(fields))
-    return head, length
+    method, path, query, modern, end = _request_line(raw)
+    fields, length = _read_fields(raw[end:], modern)
+    return RequestHead(method, path, query, modern, *fields), length
 
 
 class Heads:
-    """Reads heads, and remembers them: clients send the same one again and again, but for the length of the body.
+    """Reads heads, and remembers their fields: clients send the same again and again, but for the length of the body.
 
-    Where that line stands does not matter to `read_head`, and any plain number is as good as another. So a head that
-    is equal to one that was taken, but for that number, would be taken too, and means the same.
+    Where that line stands does not matter to `read_head`, and any plain number is as good as another. So fields that
+    are equal to some that were taken, but for that number, would be taken too, and mean the same.
     """
 
     def __init__(self) -> None:
         """None is known."""
-        self._known: dict[bytes, RequestHead] = {}
+        self._known: dict[bytes, _Fields] = {}
 
     def read(self, raw: bytes) -> tuple[RequestHead, int]:
         """As `read_head`. Raises BadRequest."""
@@ -140,18 +125,47 @@ class Heads:
                 break
         else:
             return read_head(raw)
+        method, path, query, modern, begin = _request_line(raw)
         end = raw.find(b"\r\n", start + 2)
         digits = raw[start + len(name) : end]
-        rest = raw[:start] + raw[end:]
-        head = self._known.get(rest)
-        if head is not None and digits.isdigit() and len(digits) <= LENGTH_DIGITS:
-            return head, int(digits)
-        head, length = read_head(raw)
-        if len(rest) <= KNOWN_BYTES:
+        rest = raw[begin - 2 : start] + raw[end:]
+        fields = self._known.get(rest) if modern else None
+        if fields is not None and digits.isdigit() and len(digits) <= LENGTH_DIGITS:
+            return RequestHead(method, path, query, modern, *fields), int(digits)
+        fields, length = _read_fields(raw[begin:], modern)
+        if modern and len(rest) <= KNOWN_BYTES:
             if len(self._known) >= KNOWN_HEADS:
                 self._known.clear()
-            self._known[rest] = head
-        return head, length
+            self._known[rest] = fields
+        return RequestHead(method, path, query, modern, *fields), length
+
+
+def _request_line(raw: bytes) -> tuple[str, str, str, bool, int]:
+    """Method, path, query, whether it is HTTP/1.1, and where the line ends. Raises BadRequest."""
+    line = _LINE.match(raw)
+    if line is None:
+        raise BadRequest(400, "malformed request line")
+    method, target, major, minor = line.groups()
+    if major != b"1":
+        raise BadRequest(505, "HTTP/1.0 and HTTP/1.1 are spoken here")
+    if len(target) > TARGET_BYTES:
+        raise BadRequest(414, "the target is too long")
+    path, query = _target(target.decode("ascii"))
+    return method.decode(), path, query, minor != b"0", line.end()
+
+
+def _read_fields(raw: bytes, modern: bool) -> tuple[_Fields, int]:
+    """What the fields in `raw` say, and the length of the body. Raises BadRequest."""
+    if _FIELDS.fullmatch(raw, 0, len(raw) - 2) is None:
+        raise BadRequest(400, "malformed header")
+    lines = raw[:-4].split(b"\r\n") if len(raw) > 2 else []
+    if len(lines) > FIELDS:
+        raise BadRequest(431, "too many headers")
+    named = [(name, value.strip(b" \t")) for name, _, value in (text.partition(b":") for text in lines)]
+    length, keep_alive, expects = _framing(named, modern)
+    fields = [field for field in named if field[0].lower() not in _ENDS]
+    values = {name.lower(): value.decode("latin-1") for name, value in reversed(fields)}
+    return (fields, values, keep_alive, expects, _passed(fields)), length
 
 
 def _passed(fields: Sequence[Field]) -> Passed:
@@ -197,6 +211,8 @@ def _framing(named: Sequence[Field], modern: bool) -> tuple[int, bool, bool]:
 
 def _target(target: str) -> tuple[str, str]:
     """Path and query; of an absolute form its authority is left out, as RFC 9112 (3.2.2) has it for an origin."""
+    if target.startswith("/") and "?" not in target and "#" not in target:
+        return target, ""
     if not target.startswith("/"):
         found = _FORMS.match(target)
         target = target[found.end() :] if found is not None else target

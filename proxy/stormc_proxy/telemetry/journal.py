@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from typing import TextIO
 
 from stormc_proxy.outcomes import Outcome
@@ -20,35 +21,32 @@ DRAWN_BYTES = 4096
 
 
 class Randomness:
-    """The system's randomness as hexadecimal digits, drawn for many ids at a time; a forked process draws its own."""
+    """The system's randomness as texts, made of many bytes at a time; a forked process makes its own."""
 
-    def __init__(self) -> None:
-        """Nothing is drawn yet."""
-        self._digits, self._at = "", 0
-        os.register_at_fork(after_in_child=self.drop)
+    def __init__(self, shape: Callable[[str], str]) -> None:
+        """`shape` makes one text of 32 hexadecimal digits."""
+        self._shape = shape
+        self._texts: list[str] = []
+        os.register_at_fork(after_in_child=self._texts.clear)
 
-    def drop(self) -> None:
-        """What was drawn is used no more."""
-        self._digits, self._at = "", 0
-
-    def digits(self) -> str:
-        """32 of them, once."""
-        at = self._at
-        if at == len(self._digits):
-            self._digits, at = os.urandom(DRAWN_BYTES).hex(), 0
-        self._at = at + 32
-        return self._digits[at : at + 32]
+    def __call__(self) -> str:
+        """One that nobody got before."""
+        if not self._texts:
+            digits = os.urandom(DRAWN_BYTES).hex()
+            self._texts += [self._shape(digits[at : at + 32]) for at in range(0, len(digits), 32)]
+        return self._texts.pop()
 
 
-new_secret = Randomness().digits
+def _uuid(digits: str) -> str:
+    variant = "89ab"[int(digits[16], 16) & 3]
+    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+
+
+new_secret = Randomness(str)
 """What only one decode instance is told, for one attempt."""
 
-
-def new_id() -> str:
-    """A random UUID from the system's randomness: who knows one id, or a thousand, knows nothing of the next."""
-    text = new_secret()
-    variant = "89ab"[int(text[16], 16) & 3]
-    return f"{text[:8]}-{text[8:12]}-4{text[13:16]}-{variant}{text[17:20]}-{text[20:]}"
+new_id = Randomness(_uuid)
+"""A random UUID from the system's randomness: who knows one id, or a thousand, knows nothing of the next."""
 
 
 class Record:
