@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial
 from typing import Any
 
 from stormc_proxy.edge.admission import Admission
@@ -27,7 +28,8 @@ from stormc_proxy.telemetry.metrics import Metrics
 from stormc_proxy.telemetry.tracing import Span, Tracer
 
 _Running = Coroutine[Any, Any, bool]
-_Work = Coroutine[Any, Any, "Answer | None"]
+_Work = Callable[[], Awaitable["Answer | None"]]
+"""Begins the work, and is awaited for the answer; None if that was streamed."""
 _USED = re.compile(rb'"(?:completion|output)_tokens":\s*(\d+)')
 
 
@@ -50,17 +52,17 @@ class Engines:
         """A generation; the coroutine says whether the connection takes another request."""
         record = self._record(request, api.path)
         relay = Relay(request, record, self.draining, api.dialect)
-        return self._run(self._generated(request, api, record, relay), request, record, relay, api.dialect)
+        return self._run(partial(self._generated, request, api, record, relay), request, record, relay, api.dialect)
 
     def forward(self, path: str, request: Request) -> _Running:
         """Anything else that an engine answers."""
         record = self._record(request, path)
         relay = Relay(request, record, self.draining)
-        return self._run(self._forwarded(request, path, record), request, record, relay, "openai")
+        return self._run(partial(self._forwarded, request, path, record), request, record, relay, "openai")
 
     def _record(self, request: Request, path: str) -> Record:
         head = request.head
-        record = Record(path, client_id(head) or new_id())
+        record = Record(path, client_id(head) if b"x-request-id" in head.values else new_id())
         if self._tracer is not None:
             record.span = self._tracer.begin(f"{head.method} {path}", head.get(b"traceparent"))
         return record
@@ -78,7 +80,7 @@ class Engines:
             if not metrics.active:
                 self.idle.clear()
             metrics.active += 1
-            answer = await work
+            answer = await work()
             if answer is None:
                 return relay.end()
             used = _USED.search(answer.body, max(0, len(answer.body) - 2048))
@@ -103,7 +105,6 @@ class Engines:
             head, body = Refusal.own(Outcome.BUG).answer(dialect)
             return relay.break_off(head.status, Outcome.BUG.text) if relay.status else relay.answer(head, body)
         finally:
-            work.close()
             self._finish(record, admitted)
 
     def _finish(self, record: Record, admitted: bool) -> None:
@@ -120,7 +121,8 @@ class Engines:
         if self._router.settings.access_log:
             self._journal.write(record.line(seconds))
 
-    async def _generated(self, request: Request, api: Api, record: Record, relay: Relay) -> Answer | None:
+    def _generated(self, request: Request, api: Api, record: Record, relay: Relay) -> Awaitable[Answer | None]:
+        """Raises Refusal for what is no request to an engine."""
         settings = self._router.settings
         packed = b"content-encoding" in request.head.values
         body = _checked(plain(request, settings.max_body_bytes) if packed else request.body, api)
@@ -133,9 +135,9 @@ class Engines:
         headers = forwarded(request.head.passed, settings.api_key, not self._keys.needed, record.span is not None)
         plan = plan_of(body, api) if api.children else None
         if plan is not None:
-            return await self._merged(plan, api, headers, record, relay)
+            return self._merged(plan, api, headers, record, relay)
         output = relay if record.stream else None
-        return await Generation(self._router, api, body, headers, record, output).answer()
+        return Generation(self._router, api, body, headers, record, output).answer()
 
     async def _merged(self, plan: Plan, api: Api, headers: bytes, record: Record, relay: Relay) -> Answer | None:
         """Several answers. Those that run at a time count as requests, as far as there is room for them."""

@@ -13,7 +13,7 @@ from stormc_proxy.http.answer import Head
 from stormc_proxy.http.events import chunk, unframed
 from stormc_proxy.http.reply import head_bytes
 from stormc_proxy.http.request import Passed, RequestHead
-from stormc_proxy.telemetry.journal import Record
+from stormc_proxy.telemetry.journal import Record, new_id
 
 _ID = re.compile(r"[\x21-\x7e]{1,256}")
 HEARTBEAT = b": keep-alive\n\n"
@@ -21,9 +21,9 @@ _EVENT_STREAM = Head(200, b"OK", [(b"Content-Type", b"text/event-stream; charset
 
 
 def client_id(head: RequestHead) -> str:
-    """The id that the client gave, if it can stand in a header and a log; else nothing."""
-    given = head.values.get(b"x-request-id", "")
-    return given if given and _ID.fullmatch(given) else ""
+    """The id that the client gave, if it can stand in a header and a log; else a new one."""
+    given = head.get(b"x-request-id")
+    return given if _ID.fullmatch(given) else new_id()
 
 
 def forwarded(passed: Passed, api_key: str, keep_keys: bool = True, traced: bool = False) -> bytes:

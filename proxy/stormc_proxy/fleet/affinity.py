@@ -66,12 +66,13 @@ class Affinity:
 
     def pick(self, pool: Pool, prompt: Prompt, mode: str, avoid: Iterable[Address] = ()) -> Lease | None:
         """A lease on the instance that the rule chooses, which will have the prompt in its cache."""
-        self.listen(pool)
+        if pool.told:
+            self.listen(pool)
         work = partial(prefill_load, mode=mode)
         lease = pool.pick(work(prompt.size), avoid, self.offers(prompt, work), self.weight)
         if lease is not None:
             self.chosen(prompt, lease.instance)
-            if prompt.keys or prompt.session:
+            if (pool.told or self.outbox is not None) and (prompt.keys or prompt.session):
                 self._tell(pool, prompt, lease.instance)
         return lease
 

@@ -140,6 +140,8 @@ class SharedPool(Pool):
     _synced: int
     """The board's changes that are taken over; -1 while there are instances that it was not asked about."""
 
+    told = True
+
     def tell_choice(self, instance: Instance, prompt: Prompt) -> None:
         """A row of the board names the instance."""
         self.colleagues.tell(Choice(self._row(instance), prompt.session, prompt.size, prompt.keys))

@@ -118,6 +118,9 @@ class Pool:
         """The load, that of other pods included, and what a slow starter has more; infinite unless healthy."""
         return instance.load + instance.foreign + instance.handicap if instance.state == HEALTHY else math.inf
 
+    told = False
+    """Whether other workers tell of their choices."""
+
     def tell_choice(self, instance: Instance, prompt: Prompt) -> None:
         """Other workers, if there are any, remember too who has a prompt; one without keys: the cache is empty."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import zlib
 from collections.abc import Callable, Container, Iterable, Mapping
-from itertools import accumulate
+from itertools import accumulate, repeat
 from typing import NamedTuple, Protocol
 
 STEP = 2048
@@ -30,6 +30,7 @@ IDENTITY = ("model", "cache_salt", "chat_template", "chat_template_kwargs", "mm_
 """Members that decide whether a cached block may be used at all; a LoRA adapter is named as the model."""
 
 _WANTED = frozenset((*TEXT, *IDENTITY))
+_NOTHING = repeat("")
 
 SESSION = re.compile(rb"(?:^|\n)(?:x-session-id|x-aibrix-session-key):[ \t]*([^\r\n]+)", re.IGNORECASE)
 """Headers by which clients name a conversation; the second is AIBrix's."""
@@ -75,9 +76,8 @@ def chained_everywhere(before: int, text: str) -> int:
 def prompt_of(body: Members, session: str = "", chain: Chain = chained_here) -> Prompt:
     """The keys of a request; `session` is what a header says about the conversation it belongs to."""
     members = body.members(_WANTED)
-    identity = chain(0, "\0".join([members.get(key, "") for key in IDENTITY]))
-    texts = [members[key] for key in TEXT if key in members]
-    text = texts[0] if len(texts) == 1 else "".join(texts)
+    identity = chain(0, "\0".join(map(members.get, IDENTITY, _NOTHING)))
+    text = "".join(map(members.get, TEXT, _NOTHING))
     keys = chain_of(identity, pieces(text), chain)
     return Prompt(keys, chain(identity, session) if session else 0, len(text), body.length)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from stormc_proxy.fleet.instance import Instance
 from stormc_proxy.flow import decode
-from stormc_proxy.flow.api import named
+from stormc_proxy.flow.api import asked
 from stormc_proxy.flow.attempt import Attempt
 from stormc_proxy.flow.body import Body
 from stormc_proxy.flow.exchange import Answer
@@ -36,7 +36,7 @@ class Alone:
         request.record.key = attempt.key
         answered, ended = False, "is left"
         try:
-            raw = self._body.pieces({"kv_transfer_params": None, **named(request.api, attempt.key)})
+            raw = self._body.pieces(asked(request.api, attempt.key, ""))
             answer = await decode.ask(request, attempt, raw, attempt.speaks)
             answered, ended = True, "ends"
             return answer, lease.instance

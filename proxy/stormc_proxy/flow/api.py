@@ -52,8 +52,16 @@ def prefill_changes(api: Api, body: Body, key: str, parameters: str) -> dict[str
     changes[api.limits[0]] = "1"
     if api.floor:
         changes["min_tokens"] = "1"
-    changes.update({name: "1" for name in api.limits[1:] if name in body.values})
-    return {**changes, **named(api, key)}
+    for name in api.limits[1:]:
+        if name in body.values:
+            changes[name] = "1"
+    return changes | named(api, key) if api.names_request else changes
+
+
+def asked(api: Api, key: str, parameters: str) -> dict[str, str | None]:
+    """What decode is asked for besides: `parameters` are those of the KV cache's transfer, empty without one."""
+    changes: dict[str, str | None] = {"kv_transfer_params": parameters or None}
+    return changes | named(api, key) if api.names_request else changes
 
 
 def named(api: Api, key: str) -> dict[str, str | None]:

@@ -39,16 +39,16 @@ async def attempts(request: ClientRequest, body: Body, avoid: set[Address]) -> t
     a second opinion, and to blame when that one answers. Raises Refusal, Broken.
     """
     router, settings = request.router, request.router.settings
-    tried, last, doubted = set[Address](), None, None
+    tried, last, doubted, number = set[Address](), None, None, 0
     way: Way = WAYS[settings.mode](request, body)
-    number = 0
     try:
         while number < max(1, settings.max_retries):
             if last is not None and not await _once_more(request, tried, number):
                 break
-            prefer = tried | avoid
+            if avoid and not router.decode.other(tried | avoid):
+                avoid = set()
             try:
-                found = await way.ask(prefer if router.decode.other(prefer) else tried, tried)
+                found = await way.ask(tried | avoid, tried)
             except Unanswered as error:
                 last, number = error, number + 1
                 if error.doubtful:

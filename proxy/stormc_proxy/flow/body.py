@@ -129,14 +129,17 @@ class Body:
     def members(self, wanted: Container[str]) -> dict[str, str]:
         """The JSON text of some members as the client wrote it, their keys included."""
         if self._text:
-            found = {key: self._text[start:end] for key, start, end in self._spans if key in wanted}
+            text, found = self._text, dict[str, str]()
+            for key, start, end in self._spans:
+                if key in wanted:
+                    found[key] = text[start:end]
         else:  # of a large one its beginning, which is as much as anybody looks at
             spans = ((key, start, min(end, start + COMPARED_BYTES)) for key, start, end in self._spans)
             found = {key: self._raw[a:b].decode("utf-8", "replace") for key, a, b in spans if key in wanted}
-        for key, text in self._changes.items():
+        for key, changed in self._changes.items():
             found.pop(key, None)
-            if text is not None and key in wanted:
-                found[key] = f'"{key}":{text}'
+            if changed is not None and key in wanted:
+                found[key] = f'"{key}":{changed}'
         return found
 
     def rewritten(self, changes: Mapping[str, str | None]) -> bytes:

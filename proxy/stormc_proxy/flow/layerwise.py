@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from stormc_proxy.fleet.instance import Instance
 from stormc_proxy.flow import decode
-from stormc_proxy.flow.api import named
+from stormc_proxy.flow.api import asked
 from stormc_proxy.flow.attempt import Attempt
 from stormc_proxy.flow.body import Body
 from stormc_proxy.flow.cached import with_cached
@@ -51,7 +51,7 @@ class Layerwise:
         parameters = _ASKED % (router.callback_url, attempt.secret)
         answered, ended = False, "is left"
         try:
-            raw = self._body.pieces({"kv_transfer_params": parameters, **named(request.api, attempt.key)})
+            raw = self._body.pieces(asked(request.api, attempt.key, parameters))
             answer = await decode.ask(request, attempt, raw, lambda: self._first(attempt))
             answered, ended = True, "ends"
             return with_cached(answer, self._cached, add=False), lease.instance

@@ -33,11 +33,8 @@ class Reported(NamedTuple):
     """Tokens of the prompt; None when it does not say."""
 
 
-class Prefill(NamedTuple):
-    """A prefill that succeeded; the caller releases the lease."""
-
-    lease: Lease
-    said: Reported
+Prefill = tuple[Lease, Reported]
+"""A prefill that succeeded; the caller releases the lease."""
 
 
 async def prefill(request: ClientRequest, body: Body, key: str, parameters: str, attempt: Attempt | None) -> Prefill:
@@ -49,8 +46,7 @@ async def prefill(request: ClientRequest, body: Body, key: str, parameters: str,
     router, settings = request.router, request.router.settings
     raw = body.pieces(prefill_changes(request.api, body, key, parameters))
     prompt = router.affinity.prompt(body, request.fields)
-    tried, last, doubted = set[Address](), None, None
-    sent = False
+    tried, last, doubted, sent = set[Address](), None, None, False
     for number in range(max(1, settings.max_retries)):
         if last is not None:
             if attempt is not None and attempt.served:
@@ -86,7 +82,7 @@ def _noted(request: ClientRequest, prompt: Prompt, lease: Lease, value: Mapping[
     """What the answer says, compared with what was expected."""
     try:
         request.record.cached = request.router.affinity.answered(prompt, lease, value)
-        return Prefill(lease, reported(value))
+        return lease, reported(value)
     except Exception:
         lease.release()
         raise

@@ -18,7 +18,7 @@ from typing import Any
 from stormc_proxy.fleet.instance import Instance
 from stormc_proxy.fleet.lease import Lease
 from stormc_proxy.flow import decode
-from stormc_proxy.flow.api import named
+from stormc_proxy.flow.api import asked
 from stormc_proxy.flow.attempt import Attempt
 from stormc_proxy.flow.body import Body
 from stormc_proxy.flow.cached import with_cached
@@ -78,9 +78,7 @@ class Standard:
 
         answered, lingers, ended = False, False, "fails"
         try:
-            raw = self._body.pieces(
-                {"kv_transfer_params": kept.parameters or None, **named(self._request.api, kept.key)}
-            )
+            raw = self._body.pieces(asked(self._request.api, kept.key, kept.parameters))
             answer = await decode.ask(self._request, attempt, raw, first)
             kept.fetched()
             answered, ended = True, "ends"

@@ -44,7 +44,7 @@ class Connection(Writer):
         self._awaited: asyncio.Future[Head] | asyncio.Future[None] | None = None
         self._framing: Framing | None = None
         self.content: bytes | None = None
-        """The whole body of an answer that came together with its head, as most do."""
+        """The whole body of an answer that came together with its head, as most do, and leaves the connection free."""
         self._feed: Feed | None = None
         self.sink: Sink | None = None
         self._instance: Instance | None = None
@@ -71,7 +71,10 @@ class Connection(Writer):
         response: asyncio.Future[Head] = self._loop.create_future()
         self._response = response
         self._began = self._last = self._spoke = self.written = self._loop.time()
-        watch = self._within(timeout, response)
+        if timeout >= LONG_SECONDS and self._swept:
+            self._awaited, self._limit, watch = response, timeout, None
+        else:
+            watch = self._within(timeout, response)
         small = isinstance(body, bytes) and len(body) <= PIECE_BYTES
         transport.write(request + body if isinstance(body, bytes) and small else request)
         if small and watch is None:
@@ -152,9 +155,9 @@ class Connection(Writer):
     def reusable(self) -> bool:
         """Whether the answer came whole, and the peer takes another request on this connection."""
         done, framing, feed = self._body_done, self._framing, self._feed
-        if framing is None or not framing.keep or self._error is not None:
-            return False
-        return self.content is not None or (done is not None and done.done() and feed is not None and feed.clean)
+        whole = done is not None and done.done() and self._error is None
+        clean = whole and framing is not None and framing.keep and feed is not None and feed.clean
+        return clean or self.content is not None
 
     def finish(self) -> None:
         """After a complete answer: back to the pool, or closed if the peer wants so."""
@@ -162,7 +165,7 @@ class Connection(Writer):
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        if self.reusable:
+        if self.content is not None or self.reusable:
             self.state = EXCHANGE[self.state, "keep"]
             self._response = self._body_done = self._awaited = self.sink = self._framing = self._feed = None
             self.content = None
@@ -265,7 +268,7 @@ class Connection(Writer):
         """The answer begins; whether `data` is its whole body, as it mostly is."""
         self.state = EXCHANGE[self.state, "head"]
         self._spoke, self._framing = self._last, framing
-        whole = len(data) == length and not framing.chunked and not framing.coding
+        whole = len(data) == length and framing.keep and not framing.chunked and not framing.coding
         if whole:
             self.state = EXCHANGE[self.state, "end"]
             self.content = data

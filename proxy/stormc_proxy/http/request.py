@@ -150,7 +150,9 @@ def _request_line(raw: bytes) -> tuple[str, str, str, bool, int]:
         raise BadRequest(505, "HTTP/1.0 and HTTP/1.1 are spoken here")
     if len(target) > TARGET_BYTES:
         raise BadRequest(414, "the target is too long")
-    path, query = _target(target.decode("ascii"))
+    path, query = target.decode(), ""
+    if not target.startswith(b"/") or b"?" in target or b"#" in target:
+        path, query = _target(path)
     return method.decode(), path, query, minor != b"0", line.end()
 
 
@@ -211,8 +213,6 @@ def _framing(named: Sequence[Field], modern: bool) -> tuple[int, bool, bool]:
 
 def _target(target: str) -> tuple[str, str]:
     """Path and query; of an absolute form its authority is left out, as RFC 9112 (3.2.2) has it for an origin."""
-    if target.startswith("/") and "?" not in target and "#" not in target:
-        return target, ""
     if not target.startswith("/"):
         found = _FORMS.match(target)
         target = target[found.end() :] if found is not None else target
