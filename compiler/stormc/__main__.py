@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import gc
 import os
 import sys
 from importlib import import_module
@@ -86,7 +85,6 @@ def _fill(sub: argparse.ArgumentParser, verb: str) -> None:
 
 def main(argv: list[str] | None = None) -> int:
     """Runs one command; its exit code: 0 clean, 1 findings or drift, 2 usage or internal error, 130 interrupted."""
-    gc.set_threshold(100_000)  # commands make few cycles; the usual 700 costs a tenth of the start
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal of few letters must not end a command

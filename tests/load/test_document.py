@@ -39,6 +39,7 @@ BAD: list[tuple[str, bytes, str, int, int, str]] = [
     ("escape beyond Unicode", b'a: "\\U00110000"\n', "E104", 1, 0, "not YAML"),
     ("not UTF-8", b"a: b\nc: \xff\n", "E103", 2, 4, "byte 0xff"),
     ("UTF-16", "a: 1\n".encode("utf-16"), "E103", 1, 1, "not UTF-8"),
+    ("not UTF-8 behind a mark", b"\xef\xbb\xbfa: \xff", "E103", 1, 4, "not UTF-8: byte 0xff"),
     ("too large", b"#" * (MAX_BYTES + 1), "E102", 1, 1, f"the limit is {MAX_BYTES}"),
     ("duplicate key", b"a: 1\nb: 2\na: 3\n", "E108", 3, 1, "duplicate key a, first set on line 1"),
     ("duplicate key below", b"x:\n  a: 1\n  a: 2\n", "E108", 3, 3, "first set on line 2"),

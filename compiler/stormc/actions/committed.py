@@ -6,7 +6,6 @@ import os
 from pathlib import Path
 
 from stormc.finding import START, Finding
-from stormc.history.index import is_tracked
 from stormc.phrase import phrase
 from stormc.tree.checks import COMMITTED_MEMORY
 
@@ -16,8 +15,13 @@ OLD_MEMORY = ".stormc_cache"
 def committed_memory(*directories: Path) -> list[Finding]:
     """E402 where Git tracks `.stormc_cache` in one of the directories. One that is only left over is no matter."""
     places = sorted({directory / OLD_MEMORY for directory in directories})
+    places = [place for place in places if os.path.lexists(place)]
+    if not places:
+        return []
+    from stormc.history.index import is_tracked
+
     return [
         Finding(COMMITTED_MEMORY, str(place), START, phrase("the memory of a render is committed"),
                 phrase("git rm -r --cached {old_memory}, and delete it", old_memory=OLD_MEMORY))
-        for place in places if os.path.lexists(place) and is_tracked(place)
+        for place in places if is_tracked(place)
     ]  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import re
+from codecs import BOM_UTF8
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
@@ -107,14 +108,14 @@ def _decoded(file: str, raw: bytes) -> str:
         raise Stop(Finding(TOO_LARGE, file, START, phrase("file has {length} bytes, the limit is {max_bytes}",
                                                            length=len(raw), max_bytes=MAX_BYTES),
                             phrase("keep only the spec in it")))  # fmt: skip
+    content = raw.removeprefix(BOM_UTF8)
     try:
-        text = raw.decode("utf-8-sig")
+        return content.decode()
     except UnicodeDecodeError as error:
-        head = raw[: error.start]
+        head = content[: error.start]
         line, column = head.count(b"\n") + 1, error.start - (head.rfind(b"\n") + 1) + 1
         mark = Mark(line, column, line, column + 1)
         hint = phrase("save the file as UTF-8")
         raise Stop(
-            Finding(NOT_UTF_8, file, mark, phrase("not UTF-8: byte 0x{raw:02x}", raw=raw[error.start]), hint)
+            Finding(NOT_UTF_8, file, mark, phrase("not UTF-8: byte 0x{raw:02x}", raw=content[error.start]), hint)
         ) from None
-    return text

@@ -43,12 +43,12 @@ class Source(NamedTuple):
     @property
     def is_platform(self) -> bool:
         """Whether the file describes the platform of its directory."""
-        return self.path.rpartition("/")[2] in PLATFORM_FILES
+        return self.path.endswith(PLATFORM_FILES) and self.path.rpartition("/")[2] in PLATFORM_FILES
 
     @property
     def is_profile(self) -> bool:
         """Whether the file is a hardware profile of the user's."""
-        return self.directory == PROFILES
+        return self.path.startswith(f"{PROFILES}/") and self.directory == PROFILES
 
 
 class Sources(NamedTuple):

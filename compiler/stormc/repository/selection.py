@@ -75,4 +75,6 @@ def affected(repository: Repository, paths: Collection[str]) -> list[Source]:
     if any(source.is_profile for source in changed):
         return list(repository.apps)
     platforms = {source.directory for source in changed if source.is_platform}
+    if not platforms:
+        return [app for app in repository.apps if app.path in paths]
     return [app for app in repository.apps if app.path in paths or not platforms.isdisjoint(above(app.directory))]

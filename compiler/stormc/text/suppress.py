@@ -7,7 +7,6 @@ counts at once. A file without the word `stormc:` costs one search in its bytes.
 from __future__ import annotations
 
 import re
-from bisect import bisect
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -137,6 +136,8 @@ def _below(lines: Sequence[str]) -> list[int]:
 
 def _comments(document: Document, lines: Sequence[str]) -> Iterator[tuple[int, int, str]]:
     """The comments on lines with the word `stormc:`: those that start outside of every scalar."""
+    from bisect import bisect  # few specs have such comments
+
     scalars: list[Mark] | None = None
     for number, line in enumerate(lines, 1):
         if "stormc:" not in line:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -11,6 +10,7 @@ from pathlib import Path
 from stormc.digest import digest
 from stormc.tree.layout import is_generated
 
+_NEVER = float("inf")
 MAX_BYTES = 8 << 20
 """The size of a rendered file that is still read: the API server takes 1.5 MB in etcd (etcd's --max-request-bytes)."""
 
@@ -57,7 +57,7 @@ def is_ours(out: Path, path: str) -> bool:
         os.close(handle)
 
 
-def stamp(out: Path, paths: Iterable[str], before: float = math.inf) -> str:
+def stamp(out: Path, paths: Iterable[str], before: float = _NEVER) -> str:
     """What the file system says of files: their digest is other after any write to one of them, and costs no reading.
 
     Empty where a file is missing, or was written no earlier than `before` (in nanoseconds of `clock`): then it may
