@@ -14,7 +14,7 @@ FAULTS = (
     "refuse", "reset_before", "close_before", "reset_after", "cut_reset", "cut_close", "black_hole", "trickle",
     "slow_head", "hang", "hang_after_head", "garbage", "pushed_reset", "error_first", "error_later", "error_body",
     "coding", "line_feeds", "banner", "nothing", "nonsense", "cut_cleanly",
-    "no_done", "half_body",
+    "no_done", "half_body", "other_kind",
 )  # fmt: skip
 """Names for `Manner.fault`; a number is an answer of that status."""
 

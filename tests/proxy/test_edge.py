@@ -83,6 +83,7 @@ async def test_web_pages(origin: str | None, allowed: str, told: str | None) -> 
         reply = await ask(s.port, "OPTIONS", CHAT, None, asked)
         assert (reply.status, reply.headers["access-control-allow-headers"]) == (200, "x-a")
         assert reply.headers.get("access-control-allow-origin") == told
+        assert (await ask(s.port, "OPTIONS", "/v1/models/qwen", None, asked)).status == 200
         assert all("origin" not in e.headers for engine in s.decode for e in engine.seen)
 
 

@@ -133,6 +133,32 @@ async def test_engines_that_never_say_done_are_taken_as_they_are() -> None:
         assert s.failures("decode") == [0, 0]
 
 
+@BOTH
+async def test_a_stream_that_only_the_end_of_the_connection_ends_has_to_say_that_it_is_over(mode: str) -> None:
+    async with service(mode) as s:
+        for engine in s.decode:
+            engine.manner = Manner(fault="cut_close", framing="close", times=1)
+        reply = await s.ask(question(False, True))
+        assert reply.text() == answer_to("Say it", 8) and reply.done, "although nobody has said it before"
+        await s.settled()
+
+
+@BOTH
+@pytest.mark.parametrize("stream", [False, True])
+async def test_engines_that_take_stream_for_something_else_are_passed_on(mode: str, stream: bool) -> None:
+    """An object where events were asked for, or events where an object was."""
+    async with service(mode) as s:
+        assert (await s.ask(question(True, True))).done
+        for engine in s.decode:
+            engine.manner = Manner(fault="other_kind")
+        reply = await s.ask(question(True, stream))
+        assert (reply.status, reply.complete) == (200, True)
+        assert reply.body in [seen.sent for engine in s.decode for seen in engine.seen]
+        assert reply.headers["content-type"].startswith("application/json" if stream else "text/event-stream")
+        assert s.failures("decode") == [0, 0]
+        await s.settled()
+
+
 async def test_an_answer_that_says_why_it_ends_is_whole_without_done() -> None:
     async with service("layerwise", decode=1) as s:
         assert (await s.ask(question(True, True))).done

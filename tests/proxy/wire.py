@@ -269,7 +269,7 @@ class Wire(asyncio.Protocol):
         url = str(parameters.get("metaserver", ""))
         alone = not parameters
         engine.alone += alone
-        early = stream and manner.early_head and manner.framing != "length" and fault != "trickle"
+        early = stream and manner.early_head and manner.framing != "length" and fault not in ("trickle", "other_kind")
         if early:
             await self.write(stream_head(manner, 0))
             if manner.comments:
@@ -304,7 +304,7 @@ class Wire(asyncio.Protocol):
         if fault in ("error_first", "error_body", "nothing", "nonsense"):
             await self._fail(seen, stream, fault)
             return
-        if stream:
+        if (fault == "other_kind") != stream:
             events = events_of(seen, task, manner, reason, chat)
             if fault == "error_later":
                 events = [*events[: len(events) // 2], event(refusal(500)), events[-1]]

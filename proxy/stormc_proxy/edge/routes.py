@@ -51,7 +51,7 @@ class Routes:
             return found(request)
         if self._callbacks is not None and path.startswith(CALLBACK_PATH):
             return self._callbacks.respond(request)
-        if method == "OPTIONS" and (path in self._paths or path == "*"):
+        if method == "OPTIONS" and (path in self._paths or path == "*" or path.startswith(MODELS)):
             return Reply(200, b"", fields=_preflight(head.get(b"access-control-request-headers")))
         if method in ("GET", "HEAD") and path.startswith(MODELS):
             return self._engines.forward(path, request)

@@ -75,10 +75,17 @@ async def _asked(request: ClientRequest, attempt: Attempt, raw: Pieces, first: F
     status = error_status(content)
     if status:
         raise _refused(request, instance, Head(status, b"", head.headers), content)
-    if not content.lstrip().startswith(b"{") or not content.rstrip().endswith(b"}"):
+    if not _is_whole(head, content):
         raise _failed(request, attempt, UpstreamError(Outcome.MALFORMED))
     router.decode.succeeded(instance)
     return Answer(head, content)
+
+
+def _is_whole(head: Head, content: bytes) -> bool:
+    """Whether content may be an answer: an object to its end, or events, if an engine took `stream` for true."""
+    said = content.strip()
+    is_object = said.startswith(b"{") and said.endswith(b"}")
+    return is_object or (bool(said) and head.get(b"content-type").lower().startswith(b"text/event-stream"))
 
 
 async def _streamed(
@@ -96,7 +103,7 @@ async def _streamed(
             raise
     else:
         stream.flush()
-        if _is_cut(request, stream):
+        if _is_cut(request, stream, connection.unframed):
             raise UpstreamError(Outcome.CLOSED_EARLY)
     if stream.refused is not None and not stream.refused.status:
         pool.failed(attempt.instance, Outcome.EMPTY.text)
@@ -121,18 +128,19 @@ async def _streamed(
         pool.succeeded(attempt.instance)
 
 
-def _is_cut(request: ClientRequest, stream: Stream) -> bool:
+def _is_cut(request: ClientRequest, stream: Stream, unframed: bool) -> bool:
     """Whether a stream that ended as HTTP has it is half an answer: a relay in between may hide that its engine died.
 
-    Judged only where engines are known to tell the end of a stream, and only if nothing says why the answer ends.
+    Judged only where engines are known to tell the end of a stream, or where the end of the connection is all that
+    tells it (`unframed`), and only if nothing says why the answer ends.
     """
     api, ends = request.api, request.router.ends
-    if stream.refused is not None or stream.given_up or stream.failed:
+    if stream.refused is not None or stream.given_up or stream.failed or not stream.is_events:
         return False
     if stream.over:
         ends.add(api.path)
         return False
-    return api.path in ends and not (api.resumable and stream.finished)
+    return (unframed or api.path in ends) and not (api.resumable and stream.finished)
 
 
 def _refused(request: ClientRequest, instance: Instance, head: Head, content: bytes) -> Exception:

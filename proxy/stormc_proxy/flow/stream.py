@@ -65,8 +65,8 @@ class Stream:
     """
 
     __slots__ = (
-        "_adds_cached", "_announced", "_first", "_head", "_is_events", "_last", "_latest", "_output", "_partial",
-        "_resumed", "_source", "cached", "chat", "committed", "cut", "events", "failed", "first_id", "given_up",
+        "_adds_cached", "_announced", "_first", "_head", "_last", "_latest", "_output", "_partial", "_resumed",
+        "_source", "cached", "chat", "committed", "cut", "events", "failed", "first_id", "given_up", "is_events",
         "prompt", "refused", "said", "started", "terminal", "transcript", "used",
     )  # fmt: skip
 
@@ -76,7 +76,7 @@ class Stream:
         self.transcript = Transcript() if keep else None
         self.said = Said()
         self.committed = self.started = self.given_up = self.cut = self.failed = False
-        self._resumed = self._is_events = self._adds_cached = self.used = False
+        self._resumed = self.is_events = self._adds_cached = self.used = False
         self.events = 0
         self.cached: int | None = None
         self.prompt: int | None = None
@@ -103,12 +103,12 @@ class Stream:
     def over(self) -> bool:
         """Whether what came last is an answer's end in its API: the instance may go now."""
         latest = b"" if self.given_up else self._latest
-        return latest.endswith(_DONE_CHUNK) or (bool(latest) and _ends(split(unframed(latest))[-1]))
+        return latest.endswith(_DONE_CHUNK) or (bool(latest) and any(map(_ends, split(unframed(latest)))))
 
     @property
     def finished(self) -> bool:
-        """Whether this attempt said why its answer ends; true where nothing of it is kept."""
-        if self.transcript is None:
+        """Whether this attempt said why its answer ends; true where that is not known: no events, or none is kept."""
+        if self.transcript is None or not self.is_events:
             return True
         return any(c.get("finish_reason") for v in self.transcript.objects() for c in v.get("choices") or ())
 
@@ -123,7 +123,7 @@ class Stream:
     def begin(self, connection: Connection, head: Head, first: Callable[[], None]) -> None:
         """Before the body of an attempt; `first` is called with its first event."""
         self._head, self._source, self._first = head, connection, first
-        self._is_events = head.get(b"content-type").lower().startswith(b"text/event-stream")
+        self.is_events = head.get(b"content-type").lower().startswith(b"text/event-stream")
         self._partial = self._last = self._latest = self._announced = b""
         self.refused = None
         self._resumed = self._resumed or self.given_up
@@ -171,7 +171,7 @@ class Stream:
             self.chunks(chunk(rest), 1, True)
         if self._first is None or self.refused is not None:
             return
-        if not self._is_events:
+        if not self.is_events:
             self._open()
         else:
             self.refused = Refused(0, self._announced)
@@ -180,7 +180,7 @@ class Stream:
         """What is left of chunks from the first event on; comments before it go out, an error stays here."""
         says = framed.startswith(b"data:", framed.find(b"\r\n") + 2)
         first = framed[: framed.find(b"\n\n") + 1 or None]
-        if not self._is_events or (says and _ERROR not in first and _RESPONSE not in first):
+        if not self.is_events or (says and _ERROR not in first and _RESPONSE not in first):
             self._open()
             return framed
         if self.refused is not None:

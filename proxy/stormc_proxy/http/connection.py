@@ -152,6 +152,11 @@ class Connection(Writer):
         self._began = self._last = self._spoke = self._loop.time()
 
     @property
+    def unframed(self) -> bool:
+        """Whether nothing but the end of the connection ends the body."""
+        return self._feed is not None and self._feed.ends_with_connection
+
+    @property
     def reusable(self) -> bool:
         """Whether the answer came whole, and the peer takes another request on this connection."""
         done, framing, feed = self._body_done, self._framing, self._feed
