@@ -98,11 +98,13 @@ class Sink:
     def __init__(self) -> None:
         self.pieces: list[tuple[bytes, int, bool]] = []
 
-    def chunks(self, framed: bytes, count: int, whole: bool) -> None:
+    def chunks(self, framed: bytes, count: int, whole: bool) -> bool:
         self.pieces.append((framed, count, whole))
+        return True
 
-    def data(self, data: bytes) -> None:
+    def data(self, data: bytes) -> bool:
         self.pieces.append((chunk(data), 0, False))
+        return True
 
     @property
     def payload(self) -> bytes:
@@ -205,9 +207,9 @@ def test_chunks_that_all_end_inside_of_an_event_do_not_hold_the_stream_back(endi
     seen: list[bytes] = []
 
     class Watched(Sink):
-        def chunks(self, framed: bytes, count: int, whole: bool) -> None:
-            super().chunks(framed, count, whole)
+        def chunks(self, framed: bytes, count: int, whole: bool) -> bool:
             seen.append(unframed(framed))
+            return super().chunks(framed, count, whole)
 
     events = [b"data: %d" % number + ending for number in range(5)]
     torn = [b"da", *(b"ta: %d" % number + ending + b"da" for number in range(4)), b"ta: 4" + ending[:-1], ending[-1:]]

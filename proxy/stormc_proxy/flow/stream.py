@@ -129,19 +129,17 @@ class Stream:
         self._resumed = self._resumed or self.given_up
         self.given_up = self.cut = False
 
-    def chunks(self, framed: bytes, count: int, whole: bool) -> None:
-        """Part of decode's body."""
+    def chunks(self, framed: bytes, count: int, whole: bool) -> bool:
+        """Part of decode's body; whether it says something."""
         if not whole:
             framed = chunk(unframed(framed))
         if self._first is not None:
             framed = self._before_first(framed)
             if not framed:
-                return
+                return False
         elif framed[framed.find(b"\r\n") + 2] == 0x3A and not has_data(unframed(framed)):  # a comment
             self._output.write(framed)
-            return
-        assert self._source is not None
-        self._source.idle_from_here(True)
+            return False
         self.events += count
         self._latest = framed
         telling = False
@@ -149,20 +147,21 @@ class Stream:
             self._last, telling = framed, self.cached is not None
         if self._resumed or self.given_up or telling or _MARK in framed or _ERROR in framed:
             self._by_event(unframed(framed))
-            return
+            return True
         if self.transcript is not None:
             self.transcript.add(framed)
         self._output.write(framed)
+        return True
 
-    def data(self, data: bytes) -> None:
+    def data(self, data: bytes) -> bool:
         """Part of a body without chunks: whole events become chunks."""
         data = self._partial + data
         end = max(data.rfind(b"\n\n") + 2, data.rfind(b"\r\n\r\n") + 4)
         if end < 4:
             self._partial = data
-            return
+            return False
         self._partial = data[end:]
-        self.chunks(chunk(data[:end]), data.count(b"data:", 0, end), True)
+        return self.chunks(chunk(data[:end]), data.count(b"data:", 0, end), True)
 
     def flush(self) -> None:
         """At the end of an attempt's body: what no blank line ended goes out as it is."""

@@ -138,11 +138,6 @@ class Connection(Writer):
             return limit
         return (self._began if awaited is self._response else self._spoke) + limit - now
 
-    def idle_from_here(self, spoke: bool) -> None:
-        """Whether what arrived last was an answer; a comment keeps nobody waiting longer."""
-        if spoke:
-            self._spoke = self._last
-
     def excuse(self, silent: bool) -> None:
         """Whether the peer itself waits for another instance: its silence is not held against it then.
 
@@ -230,17 +225,17 @@ class Connection(Writer):
         """Head, then body; anything outside an exchange ends the connection."""
         self._last = self._loop.time()
         done = self._body_done
-        if done is not None:
-            if done.done():
+        if done is None:
+            if self._response is None or self.content is not None:
                 self.close()
-            elif self.sink is None:
-                self._held.append(data)
             else:
-                self._body(data)
-        elif self._response is None or self.content is not None:
+                self._read_head(data)
+        elif done.done():
             self.close()
+        elif self.sink is None:
+            self._held.append(data)
         else:
-            self._read_head(data)
+            self._body(data)
 
     def _read_head(self, data: bytes) -> None:
         """Read heads until one that is no interim one (1xx)."""
@@ -324,13 +319,16 @@ class Connection(Writer):
         sink, feed = self.sink, self._feed
         assert sink is not None and feed is not None
         try:
-            if not isinstance(feed, ChunkedFeed):
-                sink.data(feed.feed(data))
-            elif (passed := feed.feed(data)).framed:
-                sink.chunks(*passed)
+            if isinstance(feed, ChunkedFeed):
+                framed, count, whole = feed.feed(data)
+                says = bool(framed) and sink.chunks(framed, count, whole)
+            else:
+                says = sink.data(feed.feed(data))
         except FramingError as error:
             self.abort(error.outcome)
             return
+        if says:
+            self._spoke = self._last
         if feed.done:
             self._ended()
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import zlib
-from typing import NamedTuple
 
 from stormc_proxy.http.answer import UNTIL_CLOSE, Framing
 from stormc_proxy.http.events import chunk, unframed
@@ -25,16 +24,9 @@ class FramingError(Exception):
         self.outcome = outcome
 
 
-class Passed(NamedTuple):
-    """Chunks with their framing."""
-
-    framed: bytes
-    number: int
-    whole: bool
-    """Each of them ends where an event ends, so that no event is torn by framing."""
-
-
-NOTHING = Passed(b"", 0, True)
+Passed = tuple[bytes, int, bool]
+"""Chunks with their framing, their number, and whether each of them ends where an event ends: none is torn then."""
+NOTHING: Passed = (b"", 0, True)
 
 
 class PlainFeed:
@@ -78,6 +70,10 @@ class ChunkedFeed:
 
     def feed(self, data: bytes) -> Passed:
         """Whole chunks that may go on; the rest is held. Raises FramingError."""
+        if not self._held and data.endswith(b"\n\n\r\n"):  # mostly it is one event in one chunk
+            line = data.find(b"\r\n", 0, 6)
+            if _SIZES.get(data[:line], 0) == len(data) - line - 4 > 1:
+                return data, 1, True
         if self._missing > len(data):
             self._missing -= len(data)
             self._held.append(data)
@@ -122,7 +118,7 @@ class ChunkedFeed:
         if passed:
             if passed < size:
                 self._held.append(data[passed:])
-            return Passed(data[:passed], passed_count, whole)
+            return data[:passed], passed_count, whole
         return self._torn(data, position, count)
 
     def _torn(self, data: bytes, position: int, count: int) -> Passed:
@@ -137,7 +133,7 @@ class ChunkedFeed:
             return NOTHING
         rest = payload[end:]
         self._held.append((chunk(rest) if rest else b"") + data[position:])
-        return Passed(chunk(payload[:end]), payload.count(b"data:", 0, end), True)
+        return chunk(payload[:end]), payload.count(b"data:", 0, end), True
 
     def _last(self, data: bytes, position: int, line: int, count: int, whole: bool) -> Passed:
         trailer = data.find(b"\r\n\r\n", line)
@@ -145,7 +141,7 @@ class ChunkedFeed:
             self._held.append(data)
             return NOTHING
         self.done, self.clean = True, trailer + 4 == len(data)
-        return Passed(data[:position], count, whole) if position else NOTHING
+        return (data[:position], count, whole) if position else NOTHING
 
 
 class PackedFeed:
@@ -160,8 +156,8 @@ class PackedFeed:
         """The plain bytes. Raises FramingError."""
         inner = self._inner
         packed = inner.feed(data)
-        if isinstance(packed, Passed):
-            packed = unframed(packed.framed) if packed.framed else b""
+        if isinstance(packed, tuple):
+            packed = unframed(packed[0])
         try:
             plain = self._reader.decompress(packed)
         except zlib.error:

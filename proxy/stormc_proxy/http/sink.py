@@ -10,14 +10,15 @@ from stormc_proxy.http.events import unframed
 class Sink(Protocol):
     """Where a body goes while it arrives."""
 
-    def chunks(self, framed: bytes, count: int, whole: bool) -> None:
+    def chunks(self, framed: bytes, count: int, whole: bool) -> bool:
         """`count` whole chunks with their framing, ending where an event ends if the body is events.
 
-        `whole` tells that each of them does, so that no event is torn by framing.
+        `whole` tells that each of them does, so that no event is torn by framing. The result is whether they are part
+        of an answer: a comment is none, and keeps nobody waiting longer.
         """
 
-    def data(self, data: bytes) -> None:
-        """Bytes of a body that is not chunked."""
+    def data(self, data: bytes) -> bool:
+        """Bytes of a body that is not chunked, with the same result."""
 
 
 class Collected:
@@ -27,13 +28,15 @@ class Collected:
         """Empty."""
         self._parts: list[bytes] = []
 
-    def chunks(self, framed: bytes, count: int, whole: bool) -> None:
+    def chunks(self, framed: bytes, count: int, whole: bool) -> bool:
         """Keep the chunks' payload."""
         self._parts.append(unframed(framed))
+        return True
 
-    def data(self, data: bytes) -> None:
+    def data(self, data: bytes) -> bool:
         """Keep the bytes."""
         self._parts.append(data)
+        return True
 
     def body(self) -> bytes:
         """Everything so far."""
