@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 from stormc_proxy.options import CONFIG_KEYS, TABLE, Option
 
 ROLES = ("prefill", "decode")
-_WILDCARDS = ("0.0.0.0", "::", "0:0:0:0:0:0:0:0")
+_WILDCARDS = ("", "0.0.0.0", "::", "0:0:0:0:0:0:0:0")
 
 
 class SettingsError(ValueError):
@@ -212,7 +212,8 @@ def checked(settings: Settings) -> Settings:
     if settings.mode == "layerwise":
         host = settings.advertised
         if host in _WILDCARDS:
-            raise SettingsError(f"decode instances cannot call back {host}; name this pod's address: --advertise-host")
+            named = host or "an empty host"
+            raise SettingsError(f"decode instances cannot call back {named}; name this pod's address: --advertise-host")
         _check_host(host)
     if settings.probe_interval_seconds <= 0 or settings.probe_timeout_seconds <= 0:
         raise SettingsError("probe interval and timeout must be above 0")

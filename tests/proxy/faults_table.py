@@ -91,6 +91,9 @@ def _of_both_roles() -> Iterator[Row]:
         yield Row("reset after the headers", role, ANSWER, "502", manner={"fault": "reset_after"})
         yield Row("body cut by a reset", role, ANSWER, "502", ANSWER, torn, {"fault": "cut_reset"})
         yield Row("body cut by a clean close", role, ANSWER, "502", ANSWER, torn, {"fault": "cut_close"})
+        if role == "decode":
+            yield Row("body cut by a clean close, streams with neither chunks nor a length", role, ANSWER, "502",
+                      ANSWER, torn, {"fault": "cut_close", "framing": "close"})  # fmt: skip
         yield Row("not HTTP", role, ANSWER, "502", manner={"fault": "garbage"})
         yield Row("another protocol's greeting", role, ANSWER, "502", manner={"fault": "banner"})
         yield Row("lines that end without CR", role, ANSWER, "502", manner={"fault": "line_feeds"})

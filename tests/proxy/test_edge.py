@@ -189,8 +189,9 @@ async def test_pipelined_requests_of_all_kinds_are_answered_in_their_order() -> 
 # -- where it listens --------------------------------------------------------------------------------------------------
 
 
-def test_everywhere_is_ipv4_and_ipv6() -> None:
-    (both,) = bound("::", 0, shared=False)
+@pytest.mark.parametrize("everywhere", ["::", ""])
+def test_everywhere_is_ipv4_and_ipv6(everywhere: str) -> None:
+    (both,) = bound(everywhere, 0, shared=False)
     both.listen()
     port = both.getsockname()[1]
     for host in ("127.0.0.1", "::1"):

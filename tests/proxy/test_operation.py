@@ -204,12 +204,12 @@ def test_defaults_are_those_of_the_reference_and_the_seed(monkeypatch: pytest.Mo
     assert from_arguments([])[0].api_key == "k" and "'k'" not in repr(from_arguments([])[0])
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "0:0:0:0:0:0:0:0"])
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "0:0:0:0:0:0:0:0", ""])
 def test_a_wildcard_cannot_be_called_back(host: str) -> None:
     with pytest.raises(SettingsError, match="call back"):
         from_arguments(["--host", host])
     with pytest.raises(SettingsError, match="call back"):
-        from_arguments(["--advertise-host", host])
+        from_arguments(["--host", "::", "--advertise-host", host])
     assert from_arguments(["--host", host, "--mode", "standard"])[0].host == host
     settings, _ = from_arguments(["--host", host, "--advertise-host", "[fd00::2]", "--port", "80"])
     assert settings.advertised == "fd00::2"

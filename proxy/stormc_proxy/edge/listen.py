@@ -33,11 +33,11 @@ def raise_descriptors() -> int:
 
 
 def bound(host: str, port: int, shared: bool) -> list[socket.socket]:
-    """Sockets for a host's addresses on one port; 0 lets the system choose. `::` is every address, of IPv4 too.
+    """Sockets for a host's addresses on one port; 0 lets the system choose. `::`, or nothing, is every address.
 
     `shared` lets other workers listen on the same port. Raises OSError.
     """
-    host = host.strip("[]")
+    host = host.strip("[]") or "::"
     if host in EVERYWHERE:
         try:
             return [_socket(socket.AF_INET6, ("::", port), shared, both=True)]

@@ -91,7 +91,7 @@ class Peering(asyncio.DatagramProtocol):
 
 def _bound(host: str, port: int, shared: bool) -> socket.socket:
     """A socket on the API's address; `::` is every address, of IPv4 too. Raises OSError."""
-    host = host.strip("[]")
+    host = host.strip("[]") or "::"
     if host in EVERYWHERE and not socket.has_dualstack_ipv6():
         host = "0.0.0.0"
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)[0]
