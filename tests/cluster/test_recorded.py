@@ -19,9 +19,9 @@ from stormc.cluster.preflight import Found, checks, platform_file
 from stormc.cluster.show import age, as_text
 from stormc.cluster.tree import build, instances
 from stormc.cluster.wait import hangs, unready
+from stormc.payload.read import read_payload
 from stormc.repository.profiles import builtin_names, builtin_profile
 from stormc.text.format import formatted
-from tests.migrate import VERSION
 from tests.samples import repository
 
 PROFILES = [profile for name in builtin_names() if (profile := builtin_profile(name))]
@@ -304,4 +304,4 @@ def test_the_page_lists_the_objects_of_the_examples(app: str, capsys: pytest.Cap
     objects = [line.partition(" ")[0] for line in capsys.readouterr().out.splitlines()]
     block = PAGE.partition(f"$ stormc deploy {app} --dry-run=server\n")[2].partition("\n\n")[0]
     listed = [line.strip().removesuffix(": created (dry run)") for line in block.splitlines()]
-    assert [VERSION.sub("", name) for name in listed] == [VERSION.sub("", name) for name in objects]
+    assert [name.replace("<version>", read_payload().proxy.version) for name in listed] == objects
