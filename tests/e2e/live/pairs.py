@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from copy import deepcopy
+from functools import partial
 from typing import Any, NamedTuple
 
 from hypothesis import HealthCheck, Phase, assume, given, seed, settings
@@ -54,17 +56,21 @@ def draw_pairs(count: int, aibrix: str, start: int) -> list[Pair]:
     The same ones for the same seed and the same sources: hypothesis takes some of its values from these.
     """
     drawn: list[Pair] = []
+    times = Counter(dict.fromkeys(CHANGES, 0))
 
     @seed(start)
     @settings(
-        max_examples=count * 3, phases=[Phase.generate], database=None, deadline=None,
+        max_examples=count * 9, phases=[Phase.generate], database=None, deadline=None,
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     @given(pairs())
     def draw(pair: Pair) -> None:
         if len(drawn) < count:
+            # What hypothesis likes less comes first: without this some kinds would come once in 200.
+            assume(min(times[kind] for kind in pair.changes) <= min(times.values()) + SPREAD)
             assume(pair.before != pair.after and all(_valid(side, aibrix) for side in (pair.before, pair.after)))
             drawn.append(_named(pair, len(drawn)))
+            times.update(pair.changes)
 
     draw()
     return drawn
@@ -93,7 +99,7 @@ def pairs(draw: st.DrawFn) -> Pair:
         spec[role]["replicas"] = draw(st.integers(1, 3))
     assume(sum(spec[r]["replicas"] * spec[r]["podGroupSize"] for r in ("prefill", "decode")) <= MOST_PODS)
     before = Draft("app.yaml", spec, release)
-    kinds = draw(st.lists(st.sampled_from(OFTEN), min_size=1, max_size=3, unique=True))
+    kinds = draw(st.lists(st.sampled_from(list(CHANGES)), min_size=1, max_size=3, unique=True))
     after = before
     for kind in kinds:
         after = draw(CHANGES[kind](deepcopy(after)))
@@ -115,8 +121,8 @@ def _set(side: Draft, path: tuple[str, ...], value: Any) -> Draft:
 
 
 @st.composite
-def replicas(draw: st.DrawFn, side: Draft) -> Draft:
-    return _set(side, (draw(ROLES), "replicas"), draw(st.integers(1, 4)))
+def replicas(draw: st.DrawFn, side: Draft, role: str) -> Draft:
+    return _set(side, (role, "replicas"), draw(st.integers(1, 4)))
 
 
 @st.composite
@@ -176,10 +182,19 @@ def proxy(draw: st.DrawFn, side: Draft) -> Draft:
 
 
 @st.composite
+def gateway(draw: st.DrawFn, side: Draft) -> Draft:
+    return _set(side, ("gateway",), draw(st.sampled_from(["router", "off", "roles"])))
+
+
+@st.composite
+def network_policy(draw: st.DrawFn, side: Draft) -> Draft:
+    return _set(side, ("networkPolicy",), draw(st.booleans()))
+
+
+@st.composite
 def top(draw: st.DrawFn, side: Draft) -> Draft:
     field, value = draw(st.sampled_from([
-        ("gateway", "router"), ("gateway", "off"), ("gateway", "roles"), ("networkPolicy", True),
-        ("networkPolicy", False), ("port", 9100), ("expertParallel", True), ("queue", "silver"), ("shmSize", "32Gi"),
+        ("port", 9100), ("expertParallel", True), ("queue", "silver"), ("shmSize", "32Gi"),
     ]))  # fmt: skip
     return _set(side, (field,), value)
 
@@ -234,10 +249,11 @@ def release(draw: st.DrawFn, side: Draft) -> Draft:
 
 
 CHANGES: dict[str, Any] = {
-    "replicas": replicas, "group size": group_size, "image": image, "flag": flag, "variable": variable, "label": label,
-    "faults": faults, "proxy": proxy, "gateway, policy, port": top, "minAvailable": min_available, "startup": startup,
-    "override": override, "move": move, "rename": rename, "namespace": namespace, "MindCluster release": release,
+    **{f"replicas of {role}": partial(replicas, role=role) for role in ("prefill", "decode", "routing")},
+    "group size": group_size, "image": image, "flag": flag, "variable": variable, "label": label, "faults": faults,
+    "proxy": proxy, "gateway": gateway, "network policy": network_policy, "port, queue, memory": top,
+    "minAvailable": min_available, "startup": startup, "override": override, "move": move, "rename": rename,
+    "namespace": namespace, "MindCluster release": release,
 }  # fmt: skip
-RARE = ("rename", "namespace", "move", "MindCluster release", "startup")
-"""Changes of which one is like the other."""
-OFTEN = [kind for kind in CHANGES for _ in range(1 if kind in RARE else 4)]
+SPREAD = 2
+"""How many times more than the rarest a kind may be drawn and still be the reason to take a pair."""
