@@ -41,7 +41,9 @@ test-clients: $(VENV)/.clients ## test the proxy with clients as people install 
 e2e: $(VENV)/.development ## test against real API server, AIBrix and others; PAIRS=n changes of specs per AIBrix release
 	@export PATH="$$KUBEBUILDER_ASSETS:$(E2E):$$PATH"; command -v etcd >/dev/null && command -v kube-apiserver >/dev/null || \
 	  { echo "no etcd or kube-apiserver; run: make e2e-tools, or set KUBEBUILDER_ASSETS"; exit 1; }
-	@tests/e2e/own_network.sh $(BIN)/pytest -o faulthandler_timeout=1800 tests/e2e
+	@export PATH="$$KUBEBUILDER_ASSETS:$(E2E):$$PATH"; own=$$(tests/e2e/own_network.sh printenv STORMC_E2E_NETWORK); \
+	  $(BIN)/pytest -o faulthandler_timeout=1800 --dist loadscope \
+	    --tx "$${own:+2*}popen//python=tests/e2e/own_network.sh $(abspath $(BIN))/python" tests/e2e
 
 e2e-tools: ## build what `make e2e` starts into a cache directory (needs Go; half an hour, once) and install the rest
 	@for program in etcd:etcd-server redis-server:redis-server chromium:chromium git:git; do \

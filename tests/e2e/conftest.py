@@ -8,12 +8,13 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 import yaml
+from xdist.scheduler import LoadScopeScheduling
 
 from stormc.__main__ import main
 from stormc.cluster.apply import ensure_namespace
@@ -23,6 +24,8 @@ from stormc.cluster.owner import owned
 from stormc.failure import Failure
 from tests.caches import PROGRAMS
 from tests.e2e.controllers import NS, collect
+from tests.e2e.summary import RUN, write
+from tests.e2e.workers import ByCluster
 
 CACHE = PROGRAMS
 SCHEMA = Path(__file__).parents[2] / "compiler" / "stormc" / "emit" / "schemas" / "stormservice.json"
@@ -64,17 +67,68 @@ def binary(name: str) -> str | None:
     return shutil.which(name, path=os.pathsep.join(filter(None, places)))
 
 
-NEEDED: dict[str, tuple[str, ...]] = {"test_explain_page.py": ("chromium",), "test_judges.py": ()}
+NEEDED: dict[str, tuple[str, ...]] = {
+    "test_explain_page.py": ("chromium",), "test_judges.py": (), "test_summary.py": (),
+}  # fmt: skip
 CONTROL_PLANE = ("etcd", "kube-apiserver")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Without the programs these tests are not there: deselected, and the summary counts them."""
-    here = [item for item in items if Path(__file__).parent in item.path.parents]
-    impossible = [item for item in here if None in map(binary, NEEDED.get(item.path.name, CONTROL_PLANE))]
+    """Without their programs these tests are not there."""
+    here = [item for item in items if item.path.parent == Path(__file__).parent]
+    leave_out(config, items, {item: missing(NEEDED.get(item.path.name, CONTROL_PLANE)) for item in here})
+
+
+def missing(names: Iterable[str]) -> str:
+    """The programs of these that are nowhere, and the files that are not in the cache."""
+    return ", ".join(name for name in names if binary(name) is None and not (CACHE / name).is_file())
+
+
+def leave_out(config: pytest.Config, items: list[pytest.Item], missing_for: Mapping[pytest.Item, str]) -> None:
+    """Deselects the tests for which something is missing; the summary names each of their files."""
+    impossible = [item for item in items if missing_for.get(item)]
     if impossible:
+        RUN.missing |= {item.path.name: f"{missing_for[item]} is not here" for item in impossible}
         items[:] = [item for item in items if item not in impossible]
         config.hook.pytest_deselected(items=impossible)
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Every test counts once, its preparation as part of it."""
+    decides = report.when == "call" or report.outcome != "passed"
+    RUN.test(report.nodeid.partition("::")[0], report.duration, report.outcome if decides else "")
+    if report.outcome == "skipped":
+        RUN.missing[report.nodeid.rpartition("/")[2]] = str(report.longrepr)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist tells what it measured."""
+    if isinstance(told := getattr(session.config, "workeroutput", None), dict):
+        told["summary"] = RUN.measured()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """What a worker has told."""
+    RUN.add(getattr(node, "workeroutput", {}).get("summary", {}))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling | None:
+    """`--dist loadscope` hands out whole clusters."""
+    return ByCluster(config, log) if config.getvalue("dist") == "loadscope" else None
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What this run came to; `RECORD=1` keeps it in docs/e2e.md."""
+    if not RUN.outcomes:
+        return
+    lines = list(RUN.lines())
+    terminalreporter.section("summary of the real programs")
+    for line in lines:
+        terminalreporter.write_line(line)
+    if os.environ.get("RECORD"):
+        write(lines)
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from tests.e2e.live.argocd import ArgoCD
 from tests.e2e.live.cluster import LiveCluster
-from tests.e2e.live.site import APPS, SHARED, Site, documented, kubectl
+from tests.e2e.live.commands import kubectl
+from tests.e2e.live.site import APPS, SHARED, Site, documented
 
 ENTRY = "inference-wiring"
 

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
+import subprocess
+import zlib
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import yaml
@@ -18,32 +24,32 @@ APPLICATION = Kind("Application", GROUP, "applications")
 APPLICATION_SET = Kind("ApplicationSet", GROUP, "applicationsets")
 PROJECT = Kind("AppProject", GROUP, "appprojects")
 CONFIG_MAP, SECRET = Kind("ConfigMap", "v1", "configmaps"), Kind("Secret", "v1", "secrets")
-PROGRAMS = ("argocd", "redis-server", "kustomize", "git", "kubectl")
+PROGRAMS = ("argocd", "redis-server", "redis-cli", "kustomize", "git", "kubectl")
 DEFINITIONS = CACHE / "argocd.yaml"
 REFRESH = "argocd.argoproj.io/refresh"
 POLL_SECONDS = 3
 """How often Argo CD looks for commits; its default is 120 to 180 s."""
-
-
-def available() -> bool:
-    """Whether Argo CD can be started."""
-    return None not in map(binary, PROGRAMS) and DEFINITIONS.exists()
+CACHE_VERSION = "1.8.3"
+"""Of what Argo CD keeps in Redis (argo-cd common/common.go, CacheVersion)."""
+SET_REFRESH = "argocd.argoproj.io/application-set-refresh"
 
 
 class ArgoCD:
     """One Argo CD that deploys to its own cluster, called https://kubernetes.default.svc there."""
 
-    def __init__(self, plane: ControlPlane, namespace: str = "argocd") -> None:
+    def __init__(self, plane: ControlPlane, namespace: str = "argocd", poll_seconds: int = POLL_SECONDS) -> None:
         self.plane, self.namespace = plane, namespace
         self._install()
         redis, repositories, *others = free_ports(8)
+        self._redis = redis
         self._environment = {
             "KUBECONFIG": str(plane.kubeconfig), "ARGOCD_FAKE_IN_CLUSTER": "true", "ARGOCD_GPG_ENABLED": "false",
-            "ARGOCD_RECONCILIATION_TIMEOUT": f"{POLL_SECONDS}s", "ARGOCD_RECONCILIATION_JITTER": "0",
-            "ARGOCD_APPLICATIONSET_CONTROLLER_REQUEUE_AFTER": f"{POLL_SECONDS}s",
+            "ARGOCD_RECONCILIATION_TIMEOUT": f"{poll_seconds}s", "ARGOCD_RECONCILIATION_JITTER": "0",
+            "ARGOCD_APPLICATIONSET_CONTROLLER_REQUEUE_AFTER": f"{poll_seconds}s",
             "ARGOCD_TLS_DATA_PATH": str(plane.directory), "ARGOCD_SSH_DATA_PATH": str(plane.directory),
             "HOME": str(plane.directory), "PATH": f"{CACHE}:{os.environ['PATH']}",
             "ARGOCD_REPO_SERVER_LISTEN_ADDRESS": "127.0.0.1",
+            "ARGOCD_PLUGINSOCKFILEPATH": str(plane.directory / "plugins"),
         }  # fmt: skip
         program = binary("redis-server")
         assert program
@@ -57,6 +63,15 @@ class ArgoCD:
                     f"--namespace={namespace}", f"--metrics-addr=127.0.0.1:{others[2]}",
                     f"--probe-addr=127.0.0.1:{others[3]}", f"--webhook-addr=127.0.0.1:{others[4]}")  # fmt: skip
         self.applications = Watch(plane, f"/apis/{GROUP}/namespaces/{namespace}/applications")
+
+    def start_plugin(self, definition: Path, programs: Path) -> None:
+        """Starts the sidecar that runs a plugin, whose commands are found in a directory; the test run ends it."""
+        directory = self.plane.directory / "plugin"
+        for each in (directory, self.plane.directory / "plugins"):
+            each.mkdir()
+        shutil.copy(definition, directory / "plugin.yaml")
+        self._environment["PATH"] = f"{programs}:{self._environment['PATH']}"
+        self._start("cmp-server", f"--config-dir-path={directory}")
 
     def stop(self) -> None:
         """Ends its programs; its objects stay."""
@@ -90,9 +105,30 @@ class ArgoCD:
             "operation": {key: operation.get(key) for key in ("phase", "message")},
         }, width=1000)  # fmt: skip
 
-    def refresh(self, name: str) -> None:
-        """Has Argo CD render and compare an Application anew; it takes the request away when it has."""
-        self.patch(name, {"metadata": {"annotations": {REFRESH: "hard"}}})
+    def announce(self, sets: Iterable[str]) -> None:
+        """Has ApplicationSets look for new directories, as Argo CD does when its webhook hears of a commit."""
+        change = {"metadata": {"annotations": {SET_REFRESH: "true"}}}
+        for name in sets:
+            path = APPLICATION_SET.path(self.namespace, name)
+            self.plane.request("PATCH", path, change, "application/merge-patch+json")
+
+    def tree(self, name: str) -> dict[tuple[str, str], tuple[str, str]]:
+        """Health and message of everything in an Application's tree, by kind and name, as people see it."""
+        client = binary("redis-cli")
+        assert client
+        ask = (client, "-p", str(self._redis), "--raw", "get", f"app|resources-tree|{name}|{CACHE_VERSION}.gz")
+        cached = subprocess.run(ask, check=True, capture_output=True)
+        if not cached.stdout.strip():
+            return {}
+        found: dict[tuple[str, str], tuple[str, str]] = {}
+        for node in json.loads(zlib.decompressobj(wbits=31).decompress(cached.stdout))["nodes"]:
+            health = node.get("health", {})
+            found[node["kind"], node["name"]] = health.get("status", ""), health.get("message", "")
+        return found
+
+    def refresh(self, name: str, how: str = "hard") -> None:
+        """Has Argo CD compare an Application anew, rendered anew where that is `hard`; it takes the request away."""
+        self.patch(name, {"metadata": {"annotations": {REFRESH: how}}})
         eventually(
             lambda: REFRESH not in self.application(name)["metadata"].get("annotations", {}), f"{name}: no refresh"
         )

@@ -74,10 +74,10 @@ class ControlPlane:
             )
 
     def stop(self, name: str) -> None:
-        """Ends a program and waits for its end."""
-        process = self._running.pop(name)
-        process.terminate()
-        process.wait()
+        """Ends a program, if it runs, and waits for its end."""
+        if process := self._running.pop(name, None):
+            process.terminate()
+            process.wait()
 
     def close(self) -> None:
         """Kills everything, the newest first: nobody needs what they would still do."""

@@ -18,11 +18,6 @@ REQUEST = "reconcile.fluxcd.io/requestedAt"
 GATE = "CancelHealthCheckOnNewRevision"
 
 
-def available() -> bool:
-    """Whether Flux can be started."""
-    return None not in map(binary, PROGRAMS) and DEFINITIONS.exists()
-
-
 class Flux:
     """Source-controller and kustomize-controller, with the settings that docs/gitops.md asks for."""
 
@@ -32,47 +27,55 @@ class Flux:
         self._install()
         files, *ports = free_ports(5)
         storage = plane.directory / "flux"
-        storage.mkdir()
+        storage.mkdir(exist_ok=True)
         address = f"127.0.0.1:{files}"
         self._start("flux-source-controller", f"--storage-path={storage}", f"--storage-addr={address}",
                     f"--storage-adv-addr={address}", f"--metrics-addr=127.0.0.1:{ports[0]}",
                     f"--health-addr=127.0.0.1:{ports[1]}")  # fmt: skip
         self._start("flux-kustomize-controller", f"--metrics-addr=127.0.0.1:{ports[2]}", "--requeue-dependency=5s",
                     f"--health-addr=127.0.0.1:{ports[3]}", f"--feature-gates={GATE}=true")  # fmt: skip
-        self.kustomizations = Watch(plane, KUSTOMIZATION.path(namespace))
+        self.kustomizations = Watch(plane, KUSTOMIZATION.path(None))
 
     def stop(self) -> None:
-        """Ends its controllers; their objects stay."""
+        """Ends its controllers and takes its objects away; what these have applied stays."""
         self.kustomizations.close()
         for name in PROGRAMS[:2]:
             self.plane.stop(name)
+        for kind in (KUSTOMIZATION, REPOSITORY):
+            for live in self.plane.cluster.find(kind, None) or ():
+                path = kind.path(live["metadata"]["namespace"], live["metadata"]["name"])
+                change = {"metadata": {"finalizers": None}}
+                self.plane.request("PATCH", path, change, "application/merge-patch+json")
+                self.plane.request("DELETE", path)
 
-    def kustomization(self, name: str) -> Manifest:
-        """A Kustomization as it is now; empty while it is not there."""
-        return self.kustomizations.find(self.namespace, name) or {}
+    def kustomization(self, name: str, namespace: str = "") -> Manifest:
+        """A Kustomization as it is now, of Flux's own namespace if no other is given; empty while it is not there."""
+        return self.kustomizations.find(namespace or self.namespace, name) or {}
 
     def ready(self, name: str) -> tuple[str, str, str]:
         """Status, reason and message of its condition Ready."""
         return condition(self.kustomization(name), "Ready")
 
-    def until_ready(self, name: str, commit: str) -> None:
+    def until_ready(self, name: str, commit: str, namespace: str = "") -> None:
         """Until a Kustomization is ready at a commit."""
-        eventually(
-            lambda: self.ready(name)[0] == "True" and self.applied(name) == commit,
-            lambda: f"{name}: {self.kustomization(name).get('status')}",
-        )
+
+        def reached() -> bool:
+            live = self.kustomization(name, namespace)
+            return condition(live, "Ready")[0] == "True" and revision(live, "lastAppliedRevision") == commit
+
+        eventually(reached, lambda: f"{name}: {self.kustomization(name, namespace).get('status')}")
 
     def applied(self, name: str) -> str:
         """The commit that a Kustomization applied last and found healthy."""
-        return str(self.kustomization(name).get("status", {}).get("lastAppliedRevision", "")).rpartition(":")[2]
+        return revision(self.kustomization(name), "lastAppliedRevision")
 
     def attempted(self, name: str) -> str:
         """The commit that a Kustomization applied last."""
-        return str(self.kustomization(name).get("status", {}).get("lastAttemptedRevision", "")).rpartition(":")[2]
+        return revision(self.kustomization(name), "lastAttemptedRevision")
 
     def pull(self, name: str, commit: str) -> None:
         """Has Flux look for commits, as `flux reconcile source git` does."""
-        self._request(REPOSITORY, name)
+        self.request(REPOSITORY, name)
 
         def fetched() -> bool:
             live = self.plane.cluster.get(REPOSITORY, self.namespace, name) or {}
@@ -82,13 +85,14 @@ class Flux:
 
     def reconcile(self, name: str) -> None:
         """Has a Kustomization reconciled once more, as `flux reconcile kustomization` does."""
-        request = self._request(KUSTOMIZATION, name)
+        request = self.request(KUSTOMIZATION, name)
         eventually(
             lambda: self.kustomization(name)["status"].get("lastHandledReconcileAt") == request,
             f"{name}: not reconciled",
         )
 
-    def _request(self, kind: Kind, name: str) -> str:
+    def request(self, kind: Kind, name: str) -> str:
+        """Asks for a reconciliation, as the commands of Flux do; gives the name of the request."""
         self._requests += 1
         request = f"request-{self._requests}"
         change = {"metadata": {"annotations": {REQUEST: request}}}
@@ -111,6 +115,11 @@ class Flux:
             "the API server does not serve Flux's kinds",
         )
         ensure_namespace(cluster, self.namespace, dry_run=False)
+
+
+def revision(live: Manifest, field: str) -> str:
+    """The commit in a field of a Kustomization's status."""
+    return str(live.get("status", {}).get(field, "")).rpartition(":")[2]
 
 
 def condition(live: Manifest, kind: str) -> tuple[str, str, str]:

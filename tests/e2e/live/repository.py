@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import subprocess
 import threading
@@ -16,12 +17,26 @@ SERVICE = "git-upload-pack"
 
 
 class Repository:
-    """A working copy whose commits the engines see at `url`."""
+    """A working copy whose commits the engines see at `url`.
 
-    def __init__(self, directory: Path, address: str, name: str = "inference") -> None:
-        self.directory = directory / name
+    Specs and rendered tree lie in its directory `top`. With a `password` the server asks for it, whatever the user.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        address: str,
+        name: str = "inference",
+        *,
+        branch: str = "main",
+        top: str = "",
+        password: str = "",
+    ) -> None:
+        self.directory = directory / name / top
+        self._password = password
         (self.directory / "specs").mkdir(parents=True)
-        self._git("init", "-q", "-b", "main")
+        self._top = directory / name
+        self._git("init", "-q", "-b", branch)
         self.fetches = 0
         self.result: Rendered | None = None
         self._server = ThreadingHTTPServer((address, 0), self._handler())
@@ -77,6 +92,10 @@ class Repository:
         """Renders and commits everything; gives the commit."""
         self.result = render(self.directory / "specs", self.rendered)
         assert self.result.plan is not None, self.result.findings
+        return self.commit_specs(message)
+
+    def commit_specs(self, message: str) -> str:
+        """Commits everything that is there, and renders nothing; gives the commit."""
         self._git("add", "-A")
         self._git("commit", "-q", "-m", message)
         return self.head()
@@ -87,7 +106,7 @@ class Repository:
 
     def _git(self, *arguments: str) -> str:
         command = ["git", *IDENTITY, *arguments]
-        return subprocess.run(command, cwd=self.directory, check=True, capture_output=True, text=True).stdout
+        return subprocess.run(command, cwd=self._top, check=True, capture_output=True, text=True).stdout
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         repository = self
@@ -96,6 +115,11 @@ class Repository:
             """The smart protocol, read-only (gitprotocol-http): git itself answers."""
 
             def do_GET(self) -> None:
+                if not repository.admits(self.headers.get("Authorization", "")):
+                    self.send_response(401)
+                    self.send_header("WWW-Authenticate", 'Basic realm="git"')
+                    self.end_headers()
+                    return
                 if not self.path.endswith(f"/info/refs?service={SERVICE}"):
                     self.send_error(403)
                     return
@@ -124,8 +148,13 @@ class Repository:
 
         return Handler
 
+    def admits(self, authorization: str) -> bool:
+        """Whether a request with this header may read."""
+        told = base64.b64decode(authorization.partition(" ")[2]).decode()
+        return not self._password or told.partition(":")[2] == self._password
+
     def upload_pack(self, protocol: str, asked: bytes, *options: str) -> bytes:
         """What git answers to a request of a client."""
-        command = ["git", "upload-pack", "--stateless-rpc", *options, str(self.directory / ".git")]
+        command = ["git", "upload-pack", "--stateless-rpc", *options, str(self._top / ".git")]
         environment = {"PATH": "/usr/bin:/bin:/usr/local/bin", **({"GIT_PROTOCOL": protocol} if protocol else {})}
         return subprocess.run(command, input=asked, env=environment, check=True, capture_output=True).stdout

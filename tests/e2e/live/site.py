@@ -5,15 +5,13 @@ from __future__ import annotations
 import re
 import shlex
 import shutil
-import subprocess
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from stormc.cluster.kinds import STORM_SERVICE
-from tests.e2e.conftest import binary
 from tests.e2e.live.cluster import LiveCluster
-from tests.e2e.live.control_plane import ControlPlane, eventually
+from tests.e2e.live.commands import kubectl
+from tests.e2e.live.control_plane import eventually
 from tests.e2e.live.repository import Repository
 from tests.e2e.live.watch import Watch
 
@@ -86,18 +84,3 @@ def documented(pattern: str) -> list[str]:
 def shell(command: str) -> list[str]:
     """The words of a command; the time that a shell would put in is put in."""
     return shlex.split(re.sub(r"\$\(date -u \+(.*?)\)", lambda found: datetime.now(UTC).strftime(found[1]), command))
-
-
-def kubectl(plane: ControlPlane, words: Iterable[str], directory: Path | None = None) -> str:
-    """What kubectl prints; fails with its complaint."""
-    program = binary("kubectl")
-    assert program
-    done = subprocess.run(
-        [program, f"--kubeconfig={plane.kubeconfig}", *words],
-        cwd=directory,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout

@@ -14,15 +14,12 @@ from stormc.cluster.kinds import CONFIG_MAP, SERVICE, STORM_SERVICE
 from stormc.facts.keys import Annotation
 from tests.e2e.live.aibrix import releases
 from tests.e2e.live.argo_site import ENTRY, ArgoSite
-from tests.e2e.live.argocd import available
 from tests.e2e.live.cluster import LiveCluster
+from tests.e2e.live.commands import kubectl
 from tests.e2e.live.control_plane import eventually
-from tests.e2e.live.site import APPS, EDITS, SHARED, changes, kubectl, shell
+from tests.e2e.live.site import APPS, EDITS, SHARED, changes, shell
 
-pytestmark = [
-    pytest.mark.skipif(not available(), reason="make e2e-tools builds Argo CD"),
-    pytest.mark.parametrize("live", releases()[-1:], indirect=True, ids=lambda release: release.label),
-]
+pytestmark = pytest.mark.parametrize("live", releases()[-1:], indirect=True, ids=lambda release: release.label)
 
 
 @pytest.fixture(scope="module")

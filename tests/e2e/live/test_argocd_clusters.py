@@ -16,19 +16,17 @@ import pytest
 import yaml
 
 from tests.e2e.live.aibrix import releases
-from tests.e2e.live.argocd import SECRET, ArgoCD, available
+from tests.e2e.live.argocd import SECRET, ArgoCD
 from tests.e2e.live.cluster import LiveCluster
+from tests.e2e.live.commands import kubectl
 from tests.e2e.live.control_plane import ADMIN, ControlPlane, eventually
 from tests.e2e.live.repository import Repository
-from tests.e2e.live.site import ROOT, kubectl
+from tests.e2e.live.site import ROOT
 
 NAMESPACE = "argocd-clusters"
 CLUSTERS = ("eu", "us")
 
-pytestmark = [
-    pytest.mark.skipif(not available(), reason="make e2e-tools builds Argo CD"),
-    pytest.mark.parametrize("live", releases()[-1:], indirect=True, ids=lambda release: release.label),
-]
+pytestmark = pytest.mark.parametrize("live", releases()[-1:], indirect=True, ids=lambda release: release.label)
 
 
 class TwoClusters:

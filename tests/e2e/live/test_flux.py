@@ -12,17 +12,15 @@ import pytest
 from stormc.cluster.kinds import SERVICE, STORM_SERVICE
 from tests.e2e.live.aibrix import releases
 from tests.e2e.live.cluster import LiveCluster
+from tests.e2e.live.commands import kubectl
 from tests.e2e.live.control_plane import eventually
-from tests.e2e.live.flux import KUSTOMIZATION, Flux, available, condition
-from tests.e2e.live.site import APPS, DOCS, EDITS, NAMESPACES, SHARED, Site, changes, documented, kubectl
+from tests.e2e.live.flux import KUSTOMIZATION, Flux, condition
+from tests.e2e.live.site import APPS, DOCS, EDITS, NAMESPACES, SHARED, Site, changes, documented
 
 WIRING = "stormc"
 NEVER_READY = ("image: vllm-ascend:v0.12.0rc1\n", "image: vllm-ascend:broken\n")
 
-pytestmark = [
-    pytest.mark.skipif(not available(), reason="make e2e-tools builds Flux"),
-    pytest.mark.parametrize("live", releases()[-1:], indirect=True, ids=lambda release: release.label),
-]
+pytestmark = pytest.mark.parametrize("live", releases()[-1:], indirect=True, ids=lambda release: release.label)
 
 
 class FluxSite(Site):

@@ -10,17 +10,17 @@ from typing import Any
 import pytest
 import yaml
 
-from stormc.cluster.kinds import ROLE_SET, STORM_SERVICE, Kind
+from stormc.cluster.kinds import ROLE_SET, STORM_SERVICE
 from stormc.facts.keys import Label
 from tests.e2e.live.apps import shaped
 from tests.e2e.live.cluster import LiveCluster
 from tests.e2e.live.control_plane import eventually
 from tests.e2e.live.kubelet import Pod
+from tests.e2e.live.quota import no_npus
 from tests.e2e.live.watch import Manifest, Watch
 from tests.gitops.engines import KINDS, in_argocd, in_flux
 from tests.gitops.samples import LIVE
 
-QUOTA = Kind("ResourceQuota", "v1", "resourcequotas")
 FIRST, SECOND = "vllm-ascend:v0.12.0rc1", "vllm-ascend:v0.13.0"
 KEPT = {"StormService": ("replicas", "paused"), "RoleSet": ()}
 
@@ -188,12 +188,7 @@ GROUPS = "{prefill: {podGroupSize: 2, dataParallel: 4}, decode: {podGroupSize: 2
 
 @pytest.mark.parametrize(("stage", "shape"), [(SINGLE, "single pods"), (GROUPS, "groups")], indirect=["stage"])
 def test_a_quota_shows_on_the_role_set_if_anywhere(stage: Stage, shape: str) -> None:
-    quota = {"apiVersion": "v1", "kind": QUOTA.name, "metadata": {"name": "npus", "namespace": stage.namespace},
-             "spec": {"hard": {"requests.huawei.com/Ascend910": "0"}}}  # fmt: skip
-    stage.live.cluster.apply(QUOTA, stage.namespace, quota, dry_run=False, force=True)
-    eventually(
-        lambda: (stage.live.cluster.get(QUOTA, stage.namespace, "npus") or {}).get("status", {}).get("hard"), "no quota"
-    )
+    no_npus(stage.live, stage.namespace)
     stage.apply()
     refused = stage.until(stage.service, "Progressing", 1)
     record(stage, f"quota exceeded, {shape}", refused, "Progressing", "0 of 1 RoleSets ready", "inProgress")

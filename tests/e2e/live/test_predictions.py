@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +18,7 @@ from tests.e2e.live.chosen_pairs import chosen_pairs
 from tests.e2e.live.cluster import LiveCluster
 from tests.e2e.live.control_plane import eventually
 from tests.e2e.live.kubelet import Happening, is_ready, label
-from tests.e2e.live.pairs import Pair, as_pair, draw_pairs
+from tests.e2e.live.pairs import CHANGES, Pair, as_pair, draw_pairs
 from tests.e2e.live.predictions import (
     Prediction,
     expected,
@@ -30,7 +31,7 @@ from tests.e2e.live.predictions import (
     seen,
     size_of,
 )  # fmt: skip
-from tests.e2e.live.summary import record
+from tests.e2e.summary import record
 
 PAIRS, SEED = int(os.environ.get("PAIRS") or 24), int(os.environ.get("SEED") or 1)
 AGAIN, WRONG = bool(os.environ.get("AGAIN")), "stormc/wrong_pairs"
@@ -57,9 +58,17 @@ def test_what_diff_says_is_what_aibrix_does(live: LiveCluster, tmp_path: Path, r
     assert cache is not None
     pairs = list(map(as_pair, cache.get(key, []))) if AGAIN else draw_pairs(PAIRS, live.platform_release, SEED)
     assert pairs and (AGAIN or len(pairs) == PAIRS)
+    times = Counter(kind for pair in pairs for kind in pair.changes)
+    rarest = min(times[kind] for kind in CHANGES)
+    assert AGAIN or 5 * len(CHANGES) > PAIRS or rarest > 0, times
     wrong = play(live, pairs, tmp_path)
     cache.set(key, [pair for pair, _ in wrong])
-    record(live.release, "predictions", f"{len(pairs) - len(wrong)} of {len(pairs)} right, seed {SEED}")
+    record(
+        live.release,
+        "predictions",
+        f"{len(pairs) - len(wrong)} of {len(pairs)} right, seed {SEED}; "
+        f"{len(CHANGES)} kinds of change, the rarest {rarest} times",
+    )
     assert not wrong, "\n".join(line for _, lines in wrong for line in lines)
 
 

@@ -5,13 +5,10 @@ from __future__ import annotations
 import http.client
 import itertools
 import json
-import os
 import threading
 from collections import Counter
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from stormc.cluster.kinds import POD
 from stormc.payload.objects import LAUNCHER_CONFIG, proxy_config_map, shared_objects
@@ -20,7 +17,7 @@ from tests.e2e.live.apps import shaped
 from tests.e2e.live.cluster import LiveCluster
 from tests.e2e.live.control_plane import eventually
 from tests.e2e.live.processes import Processes
-from tests.e2e.live.summary import record
+from tests.e2e.summary import record
 
 NAME, NAMESPACE, PORT = "qwen3-moe", "real-proxy", 8080
 SHAPE = """\
@@ -29,11 +26,6 @@ prefill: {replicas: 1, dataParallel: 1, tensorParallel: 16}
 decode: {replicas: 2, podGroupSize: 1, dataParallel: 1, tensorParallel: 16}
 """
 CLIENTS, ENOUGH = 3, 30
-
-pytestmark = pytest.mark.skipif(
-    os.environ.get("STORMC_E2E_NETWORK") != "own",
-    reason="pods' addresses are this machine's only in a network of its own: make e2e",
-)
 
 
 class Load:

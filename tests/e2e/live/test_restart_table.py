@@ -13,7 +13,7 @@ from tests.e2e.live.apps import shaped
 from tests.e2e.live.cluster import LiveCluster
 from tests.e2e.live.control_plane import eventually
 from tests.e2e.live.predictions import Manifests, Pods, seen
-from tests.e2e.live.summary import record
+from tests.e2e.summary import record
 from tests.restart_table import ROLES, documented, rows
 from tests.samples import merge
 

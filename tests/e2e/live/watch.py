@@ -29,10 +29,11 @@ class Watch:
     def __init__(self, plane: ControlPlane, path: str) -> None:
         self._plane, self._path = plane, path
         self._versions: list[Version] = []
+        self._last: dict[tuple[str, str], Version] = {}
         self._ended = False
         listed = plane.request("GET", path)
         for item in listed["items"]:
-            self._versions.append(Version(time.monotonic(), False, item))
+            self._note(Version(time.monotonic(), False, item))
         self._from = listed["metadata"]["resourceVersion"]
         threading.Thread(target=self._follow, daemon=True).start()
 
@@ -51,16 +52,12 @@ class Watch:
 
     def live(self) -> list[Manifest]:
         """The objects that are there, in their last version."""
-        there: dict[str, Manifest] = {}
-        for version in self._versions[:]:
-            uid = version.object["metadata"]["uid"]
-            there.pop(uid, None) if version.gone else there.update({uid: version.object})
-        return list(there.values())
+        return [version.object for version in list(self._last.values()) if not version.gone]
 
     def find(self, namespace: str, name: str) -> Manifest | None:
         """The last version of an object that is there."""
-        known = self.versions(namespace, name)
-        return known[-1].object if known and not known[-1].gone else None
+        last = self._last.get((namespace, name))
+        return last.object if last and not last.gone else None
 
     def _follow(self) -> None:
         while not self._ended:
@@ -79,4 +76,9 @@ class Watch:
         assert event["type"] != "ERROR", event
         self._from = event["object"]["metadata"]["resourceVersion"]
         if event["type"] != "BOOKMARK":
-            self._versions.append(Version(time.monotonic(), event["type"] == "DELETED", event["object"]))
+            self._note(Version(time.monotonic(), event["type"] == "DELETED", event["object"]))
+
+    def _note(self, version: Version) -> None:
+        metadata = version.object["metadata"]
+        self._last[metadata.get("namespace", ""), metadata["name"]] = version
+        self._versions.append(version)
