@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import math
 import os
 import random
@@ -193,7 +194,7 @@ async def episode(mode: str, seed: int) -> None:
     """One of them. Raises AssertionError for anything that is left or wrong."""
     chance = random.Random(f"{mode} {seed}")
     counts = chance.choice((1, 2, 2, 3)), chance.choice((1, 2, 2, 3))
-    before = len(os.listdir("/proc/self/fd"))
+    before = descriptors()
     soon = patch.object(kept, "LATE_SECONDS", (0.05, 0.2, 0.5))
     async with service(mode, *counts, **settings_of(chance)) as s:
         engines: list[Engine] = [*s.prefill, *s.decode]
@@ -205,7 +206,16 @@ async def episode(mode: str, seed: int) -> None:
             complaints = [text for text in results if text]
             await rest_of(s)
         assert not complaints, "\n".join(map(str, complaints))
-    await until(lambda: len(os.listdir("/proc/self/fd")) <= before, 2, left_open)
+    await until(lambda: descriptors() <= before or (gc.collect() and descriptors() <= before), 2, left_open)
+
+
+def descriptors() -> int:
+    """How many are open.
+
+    A connection that asyncio accepts while its server closes is left to the garbage collector (Server._attach raises,
+    CPython 3.11): that happens to the engines here, whenever one of them begins to refuse, and is nobody's leak.
+    """
+    return len(os.listdir("/proc/self/fd"))
 
 
 def left_open() -> str:
