@@ -281,8 +281,8 @@ def test_an_answer_without_usage_is_not_counted(content: dict[str, object]) -> N
     scene = Scene(1)
     scene.turns("Ada", 41)
     prompt = chat("Ada", 40)
-    cached = scene.affinity.answered(prompt, scene.send(prompt), content)
-    assert cached.reported is None and prompt.size // 4 - 512 <= cached.estimated <= prompt.size // 4
+    estimated, reported = scene.affinity.answered(prompt, scene.send(prompt), content)
+    assert reported is None and prompt.size // 4 - 512 <= estimated <= prompt.size // 4
     assert scene.affinity.prompt_tokens == 0
 
 
@@ -290,7 +290,7 @@ def test_estimated_and_reported_tokens_are_counted_side_by_side() -> None:
     scene = Scene(2)
     answer(scene, 0)
     tokens = chat("Ada", 40).size // 4
-    assert answer(scene, tokens - 16).reported == tokens - 16
+    assert answer(scene, tokens - 16)[1] == tokens - 16
     affinity = scene.affinity
     assert (affinity.prompt_tokens, affinity.reported_tokens) == (2 * tokens, tokens - 16)
     assert tokens - 512 <= affinity.estimated_tokens <= tokens

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any
 
 from stormc_proxy.fleet.instance import Instance, prefill_load
 from stormc_proxy.fleet.lease import Lease
@@ -36,12 +36,11 @@ GONE = ("isolated", "readmitted", "removed")
 """Events after which an instance's cache is taken for empty."""
 
 
-class CachedTokens(NamedTuple):
-    """How much of a prompt the prefill instance had."""
+CachedTokens = tuple[int, int | None]
+"""How much of a prompt the prefill instance had: the estimate, and what it reported.
 
-    estimated: int
-    reported: int | None
-    """None when the engine does not tell (vLLM: --enable-prompt-tokens-details)."""
+None when the engine does not tell (vLLM: --enable-prompt-tokens-details).
+"""
 
 
 class Affinity:
@@ -124,7 +123,7 @@ class Affinity:
             self.estimated_tokens += estimated
             self.reported_tokens += cached
             self._believe(prompt, lease.instance, estimated, cached)
-        return CachedTokens(estimated, cached)
+        return estimated, cached
 
     def _believe(self, prompt: Prompt, instance: Instance, estimated: int, cached: int) -> None:
         if cached:

@@ -29,6 +29,7 @@ class Way(Protocol):
 
 
 WAYS: dict[str, type[Layerwise] | type[Standard]] = {"layerwise": Layerwise, "standard": Standard}
+_NONE: frozenset[Address] = frozenset()
 _NOBODY = (Outcome.NO_PREFILL, Outcome.NO_DECODE)
 
 
@@ -39,7 +40,7 @@ async def attempts(request: ClientRequest, body: Body, avoid: set[Address]) -> t
     a second opinion, and to blame when that one answers. Raises Refusal, Broken.
     """
     router, settings = request.router, request.router.settings
-    tried, last, doubted, number = set[Address](), None, None, 0
+    tried, last, doubted, number = set(_NONE), None, None, 0
     way: Way = WAYS[settings.mode](request, body)
     try:
         while number < max(1, settings.max_retries):

@@ -128,8 +128,9 @@ class Body:
 
     def members(self, wanted: Container[str]) -> dict[str, str]:
         """The JSON text of some members as the client wrote it, their keys included."""
+        found: dict[str, str]
         if self._text:
-            text, found = self._text, dict[str, str]()
+            text, found = self._text, {}
             for key, start, end in self._spans:
                 if key in wanted:
                     found[key] = text[start:end]
@@ -153,9 +154,8 @@ class Body:
         kept = self._kept(changes)
         added = ",".join([f"{_NAME(key)}:{value}" for key, value in changes.items() if value is not None])
         if self._text:
-            text, parts = self._text, list[str]()
-            for start, end in kept:
-                parts.append(text[start:end])
+            text = self._text
+            parts = [text[start:end] for start, end in kept]
             return ("{" + ",".join([*parts, added] if added else parts) + "}").encode()
         view, pieces = memoryview(self._raw), list[bytes | memoryview]()
         for start, end in kept:

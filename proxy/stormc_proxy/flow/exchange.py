@@ -26,7 +26,7 @@ class Answer(NamedTuple):
 
 def error_status(content: bytes) -> int:
     """The status that a whole answer of status 200 stands for when it is an error object; else 0."""
-    if b'"error"' not in content[:ERROR_BYTES]:
+    if content.find(b'"error"', 0, ERROR_BYTES) < 0:
         return 0
     try:
         value = json.loads(content)

@@ -45,7 +45,8 @@ class Generation:
         return self._whole() if stream is None else self._streamed(stream)
 
     async def _streamed(self, stream: Stream) -> None:
-        body, avoid = self._body, set[Address]()
+        avoid: set[Address] = set()
+        body = self._body
         cuts = 0
         while True:
             try:
@@ -101,12 +102,12 @@ class Generation:
         return continued(self._body, said, self._api.chat, in_first)
 
     async def _whole(self) -> Answer:
-        said, body, first, avoid = Said(), self._body, None, set[Address]()
-        chat = self._api.chat
+        avoid: set[Address] = set()
+        said, body, first, chat = Said(), self._body, None, self._api.chat
         while True:
             answer, instance = await attempts(self._request, body, avoid)
             assert answer is not None
-            if first is None and (b"recomputed" not in answer.body or not self._api.resumable):
+            if first is None and (answer.body.find(b"recomputed") < 0 or not self._api.resumable):
                 return answer
             value = _object(answer.body)
             if value is None:

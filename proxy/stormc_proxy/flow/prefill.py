@@ -46,7 +46,8 @@ async def prefill(request: ClientRequest, body: Body, key: str, parameters: str,
     router, settings = request.router, request.router.settings
     raw = body.pieces(prefill_changes(request.api, body, key, parameters))
     prompt = router.affinity.prompt(body, request.fields)
-    tried, last, doubted, sent = set[Address](), None, None, False
+    tried: set[Address] = set()
+    last, doubted, sent = None, None, False
     for number in range(max(1, settings.max_retries)):
         if last is not None:
             if attempt is not None and attempt.served:

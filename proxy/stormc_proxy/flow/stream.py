@@ -143,9 +143,9 @@ class Stream:
         self.events += count
         self._latest = framed
         telling = False
-        if _USAGE in framed:
+        if framed.find(_USAGE) >= 0:  # `in` would raise and catch an error each time, before Python 3.12
             self._last, telling = framed, self.cached is not None
-        if self._resumed or self.given_up or telling or _MARK in framed or _ERROR in framed:
+        if self._resumed or self.given_up or telling or framed.find(_MARK) >= 0 or framed.find(_ERROR) >= 0:
             self._by_event(unframed(framed))
             return True
         if self.transcript is not None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeVar
 
 HEAD_BYTES = 64 * 1024
 FIELDS = 256
@@ -40,6 +40,7 @@ KNOWN_BYTES = 4096
 Field = tuple[bytes, bytes]
 
 
+_Value = TypeVar("_Value")
 _Fields = tuple[Sequence[Field], Mapping[bytes, str], bool, bool, "Passed"]
 """The members of RequestHead that a head's fields decide, in their order."""
 
@@ -107,15 +108,17 @@ def read_head(raw: bytes) -> tuple[RequestHead, int]:
 
 
 class Heads:
-    """Reads heads, and remembers their fields: clients send the same again and again, but for the length of the body.
+    """Reads heads, and remembers them: clients send the same one again and again, but for the length of the body.
 
-    Where that line stands does not matter to `read_head`, and any plain number is as good as another. So fields that
-    are equal to some that were taken, but for that number, would be taken too, and mean the same.
+    Where that line stands does not matter to `read_head`, and any plain number is as good as another. So a head that
+    is equal to one that was taken, but for that number, would be taken too, and means the same. The fields are
+    remembered apart, too: decode's callbacks differ in their request lines alone.
     """
 
     def __init__(self) -> None:
         """None is known."""
-        self._known: dict[bytes, _Fields] = {}
+        self._known: dict[bytes, RequestHead] = {}
+        self._fields: dict[bytes, _Fields] = {}
 
     def read(self, raw: bytes) -> tuple[RequestHead, int]:
         """As `read_head`. Raises BadRequest."""
@@ -125,19 +128,34 @@ class Heads:
                 break
         else:
             return read_head(raw)
-        method, path, query, modern, begin = _request_line(raw)
         end = raw.find(b"\r\n", start + 2)
         digits = raw[start + len(name) : end]
-        rest = raw[begin - 2 : start] + raw[end:]
-        fields = self._known.get(rest) if modern else None
-        if fields is not None and digits.isdigit() and len(digits) <= LENGTH_DIGITS:
-            return RequestHead(method, path, query, modern, *fields), int(digits)
-        fields, length = _read_fields(raw[begin:], modern)
-        if modern and len(rest) <= KNOWN_BYTES:
-            if len(self._known) >= KNOWN_HEADS:
-                self._known.clear()
-            self._known[rest] = fields
-        return RequestHead(method, path, query, modern, *fields), length
+        if not digits.isdigit() or len(digits) > LENGTH_DIGITS:
+            return read_head(raw)
+        rest = raw[:start] + raw[end:]
+        head = self._known.get(rest)
+        if head is None:
+            head = self._anew(raw, rest)
+        return head, int(digits)
+
+    def _anew(self, raw: bytes, rest: bytes) -> RequestHead:
+        """The head in `raw`, which is `rest` and a line that gives the length."""
+        method, path, query, modern, end = _request_line(raw)
+        fields = self._fields.get(rest[end - 2 :]) if modern else None
+        if fields is None:
+            fields, _ = _read_fields(raw[end:], modern)
+            if modern:
+                _remember(self._fields, rest[end - 2 :], fields)
+        head = RequestHead(method, path, query, modern, *fields)
+        _remember(self._known, rest, head)
+        return head
+
+
+def _remember(known: dict[bytes, _Value], text: bytes, value: _Value) -> None:
+    if len(text) <= KNOWN_BYTES:
+        if len(known) >= KNOWN_HEADS:
+            known.clear()
+        known[text] = value
 
 
 def _request_line(raw: bytes) -> tuple[str, str, str, bool, int]:
@@ -151,7 +169,7 @@ def _request_line(raw: bytes) -> tuple[str, str, str, bool, int]:
     if len(target) > TARGET_BYTES:
         raise BadRequest(414, "the target is too long")
     path, query = target.decode(), ""
-    if not target.startswith(b"/") or b"?" in target or b"#" in target:
+    if not target.startswith(b"/") or target.find(b"?") >= 0 or target.find(b"#") >= 0:
         path, query = _target(path)
     return method.decode(), path, query, minor != b"0", line.end()
 
@@ -174,7 +192,9 @@ def _passed(fields: Sequence[Field]) -> Passed:
     """What the client's Connection header names ends here as that header does (RFC 9110, 7.6.1)."""
     options = [value.lower().split(b",") for name, value in fields if name.lower() == b"connection"]
     named = {option.strip() for each in options for option in each}
-    lines, keys, trace = list[bytes](), list[bytes](), list[bytes]()
+    lines: list[bytes] = []
+    keys: list[bytes] = []
+    trace: list[bytes] = []
     for name, value in fields:
         lower = name.lower()
         if lower not in _NOT_PASSED and lower not in named:
