@@ -28,8 +28,8 @@ class Flag(NamedTuple):
 
 def flag_name(key: str, facts: EngineFacts) -> str:
     """The flag that a key of engineArgs means, without the keys inside its mapping."""
-    name = key.lstrip("-").split(".")[0].replace("_", "-")
-    return facts.short[name] if name in facts.short and name not in facts.flags else name
+    name = key.lstrip("-").partition(".")[0].replace("_", "-")
+    return name if name in facts.flags else facts.short.get(name, name)
 
 
 def read_flags(args: Mapping[str, Any], prefix: Path, facts: EngineFacts) -> dict[str, Flag]:
@@ -81,15 +81,16 @@ def deep_merge(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, A
 
 def typed(value: Any, kind: Any) -> Any:
     """The value as the kind of its flag has it: JSON text becomes what it says, `1 2 4` becomes words."""
-    if isinstance(value, str):
-        if kind in ("json", "object") or (kind is None and value[:1] in "{["):
-            return _of_json(value)
-        if isinstance(kind, dict):
-            return _of_json(value) if value[:1] == "[" else value.split() if kind["words"] == "int" else value
-        if kind == "int" and value.isascii() and value.lstrip("-").isdigit():
-            return int(value)
-        if kind in ("switch", "once") and value.lower() in ("true", "false"):
-            return value.lower() == "true"
+    if not isinstance(value, str) or kind == "text":
+        return value
+    if kind == "int":
+        return int(value) if value.isascii() and value.lstrip("-").isdigit() else value
+    if kind in ("json", "object") or (kind is None and value[:1] in "{["):
+        return _of_json(value)
+    if isinstance(kind, dict):
+        return _of_json(value) if value[:1] == "[" else value.split() if kind["words"] == "int" else value
+    if kind in ("switch", "once") and value.lower() in ("true", "false"):
+        return value.lower() == "true"
     return value
 
 
@@ -179,6 +180,10 @@ def read_command(words: Sequence[str], facts: EngineFacts) -> Command:
                 rest.append(word)
             continue
         key, equals, text = word.partition("=")
+        name = key[2:]
+        if equals and name in facts.flags and key.startswith("--"):  # as stormc writes nearly all of them
+            flags[name] = typed(text, facts.flags[name])
+            continue
         values = [text] if equals else []
         name = flag_name(key, facts)
         kind = facts.flags.get(name, "text")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 PATTERN = r"([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[mkMGTPE]|[eE][-+]?[0-9]{1,2})?"
 
@@ -46,6 +47,7 @@ def _parts(text: str | int) -> tuple[int, int, str]:
     return int(whole + fraction), len(fraction), match[3] or ""
 
 
+@lru_cache(maxsize=1000)
 def _milli(text: str | int) -> int:
     """The quantity in thousandths, rounded up."""
     digits, tenths, suffix = _parts(text)

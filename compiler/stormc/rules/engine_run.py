@@ -27,12 +27,11 @@ FIELDS = {
 
 
 class Run(NamedTuple):
-    """What a role's container starts: `vllm serve` with its flags, through stormc's launcher or without it."""
+    """What a role's container starts: `vllm serve` with its flags."""
 
     role: Role
     template: Template
     container: Mapping[str, Any]
-    launched: bool
     model: str
     flags: Mapping[str, Any]
     own_command: bool
@@ -40,8 +39,16 @@ class Run(NamedTuple):
     command_path: Path
     env: Mapping[str, str]
     """The variables of the container that are literal texts."""
-    mounts: Sequence[str]
-    """The directories on which something is mounted."""
+
+    @property
+    def launched(self) -> bool:
+        """Whether stormc's launcher starts it."""
+        return any(Directory.LAUNCHER in word for word in _words(self.container))
+
+    @property
+    def mounts(self) -> list[str]:
+        """The directories on which something is mounted."""
+        return [str(mount["mountPath"]) for mount in self.container.get("volumeMounts") or ()]
 
     def at(self, flag: str) -> Path:
         """The place in the spec that gives a flag its value."""
@@ -73,21 +80,22 @@ def runs(service: StormService) -> tuple[Run, ...]:
 def _runs(service: StormService) -> Iterator[Run]:
     for role, template in service.serving:
         container = next((c for c in template.containers if c.get("name") == role.name), None)
-        words = [*(container.get("command") or ()), *(container.get("args") or ())] if container else []
-        served = _served([str(word) for word in words])
+        served = _served(_words(container)) if container else None
         if container is None or served is None:
             continue
         command = read_command(served, role.facts)
-        launched = any(Directory.LAUNCHER in word for word in map(str, words))
         path: Path = ()
         for field in ("args", "command"):
             path = path or service.wrote_pod(role.name, ("containers", (role.name,), field), ())
         if not path and service.app.engine.command is not None:
             path = ("engine", "command")
-        entries, mounts = container.get("env") or (), container.get("volumeMounts") or ()
+        entries = container.get("env") or ()
         env = {entry["name"]: str(entry.get("value", "")) for entry in entries if "valueFrom" not in entry}
-        directories = [str(mount["mountPath"]) for mount in mounts]
-        yield Run(role, template, container, launched, command.model, command.flags, bool(path), path, env, directories)
+        yield Run(role, template, container, command.model, command.flags, bool(path), path, env)
+
+
+def _words(container: Mapping[str, Any]) -> list[str]:
+    return [str(word) for word in (*(container.get("command") or ()), *(container.get("args") or ()))]
 
 
 def _script(text: str) -> list[str]:

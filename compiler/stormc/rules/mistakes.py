@@ -14,7 +14,7 @@ from stormc.facts.known_keys import OWNED
 from stormc.model.app import App, Pods, Role
 from stormc.record import replace
 from stormc.rules.storm_service import MAPS
-from stormc.rules.vocabulary import of_use
+from stormc.rules.vocabulary import known_as
 
 SomePods = TypeVar("SomePods", bound=Pods)
 
@@ -45,6 +45,6 @@ def _free(role: SomePods) -> SomePods:
     free: dict[str, Any] = {}
     for table, attribute in MAPS.items():
         values: Mapping[str, str] = getattr(role, attribute)
-        owned = dict(of_use(table, values, *OWNED))
+        owned = known_as(*OWNED)[table]
         free[attribute] = {key: value for key, value in values.items() if key not in owned}
     return replace(role, **free)

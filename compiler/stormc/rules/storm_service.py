@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -26,6 +26,8 @@ class Template(NamedTuple):
     labels: Mapping[str, str]
     annotations: Mapping[str, str]
     pod: Mapping[str, Any]
+    environment: tuple[tuple[str, str, Mapping[str, Any]], ...]
+    """Container, name and entry of every variable, those of init containers left out."""
 
     @property
     def node_selector(self) -> Mapping[str, str]:
@@ -65,10 +67,14 @@ class StormService:
 
     def wrote(self, steps: tuple[Step, ...], otherwise: Path) -> Path:
         """The spec path that wrote a field of the StormService: the last override that names it, or `otherwise`."""
+        if not self.app.overrides:
+            return otherwise
         return patched_at(self.app.overrides, self.manifest, steps) or otherwise
 
     def wrote_role(self, role: str, steps: tuple[Step, ...], otherwise: Path) -> Path:
         """As `wrote`, for a field of a role."""
+        if not self.app.overrides:
+            return otherwise
         return self.wrote(role_path(role, *steps), otherwise)
 
     def wrote_pod(self, role: str, steps: tuple[Step, ...], otherwise: Path) -> Path:
@@ -97,7 +103,10 @@ def _template(entry: Mapping[str, Any]) -> Template:
     template = entry.get("template") or {}
     metadata = template.get("metadata") or {}
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
-    return Template(entry.get("name", ""), entry, labels, annotations, template.get("spec") or {})
+    pod = template.get("spec") or {}
+    containers = pod.get("containers") or ()
+    variables = tuple([(c["name"], entry["name"], entry) for c in containers for entry in c.get("env") or ()])
+    return Template(entry.get("name", ""), entry, labels, annotations, pod, variables)
 
 
 def patched_at(overrides: Sequence[Override], manifest: Mapping[str, Any], steps: tuple[Step, ...]) -> Path:
@@ -153,13 +162,6 @@ def _identity(kind: object, path: Sequence[Step | int], item: Any) -> tuple[str 
     """The merge key of an item of the list that the path ends with."""
     keys = merge_key(str(kind), str(path[-1]) if path else "") or ()
     return tuple(item.get(key, "") for key in keys) if isinstance(item, Mapping) else ()
-
-
-def environment(template: Template) -> Iterator[tuple[str, str, Mapping[str, Any]]]:
-    """Container name, variable name and entry of every environment variable of a template."""
-    for container in template.containers:
-        for entry in container.get("env") or ():
-            yield container["name"], entry["name"], entry
 
 
 def host_ports(service: StormService) -> tuple[tuple[int, int, str], ...]:

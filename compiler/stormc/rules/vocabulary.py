@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from functools import cache
 
 from stormc.facts.keys import HUAWEI_PREFIX, Label
@@ -56,7 +56,7 @@ def home(table: str, key: str) -> str | None:
     return next((other for other in ("labels", "annotations") if other != table and key in TABLES[other]), None)
 
 
-def of_use(table: str, keys: Iterable[str], *uses: Use) -> list[tuple[str, Key]]:
-    """The keys of a table that are known with one of the uses."""
-    known = TABLES[table]
-    return [(key, known[key]) for key in keys if key in known and known[key].use in uses]
+@cache
+def known_as(*uses: Use) -> Mapping[str, Mapping[str, Key]]:
+    """The keys of every table that are known with one of the uses."""
+    return {table: {key: known for key, known in keys.items() if known.use in uses} for table, keys in TABLES.items()}

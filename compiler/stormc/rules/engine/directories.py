@@ -69,6 +69,8 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
 
 def _of_volumes(app: App, role: Pods, taken: list[str]) -> Iterator[Violation]:
     """Volumes on a directory, or with a name, that is taken."""
+    if not role.volumes:
+        return
     places, names = set(taken), dict[str, object]()
     for volume in role.volumes:
         place = _plain(volume.mount_path)

@@ -34,6 +34,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "max-logprobs": (-1, 10_000_000),
 }
 """Values for which vLLM's own validation of its config classes is known (vllm/config/)."""
+_ANY = (-float("inf"), float("inf"))
 _NUMBERS = {
     "int": (re.compile(r"-?[0-9]+"), phrase("a whole number")),
     "size": (re.compile(r"-1|auto|[0-9]+|[0-9]+(\.[0-9]+)?[kKmMgGtT]"), phrase("a whole number, such as 32768 or 32k")),
@@ -58,6 +59,8 @@ def check(service: StormService) -> Iterator[Violation]:
 
 def _problem(flag: str, value: Any, kind: Any) -> tuple[Phrase, Phrase] | None:
     """What vLLM wants instead of a value, and what to write; None where the value is right or nothing is known."""
+    if isinstance(kind, str) and kind in _NUMBERS:
+        return _problem_of_number(flag, value, kind)
     if isinstance(kind, dict):
         given = value if isinstance(value, list) else [value]
         return next(filter(None, (_problem("", word, kind["words"]) for word in given)), None)
@@ -73,20 +76,23 @@ def _problem(flag: str, value: Any, kind: Any) -> tuple[Phrase, Phrase] | None:
     if kind == "json" and not isinstance(value, (dict, list)):
         empty = value in ("", "None", "null") or (flag == "compilation-config" and str(value).isdigit())
         return None if empty else (phrase("JSON"), phrase("write a mapping, or JSON that is complete"))
-    if isinstance(kind, str) and kind in _NUMBERS:
-        pattern, noun = _NUMBERS[kind]
-        if not pattern.fullmatch(str(value)) or isinstance(value, bool):
-            return None if str(value) in ("None", "") else (noun, phrase("write {noun}", noun=noun))
-        low, high = RANGES.get(flag, (-float("inf"), float("inf")))
-        number = float(value) if kind != "size" or str(value).lstrip("-").isdigit() else low
-        if low <= number <= high:
-            return None
-        ends = [int(end) if float(end).is_integer() else end for end in (low, high)]
-        stretch = phrase("{low}…{high}", low=ends[0], high=ends[1])
-        return stretch, phrase("write a number in {stretch}", stretch=stretch)
     if isinstance(kind, str) and kind in ("text", "object") and value is True:
         return (phrase("a value"), phrase("give it one, or remove it"))
     return None
+
+
+def _problem_of_number(flag: str, value: Any, kind: str) -> tuple[Phrase, Phrase] | None:
+    pattern, noun = _NUMBERS[kind]
+    is_whole = type(value) is int and value >= 0
+    if not is_whole and (not pattern.fullmatch(str(value)) or isinstance(value, bool)):
+        return None if str(value) in ("None", "") else (noun, phrase("write {noun}", noun=noun))
+    low, high = RANGES.get(flag, _ANY)
+    number = float(value) if is_whole or kind != "size" or str(value).lstrip("-").isdigit() else low
+    if low <= number <= high:
+        return None
+    ends = [int(end) if float(end).is_integer() else end for end in (low, high)]
+    stretch = phrase("{low}…{high}", low=ends[0], high=ends[1])
+    return stretch, phrase("write a number in {stretch}", stretch=stretch)
 
 
 RULE = Rule(

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 
 from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
-from stormc.rules.storm_service import StormService, environment
+from stormc.rules.storm_service import StormService
 
 
 def check(service: StormService) -> Iterator[Violation]:
     for template in service.templates:
         if template.pod.get("hostNetwork"):
-            for container, name, entry in environment(template):
+            for container, name, entry in template.environment:
                 if name.endswith("_SOCKET_IFNAME") and entry.get("value") == "eth0":
                     path = service.wrote_env(template.role, container, name)
                     if path == (template.role,):

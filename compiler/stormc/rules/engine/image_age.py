@@ -20,8 +20,8 @@ OLD = re.compile(r"v?0\.([0-9]+)\.[0-9]")
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in app.serving_roles:
         image, _, tag = role.image.partition("@")[0].rpartition(":")
-        match = OLD.match(tag)
-        if image.endswith("vllm-ascend") and match and int(match[1]) < 12:
+        match = OLD.match(tag) if image.endswith("vllm-ascend") else None
+        if match and int(match[1]) < 12:
             yield Violation(
                 ("image",),
                 phrase("vllm-ascend {tag} is older than 0.12, the first that P/D is documented for", tag=tag),

@@ -22,8 +22,10 @@ OF_THE_IMAGE = (
     "/bin", "/dev", "/home", "/lib", "/lib64", "/opt", "/proc", "/root", "/run", "/sys", "/tmp", "/usr", "/var",
     "/vllm-workspace", "/workspace",
 )  # fmt: skip
-FLAGS = ("lora-modules", "tokenizer", "hf-config-path", "chat-template", "generation-config", "reasoning-parser-plugin",
-         "tool-parser-plugin", "log-config-file", "ssl-keyfile", "ssl-certfile", "ssl-ca-certs", "config")  # fmt: skip
+FLAGS = frozenset({
+    "lora-modules", "tokenizer", "hf-config-path", "chat-template", "generation-config", "reasoning-parser-plugin",
+    "tool-parser-plugin", "log-config-file", "ssl-keyfile", "ssl-certfile", "ssl-ca-certs", "config",
+})  # fmt: skip
 """Flags that name a file or directory to read."""
 KEYS = ("model", "tokenizer", "config_path", "ascend_local_comm_res_path", "expert_map_path")
 """Keys inside a mapping that do."""
@@ -33,9 +35,8 @@ VARIABLES = ("CONFIG", "CONFIG_PATH", "_FILE")
 
 def check(service: StormService) -> Iterator[Violation]:
     for run in runs(service):
-        mounts = [f"{mount.rstrip('/')}/" for mount in run.mounts]
         for path, place in (*_of_flags(service.app, run), *_of_variables(run)):
-            if _is_foreign(place) and not any(f"{place}/".startswith(m) for m in mounts):
+            if _is_foreign(place) and not any(f"{place}/".startswith(f"{mount.rstrip('/')}/") for mount in run.mounts):
                 yield Violation(
                     path,
                     phrase("{role}: {place} is on no volume", role=run.role.name, place=place),
@@ -49,7 +50,7 @@ def _of_flags(app: App, run: Run) -> Iterator[tuple[Path, str]]:
         if flag in FLAGS:
             for word in value if isinstance(value, list) else [value]:
                 yield run.at(flag), _adapter(word) if flag == "lora-modules" else str(word)
-        for key, text in _inside(value):
+        for key, text in _inside(value) if isinstance(value, (dict, list)) else ():
             extra = flag == CONFIG and flag not in run.role.flags and app.kv.extra.get(key) == text
             yield ("kvTransfer", "extra", key) if extra and not run.own_command else run.at(flag), text
 
@@ -70,17 +71,13 @@ def _of_variables(run: Run) -> Iterator[tuple[Path, str]]:
             yield run.role.env_path(name), text
 
 
-def _inside(value: Any) -> Iterator[tuple[str, str]]:
+def _inside(value: dict[str, Any] | list[Any]) -> Iterator[tuple[str, str]]:
     """The values inside of a flag that are read, with their keys."""
-    if isinstance(value, Mapping):
-        for key, inner in value.items():
-            if key in KEYS and isinstance(inner, str):
-                yield key, inner
-            else:
-                yield from _inside(inner)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _inside(item)
+    for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        if key in KEYS and isinstance(inner, str):
+            yield str(key), inner
+        elif isinstance(inner, (dict, list)):
+            yield from _inside(inner)
 
 
 def _is_foreign(place: str) -> bool:

@@ -14,7 +14,7 @@ from stormc.facts.known_keys import ENV, Use
 from stormc.phrase import NONE, phrase
 from stormc.rules.engine.shell_variables import prepended
 from stormc.rules.rule import Example, Rule, Subject, Violation
-from stormc.rules.storm_service import StormService, environment
+from stormc.rules.storm_service import StormService
 
 _EXPAND = phrase("write the value itself, or a reference, such as {{fieldRef: {{fieldPath: status.podIP}}}}")
 _REFERENCE = r"(\$*)\$\(([A-Za-z_][A-Za-z0-9_]*)\)"
@@ -25,10 +25,10 @@ def check(service: StormService) -> Iterator[Violation]:
     if not app.overrides and not any(r.env for r in (*app.serving_roles, app.routing)):
         return
     for template in service.templates:
-        entries = list(environment(template))
-        written = {(container, name) for container, name, _ in entries}
-        for container, name, entry in entries:
-            for escapes, wanted in sorted(set(re.findall(_REFERENCE, str(entry.get("value", ""))))):
+        written = {(container, name) for container, name, _ in template.environment}
+        for container, name, entry in template.environment:
+            value = str(entry.get("value", ""))
+            for escapes, wanted in sorted(set(re.findall(_REFERENCE, value))) if "$(" in value else ():
                 if len(escapes) % 2:
                     continue
                 builtin = wanted in ENV and ENV[wanted].use is Use.CONTROLLER and wanted != Env.POD_IP
@@ -38,7 +38,7 @@ def check(service: StormService) -> Iterator[Violation]:
                 if not builtin and not ((container, wanted) in written and wanted < name):
                     path = service.wrote_env(template.role, container, name)
                     message = phrase("$({wanted}) in {name} stays literal", wanted=wanted, name=name)
-                    own = prepended(name, str(entry["value"]), f"$({name})") if wanted == name else NONE
+                    own = prepended(name, value, f"$({name})") if wanted == name else NONE
                     yield Violation(path, message, own or _EXPAND)
 
 

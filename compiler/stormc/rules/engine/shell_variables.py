@@ -11,14 +11,14 @@ from collections.abc import Iterator
 
 from stormc.phrase import NONE, Phrase, phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
-from stormc.rules.storm_service import StormService, environment
+from stormc.rules.storm_service import StormService
 
 SHELL = re.compile(r"(?<!\$)\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 
 
 def check(service: StormService) -> Iterator[Violation]:
     for template in service.templates:
-        for container, name, entry in environment(template):
+        for container, name, entry in template.environment:
             value = str(entry.get("value", ""))
             match = SHELL.search(value)
             if match is None:

@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from stormc.facts.keys import Env
 from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
-from stormc.rules.storm_service import StormService, environment
+from stormc.rules.storm_service import StormService
 
 
 def check(service: StormService) -> Iterator[Violation]:
     wanted = f"metadata.annotations['{service.app.profile.resource}']"
     for role, template in service.serving:
-        for container, name, entry in environment(template):
+        for container, name, entry in template.environment:
             if name == Env.VISIBLE_DEVICES:
                 field = ((entry.get("valueFrom") or {}).get("fieldRef") or {}).get("fieldPath")
                 if field != wanted:

@@ -11,28 +11,29 @@ from collections.abc import Iterator
 from stormc.facts.known_keys import NOUNS, Use
 from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
-from stormc.rules.storm_service import StormService, environment
-from stormc.rules.vocabulary import of_use
+from stormc.rules.storm_service import StormService
+from stormc.rules.vocabulary import known_as
 
 
 def check(service: StormService) -> Iterator[Violation]:
+    foreign = known_as(Use.FOREIGN)
     for template in service.templates:
         for table, keys in (("labels", template.labels), ("annotations", template.annotations)):
-            for key, known in of_use(table, keys, Use.FOREIGN):
+            for key in [key for key in keys if key in foreign[table]]:
                 path = service.wrote_key(template.role, table, key)
                 yield Violation(
                     path,
                     phrase("{noun} {key} is not for inference", noun=NOUNS[table], key=key),
-                    known.reason,
+                    foreign[table][key].reason,
                     at_key=True,
                 )
-        for container, name, _ in environment(template):
-            for _, known in of_use("env", (name,), Use.FOREIGN):
+        for container, name, _ in template.environment:
+            if name in foreign["env"]:
                 path = service.wrote_env(template.role, container, name)
                 yield Violation(
                     path,
                     phrase("environment variable {name} is not for inference", name=name),
-                    known.reason,
+                    foreign["env"][name].reason,
                     at_key=True,
                 )
 

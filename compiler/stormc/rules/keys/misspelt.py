@@ -24,8 +24,8 @@ def _tables(template: Template) -> tuple[tuple[str, Mapping[str, str]], ...]:
 def check(service: StormService) -> Iterator[Violation]:
     for template in service.templates:
         for table, keys in _tables(template):
-            for key in keys.keys() - TABLES[table].keys():
-                known = None if home(table, key) else meant(table, key)
+            for key in keys:
+                known = None if key in TABLES[table] or home(table, key) else meant(table, key)
                 if known:
                     path = service.wrote_key(template.role, table, key)
                     yield Violation(

@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from stormc.facts.known_keys import TABLES
 from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
-from stormc.rules.storm_service import StormService, environment
+from stormc.rules.storm_service import StormService
 from stormc.rules.vocabulary import meant
 
 
 def check(service: StormService) -> Iterator[Violation]:
     known = TABLES["env"]
     for template in service.templates:
-        for container, name, _ in environment(template):
+        for container, name, _ in template.environment:
             close = None if name in known or name.startswith("VLLM_") else meant("env", name)
             if close:
                 path = service.wrote_env(template.role, container, name)

@@ -14,13 +14,15 @@ from stormc.model.profile import Platform
 from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 from stormc.rules.storm_service import MAPS
-from stormc.rules.vocabulary import of_use
+from stormc.rules.vocabulary import known_as
 
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
+    owned = known_as(*OWNED)
     for role in (*app.serving_roles, app.routing):
         for table, attribute in MAPS.items():
-            for key, known in of_use(table, getattr(role, attribute), *OWNED):
+            for key in [key for key in getattr(role, attribute) if key in owned[table]]:
+                known = owned[table][key]
                 hint = phrase("use {known}", known=known.text) if known.use is Use.FIELD else phrase("remove it")
                 path = (role.name, table, key)
                 yield Violation(

@@ -14,25 +14,27 @@ from stormc.load.releases import version
 from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
-from stormc.rules.vocabulary import home, of_use
+from stormc.rules.vocabulary import home, known_as
 
 
 def check(service: StormService) -> Iterator[Violation]:
+    elsewhere = known_as(Use.ELSEWHERE)
     for template in service.templates:
         for table, keys in (("labels", template.labels), ("annotations", template.annotations)):
-            for key, known in of_use(table, keys, Use.ELSEWHERE):
+            for key in [key for key in keys if key in elsewhere[table]]:
                 path = service.wrote_key(template.role, table, key)
                 yield Violation(
                     path,
                     phrase("{noun} {key} has no effect on a pod", noun=NOUNS[table], key=key),
-                    known.reason,
+                    elsewhere[table][key].reason,
                     at_key=True,
                 )
             for key in keys:
-                since = TABLES[table][key].since if key in TABLES[table] else ""
+                known = TABLES[table].get(key)
+                since = known.since if known else ""
                 if since and version(service.platform.mindcluster.release) < version(since):
                     yield _too_early(service, template.role, table, key, since)
-                other = home(table, key)
+                other = None if known else home(table, key)
                 if other:
                     path = service.wrote_key(template.role, table, key)
                     yield Violation(

@@ -12,29 +12,40 @@ from collections.abc import Iterator
 from stormc.facts.known_keys import NOUNS, Use
 from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
-from stormc.rules.storm_service import StormService, environment
-from stormc.rules.vocabulary import of_use
+from stormc.rules.storm_service import StormService
+from stormc.rules.vocabulary import known_as
 
 
 def check(service: StormService) -> Iterator[Violation]:
+    written = known_as(Use.CONTROLLER)
     for template in service.templates:
         for table, keys in (("labels", template.labels), ("annotations", template.annotations)):
-            for key, known in of_use(table, keys, Use.CONTROLLER):
+            for key in [key for key in keys if key in written[table]]:
                 path = service.wrote_key(template.role, table, key)
                 if path[0] == "overrides":
                     yield Violation(
                         path,
-                        phrase("{noun} {key} is written by {known}", noun=NOUNS[table], key=key, known=known.text),
+                        phrase(
+                            "{noun} {key} is written by {known}",
+                            noun=NOUNS[table],
+                            key=key,
+                            known=written[table][key].text,
+                        ),
                         phrase("remove it"),
                         at_key=True,
                     )
-        for container, name, _ in environment(template):
-            for key, known in of_use("env", [name], Use.CONTROLLER):
-                path = service.wrote_env(template.role, container, key)
+        for container, name, _ in template.environment:
+            if name in written["env"]:
+                path = service.wrote_env(template.role, container, name)
                 if path[0] == "overrides":
                     yield Violation(
                         path,
-                        phrase("{noun} {key} is written by {known}", noun=NOUNS["env"], key=key, known=known.text),
+                        phrase(
+                            "{noun} {key} is written by {known}",
+                            noun=NOUNS["env"],
+                            key=name,
+                            known=written["env"][name].text,
+                        ),
                         phrase("remove it"),
                     )
 

@@ -37,7 +37,8 @@ def _requested(template: Template, name: str) -> bool:
     """Whether the engine's container requests a resource; a limit is a request, too."""
     engine = next((c for c in template.containers if c.get("name") == template.role), {})
     resources = engine.get("resources") or {}
-    return any(str((resources.get(kind) or {}).get(name, "0")) != "0" for kind in ("requests", "limits"))
+    requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
+    return str(requests.get(name, "0")) != "0" or str(limits.get(name, "0")) != "0"
 
 
 RULE = Rule(

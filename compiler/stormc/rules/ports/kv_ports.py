@@ -19,7 +19,8 @@ from stormc.rules.rule import Example, Rule, Violation
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in app.serving_roles:
-        first, last = role.kv_ports[0], role.kv_ports[-1]
+        ports, ranks = role.kv_ports, role.ports
+        first, last = ports[0], ports[-1]
         if last > limits.PORT_MAX:
             yield Violation(
                 role.kv_port_path,
@@ -27,7 +28,7 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
                 phrase("at most {port_max}", port_max=limits.PORT_MAX - (last - first)),
             )
             return
-        if first <= role.ports[-1] and role.ports[0] <= last:
+        if first <= ranks[-1] and ranks[0] <= last:
             yield Violation(
                 role.kv_port_path,
                 phrase(
@@ -35,14 +36,14 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
                     first=first,
                     last=last,
                     role=role.name,
-                    port=role.ports[0],
-                    last_port=role.ports[-1],
+                    port=ranks[0],
+                    last_port=ranks[-1],
                 ),
                 phrase("move port or kvTransfer.port"),
             )
             return
         coordination = _coordination(role)
-        if coordination in (*role.kv_ports, *role.ports):
+        if coordination in ports or coordination in ranks:
             own = "data-parallel-rpc-port" in role.flags
             path = role.flag_path("data-parallel-rpc-port") if own else _taken_by(app, role, coordination)
             yield Violation(

@@ -19,21 +19,24 @@ def check(service: StormService) -> Iterator[Violation]:
     first: tuple[str, int] | None = None
     for role, template in service.serving:
         pods, gang = service.app.gang(role), gang_of(role, template)
-        path = gang_place(service, role)
         if gang is None:
             value = template.annotations.get(Annotation.SCHEDULE_MIN_AVAILABLE, "")
-            yield Violation(path, phrase("{role}: {schedule_min_available} {value!r} is no number above 0",
-                                         role=role.name, schedule_min_available=Annotation.SCHEDULE_MIN_AVAILABLE,
-                                         value=value), phrase("set {pods}", pods=pods))  # fmt: skip
+            message = phrase(
+                "{role}: {schedule_min_available} {value!r} is no number above 0",
+                role=role.name, schedule_min_available=Annotation.SCHEDULE_MIN_AVAILABLE, value=value,
+            )  # fmt: skip
+            yield Violation(gang_place(service, role), message, phrase("set {pods}", pods=pods))
         elif gang > pods:
-            yield Violation(path, phrase("{role}.minAvailable {gang} exceeds the {pods} pods of its PodGroup",
-                                         role=role.name, gang=gang, pods=pods),
-                            phrase("at most {pods}", pods=pods))  # fmt: skip
+            message = phrase(
+                "{role}.minAvailable {gang} exceeds the {pods} pods of its PodGroup",
+                role=role.name, gang=gang, pods=pods,
+            )  # fmt: skip
+            yield Violation(gang_place(service, role), message, phrase("at most {pods}", pods=pods))
         elif role.shares_pod_group:
             first = first or (role.name, gang)
             if gang != first[1]:
                 yield Violation(
-                    path,
+                    gang_place(service, role),
                     phrase(
                         "{role}.minAvailable {gang} differs from the {number} of {other}, which shares its PodGroup",
                         role=role.name,
