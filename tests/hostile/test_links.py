@@ -139,3 +139,26 @@ def test_a_link_inside_of_specs_is_formatted_where_it_leads(repository: Path) ->
     assert stormc(repository, "fmt").code == 0
     assert (repository / "specs/l.yaml").is_symlink()
     assert "name: a\n" in (repository / "specs/a.yaml").read_text()
+
+
+@pytest.mark.parametrize("verb", ["validate", "fmt", "render", "diff", "capacity", "policy export --vap"])
+@pytest.mark.parametrize("target", ["..", "../home", "/etc"])
+def test_specs_that_are_a_link_elsewhere_are_not_read(repository: Path, victim: Path, verb: str, target: str) -> None:
+    write(victim, "l.yaml", (repository / "specs/a.yaml").read_text().replace("name: a", "name:   l", 1))
+    moved(repository / "specs").symlink_to(target)
+    before = tree(victim)
+    done = stormc(repository, *verb.split())
+    assert done.code == 2 and done.out == "" and ("link" in done.err or verb in ("render", "diff")), done
+    assert tree(victim) == before
+
+
+def test_specs_that_are_a_link_within_the_repository_are_read(repository: Path) -> None:
+    moved(repository / "specs").symlink_to("elsewhere")
+    assert stormc(repository, "validate").code == 0
+
+
+def test_specs_that_are_a_link_to_itself_are_no_directory(repository: Path) -> None:
+    moved(repository / "specs").symlink_to("specs")
+    for words in ("validate", "fmt", "import rendered/a/stormservice-a.yaml --out specs"):
+        done = stormc(repository, *words.split())
+        assert done.code == 2 and "internal error" not in done.err, done

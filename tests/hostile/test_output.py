@@ -16,20 +16,12 @@ from hypothesis import strategies as st
 from stormc.__main__ import main
 from stormc.report import FORMATS
 from stormc.report.escape import Escaping, escaped, escaped_json, one_line
-from tests.hostile.branch import Done, honest, stormc, write
+from tests.hostile.branch import honest, stormc, write
+from tests.hostile.output import obeyed, own
 from tests.samples import spec_text
 
 NASTY = "\x1b]0;x\x07 ##[add-mask]E ##vso[task.setvariable]x \u202e\x9b31m"
 COMMANDS = ["::error::spoof", "  ::stop-commands::x", "##[error]x", "a ##[group]b", "###[x]", "##vso[a.b]c", "\t::x::"]
-
-
-def obeyed(output: str) -> list[str]:
-    """The lines that a terminal or a runner would obey; written from actions/runner's ActionCommand.cs.
-
-    Its process invoker ends a line at CR, too; str.splitlines ends it at even more characters.
-    """
-    controls = [line for line in output.split("\n") if not line.replace("\t", "").isprintable()]
-    return controls + [line for line in output.splitlines() if line.lstrip().startswith("::") or "##[" in line]
 
 
 @pytest.mark.parametrize(
@@ -108,14 +100,6 @@ VERBS = [
     ["import", "specs/a.yaml"], ["compat", "deploy", "-c", "specs/a.yaml", "--dry-run"], ["run-local", "rendered/z"],
     ["validate", "specs/::error::x\n::error::y"], ["rule", "##[error]x"], ["profiles", "\x1b[31m"], ["##[error]x"],
 ]  # fmt: skip
-
-
-def own(done: Done) -> str:
-    """The output without the annotations that the github format is for."""
-    return (
-        re.sub(r"(?m)^::(?:error|warning|notice) (?:file=[^:\n]*,line=[0-9]+,[^:\n]*|title=stormc)::", "", done.out)
-        + done.err
-    )
 
 
 @pytest.mark.parametrize("case", ATTACKS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
@@ -104,7 +105,7 @@ def committed_sources(specs: Path, commit: str | None, wanted: Wanted = every) -
     sources = tuple(
         Source(path, f"{specs}/{path}", raw) for path, raw in sorted(files.items()) if not hidden.search(path)
     )
-    return Sources(specs.resolve().name, sources, ())
+    return Sources(os.path.basename(os.path.realpath(specs)), sources, ())
 
 
 def _sides(repository: Repository, compared: Comparison) -> dict[str, Side]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path as File
 from typing import Any
@@ -51,12 +52,12 @@ def target(specs: File, out: File | None) -> Target:
     known = read_sources(specs) if specs.is_dir() else Sources(specs.name, (), ())
     if out is None:
         return Target(open_repository(known), "", specs)
-    below = out.resolve()
-    if not below.is_relative_to(specs.resolve()):
+    below, top = (File(os.path.realpath(each)) for each in (out, specs))  # unlike resolve(), it takes links in a circle
+    if not below.is_relative_to(top):
         raise Failure(
             phrase("{out} is not below {specs}; --specs names another directory of specs", out=out, specs=specs)
         )
-    directory = below.relative_to(specs.resolve()).as_posix()
+    directory = below.relative_to(top).as_posix()
     return Target(open_repository(known), "" if directory == "." else directory, out)
 
 

@@ -92,15 +92,29 @@ def _parsed(file: str, text: str, read: Callable[[Builder], T], keys: int) -> tu
     except NotYAML as refused:
         if len(text) > SLOW_LENGTH:
             raise
-        from ruamel.yaml import YAML
         from ruamel.yaml.error import YAMLError
 
-        slow = YAML(typ="safe", pure=True)
-        builder = Builder(file, text, lambda: slow.get_constructor_parser(io.StringIO(text))[1], keys)
+        builder = Builder(file, text, lambda: _Slow(text), keys)
         try:
             return builder, read(builder)
-        except (NotYAML, YAMLError, ValueError):  # ValueError: an escape beyond U+10FFFF
+        except (NotYAML, YAMLError, ValueError):  # ValueError: an escape beyond U+10FFFF, or of half a character
             raise refused from None
+
+
+class _Slow:
+    """ruamel's parser, which reads more than libyaml does; like that it refuses an escape of half a character."""
+
+    def __init__(self, text: str) -> None:
+        from ruamel.yaml import YAML  # costs more than most files
+
+        self._parser = YAML(typ="safe", pure=True).get_constructor_parser(io.StringIO(text))[1]
+
+    def get_event(self) -> Any:
+        """The next event. Raises UnicodeEncodeError for a text that no file can hold."""
+        event = self._parser.get_event()
+        if type(event).__name__ == "ScalarEvent":
+            event.value.encode()
+        return event
 
 
 def _decoded(file: str, raw: bytes) -> str:

@@ -102,6 +102,10 @@ def read_sources(specs: Path, wanted: Wanted = every) -> Sources:
             )
         )
     root = os.path.realpath(specs)
+    if _leads_out(specs, root):
+        raise Failure(
+            phrase("{specs} is a link out of the repository; --specs names the directory itself", specs=specs)
+        )
     files: list[Source] = []
     findings: list[Finding] = []
     for path, is_plain in _walk(root, "", findings, str(specs)):
@@ -115,6 +119,16 @@ def read_sources(specs: Path, wanted: Wanted = every) -> Sources:
             files.append(Source(path, file, content))
     name = os.path.basename(root)
     return Sources(name, tuple(files), tuple(findings))
+
+
+def _leads_out(specs: Path, root: str) -> bool:
+    """Whether a directory of specs in a Git repository is a link out of it, or behind one: a branch may bring one."""
+    place = os.path.abspath(specs)
+    if place == root:
+        return False
+    parents = (str(each) for each in Path(place).parents)
+    top = next((os.path.realpath(each) for each in parents if os.path.lexists(os.path.join(each, ".git"))), None)
+    return top is not None and os.path.commonpath((top, root)) != top
 
 
 def _is_no_name(name: str) -> bool:

@@ -24,7 +24,11 @@ def lines(report: Report) -> Iterator[str]:
     entries = []
     for finding in report.findings:
         path = os.path.normpath(finding.file)
-        key = digest(finding.rule.encode(), path.encode("utf-8", "surrogateescape"), finding.message.encode())
+        key = digest(
+            finding.rule.encode(),
+            path.encode("utf-8", "surrogateescape"),
+            finding.message.encode("utf-8", "surrogatepass"),
+        )
         seen[key] += 1
         entries.append({
             "description": " ".join(filter(None, texts(finding, report.language))),
