@@ -190,8 +190,6 @@ VARIANTS: dict[str, tuple[str, str]] = {
         storm("routing", "{hostAliases: [{ip: 10.0.0.1, hostnames: [api.example.com]}]}"), "825"
     ),
     "a socket of another address": (container("livenessProbe: {tcpSocket: {host: 10.0.0.1, port: 80}}"), "825"),
-    "a ConfigMap as a field": (volume("configMap: payments"), "826"),
-    "a ConfigMap by a variable": (prefill("env: {X: {configMapKeyRef: {name: payments, key: k}}}"), "826"),
     "an image as a volume": (mounted("image: {reference: 'evil.example/x:1'}"), "826"),
     "iSCSI": (mounted("iscsi: {targetPortal: 10.0.0.1, iqn: x, lun: 0}"), "826"),
     "a claim that is made": (

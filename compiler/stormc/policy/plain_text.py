@@ -10,8 +10,8 @@ from stormc.policy.breach import Breach, Case
 from stormc.policy.concerns import PLAIN_SECRET
 from stormc.policy.secrets import holds_password, holds_secret, names_secret
 
-_FREE = ("kvTransfer", "engineArgs", "args")
-"""Fields below which people write mappings of their own: a key there may name a secret."""
+_FLAGS = ("engineArgs", "args")
+"""Fields whose keys are flags, which environment.py judges; the keys of mappings below them are free."""
 _REFERENCE = phrase("keep it in a Secret, and let a variable refer to it: {{secretKeyRef: {{name: SECRET, key: KEY}}}}")
 
 
@@ -28,7 +28,7 @@ def plain_text(case: Case) -> Iterator[Breach]:
 
 def _is_named(path: Path, text: str) -> bool:
     """Whether the key of a text says that it is a secret, in a mapping that people write themselves."""
-    free = any(step in _FREE for step in path[:-1])
+    free = "kvTransfer" in path[:-1] or any(step in _FLAGS for step in path[:-2])
     return free and text != "" and "$(" not in text and isinstance(path[-1], str) and names_secret(path[-1])
 
 

@@ -12,7 +12,7 @@ from stormc.phrase import Phrase, phrase
 from stormc.policy.breach import Breach
 from stormc.policy.concerns import HOST_PATH, VOLUME
 from stormc.policy.pods import Pod, volume_field
-from stormc.policy.policy import below, matches
+from stormc.policy.policy import below
 
 SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr", "/var")
 """Directories of a node that hold its own programs, sockets and credentials."""
@@ -20,11 +20,6 @@ _JUDGED = ("name", "hostPath", "secret")
 """Keys of a volume that other concerns judge."""
 _OWN = ("emptyDir", "downwardAPI")
 """Kinds of volumes that hold nothing of others."""
-_USUAL_CONFIG_MAPS = (
-    "chat-template*", "*-template", "*-templates", "model-*", "models-*", "llm-*", "vllm-*", "mooncake*", "engine-*",
-    "hccl*", "rank*", "*ca-bundle*", "*-ca", "ca-*", "*-certs", "kube-root-ca.crt",
-)  # fmt: skip
-"""Names of ConfigMaps that hold what engines read: templates, configuration, certificates."""
 _HINT = phrase("use a field of the spec, or ask for an exception")
 
 
@@ -73,21 +68,15 @@ def other_volumes(pod: Pod) -> Iterator[Breach]:
     for index, volume in enumerate(pod.spec.get("volumes") or ()):
         path = pod.patched(("volumes", index))
         for kind, source in volume.items():
-            if kind in _JUDGED or kind in _OWN or source is None:
-                continue
-            if path:
+            if path and kind not in _JUDGED and kind not in _OWN and source is not None:
                 yield from _volume(pod, path, kind, source)
-            elif kind == "configMap" and (own_volume := pod.volume_path(str(volume.get("name")))):
-                yield from _config_map(pod, own_volume, str(source.get("name")), by_field=True)
     for at, container in pod.containers():
         for field in ("env", "envFrom"):
             for index, entry in enumerate(container.get(field) or ()):
                 source = entry.get("configMapRef") or (entry.get("valueFrom") or {}).get("configMapKeyRef") or {}
-                if not source:
-                    continue
                 path = pod.overridden((*at, field, index)) if field == "env" else pod.patched((*at, field))
-                own_field = pod.case.env_path(pod.role, str(entry.get("name")))
-                yield from _config_map(pod, path or own_field, str(source.get("name")), by_field=not path)
+                if source and path:
+                    yield from _config_map(pod, path, str(source.get("name")))
 
 
 def _volume(pod: Pod, path: Path, kind: str, source: Any) -> Iterator[Breach]:
@@ -104,11 +93,10 @@ def _volume(pod: Pod, path: Path, kind: str, source: Any) -> Iterator[Breach]:
         yield from _breach(pod, path, phrase("{role} mounts a volume of kind {kind}", role=pod.role, kind=kind), kind)
 
 
-def _config_map(pod: Pod, path: Path, name: str, *, by_field: bool = False) -> Iterator[Breach]:
-    """A ConfigMap that is not the app's. Fields of the spec may name one that is called as the app or its namespace."""
+def _config_map(pod: Pod, path: Path, name: str) -> Iterator[Breach]:
+    """A ConfigMap that is not the app's."""
     manifests: list[Mapping[str, Any]] = [m for m in pod.case.manifests if m["kind"] == "ConfigMap"]
-    usual = by_field and (pod.case.is_own(name) or any(matches(pattern, name) for pattern in _USUAL_CONFIG_MAPS))
-    if not usual and all(manifest["metadata"]["name"] != name for manifest in manifests):
+    if all(manifest["metadata"]["name"] != name for manifest in manifests):
         message = phrase("{role} reads ConfigMap {name}, which is not the app's", role=pod.role, name=name)
         yield from _breach(pod, path, message, "configMap")
 
