@@ -10,7 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stormc_proxy.flow.body import Body, BodyError, dumped
+from stormc_proxy.flow.body import LARGE_BYTES, Body, BodyError, dumped
+from stormc_proxy.flow.large import MOST_MARKS, MOST_MEMBERS, Unread, members_of
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 NAMES = ("stream", "max_tokens", "kv_transfer_params", "prompt", 'q"\\', "ü", "\u2028", "")
@@ -127,3 +128,47 @@ def test_numbers_that_are_none_in_json_pass_as_python_writes_them() -> None:
     body = Body(b'{"temperature": NaN, "x": 1}')
     assert math.isnan(body.values["temperature"])
     assert body.rewritten({"x": "2"}) == b'{"temperature": NaN,"x":2}'
+
+
+# -- large bodies ------------------------------------------------------------------------------------------------------
+
+PADDING = b" " * LARGE_BYTES
+
+
+class Watched(bytes):
+    """Counts the bytes that are looked at for a mark."""
+
+    looked = 0
+
+    def find(self, mark: Any, start: Any = 0, *_: Any) -> int:
+        where = super().find(mark, start)
+        Watched.looked += (where if where >= 0 else len(self)) - start
+        return where
+
+
+@pytest.mark.parametrize("each", [b"[1,2,3]", b'{"a":"b"}', b'["[", "{\\"}"]'])
+def test_a_body_is_looked_at_once_for_each_mark_however_many_values_it_has(each: bytes) -> None:
+    """16,000 prompts of token ids held up all other requests for fifty seconds."""
+    values = b",".join([each] * 2000)
+    raw = Watched(b'{"a":%b,"prompt":[%b],"b":%b}' % (each, values, each))
+    Watched.looked = 0
+    prompt = {key: value for key, _, _, value in members_of(raw)}["prompt"]
+    assert isinstance(prompt, Unread)
+    assert [element.text for element in prompt.elements()] == [each] * 2000
+    assert Watched.looked <= 12 * len(raw)
+
+
+@given(MEMBERS, BLANK)
+def test_a_large_body_says_what_a_small_one_says(members: list[tuple[str, Any]], blank: str) -> None:
+    text = "{" + ",".join(f"{blank}{json.dumps(key)}{blank}:{json.dumps(value)}" for key, value in members) + "}"
+    large, small = Body(text.encode() + PADDING), Body(text.encode())
+    assert _same({key: large.value(key) for key in large.values}, small.values)
+
+
+@pytest.mark.parametrize("raw", [
+    b'{"a":[%b1]}' % (b"[]," * (MOST_MARKS // 2)), b'{"a":[%b1]}' % (b'"",' * MOST_MARKS),
+    b"{%b}" % b",".join(b'"%d":1' % number for number in range(MOST_MEMBERS + 1)),
+])  # fmt: skip
+def test_a_body_that_would_take_seconds_to_read_is_refused(raw: bytes) -> None:
+    with pytest.raises(BodyError, match="more lists, objects and texts"):
+        Body(raw + PADDING)

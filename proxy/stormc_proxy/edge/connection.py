@@ -52,7 +52,7 @@ class ClientConnection(asyncio.Protocol):
         self.on_slow: Callable[[bool], None] | None = None
         """Hears that the client does not keep up with what is written, and that it does again."""
         self._buffer = b""
-        self._held: list[bytes] = []
+        self._held = b""
         self._head: RequestHead | None = None
         self._reader: BodyReader | None = None
         self._parts: list[bytes] = []
@@ -74,8 +74,8 @@ class ClientConnection(asyncio.Protocol):
         if self._task is None and not self._discarding:
             self._read(data)
         elif not self._discarding:
-            self._held.append(data)
-            if sum(map(len, self._held)) > HELD_BYTES and self.transport is not None:
+            self._held += data
+            if len(self._held) > HELD_BYTES and self.transport is not None:
                 self.transport.pause_reading()
 
     def _read(self, data: bytes) -> None:
@@ -89,7 +89,7 @@ class ClientConnection(asyncio.Protocol):
                 return
             if self._task is not None:
                 if data:
-                    self._held.append(data)
+                    self._held = data
                 return
 
     def eof_received(self) -> None:
@@ -223,8 +223,8 @@ class ClientConnection(asyncio.Protocol):
             return
         self._answered(request, task.result())
         if self._held:
-            held, self._held = self._held, []
-            self._read(held[0] if len(held) == 1 else b"".join(held))
+            held, self._held = self._held, b""
+            self._read(held)
 
     def _answered(self, request: Request, answer: Reply | bool) -> None:
         """Write an answer that is not written yet, and go on with the next request."""
@@ -237,7 +237,7 @@ class ClientConnection(asyncio.Protocol):
         self.on_slow = None
         transport = self.transport
         if not keep:
-            self._held, self._discarding = [], True
+            self._held, self._discarding = b"", True
             if transport is not None:
                 transport.close()
             return

@@ -12,7 +12,7 @@ from collections.abc import Container, Mapping
 from json.decoder import scanstring  # type: ignore[attr-defined]
 from typing import Any
 
-from stormc_proxy.flow.large import SMALL_BYTES, Unread, members_of
+from stormc_proxy.flow.large import SMALL_BYTES, TooMany, Unread, members_of
 
 LARGE_BYTES = 1024 * 1024
 """Beyond, members are not read as values, unless they are small."""
@@ -57,6 +57,8 @@ class Body:
                 self._read()
         except UnicodeDecodeError:
             raise BodyError("the body is not UTF-8") from None
+        except TooMany:
+            raise BodyError("the body has more lists, objects and texts than are read") from None
         except (ValueError, StopIteration, RecursionError, IndexError):
             raise BodyError("the body is not a JSON object") from None
 

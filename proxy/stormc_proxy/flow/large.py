@@ -14,9 +14,14 @@ SMALL_BYTES = 4096
 """Members up to this size are read as values."""
 _BLANK = re.compile(rb"[ \t\n\r]*")
 _SCALAR = re.compile(rb"[^\s,\[\]{}\":]+")
-_MARKS = b'"[]{}'
-MOST_MARKS = 1_000_000
-"""Brackets and texts in one member; a request with more would hold up all others while it is read."""
+_MARKS = (0x22, 0x5B, 0x5D, 0x7B, 0x7D)
+"""A quote and the brackets."""
+MOST_MARKS, MOST_QUOTES, MOST_MEMBERS = 250_000, 1_000_000, 10_000
+"""Brackets and texts in one body, quotes in one text, members of a body; more would hold up all other requests."""
+
+
+class TooMany(ValueError):
+    """More of them than anybody needs."""
 
 
 class Unread(NamedTuple):
@@ -42,9 +47,9 @@ class Unread(NamedTuple):
 
     def elements(self) -> list[Unread]:
         """Those of a list. Raises ValueError."""
-        found, at = [], _past_blanks(self.raw, self.start + 1)
+        found, at, scan = [], _past_blanks(self.raw, self.start + 1), Scan(self.raw)
         while self.raw[at : at + 1] != b"]":
-            end = end_of_value(self.raw, at)
+            end = scan.end_of_value(at)
             found.append(Unread(self.raw, at, end))
             at = _past_blanks(self.raw, end)
             if self.raw[at : at + 1] == b",":
@@ -62,7 +67,7 @@ class Unread(NamedTuple):
 def members_of(raw: bytes) -> list[tuple[str, int, int, object]]:
     """Key, begin of the key, end of the value, and value, if small, of every member. Raises ValueError."""
     found: list[tuple[str, int, int, object]] = []
-    at = _past_blanks(raw, 0)
+    at, scan = _past_blanks(raw, 0), Scan(raw)
     if raw[at : at + 1] != b"{":
         raise ValueError("no object")
     at = _past_blanks(raw, at + 1)
@@ -76,7 +81,7 @@ def members_of(raw: bytes) -> list[tuple[str, int, int, object]]:
         if raw[at : at + 1] != b":":
             raise ValueError("no colon")
         begin = _past_blanks(raw, at + 1)
-        end = end_of_value(raw, begin)
+        end = scan.end_of_value(begin)
         value = json.loads(raw[begin:end]) if end - begin <= SMALL_BYTES else Unread(raw, begin, end)
         found.append((key, start, end, value))
         at = _past_blanks(raw, end)
@@ -84,46 +89,70 @@ def members_of(raw: bytes) -> list[tuple[str, int, int, object]]:
             break
         if raw[at : at + 1] != b",":
             raise ValueError("no comma")
+        if len(found) >= MOST_MEMBERS:
+            raise TooMany
         at = _past_blanks(raw, at + 1)
     if _past_blanks(raw, at + 1) != len(raw):
         raise ValueError("more than an object")
     return found
 
 
-def end_of_value(raw: bytes, at: int) -> int:
-    """Where the value that begins at `at` ends. Raises ValueError."""
-    first = raw[at : at + 1]
-    if first == b'"':
-        return _end_of_text(raw, at)
-    if first not in (b"[", b"{"):
-        found = _SCALAR.match(raw, at)
-        if found is None:
-            raise ValueError("no value")
-        return found.end()
-    nexts = {mark: at if mark == raw[at] else raw.find(bytes((mark,)), at) for mark in _MARKS}
-    open_ones = bytearray()
-    for _ in range(MOST_MARKS):
-        place, mark = min(((where, mark) for mark, where in nexts.items() if where >= 0), default=(-1, 0))
-        if place < 0:
+class Scan:
+    """Finds where values end, forwards only: where the next mark of a kind stands is remembered from value to value.
+
+    So no byte is looked at twice for the same mark, however many values there are.
+    """
+
+    def __init__(self, raw: bytes) -> None:
+        """At the beginning of a body."""
+        self._raw, self._left = raw, MOST_MARKS
+        self._nexts = dict.fromkeys(_MARKS, -1)
+
+    def end_of_value(self, at: int) -> int:
+        """Where the value that begins at `at` ends. Raises ValueError."""
+        raw = self._raw
+        first = raw[at : at + 1]
+        if first == b'"':
+            return _end_of_text(raw, at)
+        if first not in (b"[", b"{"):
+            found = _SCALAR.match(raw, at)
+            if found is None:
+                raise ValueError("no value")
+            return found.end()
+        open_ones = bytearray()
+        while True:
+            place, mark = self._next(at)
+            at = place + 1
+            if mark == 0x22:
+                at = _end_of_text(raw, place)
+            elif mark in b"[{":
+                open_ones.append(mark + 2)
+            elif not open_ones or open_ones.pop() != mark:
+                raise ValueError("crossed brackets")
+            elif not open_ones:
+                return at
+
+    def _next(self, at: int) -> tuple[int, int]:
+        """Where the next mark stands, and which it is. Raises ValueError."""
+        raw, nexts = self._raw, self._nexts
+        self._left -= 1
+        if not self._left:
+            raise TooMany
+        first, found = len(raw), 0
+        for mark, where in nexts.items():
+            if where < at:
+                where = raw.find(mark, at)
+                nexts[mark] = where = where if where >= 0 else len(raw)
+            if where < first:
+                first, found = where, mark
+        if not found:
             raise ValueError("no end")
-        after = place + 1
-        if mark == 0x22:
-            after = _end_of_text(raw, place)
-        elif mark in b"[{":
-            open_ones.append(mark + 2)
-        elif not open_ones or open_ones.pop() != mark:
-            raise ValueError("crossed brackets")
-        elif not open_ones:
-            return after
-        for other, where in nexts.items():
-            if 0 <= where < after:
-                nexts[other] = raw.find(bytes((other,)), after)
-    raise ValueError("too many marks")
+        return first, found
 
 
 def _end_of_text(raw: bytes, at: int) -> int:
     end = at
-    for _ in range(MOST_MARKS):
+    for _ in range(MOST_QUOTES):
         end = raw.find(b'"', end + 1)
         if end < 0:
             raise ValueError("no end")
@@ -132,7 +161,7 @@ def _end_of_text(raw: bytes, at: int) -> int:
             before -= 1
         if (end - before) % 2 == 0:
             return end + 1
-    raise ValueError("too many marks")
+    raise TooMany
 
 
 def _past_blanks(raw: bytes, at: int) -> int:
