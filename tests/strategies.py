@@ -69,7 +69,7 @@ def specs(draw: st.DrawFn) -> tuple[dict[str, Any], str]:
     app["decode"] = draw(roles(profile.npus, app["prefill"]["tensorParallel"]))
     optional: dict[str, st.SearchStrategy[Any]] = {
         "namespace": names,
-        "port": st.integers(1024, 12000),
+        "port": st.integers(6000, 12000),
         "kvTransfer": st.fixed_dictionaries({"connector": st.sampled_from(["MooncakeConnectorV1"])}),
         "expertParallel": st.booleans(),
         "faults": st.fixed_dictionaries(
