@@ -7,9 +7,9 @@ succeeds ends the fault, with score and failures at 0. Loads are whole numbers, 
 
 from __future__ import annotations
 
-import heapq
 import math
 from collections.abc import Callable, Iterable, Iterator
+from heapq import heapify, heappop, heappush
 
 from stormc_proxy.fleet.instance import EXPECTED, FAULTY, HEALTHY, LEAVING, SCALE, Instance
 from stormc_proxy.fleet.lease import Lease, Policy
@@ -104,14 +104,14 @@ class Pool:
             entry = heap[0]
             instance = entry[3]
             if entry[2] != instance.stamp:
-                heapq.heappop(heap)
+                heappop(heap)
             elif avoid and instance.address in avoid:
-                kept.append(heapq.heappop(heap))
+                kept.append(heappop(heap))
             else:
                 found = instance
                 break
         for entry in kept:
-            heapq.heappush(heap, entry)
+            heappush(heap, entry)
         return found
 
     def queue(self, instance: Instance) -> float:
@@ -132,14 +132,12 @@ class Pool:
         """Put the instance where its load belongs; entries of before are recognised by their stamp and skipped."""
         if instance.state != HEALTHY:
             return
-        self._stamp += 1
-        instance.stamp = self._stamp
+        self._stamp = instance.stamp = stamp = self._stamp + 1
         heap = self._heap
-        queue = instance.load + instance.foreign + instance.handicap
-        heapq.heappush(heap, (queue, instance.picked, self._stamp, instance))
-        if len(heap) > 64 + 4 * len(self.instances):
+        heappush(heap, (instance.load + instance.foreign + instance.handicap, instance.picked, stamp, instance))
+        if len(heap) > 64 and len(heap) > 64 + 4 * len(self.instances):
             heap[:] = [entry for entry in heap if entry[2] == entry[3].stamp]
-            heapq.heapify(heap)
+            heapify(heap)
 
     # -- failing and coming back ---------------------------------------------------------------------------------------
 

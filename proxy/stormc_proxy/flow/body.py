@@ -10,6 +10,7 @@ import json
 import re
 from collections.abc import Container, Mapping
 from json.decoder import scanstring  # type: ignore[attr-defined]
+from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined]
 from typing import Any
 
 from stormc_proxy.flow.large import SMALL_BYTES, TooMany, Unread, members_of
@@ -23,7 +24,9 @@ COMPARED_BYTES = 4 * 1024 * 1024
 Pieces = bytes | list[bytes | memoryview]
 """A body to be sent: whole, or in parts that are never put together."""
 
-_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+_COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
+_CHUNKS = c_make_encoder(None, _COMPACT.default, encode_basestring, None, ":", ",", False, False, True)
+"""What `_COMPACT.encode` makes anew for each value."""
 _NAME = json.encoder.encode_basestring_ascii
 _BLANK = re.compile(r"[ \t\n\r]*")
 _OPENING = re.compile(r"[ \t\n\r]*\{[ \t\n\r]*").match
@@ -249,7 +252,7 @@ def _escaped_key(text: str, at: int) -> tuple[str, int]:
 
 def dumped(value: object) -> str:
     """Compact JSON; text stays as short as the client's, unless it holds what UTF-8 cannot say."""
-    text = _COMPACT(value)
+    text = "".join(_CHUNKS(value, 0))
     try:
         text.encode()
     except UnicodeEncodeError:

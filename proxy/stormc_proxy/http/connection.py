@@ -44,14 +44,13 @@ class Connection(Writer):
         self._awaited: asyncio.Future[Head] | asyncio.Future[None] | None = None
         self._framing: Framing | None = None
         self.content: bytes | None = None
-        """The whole body of an answer that came together with its head, as most do, and leaves the connection free."""
+        """The whole body of an answer that came together with its head and leaves the connection free, as most do."""
         self._feed: Feed | None = None
         self.sink: Sink | None = None
         self._instance: Instance | None = None
         self._held: list[bytes] = []
         self._paused = self._excused = self._swept = self.reused = False
-        self._error: Outcome | None = None
-        self._gone = Outcome.CLOSED_EARLY
+        self._error, self._gone = cast("Outcome | None", None), Outcome.CLOSED_EARLY
         self._began = self._last = self._spoke = self._limit = self.idle_since = 0.0
 
     # -- one exchange --------------------------------------------------------------------------------------------------
@@ -75,11 +74,14 @@ class Connection(Writer):
             self._awaited, self._limit, watch = response, timeout, None
         else:
             watch = self._within(timeout, response)
-        small = isinstance(body, bytes) and len(body) <= PIECE_BYTES
-        transport.write(request + body if isinstance(body, bytes) and small else request)
-        if small and watch is None:
-            return response
-        return self._sent(transport, b"" if small else body, response, watch)
+        if isinstance(body, bytes) and len(body) <= PIECE_BYTES:
+            transport.write(request + body)
+            if watch is None:
+                return response
+            body = b""
+        else:
+            transport.write(request)
+        return self._sent(transport, body, response, watch)
 
     async def _sent(
         self, transport: asyncio.Transport, body: Pieces, response: asyncio.Future[Head], watch: Watch | None
@@ -100,9 +102,10 @@ class Connection(Writer):
 
     async def pump(self, sink: Sink, idle: float) -> None:
         """Give the body to `sink` as it arrives. Raises UpstreamError when it is cut or idle for `idle` seconds."""
-        self.sink = sink
         if self.content is not None:
             sink.data(self.content)
+            return
+        self.sink = sink
         self._flush()
         done = self._body_done
         if done is None:
@@ -165,14 +168,17 @@ class Connection(Writer):
         transport = self._transport
         if transport is None or transport.is_closing():
             return
-        if self.content is not None or self.reusable:
-            self.state = EXCHANGE[self.state, "keep"]
-            self._response = self._body_done = self._awaited = self.sink = self._framing = self._feed = None
+        if self.content is not None:
             self.content = None
-            self.idle_since = self._loop.time()
-            self._home.put(self)
+        elif self.reusable:
+            self._body_done = self.sink = self._feed = None
         else:
             self.close()
+            return
+        self.state = EXCHANGE[self.state, "keep"]
+        self._response = self._awaited = self._framing = None
+        self.idle_since = self._loop.time()
+        self._home.put(self)
 
     def close(self) -> None:
         """Leave the exchange at once; the engine sees its client go and aborts the request."""
@@ -303,8 +309,6 @@ class Connection(Writer):
             self._ended()
         else:
             self._fail(self._gone)
-
-    # -- the body ------------------------------------------------------------------------------------------------------
 
     def _flush(self) -> None:
         """Give the sink what came before it was there."""

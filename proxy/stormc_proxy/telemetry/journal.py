@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 import time
-from collections.abc import Callable
 from typing import TextIO
 
 from stormc_proxy.outcomes import Outcome
@@ -23,29 +23,24 @@ DRAWN_BYTES = 4096
 class Randomness:
     """The system's randomness as texts, made of many bytes at a time; a forked process makes its own."""
 
-    def __init__(self, shape: Callable[[str], str]) -> None:
-        """`shape` makes one text of 32 hexadecimal digits."""
-        self._shape = shape
+    def __init__(self, digits: str, form: str) -> None:
+        """`digits` is a pattern for 32 hexadecimal digits, `form` makes one text of its groups."""
+        self._find, self._form = re.compile(digits).findall, form
         self._texts: list[str] = []
         os.register_at_fork(after_in_child=self._texts.clear)
 
-    def __call__(self) -> str:
+    def draw(self) -> str:
         """One that nobody got before."""
         if not self._texts:
-            digits = os.urandom(DRAWN_BYTES).hex()
-            self._texts += [self._shape(digits[at : at + 32]) for at in range(0, len(digits), 32)]
+            form = self._form
+            self._texts += [form % digits for digits in self._find(os.urandom(DRAWN_BYTES).hex())]
         return self._texts.pop()
 
 
-def _uuid(digits: str) -> str:
-    variant = "89ab"[int(digits[16], 16) & 3]
-    return f"{digits[:8]}-{digits[8:12]}-4{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:]}"
+new_secret = Randomness(".{32}", "%s").draw
+"""What only one decode instance is told, for one attempt: 128 random bits."""
 
-
-new_secret = Randomness(str)
-"""What only one decode instance is told, for one attempt."""
-
-new_id = Randomness(_uuid)
+new_id = Randomness("(.{8})(.{4}).(.{3}).(.{3})(.{12})", "%s-%s-4%s-a%s-%s").draw
 """A random UUID from the system's randomness: who knows one id, or a thousand, knows nothing of the next."""
 
 
