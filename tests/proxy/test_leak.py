@@ -12,7 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from stormc_proxy.flow.attempt import Attempt
+from stormc_proxy.flow.body import Body
 from stormc_proxy.http.endpoint import IDLE_CONNECTIONS
+from stormc_proxy.telemetry.journal import Record
 from tests.proxy.client import question
 from tests.proxy.manner import Manner
 from tests.proxy.service import Service, service, until
@@ -98,3 +101,21 @@ async def test_nothing_is_left_of_requests_given_up(mode: str, monkeypatch: pyte
 
 def _descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.parametrize("mode", ["layerwise", "standard"])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_request_leaves_nothing_to_the_garbage_collector(mode: str, stream: bool) -> None:
+    """What holds itself keeps its prompt until the collector runs, which is seldom here."""
+    async with service(mode) as s:
+        await s.ask(question(False, stream))
+        gc.collect()
+        gc.disable()
+        try:
+            for _ in range(5):
+                assert (await s.ask(question(False, stream))).status == 200
+            await s.settled()
+            left = [type(each) for each in gc.get_objects() if isinstance(each, (Attempt, Body, Record))]
+        finally:
+            gc.enable()
+        assert not left

@@ -114,6 +114,7 @@ class Relay:
             self._beat.cancel()
             self._beat = None
         self._request.connection.on_slow = None
+        self._sources.clear()
         return self._keep_alive
 
     def _waits(self) -> None:

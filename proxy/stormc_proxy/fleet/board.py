@@ -40,6 +40,7 @@ class Board:
         self._file = os.memfd_create("proxy-board")
         os.ftruncate(self._file, size)
         self._cells = memoryview(mmap.mmap(self._file, size)).cast("q")
+        self._change_counts = self._cells[self._changes :]
 
     def row(self, role: str, address: Address) -> int:
         """The instance's row, the same in every worker. Raises OverflowError when all are taken."""
@@ -56,7 +57,7 @@ class Board:
 
     def changes(self) -> int:
         """How often anything but a load has changed so far; the same as before: nothing has."""
-        return sum(self._cells[self._changes :])
+        return sum(self._change_counts)
 
     def _set(self, cell: int, value: int) -> None:
         """Anything but a load."""
@@ -64,9 +65,9 @@ class Board:
             self._cells[cell] = value
             self._cells[self._changes + self.worker] += 1
 
-    def load(self, row: int) -> int:
-        """The load that all workers put on an instance."""
-        return sum(self._cells[row + _FIRST : row + _FIRST + self.workers])
+    def loads(self, row: int) -> memoryview:
+        """The cells with the load that each worker puts on an instance."""
+        return self._cells[row + _FIRST : row + _FIRST + self.workers]
 
     def set_load(self, row: int, worker: int, load: int) -> None:
         """A worker's load."""
@@ -75,6 +76,10 @@ class Board:
     def failures(self, row: int) -> int:
         """The failures that all workers counted."""
         return sum(self._cells[row + _FIRST + self.workers : row + self._width])
+
+    def is_quiet(self, row: int) -> bool:
+        """Whether an instance is known to answer and no worker counts a failure of it."""
+        return self._cells[row + _SEEN] == 1 and not self.failures(row)
 
     def own_failures(self, row: int, worker: int) -> int:
         """A worker's failures; 0 after another worker reset them."""
@@ -144,34 +149,34 @@ class SharedPool(Pool):
 
     def tell_choice(self, instance: Instance, prompt: Prompt) -> None:
         """A row of the board names the instance."""
-        self.colleagues.tell(Choice(self._row(instance), prompt.session, prompt.size, prompt.keys))
+        self.colleagues.tell(Choice(instance.row, prompt.session, prompt.size, prompt.keys))
 
     def heard_choices(self) -> Iterator[tuple[Instance, Prompt]]:
         """An instance that this worker does not know yet, or no longer, is passed over."""
         for choice in self.colleagues.heard():
             instance = self._by_row.get(choice.number)
             if instance is None or self.instances.get(instance.address) is not instance:
-                self._by_row = {self._row(instance): instance for instance in self}
+                self._by_row = {instance.row: instance for instance in self}
                 instance = self._by_row.get(choice.number)
             if instance is not None:
                 yield instance, Prompt(choice.keys, choice.session, 0, choice.size)
 
     def moved(self, instance: Instance) -> None:
         """Tell the others."""
-        self.board.set_load(self._row(instance), self.worker, instance.load + instance.foreign)
+        instance.loads[self.worker] = instance.load + instance.foreign
 
     def succeeded(self, instance: Instance) -> None:
         """A success resets the failures of all workers."""
-        row = self._row(instance)
-        if not self.policy.cumulative and instance.state != FAULTY and self.board.failures(row):
-            self.board.reset_failures(row)
-        self.board.note_seen(row)
+        if not self.board.is_quiet(instance.row):
+            if not self.policy.cumulative and instance.state != FAULTY:
+                self.board.reset_failures(instance.row)
+            self.board.note_seen(instance.row)
         super().succeeded(instance)
 
     def probed(self, instance: Instance, healthy: bool, why: str = "health probe", mute: bool = False) -> None:
         """One worker probes for all."""
         super().probed(instance, healthy, why, mute)
-        row = self._row(instance)
+        row = instance.row
         self.board.set_probe_failures(row, instance.probe_failures)
         if healthy:
             self.board.note_seen(row)
@@ -180,7 +185,7 @@ class SharedPool(Pool):
         """Take over what other workers found out."""
         self._synced = self.board.changes()
         for instance in self:
-            row = self._row(instance)
+            row = instance.row
             faulty, epoch = self.board.state(row)
             if not self.board.own_failures(row, self.worker):
                 instance.request_failures = 0
@@ -211,22 +216,21 @@ class SharedPool(Pool):
     def _least(self, avoid: Iterable[Address]) -> Instance | None:
         if self._synced != self.board.changes():
             self.sync()
-        avoided, load_of = set(avoid), self.board.load
+        avoided = set(avoid)
         found, lowest = None, math.inf
         for instance in self.instances.values():
             if instance.state == HEALTHY and (not avoided or instance.address not in avoided):
-                load = load_of(self._row(instance)) + instance.handicap
+                load = sum(instance.loads) + instance.handicap
                 if load < lowest or (load == lowest and found is not None and instance.picked < found.picked):
                     found, lowest = instance, load
         return found
 
     def queue(self, instance: Instance) -> float:
         """The load that all workers put on an instance."""
-        load = self.board.load(self._row(instance))
-        return load + instance.handicap if instance.state == HEALTHY else math.inf
+        return sum(instance.loads) + instance.handicap if instance.state == HEALTHY else math.inf
 
     def _failures(self, instance: Instance) -> int:
-        row = self._row(instance)
+        row = instance.row
         self.board.set_failures(row, self.worker, instance.request_failures)
         if instance.probe_failures > self.board.probe_failures(row):
             self.board.set_probe_failures(row, instance.probe_failures)
@@ -234,16 +238,17 @@ class SharedPool(Pool):
 
     def _isolate(self, instance: Instance) -> None:
         super()._isolate(instance)
-        self.board.isolate(self._row(instance))
+        self.board.isolate(instance.row)
 
     def _expect(self, instance: Instance) -> None:
+        self._claim(instance)
         super()._expect(instance)
         self._synced = -1
-        instance.epoch = self.board.state(self._row(instance))[1]
+        instance.epoch = self.board.state(instance.row)[1]
 
     def _readmit(self, instance: Instance, now: float) -> None:
         super()._readmit(instance, now)
-        row = self._row(instance)
+        row = instance.row
         faulty, epoch = self.board.state(row)
         if faulty:  # this worker probes: it found out first
             self.board.reset_failures(row)
@@ -252,20 +257,21 @@ class SharedPool(Pool):
         instance.epoch = self.board.state(row)[1]
 
     def _insert(self, instance: Instance) -> None:
+        self._claim(instance)
         super()._insert(instance)
         self._synced = -1
 
-    def _row(self, instance: Instance) -> int:
-        if instance.row < 0:
-            instance.row = self.board.row(self.role, instance.address)
-        return instance.row
+    def _claim(self, instance: Instance) -> None:
+        """The row of a new instance."""
+        instance.row = self.board.row(self.role, instance.address)
+        instance.loads = self.board.loads(instance.row)
 
     def sweep(self) -> None:
         """Forget instances that have left, and that they were faulty."""
         for instance in self:
             if instance.state == LEAVING and not instance.active:
-                self.board.set_load(self._row(instance), self.worker, 0)
-                self.board.forget(self._row(instance))
+                self.board.set_load(instance.row, self.worker, 0)
+                self.board.forget(instance.row)
         super().sweep()
 
 

@@ -36,19 +36,16 @@ class ChoiceLog:
     """The rings of all workers. Made before they are forked."""
 
     def __init__(self, workers: int, cells: int = CELLS) -> None:
-        """Empty. The first cell of a worker counts all cells that it has ever written."""
+        """Empty."""
         self.workers, self.cells = workers, cells
         memory = memoryview(mmap.mmap(-1, workers * (1 + cells) * 8)).cast("q")
-        self._counts = [memory[worker * (1 + cells) :][:1] for worker in range(workers)]
+        self.counts = [memory[worker * (1 + cells) :][:1] for worker in range(workers)]
+        """A cell for each worker: how many cells it has ever written."""
         self._rings = [memory[worker * (1 + cells) + 1 :][:cells] for worker in range(workers)]
-
-    def written(self, worker: int) -> int:
-        """How many cells a worker has ever written."""
-        return self._counts[worker][0]
 
     def write(self, worker: int, choice: Choice) -> None:
         """Append an entry; keys that are longer than the ring are cut. Every lap begins with an entry."""
-        ring, position = self._rings[worker], self.written(worker)
+        ring, position = self._rings[worker], self.counts[worker][0]
         keys = choice.keys[: self.cells - _HEAD]
         length = _HEAD + len(keys)
         left = self.cells - position % self.cells
@@ -59,11 +56,11 @@ class ChoiceLog:
         start = self.cells - left
         head = (position, choice.number << 32 | len(keys), choice.session, choice.size)
         ring[start : start + length] = array("q", (*head, *keys))
-        self._counts[worker][0] = position + length
+        self.counts[worker][0] = position + length
 
     def read(self, worker: int, position: int) -> tuple[int, Choice | None]:
         """The entry at `position`, if there is one, and where the next one is."""
-        ring, end = self._rings[worker], self.written(worker)
+        ring, end = self._rings[worker], self.counts[worker][0]
         start = position % self.cells
         left = self.cells - start
         if end - position > self.cells:  # overwritten meanwhile: on with the current lap
@@ -84,7 +81,7 @@ class Colleagues:
         """Begins with what is left of each one's current lap, so that a worker that replaces a dead one knows it."""
         self._log, self._worker = log, worker
         self._positions = {
-            other: log.written(other) // log.cells * log.cells for other in range(log.workers) if other != worker
+            other: log.counts[other][0] // log.cells * log.cells for other in range(log.workers) if other != worker
         }
 
     def tell(self, choice: Choice) -> None:
@@ -93,8 +90,9 @@ class Colleagues:
 
     def heard(self) -> Iterator[Choice]:
         """What the others told since the last call."""
+        counts = self._log.counts
         for other, position in self._positions.items():
-            while position < self._log.written(other):
+            while position < counts[other][0]:
                 position, choice = self._log.read(other, position)
                 self._positions[other] = position
                 if choice is not None:

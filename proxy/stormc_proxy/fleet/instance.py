@@ -44,8 +44,8 @@ class Instance:
 
     __slots__ = (
         "active", "address", "changed_at", "epoch", "exchanges", "failed_at", "failed_requests", "faults",
-        "foreign", "handicap", "last_failure", "load", "mute", "name", "picked", "probe_failures", "readmit_at",
-        "request_failures", "requests", "role", "row", "seen", "stamp", "state", "watched_since",
+        "foreign", "handicap", "last_failure", "load", "loads", "mute", "name", "picked", "probe_failures",
+        "readmit_at", "request_failures", "requests", "role", "row", "seen", "stamp", "state", "watched_since",
     )  # fmt: skip
 
     def __init__(self, role: str, address: Address, now: float) -> None:
@@ -63,7 +63,8 @@ class Instance:
         self.last_failure, self.failed_at = "", 0.0
         self.seen = self.mute = False
         """`mute`: its last probe brought no answer at all, not even a bad one."""
-        self.row = -1
+        self.row, self.loads = -1, memoryview(b"")
+        """Where several workers share a board: the instance's row there, and its cells with the load of each worker."""
 
     def step(self, event: str) -> None:
         """What happened, in the words of transitions.INSTANCE."""

@@ -68,6 +68,7 @@ class Attempt:
     def close(self, answered: bool, event: str) -> None:
         """Decode is done with it. A prefill that still runs is not needed when nobody answered."""
         self.state = ATTEMPT[self.state, event]
+        self._prefill = None  # it knows this attempt: nothing that holds itself is left for the garbage collector
         if self.connection is not None and not answered:
             self.connection.close()
         if self.task is not None and not answered:
