@@ -1,4 +1,4 @@
-"""What Git's index has of a directory, read without GitPython."""
+"""What Git's index has of a directory."""
 
 from __future__ import annotations
 
@@ -69,8 +69,7 @@ def test_without_git(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not is_tracked(top / "link")
 
 
-def test_what_git_refuses_is_a_failure(top: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_what_git_refuses_is_a_failure(top: Path) -> None:
     (top / ".git" / "index").write_bytes(b"no index")
-    with pytest.raises(Failure, match="git ls-files ended with 128"):
+    with pytest.raises(Failure, match=r"git ls-files: fatal: .*index"):
         indexed(top)
-    assert "fatal" in capfd.readouterr().err

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from stormc.actions.app_names import is_called, no_app
-from stormc.compile.compilation import Compilation
+from stormc.compile.compilation import Compilation, Stage
 from stormc.finding import Severity, has_errors
 from stormc.history.trees import Comparison, comparison, read_tree
 from stormc.load.document import load_document
@@ -111,7 +111,7 @@ def committed_sources(specs: Path, commit: str | None, wanted: Wanted = every) -
 def _sides(repository: Repository, compared: Comparison) -> dict[str, Side]:
     payload = read_payload()
     changed = affected(repository, compared.changed)
-    return {source.path: _side(repository, repository.compile(source, payload)) for source in changed}
+    return {source.path: _side(repository, repository.compile(source, payload, Stage.DRAFT)) for source in changed}
 
 
 def _side(repository: Repository, made: Compilation) -> Side:

@@ -5,12 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from git import GitCommandError, GitCommandNotFound, Repo
-
-from stormc.failure import Failure
 from stormc.history.branching import MAIN_LINES, base_of
-from stormc.history.repository import open_repository
-from stormc.phrase import phrase
+from stormc.history.git import Git, git_of
 
 PLAIN = (
     "-z", "--name-only", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-relative", "--ignore-submodules=all",
@@ -25,27 +21,16 @@ def changed_files(directory: Path, base: str | None = None, lines: tuple[str, ..
     that exists, else HEAD; before the first commit every file is new. Files that Git ignores are passed over.
     Raises Failure outside a repository and for a base that names no commit.
     """
-    with open_repository(directory) as repository:
-        try:
-            return _changed(repository, directory, base_of(repository, base, lines))
-        except GitCommandNotFound:
-            raise Failure(phrase("--changed needs git on the PATH")) from None
-        except GitCommandError as error:
-            reason = error.stderr.strip().removeprefix("stderr: ").strip("'\n ").split("\n")[0]
-            raise Failure(phrase("git {command}: {reason}", command=error.command[1], reason=reason)) from None
+    git = git_of(directory)
+    return _changed(git, directory, base_of(git, base, lines))
 
 
-def _changed(repository: Repo, directory: Path, start: str | None) -> frozenset[str]:
-    git = repository.git
+def _changed(git: Git, directory: Path, start: str | None) -> frozenset[str]:
     where = ("--", f":(literal){os.path.realpath(directory)}")
-    untracked = _paths(git.ls_files("-z", "--full-name", "--others", "--exclude-standard", *where))
+    untracked = git.paths("ls-files", "-z", "--full-name", "--others", "--exclude-standard", *where)
     if start is None:
-        changed = _paths(git.ls_files("-z", "--full-name", *where))
+        changed = git.paths("ls-files", "-z", "--full-name", *where)
     else:
-        changed = _paths(git.diff(*PLAIN, start, *where)) | _paths(git.diff("--cached", *PLAIN, start, *where))
-    top = os.path.relpath(os.path.realpath(directory), os.path.realpath(str(repository.working_dir)))
+        changed = git.paths("diff", *PLAIN, start, *where) | git.paths("diff", "--cached", *PLAIN, start, *where)
+    top = os.path.relpath(os.path.realpath(directory), git.top)
     return frozenset(path if top == "." else path.removeprefix(f"{top}/") for path in changed | untracked)
-
-
-def _paths(output: str) -> frozenset[str]:
-    return frozenset(path for path in output.split("\0") if path)

@@ -15,7 +15,9 @@ SAFE = (
 )
 """Settings on every command line, which no config file of a repository overrides (git-config(1), "protected")."""
 
-VARIABLES: Mapping[str, str] = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_PAGER": "cat"}
+VARIABLES: Mapping[str, str] = {
+    "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_PAGER": "cat", "LC_ALL": "C",
+}  # fmt: skip
 """What every call has in its environment."""
 
 
