@@ -55,9 +55,12 @@ lint: $(VENV)/.development ## ruff and mypy --strict
 	@$(BIN)/mypy
 	@$(BIN)/mypy --python-version 3.10 proxy/stormc_proxy compiler/stormc/payload/launch.py
 
-scan: $(VENV)/.development ## hold the pods of the examples against kube-score (needs Go); docs/security.md answers what it says
+scan: $(VENV)/.development ## hold the pods of the examples against kube-score (needs Go) and checkov; docs/security.md answers what they say
 	@command -v kube-score >/dev/null || go install github.com/zegl/kube-score/cmd/kube-score@v1.20.0
-	@$(BIN)/python -m tests.scan "$$(command -v kube-score || echo "$$(go env GOPATH)/bin/kube-score")"
+	@command -v checkov >/dev/null || test -x $(VENV)/checkov/bin/checkov || { \
+	  $(BIN)/python -m venv $(VENV)/checkov && $(VENV)/checkov/bin/pip install -q checkov==3.3.30; }
+	@$(BIN)/python -m tests.scan "$$(command -v kube-score || echo "$$(go env GOPATH)/bin/kube-score")" \
+	  "$$(command -v checkov || echo $(VENV)/checkov/bin/checkov)"
 
 SEED ?= 1
 fuzz: $(VENV)/.development ## mutated inputs through every verb for a minute; SEED=n for others

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from tests.hostile.branch import git, stormc, write
 from tests.policy.matrix import APP, HOSTILE, POLICY
+from tests.policy.variants import VARIANTS
 
 ROOT = Path(__file__).parents[2]
 SEEDS = Path(__file__).parent / "seeds"
@@ -41,7 +42,8 @@ def specs(pick: random.Random) -> str:
     """An app: often a hostile one, or one of the examples."""
     if pick.random() < 0.5:
         return pick.choice(_texts("specs/*/*.yaml", "tests/hostile/full.yaml"))
-    fields = pick.choice([*(fields for fields, _ in HOSTILE.values()), *[""] * len(HOSTILE)])
+    hostile = [fields for fields, _ in (HOSTILE | VARIANTS).values()]
+    fields = pick.choice([*hostile, *[""] * len(hostile)])
     return f"{APP}{fields}\n"
 
 
