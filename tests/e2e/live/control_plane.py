@@ -22,6 +22,7 @@ PR_SET_PDEATHSIG = 1  # linux/prctl.h
 MINUTES = 3.0
 """How long anything that a test waits for may take, on a busy machine."""
 POLL_SECONDS = 0.2
+GRACE_SECONDS = 10
 CONTROLLERS = (
     "garbage-collector-controller", "namespace-controller", "serviceaccount-controller", "endpointslice-controller",
     "resourcequota-controller", "node-lifecycle-controller", "taint-eviction-controller",
@@ -74,10 +75,14 @@ class ControlPlane:
             )
 
     def stop(self, name: str) -> None:
-        """Ends a program, if it runs, and waits for its end."""
+        """Ends a program, if it runs; one that will not end is killed, as Argo CD's server of plugins must be."""
         if process := self._running.pop(name, None):
             process.terminate()
-            process.wait()
+            try:
+                process.wait(GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
 
     def close(self) -> None:
         """Kills everything, the newest first: nobody needs what they would still do."""
