@@ -54,7 +54,7 @@ class ArgoCD:
         program = binary("redis-server")
         assert program
         plane.start(f"{namespace}-redis", (program, "--port", str(redis), "--save", "", "--bind", "127.0.0.1"))
-        server = f"127.0.0.1:{repositories}"
+        server, heeded = f"127.0.0.1:{repositories}", self._heeds()
         self._start("repo-server", f"--redis=127.0.0.1:{redis}", f"--port={repositories}", "--disable-tls",
                     f"--metrics-port={others[0]}")  # fmt: skip
         self._start("application-controller", f"--redis=127.0.0.1:{redis}", f"--repo-server={server}",
@@ -62,7 +62,14 @@ class ArgoCD:
         self._start("applicationset-controller", f"--argocd-repo-server={server}", "--repo-server-plaintext",
                     f"--namespace={namespace}", f"--metrics-addr=127.0.0.1:{others[2]}",
                     f"--probe-addr=127.0.0.1:{others[3]}", f"--webhook-addr=127.0.0.1:{others[4]}")  # fmt: skip
+        # A change of argocd-cm before that would reach Argo CD's cache with the next change of it only.
+        plane.until(lambda: self._heeds() > heeded, "Argo CD heeds no settings")
         self.applications = Watch(plane, f"/apis/{GROUP}/namespaces/{namespace}/applications")
+
+    def _heeds(self) -> int:
+        """How often its controller has said, in this cluster, that it heeds changes of its settings from now on."""
+        log = self.plane.log(f"{self.namespace}-application-controller")
+        return log.read_text(encoding="utf-8").count("subscribed to settings updates") if log.exists() else 0
 
     def start_plugin(self, definition: Path, programs: Path) -> None:
         """Starts the sidecar that runs a plugin, whose commands are found in a directory; the test run ends it."""
