@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from tests.e2e import summary
-from tests.e2e.summary import Summary, built_from
+from tests.e2e.summary import PAGE, Summary, built_from
 
 
 def test_it_counts_tests_and_names_what_did_not_run() -> None:
@@ -22,6 +23,7 @@ def test_it_counts_tests_and_names_what_did_not_run() -> None:
     assert "- not run: nothing" in Summary().lines()
 
 
+HERE = Path(__file__).parent
 MARK = b"\xff Go buildinf:\x08\x02"
 
 
@@ -48,3 +50,12 @@ def test_the_page_takes_a_summary_between_its_marks(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(summary, "PAGE", page)
     summary.write(["one", "two"])
     assert page.read_text() == f"before\n{summary.START}\n\none\ntwo\n\n{summary.END}\nafter\n"
+
+
+def test_every_file_of_tests_is_in_both_tables_of_the_page() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    _, _, rest = text.partition(summary.START)
+    recorded = set(re.findall(r"^\| `(\S+)` \|", rest.partition(summary.END)[0], re.M))
+    files = {str(path.relative_to(HERE)) for path in HERE.rglob("test_*.py")}
+    assert recorded == files
+    assert [path.name for path in (HERE / "live").glob("test_*.py") if f"| `{path.name}` |" not in text] == []

@@ -26,7 +26,7 @@ GRACE_SECONDS = 10
 CONTROLLERS = (
     "garbage-collector-controller", "namespace-controller", "serviceaccount-controller", "endpointslice-controller",
     "resourcequota-controller", "node-lifecycle-controller", "taint-eviction-controller",
-    "pod-garbage-collector-controller",
+    "pod-garbage-collector-controller", "disruption-controller",
 )  # fmt: skip
 NODE_GRACE_SECONDS = 300
 """After so long without a sign of its kubelet a node is NotReady: long, for busy machines. Tests lose nodes at once."""

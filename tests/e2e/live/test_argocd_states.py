@@ -42,8 +42,9 @@ class Shown:
         """Ends Argo CD, then deletes what it synced."""
         self.live.kubelet.release()
         self.argocd.stop()
-        every = ["applicationsets,applications,appprojects", "--all", "-n", "argocd", "--wait=false"]
-        kubectl(self.live.plane, ["delete", *every])
+        if self.live.cluster.get(APPLICATION, "argocd", UNIT):
+            self.argocd.patch(UNIT, {"metadata": {"finalizers": None}})
+        kubectl(self.live.plane, ["delete", "applicationsets,applications,appprojects", "--all", "-n", "argocd"])
         self.laid_out.close()
 
     def service(self, unit: str = UNIT, app: str = APP) -> tuple[str, str, str, str]:
