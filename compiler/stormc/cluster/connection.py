@@ -43,6 +43,11 @@ class Cluster:
         except (TypeError, AttributeError, KeyError):  # the client takes the shape of the file for granted
             raise Failure(phrase("no usable kubeconfig: it is YAML, but no Config")) from None
         self.server = str(self._client.configuration.host)
+        if not self._client.configuration.verify_ssl:
+            import urllib3
+
+            # insecure-skip-tls-verify is the user's own word: kubectl, too, does not repeat it with every request.
+            urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
 
     def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
         """One object, or None when it does not exist. Raises Failure, also when its kind does not exist."""
