@@ -108,9 +108,13 @@ class Kubelet:
         self._call(self._fail(pod))
 
     def lose(self, node: str) -> None:
-        """The node's kubelet confirms no deletion any more, and the node is NotReady, as after its grace period."""
+        """The node's kubelet confirms no deletion any more; node and pods are NotReady, as after its grace period.
+
+        Kubernetes marks the pods itself where it was the one to find the node lost (node_lifecycle_controller.go,
+        MarkPodsNotReady). AIBrix counts a pod that only ends as ready: the member of a group for minutes.
+        """
         self.lost.add(node)
-        self._call(self._condition(node, "Unknown", "NodeStatusUnknown"))
+        self._call(self._lose(node))
 
     def restore(self, node: str) -> None:
         """The node and its kubelet are there again."""
@@ -263,6 +267,12 @@ class Kubelet:
         ended = {"terminated": {"exitCode": 1, "reason": "Error"}}
         statuses = [_container(c, ended, False) for c in pod["spec"]["containers"]]
         await self._status(pod, "Failed", False, {"containerStatuses": statuses})
+
+    async def _lose(self, node: str) -> None:
+        await self._condition(node, "Unknown", "NodeStatusUnknown")
+        for pod in self.all_pods():
+            if pod["spec"].get("nodeName") == node:
+                await self._status(pod, pod["status"]["phase"], False, {})
 
     async def _status(self, pod: Pod, phase: str, ready: bool, more: dict[str, Any]) -> None:
         types = ("PodScheduled", "Initialized", "ContainersReady", "Ready")
