@@ -122,3 +122,14 @@ def test_memory_is_bounded_and_known(holders: int) -> None:
     assert len(index) == limit
     assert whole < 1.05 * half, "three times as many prompts take no more memory"
     assert whole < 1.2 * index.size_bytes < 350 * limit
+
+
+def test_among_equals_the_favourite_comes_first() -> None:
+    index: PrefixIndex[str] = PrefixIndex(100)
+    for holder in "abc":
+        index.remember([1, 2], holder)
+    index.remember([1, 2, 3], "c")
+    assert next(index.matches([1, 2], "b")) == ("b", 2)
+    found = list(index.matches([1, 2, 3], "b"))
+    assert found[:2] == [("c", 3), ("b", 2)] and sorted(found) == sorted(index.matches([1, 2, 3]))
+    assert sorted(index.matches([1], "stranger")) == [("a", 1), ("b", 1), ("c", 1)]

@@ -68,7 +68,7 @@ class Affinity:
         if pool.told:
             self.listen(pool)
         work = partial(prefill_load, mode=mode)
-        lease = pool.pick(work(prompt.size), avoid, self.offers(prompt, work), self.weight)
+        lease = pool.pick(work(prompt.size), avoid, partial(self.offers, prompt, work), self.weight)
         if lease is not None:
             self.chosen(prompt, lease.instance)
             if (pool.told or self.outbox is not None) and (prompt.keys or prompt.session):
@@ -88,13 +88,18 @@ class Affinity:
             else:
                 self.forget(instance)
 
-    def offers(self, prompt: Prompt, work: Callable[[int], int]) -> Iterator[Offer[Instance]]:
-        """Instances that have part of a prompt, those with the most first; `work` is that of so many bytes."""
+    def offers(
+        self, prompt: Prompt, work: Callable[[int], int], least: Instance | None = None
+    ) -> Iterator[Offer[Instance]]:
+        """Instances that have part of a prompt, those with the most first; `work` is that of so many bytes.
+
+        Of those that have equally much, `least` comes first, which has the least to do.
+        """
         size = prompt.size
         holder, promised = self._sessions.get(prompt.session, (None, 0)) if prompt.session else (None, 0)
         promised = min(promised, size)
         depth_before = matched = left = 0
-        for instance, depth in islice(self.index.matches(prompt.keys), MOST_OFFERS):
+        for instance, depth in islice(self.index.matches(prompt.keys, least), MOST_OFFERS):
             if depth != depth_before:
                 depth_before, matched = depth, prompt.matched(depth)
                 left = work(size - matched)

@@ -67,12 +67,13 @@ class Pool:
         self,
         load: int,
         avoid: Iterable[Address] = (),
-        offers: Iterable[Offer[Instance]] = (),
+        offers: Callable[[Instance], Iterable[Offer[Instance]]] | None = None,
         weight: float = 0.0,
     ) -> Lease | None:
         """A lease on the least loaded healthy instance not in `avoid`; None when there is none.
 
-        `offers` are instances that have part of the request in their cache, for `fleet.prefill_choice`. With `panic`,
+        `offers`, given the least loaded one, are instances that have part of the request in their cache, for
+        `fleet.prefill_choice`. With `panic`,
         faulty instances are tried when no healthy one exists at all, the fewest failures first.
         """
         matched = 0
@@ -84,10 +85,11 @@ class Pool:
             if not faulty:
                 return None
             instance = min(faulty, key=lambda i: (i.active, i.failures, i.picked))
-        elif weight:
+        elif weight and offers is not None:
+            offered = offers(instance)
             if avoid:
-                offers = (offer for offer in offers if offer[0].address not in avoid)
-            instance, load, matched = cheapest((instance, load, 0), offers, self.queue, weight)
+                offered = (offer for offer in offered if offer[0].address not in avoid)
+            instance, load, matched = cheapest((instance, load, 0), offered, self.queue, weight)
         self._picks += 1
         instance.picked = self._picks
         instance.active += 1

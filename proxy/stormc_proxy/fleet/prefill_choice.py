@@ -31,7 +31,8 @@ def cheapest(
 
     `least` is the instance with the shortest queue of all and the work without any cache, `offers` are those that have
     part of the prompt, the least work first. Nobody else can win: an instance that has nothing waits longer than
-    `least`. And when not even the shortest queue would do with an offer's work, no later offer can win.
+    `least`. And when not even the shortest queue would do with an offer's work, no later offer can win; nor can one
+    after an offer of `least` itself, so among equal ones that comes best first.
     """
     shortest = queue(least[0])
     chosen, lowest = least, shortest + weight * least[1]
@@ -42,4 +43,6 @@ def cheapest(
         cost = queue(instance) + weight * work
         if cost < lowest or (cost == lowest and instance.picked < chosen[0].picked):
             chosen, lowest = offer, cost
+        if instance is least[0]:
+            break
     return chosen

@@ -40,8 +40,11 @@ class PrefixIndex(Generic[Holder]):
         mask = sys.getsizeof(1 << max(len(self._holders), 1))
         return sys.getsizeof(self._masks) + len(self._masks) * (number + mask)
 
-    def matches(self, keys: Iterable[int]) -> Iterator[tuple[Holder, int]]:
-        """Holders of the first key, and how many keys from the beginning on each holds; the longest match first."""
+    def matches(self, keys: Iterable[int], first: Holder | None = None) -> Iterator[tuple[Holder, int]]:
+        """Holders of the first key, and how many keys from the beginning on each holds; the longest match first.
+
+        Of those that hold equally many, `first` comes first.
+        """
         alive, depth, ended = self._live, 0, []
         find = self._masks.get
         for key in keys:
@@ -56,7 +59,11 @@ class PrefixIndex(Generic[Holder]):
         if alive and depth:
             ended.append((alive, depth))
         holders = self._holders
+        favourite = 1 << self._bits[first] if first is not None and first in self._bits else 0
         for mask, depth in reversed(ended):
+            if mask & favourite and first is not None:
+                mask ^= favourite
+                yield first, depth
             while mask:
                 holder = holders[mask.bit_length() - 1]
                 mask ^= 1 << mask.bit_length() - 1

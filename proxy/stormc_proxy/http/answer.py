@@ -18,7 +18,7 @@ _HEAD = re.compile(
 """RFC 9112: what is a status line and what are fields; a client must not see anything else."""
 KNOWN_HEADS = 512
 KNOWN_BYTES = 4096
-_LENGTHS = (b"\r\ncontent-length: ", b"\r\nContent-Length: ")
+_NAME_BYTES = len(b"\r\nContent-Length: ")
 _HOP_BY_HOP = frozenset(
     (b"connection", b"keep-alive", b"transfer-encoding", b"content-length", b"te", b"trailer", b"upgrade",
      b"proxy-authenticate", b"proxy-connection")
@@ -122,18 +122,20 @@ class Heads:
 
     def read(self, raw: bytes) -> tuple[Head, Framing, int]:
         """As `read_head`. Raises ValueError."""
-        for name in _LENGTHS:
-            start = raw.find(name)
-            if start >= 0:
-                break
-        else:
+        start = raw.find(b"\r\ncontent-length: ")
+        if start < 0:
+            start = raw.find(b"\r\nContent-Length: ")
+        if start < 0:
             return read_head(raw)
-        end = raw.find(b"\r\n", start + 2)
-        digits = raw[start + len(name) : end if end >= 0 else None]
-        rest = raw[:start] + raw[end:] if end >= 0 else raw[:start]
+        end = raw.find(b"\r\n", start + _NAME_BYTES)
+        if end < 0:
+            end = len(raw)
+        digits = raw[start + _NAME_BYTES : end]
+        rest = raw[:start] + raw[end:]
         known = self._known.get(rest)
         if known is not None and digits.isdigit():
-            return *known, int(digits)
+            head, framing = known
+            return head, framing, int(digits)
         head, framing, length = read_head(raw)
         tells_once = b"content-length" not in rest.lower() and not framing.chunked and status_has_body(head.status)
         if len(rest) <= KNOWN_BYTES and digits.isdigit() and tells_once:

@@ -33,7 +33,7 @@ _NOT_PASSED = frozenset(
 _ENDS = (b"content-length", b"transfer-encoding")
 _KEYS = (b"authorization", b"x-api-key")
 _TRACE = b"traceparent"
-_LENGTHS = (b"\r\nContent-Length: ", b"\r\ncontent-length: ")
+_NAME_BYTES = len(b"\r\nContent-Length: ")
 KNOWN_HEADS = 512
 KNOWN_BYTES = 4096
 
@@ -122,14 +122,13 @@ class Heads:
 
     def read(self, raw: bytes) -> tuple[RequestHead, int]:
         """As `read_head`. Raises BadRequest."""
-        for name in _LENGTHS:
-            start = raw.find(name)
-            if start >= 0:
-                break
-        else:
+        start = raw.find(b"\r\nContent-Length: ")
+        if start < 0:
+            start = raw.find(b"\r\ncontent-length: ")
+        if start < 0:
             return read_head(raw)
-        end = raw.find(b"\r\n", start + 2)
-        digits = raw[start + len(name) : end]
+        end = raw.find(b"\r\n", start + _NAME_BYTES)
+        digits = raw[start + _NAME_BYTES : end]
         if not digits.isdigit() or len(digits) > LENGTH_DIGITS:
             return read_head(raw)
         rest = raw[:start] + raw[end:]
