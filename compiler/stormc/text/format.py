@@ -12,6 +12,7 @@ from collections import Counter
 from ruamel.yaml.error import MarkedYAMLError
 
 from stormc.finding import START, Finding, Mark
+from stormc.load.checks import TOO_LARGE
 from stormc.load.document import Document, load_document
 from stormc.phrase import phrase, verbatim
 from stormc.text.checks import LOST, STALE
@@ -20,6 +21,8 @@ from stormc.text.quotes import set_quotes
 from stormc.text.roundtrip import dumped, round_trip
 from stormc.text.write import spec_text
 
+MAX_BYTES = 1 << 18
+"""A quarter of what a spec may have: its form is made by ruamel, four times, at a microsecond per character."""
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*$", re.M)
 _LONG_NUMBER = re.compile("[0-9_]{4000}")
 _NO_PLACE = phrase("a comment stands where its place cannot be kept")
@@ -35,6 +38,9 @@ def formatted(file: str, raw: bytes) -> tuple[str | None, list[Finding]]:
     document, findings = load_document(file, raw)
     if document is None:
         return None, findings
+    if len(raw) > MAX_BYTES:
+        message = phrase("file has {length} bytes, the limit is {max_bytes}", length=len(raw), max_bytes=MAX_BYTES)
+        return None, [Finding(TOO_LARGE, file, START, message, phrase("keep only the spec in it"))]
     text, problem = _formatted(document)
     if text is None and not _comments(document.text):
         text = spec_text(document.data)
