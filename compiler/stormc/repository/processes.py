@@ -16,6 +16,9 @@ Result = TypeVar("Result")
 PARALLEL_FROM = 64
 """Below this many apps the start of processes costs more than it saves."""
 
+_CHUNK = 8
+"""Apps that a worker takes at once: few, so that none works alone at the end."""
+
 
 def work_all(work: Callable[[Item], Result], items: Sequence[Item], jobs: int, progress: Progress) -> list[Result]:
     """The results for all items, in their order; with several jobs in as many processes."""
@@ -32,9 +35,10 @@ def _results(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -
         return
     import multiprocessing  # as dear as reading a spec, and of use from PARALLEL_FROM on
 
+    yield work(items[0])  # what the first app loads and builds, workers inherit
     context = multiprocessing.get_context("fork")
     with context.Pool(jobs, _start_worker, (work, items)) as pool:
-        yield from pool.imap(_work, range(len(items)), chunksize=16)
+        yield from pool.imap(_work, range(1, len(items)), chunksize=_CHUNK)
 
 
 _inherited: tuple[Callable[[Any], Any], Sequence[Any]]
