@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from math import floor
 from pathlib import Path
 from typing import Any, NamedTuple
-
-from git import Repo
 
 from stormc.actions.comparing import committed_sources, diff
 from stormc.payload.read import read_payload
@@ -54,18 +53,24 @@ def named(manifests: Manifests) -> str:
     return f"{metadata['namespace']}/{metadata['name']}"
 
 
+def git(directory: Path, *arguments: str) -> None:
+    """Runs Git in a repository."""
+    subprocess.run(["git", *arguments], cwd=directory, check=True, capture_output=True)
+
+
 def predict(pairs: Sequence[Pair], aibrix: str, directory: Path) -> list[Prediction]:
     """Writes both sides of all pairs into a repository, one commit each, and asks what the second one does."""
-    with Repo.init(directory, initial_branch="main") as repo:
-        for side in ("before", "after"):
-            for pair in pairs:
-                for path in directory.glob(f"specs/{pair.before.path.partition('/')[0]}/**/*.yaml"):
-                    path.unlink()
-                for name, text in getattr(pair, side).files(aibrix).items():
-                    (directory / "specs" / name).parent.mkdir(parents=True, exist_ok=True)
-                    (directory / "specs" / name).write_text(text, encoding="utf-8")
-            repo.git.add("-A")
-            repo.git.execute(["git", "-c", "user.name=e2e", "-c", "user.email=e2e@localhost", "commit", "-qm", side])
+    directory.mkdir()
+    git(directory, "init", "-q", "-b", "main")
+    for side in ("before", "after"):
+        for pair in pairs:
+            for path in directory.glob(f"specs/{pair.before.path.partition('/')[0]}/**/*.yaml"):
+                path.unlink()
+            for name, text in getattr(pair, side).files(aibrix).items():
+                (directory / "specs" / name).parent.mkdir(parents=True, exist_ok=True)
+                (directory / "specs" / name).write_text(text, encoding="utf-8")
+        git(directory, "add", "-A")
+        git(directory, "-c", "user.name=e2e", "-c", "user.email=e2e@localhost", "commit", "-qm", side)
     specs = directory / "specs"
     rows = json.loads(as_json(diff(specs, "HEAD~1", "HEAD", (), ())))["apps"]
     rendered = [_rendered(specs, commit) for commit in ("HEAD~1", "HEAD")]
