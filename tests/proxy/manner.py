@@ -14,7 +14,7 @@ FAULTS = (
     "refuse", "reset_before", "close_before", "reset_after", "cut_reset", "cut_close", "black_hole", "trickle",
     "slow_head", "hang", "hang_after_head", "garbage", "pushed_reset", "error_first", "error_later", "error_body",
     "coding", "line_feeds", "banner", "nothing", "nonsense", "cut_cleanly",
-    "no_done", "half_body", "other_kind",
+    "no_done", "half_body", "other_kind", "says", "unnamed",
 )  # fmt: skip
 """Names for `Manner.fault`; a number is an answer of that status."""
 
@@ -27,6 +27,8 @@ class Manner:
     """One of FAULTS, or a status as text."""
     refuses: str = "all"
     """What meets a fault that is a status: all, or wishes: not a request for one token (a farewell)."""
+    says: str = ""
+    """The whole body of the fault of that name."""
     times: int = -1
     """How many more requests meet the fault; all of them if negative."""
     seconds: float = 0.0

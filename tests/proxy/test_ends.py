@@ -10,7 +10,7 @@ from stormc_proxy.fleet.instance import FAULTY
 from stormc_proxy.http.connection import Connection
 from stormc_proxy.settings import Address
 from tests.proxy.answers import answer_to
-from tests.proxy.client import Client, question, request
+from tests.proxy.client import Client, Reply, question, request
 from tests.proxy.manner import Manner
 from tests.proxy.scene import A, Exchange, Scene
 from tests.proxy.service import service, until
@@ -157,6 +157,40 @@ async def test_engines_that_take_stream_for_something_else_are_passed_on(mode: s
         assert reply.headers["content-type"].startswith("application/json" if stream else "text/event-stream")
         assert s.failures("decode") == [0, 0]
         await s.settled()
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "body", ["", "null", "[]", "<html>maintenance</html>", '{"choices": [', '{"error": {"code": 500}}']
+)
+async def test_what_is_no_answer_to_a_request_for_a_stream_is_asked_elsewhere(mode: str, body: str) -> None:
+    """With status 200, and not called events: a page of a gateway, an error, or nothing."""
+    async with service(mode) as s:
+        s.decode[0].manner = s.decode[1].manner = Manner(fault="says", says=body, times=1)
+        for framing in ("length", "chunked"):
+            for engine in s.decode:
+                engine.manner.framing, engine.manner.times = framing, 1
+            reply = await s.ask(question(False, True))
+            assert reply.done and reply.text() == answer_to("Say it", 8), reply
+        assert sum(s.failures("decode")) == 2
+        for engine in s.decode:
+            engine.manner.times = -1
+        reply = await s.ask(question(False, True))
+        assert (reply.status, reply.complete) == (500 if "error" in body else 502, True), reply
+        await s.settled()
+
+
+async def test_events_that_are_not_called_so_go_on_as_they_come() -> None:
+    async with service("layerwise", decode=1) as s:
+        for writes in ("events", "split"):
+            s.decode[0].manner = Manner(fault="unnamed", writes=writes, token_seconds=0.05)
+            client = await s.begin(question(False, True))
+            first = Reply()
+            await client.head(first)
+            assert s.decode[0].running, "not held to the end"
+            assert b"data: " in await client.reader.readuntil(b"[DONE]")
+            client.close()
+        assert s.failures("decode") == [0]
 
 
 async def test_an_answer_that_says_why_it_ends_is_whole_without_done() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stormc_proxy.flow.stream import Source, Stream
+from stormc_proxy.flow.output import Source
+from stormc_proxy.flow.stream import Stream
 from stormc_proxy.http.answer import Head, Heads
 from stormc_proxy.http.connection import Connection
 from stormc_proxy.http.deadline import Sweep

@@ -269,9 +269,11 @@ class Wire(asyncio.Protocol):
         url = str(parameters.get("metaserver", ""))
         alone = not parameters
         engine.alone += alone
-        early = stream and manner.early_head and manner.framing != "length" and fault not in ("trickle", "other_kind")
+        late = fault in ("trickle", "other_kind", "says")
+        early = stream and manner.early_head and manner.framing != "length" and not late
         if early:
-            await self.write(stream_head(manner, 0))
+            named = stream_head(manner, 0)
+            await self.write(named.replace(b"text/event-stream", b"text/plain") if fault == "unnamed" else named)
             if manner.comments:
                 engine.spawn(self._comment(manner.comments, seen))
         if alone:
@@ -301,6 +303,13 @@ class Wire(asyncio.Protocol):
             fabric.given_up[str(body.get("user"))] += 1
             task = Task(task.original, task.start, manner.recompute_after, task.prompt_tokens, False)
         reason = "recomputed" if gives_up else manner.stop_reason
+        if fault == "says":
+            said, named = manner.says.encode(), head(200, len(manner.says), manner)
+            if manner.framing == "chunked":
+                named = named.replace(b"content-length: %d" % len(said), b"transfer-encoding: chunked")
+                said = (chunked(said) if said else b"") + b"0\r\n\r\n"
+            await self.write(named + said)
+            return
         if fault in ("error_first", "error_body", "nothing", "nonsense"):
             await self._fail(seen, stream, fault)
             return

@@ -8,7 +8,7 @@ import time
 
 from stormc_proxy.edge.connection import Request
 from stormc_proxy.flow.api import error_event
-from stormc_proxy.flow.stream import Source
+from stormc_proxy.flow.output import Source
 from stormc_proxy.http.answer import Head
 from stormc_proxy.http.events import chunk, unframed
 from stormc_proxy.http.reply import head_bytes

@@ -11,7 +11,7 @@ from stormc_proxy.flow.body import Body, Pieces
 from stormc_proxy.flow.exchange import Answer, error_status, tail
 from stormc_proxy.flow.refusal import Broken, Refusal, Unanswered, unavailable
 from stormc_proxy.flow.request import ClientRequest
-from stormc_proxy.flow.stream import Stream
+from stormc_proxy.flow.stream import Refused, Stream
 from stormc_proxy.http.answer import Head
 from stormc_proxy.http.connection import Connection
 from stormc_proxy.http.failure import UpstreamError
@@ -72,13 +72,18 @@ async def _asked(request: ClientRequest, attempt: Attempt, raw: Pieces, first: F
         raise _failed(request, attempt, error) from None
     if head.status != 200:
         raise _refused(request, instance, head, content)
+    _judge(request, attempt, head, content)
+    return Answer(head, content)
+
+
+def _judge(request: ClientRequest, attempt: Attempt, head: Head, content: bytes) -> None:
+    """Raises what follows from a whole body of status 200 that is no answer."""
     status = error_status(content)
     if status:
-        raise _refused(request, instance, Head(status, b"", head.headers), content)
+        raise _refused(request, attempt.instance, Head(status, b"", head.headers), content)
     if not _is_whole(head, content):
         raise _failed(request, attempt, UpstreamError(Outcome.MALFORMED))
-    router.decode.succeeded(instance)
-    return Answer(head, content)
+    request.router.decode.succeeded(attempt.instance)
 
 
 def _is_whole(head: Head, content: bytes) -> bool:
@@ -105,27 +110,34 @@ async def _streamed(
         stream.flush()
         if _is_cut(request, stream, connection.unframed):
             raise UpstreamError(Outcome.CLOSED_EARLY)
-    if stream.refused is not None and not stream.refused.status:
-        pool.failed(attempt.instance, Outcome.EMPTY.text)
-        connection.finish()
-        attempt.connection = None
-        if request.started:
-            raise Broken(f"decode instance: {Outcome.EMPTY.text}", Outcome.EMPTY, attempt.instance)
-        said = Refusal(Outcome.EMPTY, head.status, "", head.headers, stream.refused.body, Outcome.EMPTY.text, "decode")
-        raise Unanswered(said, attempt.instance)
-    if stream.refused is not None:
-        others = [field for field in head.headers if field[0].lower() != b"content-type"]
-        error_head = Head(stream.refused.status, b"", [*others, (b"Content-Type", b"application/json")])
-        raise _refused(request, attempt.instance, error_head, stream.refused.body)
     connection.finish()
     attempt.connection = None
-    if stream.failed:
+    if stream.refused is not None:
+        raise _said_nothing(request, attempt.instance, head, stream.refused)
+    if stream.held is not None:
+        _judge(request, attempt, head, stream.held if not request.started else b"")
+        attempt.speaks()
+        stream.whole(head)
+    elif stream.failed:
         pool.failed(attempt.instance, Outcome.SERVER_ERROR.text)
         request.record.outcome = Outcome.SERVER_ERROR
     elif died:  # after its last event: the client has all of it
         pool.failed(attempt.instance, died)
     else:
         pool.succeeded(attempt.instance)
+
+
+def _said_nothing(request: ClientRequest, instance: Instance, head: Head, refused: Refused) -> Exception:
+    """What follows from a stream without an event, or with an error in place of the first one."""
+    if refused.status:
+        others = [field for field in head.headers if field[0].lower() != b"content-type"]
+        error_head = Head(refused.status, b"", [*others, (b"Content-Type", b"application/json")])
+        return _refused(request, instance, error_head, refused.body)
+    request.router.decode.failed(instance, Outcome.EMPTY.text)
+    if request.started:
+        return Broken(f"decode instance: {Outcome.EMPTY.text}", Outcome.EMPTY, instance)
+    said = Refusal(Outcome.EMPTY, head.status, "", head.headers, refused.body, Outcome.EMPTY.text, "decode")
+    return Unanswered(said, instance)
 
 
 def _is_cut(request: ClientRequest, stream: Stream, unframed: bool) -> bool:
@@ -135,7 +147,7 @@ def _is_cut(request: ClientRequest, stream: Stream, unframed: bool) -> bool:
     tells it (`unframed`), and only if nothing says why the answer ends.
     """
     api, ends = request.api, request.router.ends
-    if stream.refused is not None or stream.given_up or stream.failed or not stream.is_events:
+    if stream.refused is not None or stream.given_up or stream.failed or stream.held is not None:
         return False
     if stream.over:
         ends.add(api.path)

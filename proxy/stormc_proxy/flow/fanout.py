@@ -17,9 +17,9 @@ from stormc_proxy.flow.body import Body, BodyError, dumped
 from stormc_proxy.flow.exchange import Answer
 from stormc_proxy.flow.generation import Generation
 from stormc_proxy.flow.large import Unread
+from stormc_proxy.flow.output import Output, Source
 from stormc_proxy.flow.refusal import Broken, Refusal
 from stormc_proxy.flow.router import Router
-from stormc_proxy.flow.stream import Output, Source
 from stormc_proxy.http.answer import Head
 from stormc_proxy.http.events import DONE, chunk, event, is_done, parsed, split, unframed
 from stormc_proxy.outcomes import Outcome

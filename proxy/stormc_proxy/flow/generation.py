@@ -12,11 +12,12 @@ from stormc_proxy.flow.api import Api
 from stormc_proxy.flow.attempts import attempts
 from stormc_proxy.flow.body import Body, dumped
 from stormc_proxy.flow.exchange import Answer, exchange
+from stormc_proxy.flow.output import Output
 from stormc_proxy.flow.refusal import RETRY_AFTER_SECONDS, Broken, Refusal
 from stormc_proxy.flow.request import ClientRequest
 from stormc_proxy.flow.resume import Said, asks_usage, at_limit, continued, gave_up, joined, limit, resumable
 from stormc_proxy.flow.router import Router
-from stormc_proxy.flow.stream import Output, Stream
+from stormc_proxy.flow.stream import Stream
 from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import Address

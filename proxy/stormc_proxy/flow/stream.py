@@ -11,8 +11,9 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
+from stormc_proxy.flow.output import Output
 from stormc_proxy.flow.resume import Said, gave_up, shifted, summed_usage, total_usage, with_cached_tokens
 from stormc_proxy.http.answer import Head
 from stormc_proxy.http.connection import Connection
@@ -24,29 +25,10 @@ _MARK = b"recomputed"
 _USAGE = b'"usage"'
 _ERROR = b'"error"'
 _RESPONSE = b'"response.'
+_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _ENDS = (b"message_stop", b"response.completed", b"response.incomplete")
 _ANNOUNCEMENTS = ("response.created", "response.queued", "response.in_progress")
 _USED = re.compile(rb'"(?:completion|output)_tokens":\s*(\d+)')
-
-
-class Source(Protocol):
-    """Where a streamed answer comes from."""
-
-    def pause(self) -> None:
-        """Send nothing more for now."""
-
-    def resume(self) -> None:
-        """Go on."""
-
-
-class Output(Protocol):
-    """Where a streamed answer goes."""
-
-    def begin(self, head: Head, source: Source) -> None:
-        """Before the first piece of each attempt; what comes too fast makes `source` pause."""
-
-    def write(self, framed: bytes) -> None:
-        """Whole chunks that hold whole events."""
 
 
 class Refused(NamedTuple):
@@ -66,7 +48,7 @@ class Stream:
 
     __slots__ = (
         "_adds_cached", "_announced", "_first", "_head", "_last", "_latest", "_output", "_partial", "_resumed",
-        "_source", "cached", "chat", "committed", "cut", "events", "failed", "first_id", "given_up", "is_events",
+        "_source", "cached", "chat", "committed", "cut", "events", "failed", "first_id", "given_up", "held",
         "prompt", "refused", "said", "started", "terminal", "transcript", "used",
     )  # fmt: skip
 
@@ -76,8 +58,10 @@ class Stream:
         self.transcript = Transcript() if keep else None
         self.said = Said()
         self.committed = self.started = self.given_up = self.cut = self.failed = False
-        self._resumed = self.is_events = self._adds_cached = self.used = False
+        self._resumed = self._adds_cached = self.used = False
         self.events = 0
+        self.held: bytes | None = None
+        """The body so far of an attempt that is no events; None of one that is."""
         self.cached: int | None = None
         self.prompt: int | None = None
         self.refused: Refused | None = None
@@ -107,8 +91,8 @@ class Stream:
 
     @property
     def finished(self) -> bool:
-        """Whether this attempt said why its answer ends; true where that is not known: no events, or none is kept."""
-        if self.transcript is None or not self.is_events:
+        """Whether this attempt said why its answer ends; true where nothing of it is kept."""
+        if self.transcript is None:
             return True
         return any(c.get("finish_reason") for v in self.transcript.objects() for c in v.get("choices") or ())
 
@@ -123,7 +107,7 @@ class Stream:
     def begin(self, connection: Connection, head: Head, first: Callable[[], None]) -> None:
         """Before the body of an attempt; `first` is called with its first event."""
         self._head, self._source, self._first = head, connection, first
-        self.is_events = head.get(b"content-type").lower().startswith(b"text/event-stream")
+        self.held = None if head.get(b"content-type").lower().startswith(b"text/event-stream") else b""
         self._partial = self._last = self._latest = self._announced = b""
         self.refused = None
         self._resumed = self._resumed or self.given_up
@@ -134,7 +118,7 @@ class Stream:
         if not whole:
             framed = chunk(unframed(framed))
         if self._first is not None:
-            framed = self._before_first(framed)
+            framed = self._before_first(framed) if self.held is None else self._unnamed(framed)
             if not framed:
                 return False
         elif framed[framed.find(b"\r\n") + 2] == 0x3A and not has_data(unframed(framed)):  # a comment
@@ -168,18 +152,33 @@ class Stream:
         if self._partial:
             rest, self._partial = self._partial, b""
             self.chunks(chunk(rest), 1, True)
-        if self._first is None or self.refused is not None:
-            return
-        if not self.is_events:
-            self._open()
-        else:
+        if self._first is not None and self.refused is None and self.held is None:
             self.refused = Refused(0, self._announced)
+
+    def whole(self, head: Head) -> None:
+        """An answer that is no events, from an engine that took `stream` for false: it goes out as it is."""
+        assert self.held is not None
+        self.started = self.committed = True
+        self._last = self.held
+        self._output.begin(head, self)
+        self._output.write(chunk(self.held))
+
+    def _unnamed(self, framed: bytes) -> bytes:
+        """Of a body that is not called events: what begins like some goes on, everything else is held to its end."""
+        assert self.held is not None
+        held = self.held + unframed(framed)
+        if not held.lstrip().startswith(_FIELDS):
+            self.held = held
+            return b""
+        self.held = None
+        self._open()
+        return chunk(held)
 
     def _before_first(self, framed: bytes) -> bytes:
         """What is left of chunks from the first event on; comments before it go out, an error stays here."""
         says = framed.startswith(b"data:", framed.find(b"\r\n") + 2)
         first = framed[: framed.find(b"\n\n") + 1 or None]
-        if not self.is_events or (says and _ERROR not in first and _RESPONSE not in first):
+        if says and _ERROR not in first and _RESPONSE not in first:
             self._open()
             return framed
         if self.refused is not None:
