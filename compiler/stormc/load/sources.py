@@ -101,17 +101,17 @@ def read_sources(specs: Path, wanted: Wanted = every) -> Sources:
                 specs=specs,
             )
         )
-    root = os.path.realpath(specs)
+    root, shown = os.path.realpath(specs), str(specs)
     if _leads_out(specs, root):
         raise Failure(
             phrase("{specs} is a link out of the repository; --specs names the directory itself", specs=specs)
         )
     files: list[Source] = []
     findings: list[Finding] = []
-    for path, is_plain in _walk(root, "", findings, str(specs)):
+    for path, is_plain in _walk(root, "", findings, shown):
         if not wanted(path):
             continue
-        file = f"{specs}/{path}"
+        file = f"{shown}/{path}"
         content = _read(root, path, file, is_plain)
         if isinstance(content, Finding):
             findings.append(content)
