@@ -74,6 +74,8 @@ SPECS = {
     "a tab": HEAD + ROLES + "\tx: 1\n" * 150_000,
     "flow style": HEAD + ROLES + "x: {" + many("k#: [1]", 4000) + "}\n",
     "open brackets": HEAD + ROLES + "x: " + "[" * 900_000,
+    "keys out of order": HEAD + "decode: {tensorParallel: 8}\nprefill:\n  tensorParallel: 8\n  volumes:\n"
+    + many("  - hostPath: /x\n    mountPath: /m#\n    name: v#", 1400, "\n") + "\n",
     "words": HEAD + ROLES + "x: " + "a " * 500_000 + "\n",
     "empty comments": HEAD + ROLES + "#\n" * 500_000,
     "a literal": HEAD + ROLES + "x: |\n" + "  a\n" * 240_000,
@@ -115,6 +117,7 @@ sys.exit(f"{{peak}} MB" if peak > {MEGABYTES} else code)
 
 
 TRIED = [(case, verb) for n, case in enumerate(SPECS) for verb in ("validate", "render", ("fmt", "import")[n % 2])]
+TRIED += [("keys out of order", "fmt")] if ("keys out of order", "fmt") not in TRIED else []
 
 
 @pytest.mark.parametrize(("case", "verb"), TRIED)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from itertools import groupby
 from typing import Any
 
 from stormc.finding import Mark, Path
@@ -26,18 +27,34 @@ _LINE_COMMENT = re.compile(r"^\s*#")
 _DASH = re.compile(r"^( *)- ")
 
 
+FEW = 16
+"""Mappings that are tried one by one where they cannot be put in order together, as every trial reads the file."""
+
+
 def ordered(document: Document) -> Document:
     """The document with the keys of every block mapping in order, and its comments with them."""
-    done: set[Path] = set()
-    while True:
-        path = next((p for p in _mappings(document.data, ()) if p not in done and _out_of_order(document, p)), None)
-        if path is None:
-            return document
-        done.add(path)
-        text = _moved(document, path)
-        moved, _ = load_document(document.file, text.encode()) if text is not None else (None, [])
-        if moved is not None and moved.data == document.data:
-            document = moved
+    paths = sorted(_mappings(document.data, ()), key=len)
+    for _, group in groupby(paths, key=len):
+        document = _reordered(document, list(group))
+    return document
+
+
+def _reordered(document: Document, paths: list[Path]) -> Document:
+    """The document with the keys of some mappings in order, none of which lies within another."""
+    wrong = [path for path in paths if _out_of_order(document, path)]
+    if not wrong:
+        return document
+    lines, ends = document.text.split("\n"), _last_lines(document)
+    for path in wrong:
+        _move(document, path, lines, ends)
+    text = "\n".join(lines)
+    moved, _ = load_document(document.file, text.encode())
+    if moved is not None and moved.data == document.data:
+        return moved
+    if 1 < len(wrong) <= FEW:
+        half = len(wrong) // 2
+        return _reordered(_reordered(document, wrong[:half]), wrong[half:])
+    return document
 
 
 def _mappings(node: Any, path: Path) -> list[Path]:
@@ -84,13 +101,14 @@ def _out_of_order(document: Document, path: Path) -> bool:
     return sorted_keys(document.data, path) != list(_at(document.data, path))
 
 
-def _moved(document: Document, path: Path) -> str | None:
-    """The text with the lines of a block mapping's keys in order; None for a mapping in flow style."""
+def _move(document: Document, path: Path, lines: list[str], ends: Mapping[Path, int]) -> None:
+    """Puts the lines of a block mapping's keys in order; a mapping in flow style stays. No line changes its number
+    outside of the mapping.
+    """
     keys = list(_at(document.data, path))
     marks = [document.keys[(*path, key)] for key in keys]
-    lines = document.text.split("\n")
     if len({mark.line for mark in marks}) < len(marks) or len({mark.column for mark in marks}) > 1:
-        return None
+        return
     first = marks[0].line
     if path:  # comments above the first key of a nested mapping are about that key
         while first > 1 and _LINE_COMMENT.match(lines[first - 2]) and _dash(lines, marks[0], path) is None:
@@ -98,9 +116,9 @@ def _moved(document: Document, path: Path) -> str | None:
     chunks: dict[str, list[str]] = {}
     start = first
     for key, mark in zip(keys, marks, strict=True):
-        end = _last_line(document, (*path, key))
+        end = ends[(*path, key)]
         if not start <= mark.line <= end:
-            return None
+            return
         while end < len(lines) and _is_below(lines[end], marks[0].column):
             end += 1
         chunks[key] = lines[start - 1 : end]
@@ -113,7 +131,7 @@ def _moved(document: Document, path: Path) -> str | None:
         at = next(n for n, line in enumerate(head) if line.strip() and not _LINE_COMMENT.match(line))
         head[at] = " " * dash + "- " + head[at][dash + 2 :]
     moved = [line for key in wanted for line in chunks[key]]
-    return "\n".join([*lines[: first - 1], *moved, *lines[start - 1 :]])
+    lines[first - 1 : start - 1] = moved
 
 
 def _is_below(line: str, column: int) -> bool:
@@ -129,18 +147,16 @@ def _dash(lines: list[str], mark: Mark, path: Path) -> int | None:
     return len(match[1]) if match and len(match[0]) == mark.column - 1 else None
 
 
-def _last_line(document: Document, path: Path) -> int:
-    """The last line of a key's value. A collection in block style ends with the last thing in it."""
-    last = document.keys[path].line if path in document.keys else 1
+def _last_lines(document: Document) -> dict[Path, int]:
+    """The last line of every key's value. A collection in block style ends with the last thing in it."""
     lines = document.text.split("\n")
-
-    def opens(mark: Mark) -> bool:  # YAML 1.1 breaks lines where we do not, at U+2028
-        return "".join(lines[mark.line - 1 : mark.line])[mark.column - 1 : mark.column] in ("[", "{")
-
-    for other, mark in document.values.items():
-        if other[: len(path)] != path:
-            continue
-        last = max(last, mark.line)
-        if not isinstance(_at(document.data, other), (dict, list)) or opens(mark):
+    ends = {path: mark.line for path, mark in document.keys.items()}
+    for path, mark in document.values.items():
+        # YAML 1.1 breaks lines where we do not, at U+2028
+        opening = "".join(lines[mark.line - 1 : mark.line])[mark.column - 1 : mark.column] in ("[", "{")
+        last = mark.line
+        if opening or not isinstance(_at(document.data, path), (dict, list)):
             last = max(last, mark.end_line - 1 if mark.end_column == 1 else mark.end_line)
-    return last
+        for length in range(1, len(path) + 1):
+            ends[path[:length]] = max(ends.get(path[:length], 1), last)
+    return ends
