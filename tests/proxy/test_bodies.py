@@ -76,7 +76,7 @@ async def test_a_body_that_is_not_compressed_as_it_says() -> None:
     async with service("standard", prefill=1, decode=1) as s:
         reply = await s.ask(question(False, False), {"Content-Encoding": "gzip"})
         assert reply.status == 400 and reply.json["error"]["type"] == "invalid_request_error"
-        assert s.records()[-1]["status"] == 400
+        assert s.requests()[-1]["status"] == 400
         await s.settled()
 
 

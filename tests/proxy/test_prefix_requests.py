@@ -56,7 +56,7 @@ async def test_a_session_header_keeps_prompts_without_a_common_text_together(mod
 async def test_what_was_cached_is_visible(mode: str) -> None:
     async with service(mode, manner=Manner(cached=3)) as s:
         await _converse(s, 3)
-        records = s.records()
+        records = s.requests()
         assert [record["cached_tokens"] for record in records] == [3, 3, 3]
         assert records[0]["cached_tokens_estimated"] == 0 < records[2]["cached_tokens_estimated"]
         prefix = (await ask(s.port, "GET", "/status")).json["prefix"]
@@ -71,7 +71,7 @@ async def test_what_was_cached_is_visible(mode: str) -> None:
 async def test_an_engine_that_tells_nothing_is_not_compared() -> None:
     async with service("layerwise", manner=Manner(cached=None)) as s:
         await _converse(s, 3)
-        assert [record["cached_tokens"] for record in s.records()] == [None] * 3
+        assert [record["cached_tokens"] for record in s.requests()] == [None] * 3
         assert s.server.router.affinity.prompt_tokens == 0
 
 

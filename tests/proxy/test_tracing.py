@@ -120,7 +120,7 @@ async def test_an_attempt_that_failed_is_a_span_that_failed(mode: str) -> None:
         assert [span["status"] for span in failed] == [{"code": 2, "message": "decode 500"}] * 2
         assert named(told.spans, "POST /v1/completions")["status"]["code"] == 2
         assert len({span["traceId"] for span in told.spans}) == 1
-        assert s.records()[-1]["trace_id"] == told.spans[0]["traceId"]
+        assert s.requests()[-1]["trace_id"] == told.spans[0]["traceId"]
 
 
 @MODES
@@ -139,7 +139,7 @@ async def test_without_a_collector_a_trace_passes_as_it_is() -> None:
         given = f"00-{TRACE}-{PARENT}-01"
         await s.ask(question(False, False), {"traceparent": given})
         assert set(seen(s).values()) == {given}
-        assert "trace_id" not in s.records()[-1]
+        assert "trace_id" not in s.requests()[-1]
 
 
 async def test_a_collector_that_refuses_or_is_away_harms_nobody() -> None:
