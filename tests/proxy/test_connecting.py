@@ -15,6 +15,7 @@ from stormc_proxy.http.endpoint import Endpoint
 from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.http.names import Names
 from stormc_proxy.http.tls import Tls
+from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import Address
 from tests.proxy.service import until
 
@@ -96,4 +97,24 @@ async def test_a_connection_that_opens_in_the_moment_of_its_time_limit(
         with contextlib.suppress(UpstreamError):
             (await endpoint.new_connection()).close()
     await until(lambda: sockets() <= before, 1.0)
+    server.close()
+
+
+async def test_a_head_that_is_too_long_is_one_also_if_it_comes_at_once() -> None:
+    loop = asyncio.get_running_loop()
+
+    class Talkative(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            self.transport: Any = transport
+
+        def data_received(self, data: bytes) -> None:
+            self.transport.write(b"HTTP/1.1 200 OK\r\nX: %b\r\nContent-Length: 2\r\n\r\n{}" % (b"a" * 100_000))
+
+    server = await loop.create_server(Talkative, "127.0.0.1", 0)
+    endpoint = Endpoint(Address("127.0.0.1", server.sockets[0].getsockname()[1]), loop, Names(loop), 5.0)
+    connection = await endpoint.new_connection()
+    with pytest.raises(UpstreamError) as raised:
+        await connection.send(b"GET / HTTP/1.1\r\n\r\n", b"", None, 0.0)
+    assert raised.value.outcome is Outcome.TOO_LONG
+    connection.close()
     server.close()

@@ -249,7 +249,7 @@ class Connection(Writer):
         if self._head:
             data, self._head = self._head + data, b""
         while self._body_done is None:
-            end = data.find(b"\r\n\r\n")
+            end = data.find(b"\r\n\r\n", 0, HEAD_BYTES)
             if end < 0:
                 self._head = data
                 if not data.startswith(PROTOCOL[: len(data)]) or b"\n\n" in data:
