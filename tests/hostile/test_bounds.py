@@ -117,7 +117,7 @@ sys.exit(f"{{peak}} MB" if peak > {MEGABYTES} else code)
 
 
 TRIED = [(case, verb) for n, case in enumerate(SPECS) for verb in ("validate", "render", ("fmt", "import")[n % 2])]
-TRIED += [("keys out of order", "fmt")] if ("keys out of order", "fmt") not in TRIED else []
+TRIED += [(case, "fmt") for case in ("keys out of order", "empty comments") if (case, "fmt") not in TRIED]
 
 
 @pytest.mark.parametrize(("case", "verb"), TRIED)

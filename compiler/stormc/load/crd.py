@@ -15,10 +15,12 @@ def load_crd(path: Path) -> Mapping[str, Any]:
 
     Raises Failure for anything else.
     """
-    from yaml import CSafeLoader, YAMLError, load_all
+    from yaml import YAMLError, load_all  # costs more than most files
+
+    from stormc.load.foreign import ForeignLoader
 
     try:
-        documents = list(load_all(path.read_bytes(), Loader=CSafeLoader))
+        documents = list(load_all(path.read_bytes(), Loader=ForeignLoader))
     except (YAMLError, ValueError) as error:  # ValueError: a date that there is not
         raise Failure(phrase("{path} is not YAML: {problem}", path=path, problem=str(error).splitlines()[0])) from None
     found = [d for d in documents if isinstance(d, dict) and d.get("kind") == "CustomResourceDefinition"]
