@@ -49,7 +49,7 @@ def base_of(git: Git, named: str | None, lines: tuple[str, ...], exact: bool = F
         return head
     try:
         left = git.text("merge-base", line, head)
-        if left == head and _is_shallow(git) and not git.run("status", "--porcelain", "--ignore-submodules=all"):
+        if left == head and _is_shallow(git) and not _is_dirty(git):
             raise Failure(
                 phrase("no base to compare with: the clone holds nothing but HEAD; give --base, or fetch more")
             )
@@ -72,3 +72,7 @@ def _is_detached(git: Git) -> bool:
     except Refused:
         return True
     return False
+
+
+def _is_dirty(git: Git) -> bool:
+    return bool(git.run("status", "--porcelain", "--untracked-files=normal", "--ignore-submodules=all"))
