@@ -222,9 +222,8 @@ def test_what_cannot_be_compared_is_one_line(repository: Path, tmp_path: Path, c
     assert message in done.stderr
 
 
-def test_git_is_asked_for_changed_only(repository: Path) -> None:
-    program = "import sys; from stormc.__main__ import main; main(sys.argv[1:])\n"
-    program += "print('stormc.history.git' in sys.modules)"
+def test_git_is_loaded_for_changed_only(repository: Path) -> None:
+    program = "import sys; from stormc.__main__ import main; main(sys.argv[1:]); print('git' in sys.modules)"
     outputs = []
     for words in (["validate"], ["validate", "--changed"]):
         done = subprocess.run([sys.executable, "-c", program, *words], cwd=repository, capture_output=True, text=True)

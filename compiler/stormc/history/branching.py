@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from git import GitCommandError, Repo
+
 from stormc.failure import Failure
-from stormc.history.git import Git, Refused
 from stormc.phrase import phrase
 
 MAIN_LINES = ("origin/HEAD", "main")
@@ -19,15 +20,15 @@ def main_lines(environment: Mapping[str, str]) -> tuple[str, ...]:
     return (*([exact] if exact else []), *(f"origin/{target}" for target in targets if target), *MAIN_LINES)
 
 
-def commit_of(git: Git, name: str) -> str | None:
+def commit_of(repository: Repo, name: str) -> str | None:
     """The id of the commit that a name stands for."""
     try:
-        return git.text("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-    except Refused:
+        return str(repository.git.rev_parse("--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"))
+    except GitCommandError:
         return None
 
 
-def base_of(git: Git, named: str | None, lines: tuple[str, ...], exact: bool = False) -> str | None:
+def base_of(repository: Repo, named: str | None, lines: tuple[str, ...], exact: bool = False) -> str | None:
     """The commit to compare with: the named one, else where HEAD left the first line that exists, else HEAD.
 
     None before the first commit. `exact` demands the very commit where HEAD left: without it, a shallow clone that
@@ -35,26 +36,26 @@ def base_of(git: Git, named: str | None, lines: tuple[str, ...], exact: bool = F
     HEAD or a shallow clone knows of no other line: HEAD would then be compared with itself, without a difference.
     """
     if named is not None:
-        commit = commit_of(git, named)
+        commit = commit_of(repository, named)
         if commit is None:
             raise Failure(phrase("{named} names no commit", named=named))
         return commit
-    head = commit_of(git, "HEAD")
-    line = next((commit for name in lines if (commit := commit_of(git, name))), None)
+    head = commit_of(repository, "HEAD")
+    line = next((commit for name in lines if (commit := commit_of(repository, name))), None)
     if head is None:
         return None
     if line is None:
-        if _is_detached(git) or _is_shallow(git):
+        if repository.head.is_detached or _is_shallow(repository):
             raise Failure(phrase("no base to compare with: give --base, or fetch the branch that HEAD comes from"))
         return head
     try:
-        left = git.text("merge-base", line, head)
-        if left == head and _is_shallow(git) and not _is_dirty(git):
+        left = str(repository.git.merge_base(line, head))
+        if left == head and _is_shallow(repository) and not repository.is_dirty(untracked_files=True):
             raise Failure(
                 phrase("no base to compare with: the clone holds nothing but HEAD; give --base, or fetch more")
             )
         return left
-    except Refused:  # a shallow clone does not hold the commit where the branch began
+    except GitCommandError:  # a shallow clone does not hold the commit where the branch began
         if exact:
             raise Failure(
                 phrase("no base to compare with: the clone does not reach back to where HEAD left; fetch more")
@@ -62,17 +63,5 @@ def base_of(git: Git, named: str | None, lines: tuple[str, ...], exact: bool = F
         return line
 
 
-def _is_shallow(git: Git) -> bool:
-    return git.text("rev-parse", "--is-shallow-repository") == "true"
-
-
-def _is_detached(git: Git) -> bool:
-    try:
-        git.run("symbolic-ref", "--quiet", "HEAD")
-    except Refused:
-        return True
-    return False
-
-
-def _is_dirty(git: Git) -> bool:
-    return bool(git.run("status", "--porcelain", "--untracked-files=normal", "--ignore-submodules=all"))
+def _is_shallow(repository: Repo) -> bool:
+    return str(repository.git.rev_parse("--is-shallow-repository")) == "true"

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from git import GitCommandError, GitCommandNotFound, Repo
+
+from stormc.failure import Failure
 from stormc.history.branching import MAIN_LINES, base_of
-from stormc.history.git import Git, git_of
+from stormc.history.repository import open_repository
+from stormc.phrase import phrase
 
 PLAIN = (
     "-z", "--name-only", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-relative", "--ignore-submodules=all",
@@ -21,16 +25,27 @@ def changed_files(directory: Path, base: str | None = None, lines: tuple[str, ..
     that exists, else HEAD; before the first commit every file is new. Files that Git ignores are passed over.
     Raises Failure outside a repository and for a base that names no commit.
     """
-    git = git_of(directory)
-    return _changed(git, directory, base_of(git, base, lines))
+    with open_repository(directory) as repository:
+        try:
+            return _changed(repository, directory, base_of(repository, base, lines))
+        except GitCommandNotFound:
+            raise Failure(phrase("--changed needs git on the PATH")) from None
+        except GitCommandError as error:
+            reason = error.stderr.strip().removeprefix("stderr: ").strip("'\n ").split("\n")[0]
+            raise Failure(phrase("git {command}: {reason}", command=error.command[1], reason=reason)) from None
 
 
-def _changed(git: Git, directory: Path, start: str | None) -> frozenset[str]:
+def _changed(repository: Repo, directory: Path, start: str | None) -> frozenset[str]:
+    git = repository.git
     where = ("--", f":(literal){os.path.realpath(directory)}")
-    untracked = git.paths("ls-files", "-z", "--full-name", "--others", "--exclude-standard", *where)
+    untracked = _paths(git.ls_files("-z", "--full-name", "--others", "--exclude-standard", *where))
     if start is None:
-        changed = git.paths("ls-files", "-z", "--full-name", *where)
+        changed = _paths(git.ls_files("-z", "--full-name", *where))
     else:
-        changed = git.paths("diff", *PLAIN, start, *where) | git.paths("diff", "--cached", *PLAIN, start, *where)
-    top = os.path.relpath(os.path.realpath(directory), git.top)
+        changed = _paths(git.diff(*PLAIN, start, *where)) | _paths(git.diff("--cached", *PLAIN, start, *where))
+    top = os.path.relpath(os.path.realpath(directory), os.path.realpath(str(repository.working_dir)))
     return frozenset(path if top == "." else path.removeprefix(f"{top}/") for path in changed | untracked)
+
+
+def _paths(output: str) -> frozenset[str]:
+    return frozenset(path for path in output.split("\0") if path)

@@ -1,4 +1,7 @@
-"""What the next commit holds: Git's index, compared with the files of the work tree."""
+"""What the next commit holds: Git's index, compared with the files of the work tree.
+
+Every commit pays for this in its hook, so Git is called without GitPython, which costs as much as all else of it.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from stormc.failure import Failure
-from stormc.history.git import Git
-from stormc.history.settings import top_of
+from stormc.history.settings import SAFE, VARIABLES, top_of
 from stormc.phrase import phrase
 from stormc.record import NamedTuple
 
@@ -68,11 +70,34 @@ def indexed(path: Path, inside: Sequence[str] = ("",)) -> Mapping[str, str]:
     below = os.path.relpath(place, top).replace(os.sep, "/")
     prefix = "" if below == "." else f"{below}/"
     specs = [f":(top,literal){prefix}{each}".rstrip("/") for each in inside]
+    listing = _git(top, "ls-files", "-z", "--full-name", "--stage", "--", *specs)
     contents = {}
-    for line in Git(top).paths("ls-files", "-z", "--full-name", "--stage", "--", *specs):
+    for line in filter(None, listing.split("\0")):
         facts, _, name = line.partition("\t")
         contents["" if name == below else name.removeprefix(prefix)] = facts.split()[1]
     return contents
+
+
+def _git(top: Path, *arguments: str) -> str:
+    """What Git prints. Its complaints go where ours go; raises Failure after them."""
+    reading, writing = os.pipe()
+    settings = [part for setting in SAFE for part in ("-c", setting)]
+    try:
+        child = os.posix_spawnp(
+            "git", ["git", "-C", str(top), *settings, *arguments], {**os.environ, **VARIABLES},
+            file_actions=[(os.POSIX_SPAWN_DUP2, writing, 1)],
+        )  # fmt: skip
+    except OSError:
+        os.close(reading)
+        raise Failure(phrase("git is not on the PATH")) from None
+    finally:
+        os.close(writing)
+    with open(reading, "rb") as stream:
+        output = stream.read()
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    if code:
+        raise Failure(phrase("git {arguments} ended with {code}", arguments=arguments[0], code=code))
+    return os.fsdecode(output)
 
 
 def _blob(path: str, length: int) -> str:

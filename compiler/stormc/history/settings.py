@@ -15,9 +15,7 @@ SAFE = (
 )
 """Settings on every command line, which no config file of a repository overrides (git-config(1), "protected")."""
 
-VARIABLES: Mapping[str, str] = {
-    "GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_PAGER": "cat", "LC_ALL": "C",
-}  # fmt: skip
+VARIABLES: Mapping[str, str] = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "GIT_PAGER": "cat"}
 """What every call has in its environment."""
 
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryFile
+
+from git import GitCommandError, Repo
 
 from stormc.failure import Failure
 from stormc.history.branching import base_of, commit_of
 from stormc.history.changes import PLAIN, changed_files
-from stormc.history.git import Git, Refused, git_of
+from stormc.history.repository import open_repository
 from stormc.phrase import phrase
 from stormc.record import NamedTuple
 
@@ -38,19 +41,20 @@ def comparison(directory: Path, base: str | None, head: str | None, lines: tuple
 
     Raises Failure outside a repository, for names of no commit, and where a clone holds no base to compare with.
     """
-    git = git_of(directory)
-    try:
-        start = base_of(git, base, lines, exact=True)
-        end = commit_of(git, head) if head else None
-        if head and end is None:
-            raise Failure(phrase("{head} names no commit", head=head))
-        if end is None:
-            return Comparison(start, None, changed_files(directory, start, lines))
-        below = _below(git, directory)
-        listed = git.paths("diff", *PLAIN, start or EMPTY_TREE, end, "--", f":(top,literal){below}")
-    except Refused as error:
-        raise Failure(phrase("git cannot compare: {reason}", reason=error.reason)) from None
-    return Comparison(start, end, frozenset(path.removeprefix(below) for path in listed))
+    with open_repository(directory) as repository:
+        try:
+            start = base_of(repository, base, lines, exact=True)
+            end = commit_of(repository, head) if head else None
+            if head and end is None:
+                raise Failure(phrase("{head} names no commit", head=head))
+            if end is None:
+                return Comparison(start, None, changed_files(directory, start, lines))
+            below = _below(repository, directory)
+            listed = repository.git.diff(*PLAIN, start or EMPTY_TREE, end, "--", f":(top,literal){below}")
+        except GitCommandError as error:
+            raise Failure(phrase("git cannot compare: {reason}", reason=_reason(error))) from None
+    paths = frozenset(path.removeprefix(below) for path in listed.split("\0") if path)
+    return Comparison(start, end, paths)
 
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
@@ -66,16 +70,18 @@ def read_tree(directory: Path, commit: str, suffixes: tuple[str, ...], chosen: C
 
     Raises Failure for an object that Git cannot read.
     """
-    git = git_of(directory)
-    below = _below(git, directory)
-    listing = ("--literal-pathspecs", "ls-tree", "-r", "-z", "-l", "--full-tree", commit, "--", below or ".")
-    try:
-        entries = [_entry(line, below) for line in os.fsdecode(git.run(*listing)).split("\0") if line]
-        wanted = [e for e in entries if e.path.endswith(suffixes) and chosen(e.path)]
-        regular = [e for e in wanted if e.mode in REGULAR and e.size <= LIMIT]
-        contents = _blobs(git, [entry.object_id for entry in regular])
-    except Refused as error:
-        raise Failure(phrase("git cannot read {commit}: {reason}", commit=commit, reason=error.reason)) from None
+    with open_repository(directory) as repository:
+        below = _below(repository, directory)
+        try:
+            listing = repository.git.ls_tree(
+                "-r", "-z", "-l", "--full-tree", commit, "--", below or ".", env={"GIT_LITERAL_PATHSPECS": "1"}
+            )
+            entries = [_entry(line, below) for line in listing.split("\0") if line]
+            wanted = [e for e in entries if e.path.endswith(suffixes) and chosen(e.path)]
+            regular = [e for e in wanted if e.mode in REGULAR and e.size <= LIMIT]
+            contents = _blobs(repository, [entry.object_id for entry in regular])
+        except GitCommandError as error:
+            raise Failure(phrase("git cannot read {commit}: {reason}", commit=commit, reason=_reason(error))) from None
     files = {entry.path: content for entry, content in zip(regular, contents, strict=True)}
     return Tree(files, tuple(e.path for e in wanted if e.mode not in REGULAR))
 
@@ -93,17 +99,23 @@ def _entry(line: str, below: str) -> _Entry:
     return _Entry(mode, object_id, int(size) if size.isdigit() else 0, path.removeprefix(below))
 
 
-def _below(git: Git, directory: Path) -> str:
+def _below(repository: Repo, directory: Path) -> str:
     """The directory as Git names it, with a slash at its end; empty for the top."""
-    relative = os.path.relpath(os.path.realpath(directory), git.top)
+    top = os.path.realpath(str(repository.working_dir))
+    relative = os.path.relpath(os.path.realpath(directory), top)
     return "" if relative == "." else relative.replace(os.sep, "/") + "/"
 
 
-def _blobs(git: Git, ids: list[str]) -> list[bytes]:
+def _blobs(repository: Repo, ids: list[str]) -> list[bytes]:
     """The contents of blobs, in one call."""
     if not ids:
         return []
-    output = git.run("cat-file", "--batch", given="".join(f"{object_id}\n" for object_id in ids).encode())
+    with TemporaryFile() as names:
+        names.write("".join(f"{object_id}\n" for object_id in ids).encode())
+        names.seek(0)
+        output: bytes = repository.git.cat_file(
+            "--batch", istream=names, stdout_as_string=False, strip_newline_in_stdout=False
+        )
     contents, at = [], 0
     for _ in ids:
         end = output.index(b"\n", at)
@@ -111,3 +123,7 @@ def _blobs(git: Git, ids: list[str]) -> list[bytes]:
         contents.append(output[end + 1 : end + 1 + size])
         at = end + size + 2
     return contents
+
+
+def _reason(error: GitCommandError) -> str:
+    return str(error.stderr).strip().removeprefix("stderr: ").strip("'\n ").split("\n")[0]
