@@ -10,6 +10,7 @@ says which pod wrote it. Standard library only: dozens of these have to start at
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -173,10 +174,15 @@ class Engine:
         return {"id": ident, "object": kind, "created": 0, "model": self.settings.model}
 
     async def prefill(self, ident: str, params: Mapping[str, Any]) -> dict[str, Any]:
-        """The producer's part: pushes to the decode instance that asked, or keeps the KV cache until one asks."""
+        """The producer's part: pushes to the decode instance that asked, or keeps the KV cache until one asks.
+
+        Whether the push arrives is no matter of the answer: vllm-ascend sends from a thread of its own
+        (mooncake_layerwise_connector.py), which logs what fails.
+        """
         if params.get("remote_host"):
             url = f"http://{params['remote_host']}:{params['remote_port']}/_kv"
-            await call(url, {"request_id": params["request_id"]})
+            with contextlib.suppress(OSError):
+                await call(url, {"request_id": params["request_id"]})
             return {}
         self.kept.add(ident)
         return {
