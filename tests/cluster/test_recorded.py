@@ -269,7 +269,8 @@ CONTEXT = "apiVersion: v1\nkind: Config\ncurrent-context: c\ncontexts: [{name: c
 
 
 @pytest.mark.parametrize(("text", "says"), [
-    ("a: [1\n", "no usable kubeconfig: "), ("[]\n", "no usable kubeconfig: it is YAML, but no Config"),
+    ("a: [1\n", "no usable kubeconfig: "), ("{a: " * 50_000, "no usable kubeconfig: it is YAML, but no Config"),
+    ("[]\n", "no usable kubeconfig: it is YAML, but no Config"),
     (CONTEXT + "clusters: [{name: k, cluster: }]\nusers: []\n", "no usable kubeconfig: "),
     (CONTEXT + 'clusters: [{name: k, cluster: {server: "http://127.0.0.1:1"}}]\n'
      'users: [{name: u, user: {token: "secret\\n"}}]\n', "no usable kubeconfig: the token holds a line break"),

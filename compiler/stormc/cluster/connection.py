@@ -40,7 +40,7 @@ class Cluster:
             )
         except (config.ConfigException, OSError, ValueError, YAMLError) as error:
             raise Failure(phrase("no usable kubeconfig: {line}", line=_line(error))) from None
-        except (TypeError, AttributeError, KeyError):  # the client takes the shape of the file for granted
+        except (TypeError, AttributeError, KeyError, RecursionError):  # the client takes its shape for granted
             raise Failure(phrase("no usable kubeconfig: it is YAML, but no Config")) from None
         self.server = str(self._client.configuration.host)
         if not self._client.configuration.verify_ssl:
