@@ -6,7 +6,7 @@ import socket
 
 from stormc.local.vllm import Engine, settings_of
 
-PRODUCER = ("serve", "/m", "--served-model-name=m", "--host=127.0.0.1", "--port=1")
+PRODUCER = ["serve", "/m", "--served-model-name=m", "--host=127.0.0.1", "--port=1"]
 
 
 async def test_prefill_answers_also_where_decode_is_gone() -> None:
