@@ -89,38 +89,45 @@ def variables(pod: Pod) -> Iterator[Breach]:
     """Variables and flags that hold secrets in plain text, and variables by which programs load code."""
     for at, container in pod.containers():
         mounts = [str(mount.get("mountPath")) for mount in container.get("volumeMounts") or ()]
-        for path, name, value in _variables(pod, at, container):
-            what = phrase("variable {name} of {role}", name=name, role=pod.role)
-            hint = phrase("env: {{{name}: {{secretKeyRef: {{name: SECRET, key: KEY}}}}}}", name=name)
-            yield from _plain(pod.case, path, what, name, value or "", hint)
-            if "${" in (value or ""):
-                message = phrase("{what} holds ${{…}}", what=what)
-                hint = phrase("write the value itself, or prepend what comes before it")
-                yield from pod.case.breach(SUBSTITUTION, path, message, hint)
-            if _loads(name, value, mounts):
-                message = phrase("{what} loads code into every program", what=what)
-                unusual = bool(pod.case.policy) or not _of_some_image(value, mounts)
-                hint = phrase("build it into the image")
-                yield from pod.case.breach(COMMAND, path, message, hint, unusual=unusual)
-            elif name in SWITCHES and value not in ("", "0"):
-                message = phrase("{what} lets clients change the engine", what=what)
-                yield from pod.case.breach(COMMAND, path, message, phrase("remove it, or ask for an exception"))
+        for place, name, value in _variables(container):
+            loads, holds = _loads(name, value, mounts), _is_plain(name, value or "")
+            if loads or holds or name in SWITCHES or "${" in (value or ""):
+                path = pod.at((*at, *place), pod.case.env_path(pod.role, name))
+                yield from _variable(pod, path, name, value, mounts if loads else None)
         for flag, value in flags_of(container):
-            path = pod.at((*at, "args"), pod.case.flag_path(pod.role, flag))
-            what = phrase("flag {flag} of {role}", flag=shown(f"--{flag}"), role=pod.role)
-            yield from _plain(pod.case, path, what, flag, value, phrase("use a variable with secretKeyRef"))
+            if _is_plain(flag, value):
+                path = pod.at((*at, "args"), pod.case.flag_path(pod.role, flag))
+                what = phrase("flag {flag} of {role}", flag=shown(f"--{flag}"), role=pod.role)
+                yield from _plain(pod.case, path, what, phrase("use a variable with secretKeyRef"))
 
 
-def _variables(pod: Pod, at: Path, container: Container) -> Iterator[tuple[Path, str, str | None]]:
-    """Name and value of a container's variables and of what the launcher prepends; None for what lies elsewhere."""
+def _variable(pod: Pod, path: Path, name: str, value: str | None, loads_beside: list[str] | None) -> Iterator[Breach]:
+    """What is wrong with a variable; `loads_beside` are the mounts of a container into which it loads code."""
+    what = phrase("variable {name} of {role}", name=name, role=pod.role)
+    if _is_plain(name, value or ""):
+        hint = phrase("env: {{{name}: {{secretKeyRef: {{name: SECRET, key: KEY}}}}}}", name=name)
+        yield from _plain(pod.case, path, what, hint)
+    if "${" in (value or ""):
+        message = phrase("{what} holds ${{…}}", what=what)
+        hint = phrase("write the value itself, or prepend what comes before it")
+        yield from pod.case.breach(SUBSTITUTION, path, message, hint)
+    if loads_beside is not None:
+        message = phrase("{what} loads code into every program", what=what)
+        unusual = bool(pod.case.policy) or not _of_some_image(value, loads_beside)
+        yield from pod.case.breach(COMMAND, path, message, phrase("build it into the image"), unusual=unusual)
+    elif name in SWITCHES and value not in ("", "0"):
+        message = phrase("{what} lets clients change the engine", what=what)
+        yield from pod.case.breach(COMMAND, path, message, phrase("remove it, or ask for an exception"))
+
+
+def _variables(container: Container) -> Iterator[tuple[Path, str, str | None]]:
+    """Place, name and value of a container's variables and of what the launcher prepends; None for a reference."""
     for index, entry in enumerate(container.get("env") or ()):
-        name = str(entry.get("name"))
-        path = pod.at((*at, "env", index), pod.case.env_path(pod.role, name))
-        yield path, name, None if entry.get("valueFrom") else str(entry.get("value", ""))
+        yield ("env", index), str(entry.get("name")), None if entry.get("valueFrom") else str(entry.get("value", ""))
     for word in container.get("args") or ():
         if str(word).startswith(_PREPEND):
             name, _, value = str(word)[len(_PREPEND) :].partition("=")
-            yield pod.at((*at, "args"), pod.case.env_path(pod.role, name)), name, value
+            yield ("args",), name, value
 
 
 def _loads(name: str, value: str | None, mounts: list[str]) -> bool:
@@ -147,7 +154,12 @@ def _of_some_image(value: str | None, mounts: list[str]) -> bool:
     )
 
 
-def _plain(case: Case, path: Path, what: Phrase, name: str, value: str, hint: Phrase) -> Iterator[Breach]:
-    """A value whose name says that it is a secret; what its form shows is found in the spec itself (plain_text.py)."""
-    if value and "$(" not in value and names_secret(name) and not (holds_password(value) or holds_secret(value)):
-        yield from case.breach(PLAIN_SECRET, path, phrase("{what} holds a secret in plain text", what=what), hint)
+def _is_plain(name: str, value: str) -> bool:
+    """Whether a name says that its value is a secret; what the form of one shows is found by plain_text.py."""
+    return (
+        value != "" and "$(" not in value and names_secret(name) and not (holds_password(value) or holds_secret(value))
+    )
+
+
+def _plain(case: Case, path: Path, what: Phrase, hint: Phrase) -> Iterator[Breach]:
+    yield from case.breach(PLAIN_SECRET, path, phrase("{what} holds a secret in plain text", what=what), hint)

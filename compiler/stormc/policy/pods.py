@@ -22,21 +22,15 @@ class Pod(NamedTuple):
     case: Case
     storm: Manifest
     number: int
-
-    @property
-    def role(self) -> str:
-        """The role's name."""
-        return str(self.storm["spec"]["template"]["spec"]["roles"][self.number].get("name", ""))
+    role: str
+    """The role's name."""
+    spec: Mapping[str, Any]
+    """The pod spec."""
 
     @property
     def template(self) -> Mapping[str, Any]:
         """The pod template."""
         return self.storm["spec"]["template"]["spec"]["roles"][self.number].get("template") or {}
-
-    @property
-    def spec(self) -> Mapping[str, Any]:
-        """The pod spec."""
-        return self.template.get("spec") or {}
 
     def at(self, path: Path, otherwise: Path = ()) -> Path:
         """Where an override writes a field of the pod spec; else `otherwise`, else the role."""
@@ -101,7 +95,10 @@ def pods_of(case: Case) -> list[Pod]:
     """The pod templates of the app."""
     storm = next(manifest for manifest in case.manifests if manifest["kind"] == "StormService")
     roles = storm["spec"]["template"].get("spec", {}).get("roles", ())
-    return [Pod(case, storm, index) for index in range(len(roles))]
+    return [
+        Pod(case, storm, index, str(role.get("name", "")), (role.get("template") or {}).get("spec") or {})
+        for index, role in enumerate(roles)
+    ]
 
 
 def volume_field(pod: Pod, name: str) -> Path:

@@ -100,9 +100,10 @@ def hidden_programs(pod: Pod) -> Iterator[Breach]:
     for at, container in pod.containers():
         for index, mount in enumerate(container.get("volumeMounts") or ()):
             name, place = str(mount.get("name")), posixpath.normpath(str(mount.get("mountPath")))
+            if sources.get(name) == place or not any(below(each, place) for each in PROGRAMS):
+                continue
             field: Path = ("model", "path") if name == "model" else pod.volume_path(name)
-            path = pod.overridden((*at, "volumeMounts", index)) or field
-            if path and sources.get(name) != place and any(below(each, place) for each in PROGRAMS):
+            if path := pod.overridden((*at, "volumeMounts", index)) or field:
                 message = phrase("{role} has a volume over programs in {place}", role=pod.role, place=shown(place))
                 yield from pod.case.breach(COMMAND, path, message, phrase("build it into the image"))
 
@@ -115,12 +116,15 @@ def flags(pod: Pod) -> Iterator[Breach]:
             continue
         for written, value in flags_of(container):
             flag = written.replace("_", "-")
+            imports = _imports(flag, value)
+            if not imports and flag != _TRUST and flag not in CLIENT_FLAGS:
+                continue
             path = pod.at((*at, "args"), pod.case.flag_path(pod.role, written))
             if flag == _TRUST and value.lower() != "false" and denied is not None:
                 message = phrase("{role} runs code from the model's directory: --trust-remote-code", role=pod.role)
                 hint = phrase("set engineArgs: {{trust-remote-code: null}}")
                 yield Breach(REMOTE_CODE.forbidden.id, path, message, hint, denied)
-            if _imports(flag, value):
+            if imports:
                 message = phrase("flag {flag} of {role} loads code that is not the engine's", flag=flag, role=pod.role)
                 yield from pod.case.breach(COMMAND, path, message, phrase("build it into the image"))
             elif flag in CLIENT_FLAGS and value.lower() != "false":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 NAME = (
     r"(?i)(?:(?:.*[_-])?(?:TOKEN|SECRET|PASSWORD|PASSWD|PASSPHRASE|PASS|CREDENTIALS?|"
@@ -19,6 +20,7 @@ URL = r"[a-zA-Z][a-zA-Z0-9+.-]{0,20}://[^\s/@:]{0,200}:[^\s/@]{1,200}@"
 # Patterns are compiled where they are first needed: compiling them takes as long as reading a spec.
 
 
+@lru_cache(4096)
 def names_secret(name: str) -> bool:
     """Whether a variable or flag of this name holds a secret: HF_TOKEN does, VLLM_MAX_TOKENS does not."""
     return len(name) < 200 and re.fullmatch(NAME, name) is not None
