@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -197,5 +198,6 @@ def test_a_quota_is_told_by_the_timeout(told: Told) -> None:
     eventually(
         lambda: told.flux.ready("impatient")[:2] == ("False", "HealthCheckFailed"), lambda: str(told.ready("impatient"))
     )
-    assert "StormService/flux-of-states/refused status: 'InProgress'" in told.ready("impatient")[1]
+    # 'Unknown' where the limit of its client cuts off the last look before the timeout
+    assert re.search("StormService/flux-of-states/refused status: '(InProgress|Unknown)'", told.ready("impatient")[1])
     assert told.ready("apps-refused") == ("Unknown", IN_PROGRESS)
