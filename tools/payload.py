@@ -2,6 +2,7 @@
 
 `.venv/bin/python -m tools.payload` makes compiler/stormc/payload/contents.json anew; `make golden` does it too. A file
 has two digests: one of its bytes, which a render compares, and one of its code, which makes the program's version.
+Behind them stands where its comments and docstrings are, which pods do not get.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stormc.digest import digest
-from stormc.payload.read import CONTENTS, IGNORED, LAUNCHER, PROXY, key_of
+from stormc.payload.read import CONTENTS, IGNORED, LAUNCHER, PROXY, key_of, without_prose
+from tools.prose import is_text, prose_runs
 
 ROOT = Path(__file__).resolve().parents[1]
 PLACES = {LAUNCHER: ROOT / "compiler/stormc/payload", PROXY: ROOT / "proxy/stormc_proxy"}
@@ -32,7 +34,7 @@ def _shape(node: object) -> Iterator[str]:
     if isinstance(node, ast.AST):
         yield f"({type(node).__name__}"
         for name, value in ast.iter_fields(node):
-            items = [item for item in value if not _is_text(item)] if isinstance(value, list) else value
+            items = [item for item in value if not is_text(item)] if isinstance(value, list) else value
             if items not in (None, []) and name not in ("ctx", "kind", "type_comment"):
                 yield name
                 yield from _shape(items)
@@ -44,11 +46,6 @@ def _shape(node: object) -> Iterator[str]:
         yield repr(node)
 
 
-def _is_text(node: object) -> bool:
-    """Whether a statement is a docstring, or a text behind a constant: neither does anything."""
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-
-
 def contents() -> str:
     """The text of the list, one file per line."""
     programs = []
@@ -57,10 +54,17 @@ def contents() -> str:
         texts = {path.relative_to(place).as_posix(): path.read_text(encoding="utf-8") for path in paths}
         assert len({key_of(path) for path in texts}) == len(texts), f"two files of {program} have one key"
         assert sum(len(text.encode()) for text in texts.values()) < MOST_BYTES, f"{program} does not fit a ConfigMap"
-        lines = (f"    {json.dumps(path)}: {json.dumps([digest(text.encode()), code_digest(path, text)])}"
-                 for path, text in texts.items())  # fmt: skip
+        lines = (f"    {json.dumps(path)}: {json.dumps(_entry(path, text))}" for path, text in texts.items())
         programs.append(f"  {json.dumps(program)}: {{\n" + ",\n".join(lines) + "\n  }")
     return "{\n" + ",\n".join(programs) + "\n}\n"
+
+
+def _entry(path: str, text: str) -> tuple[str, str, str]:
+    raw, code = text.encode(), code_digest(path, text)
+    prose = " ".join(map(str, prose_runs(raw))) if path.endswith(".py") else ""
+    shipped = without_prose(raw, prose).decode()
+    assert code_digest(path, shipped) == code, f"{path} does something else without its comments and docstrings"
+    return digest(raw), code, prose
 
 
 def _belongs(program: str, path: Path, place: Path) -> bool:

@@ -57,6 +57,7 @@ STOP_SECONDS = 20.0
 """How long a process may take to stop before it is killed."""
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 USAGE = 2
+PURPOSE = "Starts the vLLM processes of one engine pod and answers for them."
 
 
 class Refused(Exception):
@@ -400,7 +401,7 @@ class Supervisor:
 
 def main(argv: Sequence[str]) -> int:
     """Runs the launcher and returns the exit code of the pod; 2 for input that it refuses."""
-    parser = argparse.ArgumentParser(prog="launch.py", description=(__doc__ or "").split("\n")[0], allow_abbrev=False)
+    parser = argparse.ArgumentParser(prog="launch.py", description=PURPOSE, allow_abbrev=False)
     parser.add_argument("--external-dp", action="store_true", help="one process and one port per data-parallel rank")
     parser.add_argument("--independent", type=int, default=0, metavar="N", help="N engines that know of no other")
     parser.add_argument("--multi-node", action="store_true", help="one engine over all pods of the group")

@@ -1,14 +1,15 @@
 """The programs that pods run: the engine launcher and the routing proxy, as they come with stormc.
 
 `contents.json`, which tools/payload.py writes, is the literal list of their files. A render takes exactly these files
-with exactly these bytes: whatever else is installed under the proxy's name never reaches a pod.
+with exactly these bytes: whatever else is installed under the proxy's name never reaches a pod. Pods get their code:
+comments and docstrings, whose places are in the list, are left out, and every line stays where it was.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache, partial
 from pathlib import Path
@@ -26,7 +27,7 @@ IGNORED = frozenset(["__pycache__", "py.typed"])
 
 
 class Program(NamedTuple):
-    """One program: a version that changes with its code, and how the texts of its files are read, by path.
+    """One program: a version that changes with its code, and how the code of its files is read, by path.
 
     `read` raises Failure where a file is missing, is not the one that this stormc was made with, or is one too many.
     It reads them once, for all namespaces.
@@ -58,16 +59,26 @@ def read_payload() -> Payload:
                 remedy=_REMEDY,
             )
         ) from None
-    return Payload(_program(launcher, lambda: HERE, False), _program(proxy, proxy_directory, True))
+    return Payload(
+        _program(launcher, lambda: HERE, "compiler/stormc/payload"),
+        _program(proxy, proxy_directory, "proxy/stormc_proxy"),
+    )
 
 
 _REMEDY = phrase("install stormc anew, or in a checkout run: make golden")
 
 
-def _program(files: Mapping[str, list[str]], place: Callable[[], Path], alone: bool) -> Program:
-    code = [part.encode() for path, (_, digest_of_code) in sorted(files.items()) for part in (path, digest_of_code)]
-    digests = {path: digest_of_bytes for path, (digest_of_bytes, _) in files.items()}
-    return Program(digest(*code)[:10], cache(partial(_texts, digests, place, alone)))
+class _File(NamedTuple):
+    """An entry of the list: digests of a file's bytes and of its code, and where its prose is."""
+
+    digest: str
+    code: str
+    prose: str
+
+
+def _program(entries: Mapping[str, Sequence[str]], place: Callable[[], Path], home: str) -> Program:
+    code = [part.encode() for path, (_, code, _) in sorted(entries.items()) for part in (path, code)]
+    return Program(digest(*code)[:10], cache(partial(_texts, entries, place, home)))
 
 
 def proxy_directory() -> Path:
@@ -81,15 +92,15 @@ def proxy_directory() -> Path:
     return Path(places[0])
 
 
-def _texts(digests: Mapping[str, str], place: Callable[[], Path], alone: bool) -> Mapping[str, str]:
-    """The texts of the files below a directory. `alone` says that no other file may lie there."""
+def _texts(entries: Mapping[str, Sequence[str]], place: Callable[[], Path], home: str) -> Mapping[str, str]:
+    """The code of the files below a directory. But for the launcher's, no other file may lie there."""
     directory = place()
     texts = {}
-    for path, expected in digests.items():
-        raw = b""
-        with suppress(OSError), open(f"{directory}/{path}", "rb") as file:
-            raw = file.read()
-        if digest(raw) != expected:
+    for path, entry in entries.items():
+        file, raw = _File(*entry), b""
+        with suppress(OSError), open(f"{directory}/{path}", "rb") as stream:
+            raw = stream.read()
+        if digest(raw) != file.digest:
             raise Failure(
                 phrase(
                     "{file} is not the file that this stormc was made with; {remedy}",
@@ -97,8 +108,9 @@ def _texts(digests: Mapping[str, str], place: Callable[[], Path], alone: bool) -
                     remedy=_REMEDY,
                 )
             )
-        texts[path] = raw.decode()
-    foreign = sorted(_present(directory) - digests.keys()) if alone else []
+        code = without_prose(raw, file.prose).decode()
+        texts[path] = f"# {home}/{path} of stormc, where its comments are{code}" if code.startswith("\n") else code
+    foreign = sorted(_present(directory) - entries.keys()) if directory != HERE else []
     if foreign:
         raise Failure(
             phrase(
@@ -108,6 +120,20 @@ def _texts(digests: Mapping[str, str], place: Callable[[], Path], alone: bool) -
             )
         )
     return texts
+
+
+def without_prose(raw: bytes, prose: str) -> bytes:
+    """The file without its comments and docstrings, every line where it was.
+
+    `prose` says how many bytes are code, how many then are prose, and so on in turn (tools/prose.py).
+    """
+    lengths = iter(map(int, prose.split()))
+    pieces, position = [], 0
+    for code, words in zip(lengths, lengths, strict=True):
+        start = position + code
+        pieces += [raw[position:start], b"\n" * raw.count(b"\n", start, start + words)]
+        position = start + words
+    return b"".join(pieces) + raw[position:]
 
 
 def _present(directory: Path) -> set[str]:
