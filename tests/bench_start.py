@@ -38,7 +38,7 @@ PAIRS = {
     ),
     "libyaml alone against PyYAML": ("import stormc.load.libyaml", "from yaml import CParser"),
     "jsonschema-rs without email": (
-        "import stormc.emit.judge",
+        "import stormc.emit.rust_schemas",
         "import jsonschema_rs",
     ),
     "tables as closures against Cerberus": (

@@ -25,12 +25,12 @@ class Phrase(str):
 
 def phrase(template: str, /, **values: object) -> Phrase:
     """The sentence of a template, which is a literal, in the form of `str.format`, with names in the braces."""
-    kept: dict[str, Value] = {
+    fillings: dict[str, Value] = {
         name: value if isinstance(value, (str, int, float)) else str(value) for name, value in values.items()
     }
-    sentence = Phrase(template.format(**kept))
+    sentence = Phrase(template.format(**fillings))
     sentence.template = template
-    sentence.values = kept
+    sentence.values = fillings
     return sentence
 
 
@@ -41,26 +41,27 @@ def with_hint(sentence: str, hint: str) -> Phrase:
 
 def with_other(sentence: Phrase, **values: object) -> Phrase:
     """The same sentence, and those inside it, with other values for some of their placeholders."""
-    kept = {
+    fillings = {
         name: with_other(old, **values) if isinstance(old, Phrase) else old for name, old in sentence.values.items()
     }
-    return phrase(sentence.template, **{**kept, **{name: new for name, new in values.items() if name in kept}})
+    replaced = {name: new for name, new in values.items() if name in fillings}
+    return phrase(sentence.template, **{**fillings, **replaced})
 
 
 def without(sentence: Phrase, placeholder: str) -> tuple[tuple[object, ...], Value | None]:
     """All that makes a sentence but for the value of a placeholder, in it or inside; and that value, if it has one."""
     rest: list[object] = [sentence.template]
-    wanted = sentence.values.get(placeholder)
+    held = sentence.values.get(placeholder)
     for name, value in sentence.values.items():
         if name == placeholder:
             continue
         if isinstance(value, Phrase):
             part, inside = without(value, placeholder)
-            wanted = inside if wanted is None else wanted
+            held = inside if held is None else held
             rest.append((name, part))
         else:
             rest.append((name, value))
-    return tuple(rest), wanted
+    return tuple(rest), held
 
 
 NONE = phrase("")

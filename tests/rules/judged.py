@@ -10,7 +10,7 @@ from unittest import mock
 import yaml
 
 from stormc import rules
-from stormc.compile import judge as judging
+from stormc.compile import findings as compile_findings
 from stormc.finding import Finding, in_order
 from stormc.reference.pages import fields
 from stormc.repository.judge import check_repository
@@ -68,7 +68,7 @@ def changed_rules(change: Callable[[tuple[Rule, ...]], tuple[Rule, ...]]) -> Ite
         return change(original(subject, overridden))
 
     with ExitStack() as stack:
-        for room in (rules, judging):
+        for room in (rules, compile_findings):
             stack.enter_context(mock.patch.object(room, "rules_for", rules_for))
         yield
 

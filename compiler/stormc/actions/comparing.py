@@ -15,7 +15,7 @@ from stormc.finding import Severity, has_errors
 from stormc.history.trees import Comparison, comparison, read_tree
 from stormc.load.document import load_document
 from stormc.load.releases import version
-from stormc.load.sources import SUFFIXES, Source, Sources, Wanted, every, read_sources, touched_by
+from stormc.load.sources import SUFFIXES, PathFilter, Source, Sources, every_file, read_sources, touched_by
 from stormc.model.layers import load_minutes
 from stormc.payload.read import read_payload
 from stormc.repository.namesakes import identity as identity_of
@@ -34,10 +34,10 @@ def diff(
     all. `lines` are the branches that HEAD may come from. Raises Failure where there is nothing to compare with.
     """
     compared = comparison(specs, base, head, lines)
-    wanted = touched_by(compared.changed)
-    sides = [open_repository(committed_sources(specs, commit, wanted)) for commit in (compared.base, compared.head)]
+    selects = touched_by(compared.changed)
+    sides = [open_repository(committed_sources(specs, commit, selects)) for commit in (compared.base, compared.head)]
     if compared.head is None:
-        sides[1] = open_repository(read_sources(specs, wanted))
+        sides[1] = open_repository(read_sources(specs, selects))
     before, after = (_sides(repository, compared) for repository in sides)
     changes = compare(before, after)
     for app in apps:
@@ -98,9 +98,9 @@ def _rendered(directory: str, files: Mapping[str, bytes], after: Side) -> Side:
     return Side(label, after.file, after.fields, manifests, inside, after.aibrix, load_minutes=after.load_minutes)
 
 
-def committed_sources(specs: Path, commit: str | None, wanted: Wanted = every) -> Sources:
+def committed_sources(specs: Path, commit: str | None, selects: PathFilter = every_file) -> Sources:
     """The wanted specs as a commit has them; None is before the first. Raises Failure for a name of no commit."""
-    files = read_tree(specs, commit, SUFFIXES, wanted).files if commit else {}
+    files = read_tree(specs, commit, SUFFIXES, selects).files if commit else {}
     hidden = re.compile(r"(^|/)\.")
     sources = tuple(
         Source(path, f"{specs}/{path}", raw) for path, raw in sorted(files.items()) if not hidden.search(path)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stormc.actions.app_names import is_called, no_app, several_apps
 from stormc.compile.compilation import Compilation, Stage
-from stormc.compile.judge import refusals
+from stormc.compile.findings import refusals
 from stormc.failure import Failure
 from stormc.finding import dotted
 from stormc.load.document import Document, load_document
@@ -97,7 +97,7 @@ def _misshapen(made: Compilation) -> bool:
     """Whether an override gives a manifest a shape that no API server takes, and in which nothing can be found."""
     assert made.compiled is not None and made.layered is not None
     app = made.compiled.app
-    return bool(app.overrides) and any(refusals(made.compiled.manifests, made.layered, app, True))
+    return bool(app.overrides) and any(refusals(made.compiled.manifests, made.layered, app, schemas=True))
 
 
 def _hardware(repository: Repository, made: Compilation) -> Document | None:

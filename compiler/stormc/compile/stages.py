@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 from stormc.compile.compilation import Compilation, Setting, Spec, Stage
-from stormc.compile.judge import apply_rules, crd_refusals, policy_breaches, refusals
+from stormc.compile.findings import apply_rules, crd_refusals, policy_breaches, refusals
 from stormc.emit.checks import REFUSED
 from stormc.finding import Finding, closest, has_errors
 from stormc.model.app import App
@@ -24,6 +24,7 @@ from stormc.record import NamedTuple, replace
 from stormc.rules.mistakes import without_mistakes
 from stormc.rules.rule import Subject
 from stormc.rules.storm_service import StormService, host_ports
+from stormc.targets.storm_service import storm_service
 
 
 def compile_app(spec: Spec, setting: Setting, stop: Stage = Stage.FILES) -> Compilation:
@@ -33,22 +34,22 @@ def compile_app(spec: Spec, setting: Setting, stop: Stage = Stage.FILES) -> Comp
     app; after an error of a rule they judge the manifests without what causes it.
     """
     layered = spec.layered
-    fields, findings = _checked(layered, setting)
+    fields, findings = _check_fields(layered, setting)
     if fields is None or setting.profile is None:
         return Compilation(spec.source, tuple(findings), layered)
-    judged = [_judge(data, spec, setting, stop, partly=fields.rest is not None) for data in fields.variants]
+    results = [_compile_fields(data, spec, setting, stop, partly=fields.rest is not None) for data in fields.variants]
     if fields.rest is not None:
-        return Compilation(
-            spec.source, (*findings, *fields.rest.independent([each.findings for each in judged])), layered
-        )
-    found, app, summary, compiled = judged[0]
-    findings += found
-    files = _files(compiled, summary, spec.file) if stop >= Stage.DRAFT and not has_errors(findings) else None
-    return Compilation(spec.source, tuple(findings), layered, app, summary, compiled, files)
+        findings += fields.rest.independent([result.findings for result in results])
+        return Compilation(spec.source, tuple(findings), layered)
+    result = results[0]
+    findings += result.findings
+    writes_files = stop >= Stage.DRAFT and not has_errors(findings)
+    files = _lay_out(result.compiled, result.summary, spec.file) if writes_files else None
+    return Compilation(spec.source, tuple(findings), layered, result.app, result.summary, result.compiled, files)
 
 
-class _Judged(NamedTuple):
-    """What the rules say of an app, and what became of it."""
+class _Result(NamedTuple):
+    """An app that was built of checked fields, its manifests if they were asked for, and the findings on both."""
 
     findings: list[Finding]
     app: App
@@ -56,28 +57,28 @@ class _Judged(NamedTuple):
     compiled: Compiled | None
 
 
-def _judge(data: Mapping[str, Any], spec: Spec, setting: Setting, stop: Stage, partly: bool) -> _Judged:
-    """Build, rules, passes, rules; of a part of an app without what the API server says of the whole."""
+def _compile_fields(data: Mapping[str, Any], spec: Spec, setting: Setting, stop: Stage, *, partly: bool) -> _Result:
+    """Build, rules, passes, rules. Of fields that are only a part of the app, overrides and schemas are left out."""
     assert setting.profile is not None
     platform = setting.platform
     app = build_app(data, spec.file, setting.profile, platform, setting.payload, setting.engines)
-    found = list(apply_rules(Subject.APP, spec.layered, app, app, platform))
-    summary = _summary(app, spec, setting)
+    findings = list(apply_rules(Subject.APP, spec.layered, app, app, platform))
+    summary = _summarize(app, spec, setting)
     if stop <= Stage.APP:
-        return _Judged(found, app, summary, None)
-    possible = without_mistakes(app, {f.rule for f in found})
+        return _Result(findings, app, summary, None)
+    possible = without_mistakes(app, {finding.rule for finding in findings})
     possible = replace(possible, overrides=()) if partly else possible
     compiled = run_pipeline(PIPELINE, possible, platform)
     schemas = stop is Stage.FILES or bool(possible.overrides)
-    refused = [] if partly else list(refusals(compiled.manifests, spec.layered, possible, schemas))
+    refused = [] if partly else list(refusals(compiled.manifests, spec.layered, possible, schemas=schemas))
     setting = replace(setting, crd=None) if partly else setting
-    judged, ports = _judged(compiled, possible, spec, setting, refused)
-    # after an error, what the API server refuses may follow from it
-    found += [f for f in judged if f.rule != REFUSED] if has_errors(found) else judged
-    return _Judged(found, app, summary._replace(host_ports=ports), compiled)
+    on_manifests, ports = _check_manifests(compiled, possible, spec, setting, refused)
+    if has_errors(findings):  # what the API server refuses may follow from them
+        on_manifests = [finding for finding in on_manifests if finding.rule != REFUSED]
+    return _Result([*findings, *on_manifests], app, summary._replace(host_ports=ports), compiled)
 
 
-def _judged(
+def _check_manifests(
     compiled: Compiled, app: App, spec: Spec, setting: Setting, refused: Sequence[Finding]
 ) -> tuple[list[Finding], tuple[tuple[int, int, str], ...]]:
     """The findings on the manifests, and the ports that they take of a node. Rules see only what has a valid shape."""
@@ -85,7 +86,7 @@ def _judged(
     findings = list(refused)
     ports: tuple[tuple[int, int, str], ...] = ()
     if not (refused and app.overrides):
-        service = StormService(app, setting.platform, storm_service(compiled))
+        service = StormService(app, setting.platform, storm_service(compiled.manifests))
         findings += apply_rules(Subject.MANIFESTS, layered, app, service)
         case = Case(app, setting.policy, compiled.manifests, layered.data)
         findings += policy_breaches(case, layered, spec.source.path)
@@ -102,7 +103,7 @@ class _Fields(NamedTuple):
     rest: Rest | None = None
 
 
-def _checked(layered: Layered, setting: Setting) -> tuple[_Fields | None, list[Finding]]:
+def _check_fields(layered: Layered, setting: Setting) -> tuple[_Fields | None, list[Finding]]:
     data, findings = check_app(layered)
     findings += _unknown_profile(layered, setting)
     if data is not None or setting.profile is None:
@@ -119,12 +120,12 @@ def _unknown_profile(layered: Layered, setting: Setting) -> Iterator[Finding]:
     if setting.profile is None and isinstance(hardware, str) and hardware not in setting.profile_names:
         file, mark = layered.locate(("hardware",))
         message = phrase("hardware {hardware!r} is no known profile", hardware=hardware)
-        hint = _meant_profile(hardware, setting.profile_names)
+        hint = _profile_hint(hardware, setting.profile_names)
         yield Finding(UNKNOWN_PROFILE, file, mark, message, hint, ("hardware",))
 
 
-def _meant_profile(hardware: str, names: Mapping[str, Collection[str]]) -> Phrase:
-    """The profile of a product that somebody called by its accelerator-type, its policy or its name in print."""
+def _profile_hint(hardware: str, names: Mapping[str, Collection[str]]) -> Phrase:
+    """A hint at the profile that is probably meant, also by its accelerator-type, its policy or its printed name."""
     called = sorted(name for name, words in names.items() if hardware in words)
     if called:
         return phrase("{hardware} is a word of the scheduler's; write {names}", hardware=hardware, names=either(called))
@@ -136,12 +137,7 @@ def _meant_profile(hardware: str, names: Mapping[str, Collection[str]]) -> Phras
     return phrase("did you mean {meant}?", meant=meant) if meant else phrase("stormc profiles lists them")
 
 
-def storm_service(compiled: Compiled) -> Mapping[str, Any]:
-    """The StormService among the manifests of an app."""
-    return next(m for m in compiled.manifests if m["kind"] == "StormService")
-
-
-def _summary(app: App, spec: Spec, setting: Setting) -> Summary:
+def _summarize(app: App, spec: Spec, setting: Setting) -> Summary:
     file, mark = spec.layered.locate(("name",))
     npus = sum(role.npus * role.pod_group_size * role.replicas for role in app.serving_roles)
     seconds = sum(role.replicas for role in app.serving_roles) * app.engine.startup_seconds
@@ -154,7 +150,7 @@ def _summary(app: App, spec: Spec, setting: Setting) -> Summary:
     )  # fmt: skip
 
 
-def _files(compiled: Compiled | None, summary: Summary, spec_file: str) -> Mapping[str, bytes]:
+def _lay_out(compiled: Compiled | None, summary: Summary, spec_file: str) -> Mapping[str, bytes]:
     from stormc.tree.layout import layout
 
     files = layout(compiled.manifests if compiled else (), spec_file)

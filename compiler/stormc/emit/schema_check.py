@@ -12,7 +12,7 @@ from functools import cache
 from pathlib import Path as File
 from typing import Any
 
-from stormc.emit.judge import jsonschema_rs
+from stormc.emit.rust_schemas import jsonschema_rs
 from stormc.emit.size import SchemaProblem, check_size
 from stormc.facts import kinds
 from stormc.finding import shown

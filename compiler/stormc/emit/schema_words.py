@@ -38,18 +38,18 @@ def _map_keys(_: Any, keys: Sequence[str], value: Any, schema: Schema) -> Iterat
     """The keyword x-kubernetes-list-map-keys: one error for each item whose key an earlier item has."""
     if not isinstance(value, list):
         return
-    seen: set[tuple[bytes, ...]] = set()
+    earlier_keys: set[tuple[bytes, ...]] = set()
     defaults = (schema.get(DEFAULTS) or key_defaults({}, schema)).values()
     for index, item in enumerate(value):
         if not isinstance(item, dict):
             continue
-        found = [item.get(key, default) for key, default in zip(keys, defaults, strict=True)]
-        mark = tuple(_identity(part) for part in found)
-        if mark in seen:
-            named = ", ".join(f"{key} {shown(part)}" for key, part in zip(keys, found, strict=True) if part is not None)
+        parts = [item.get(key, default) for key, default in zip(keys, defaults, strict=True)]
+        key = tuple(_identity(part) for part in parts)
+        if key in earlier_keys:
+            named = ", ".join(f"{key} {shown(part)}" for key, part in zip(keys, parts, strict=True) if part is not None)
             without = phrase("an earlier item without {keys}", keys=", ".join(keys))
             yield ValidationError(phrase("repeats {item}", item=named or without), path=[index])
-        seen.add(mark)
+        earlier_keys.add(key)
 
 
 def _identity(value: Any) -> bytes:
@@ -154,10 +154,10 @@ def _problems(error: Any) -> Iterator[SchemaProblem]:
         yield SchemaProblem((*path, value), phrase("the key {value} of {path} has the wrong form", value=shown(value),
                                                    path=_named(path)))  # fmt: skip
     elif keyword == "additionalProperties":
-        known = error.schema.get("properties", {})
+        fields = error.schema.get("properties", {})
         for key in value:
-            if key not in known:
-                meant = closest(key, known)
+            if key not in fields:
+                meant = closest(key, fields)
                 guess = phrase(", did you mean {meant}?", meant=meant) if meant else NONE
                 yield SchemaProblem((*path, key), phrase("{path} is not a known field{guess}",
                                                          path=_named((*path, key)), guess=guess))  # fmt: skip
@@ -195,5 +195,5 @@ def _type_sentence(value: object, demand: Any) -> Phrase:
         return phrase("must not be null")
     if isinstance(value, dict) and "object" in demand:
         return phrase("has a key that is not a string")
-    wanted = either(NOUNS[name] for name in ([demand] if isinstance(demand, str) else demand))
-    return phrase("must be {wanted}, got {value}", wanted=wanted, value=shown(value))
+    types = either(NOUNS[name] for name in ([demand] if isinstance(demand, str) else demand))
+    return phrase("must be {wanted}, got {value}", wanted=types, value=shown(value))

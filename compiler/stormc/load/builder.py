@@ -141,7 +141,7 @@ class Builder:
         return data
 
     def _documents(self) -> list[Parsed]:
-        made = []
+        documents = []
         root: Any
         self._parser.get_event()
         while type(self._parser.get_event()).__name__ != "StreamEndEvent":
@@ -149,11 +149,11 @@ class Builder:
             self.keys, self.values, self._anchors = {}, {}, {}
             if type(root).__name__ == "MappingStartEvent":
                 data = self._collection(root, ())
-                made.append(Parsed(data, self.keys, self.values))
+                documents.append(Parsed(data, self.keys, self.values))
             elif type(root).__name__ == "SequenceStartEvent" or root.value:
                 raise self._stop(NO_MAPPING, root, phrase("a document of the file is no mapping"), phrase("remove it"))
             self._parser.get_event()
-        return made
+        return documents
 
     def _collection(self, event: Any, path: Path) -> Any:
         """The collection that `event` opens; its children are built with an explicit stack."""

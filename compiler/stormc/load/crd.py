@@ -23,10 +23,10 @@ def load_crd(path: Path) -> Mapping[str, Any]:
         documents = list(load_all(path.read_bytes(), Loader=ForeignLoader))
     except (YAMLError, ValueError) as error:  # ValueError: a date that there is not
         raise Failure(phrase("{path} is not YAML: {problem}", path=path, problem=str(error).splitlines()[0])) from None
-    found = [d for d in documents if isinstance(d, dict) and d.get("kind") == "CustomResourceDefinition"]
-    if not found:
+    definitions = [d for d in documents if isinstance(d, dict) and d.get("kind") == "CustomResourceDefinition"]
+    if not definitions:
         raise Failure(phrase("{path} holds no CustomResourceDefinition", path=path))
-    return next((crd for crd in found if _described(crd) == "StormService"), found[0])
+    return next((crd for crd in definitions if _described(crd) == "StormService"), definitions[0])
 
 
 def _described(crd: Mapping[str, Any]) -> Any:

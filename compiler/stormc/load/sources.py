@@ -18,10 +18,11 @@ from stormc.record import NamedTuple
 PLATFORM_FILES = ("platform.yaml", "platform.yml")
 PROFILES = "profiles"
 SUFFIXES = (".yaml", ".yml")
-_NO_NAME = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
-"""What a name must not hold, because rendered files name their spec in a comment: bytes that are no UTF-8, breaks."""
-_USUALLY = 8192
-"""Bytes that hold nearly every spec: it is read at once."""
+_NOT_IN_NAMES = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
+"""What the name of a file must not contain, since rendered files name their spec in a comment: control characters, line
+breaks, and bytes that are not UTF-8."""
+_FIRST_READ = 8192
+"""Bytes of the first read, which is the only one for nearly every spec."""
 
 
 class Source(NamedTuple):
@@ -63,22 +64,22 @@ class Sources(NamedTuple):
         return f"{self.root}/{source.path}"
 
 
-Wanted = Callable[[str], bool]
+PathFilter = Callable[[str], bool]
 """Whether a file is read at all, by its path below the specs directory."""
 
 
-def every(path: str) -> bool:
-    """Every file is wanted."""
+def every_file(path: str) -> bool:
+    """Selects every file."""
     return True
 
 
-def touched_by(changed: Collection[str]) -> Wanted:
-    """What it takes to compile the apps that these changed files touch.
+def touched_by(changed: Collection[str]) -> PathFilter:
+    """Selects what is needed to compile the apps that these changed files touch.
 
-    These are the files themselves and those that several apps share; every file where one of the shared ones changed.
+    That is the changed files and those that several apps share; every file, where a shared one has changed.
     """
     if any(_is_shared(path) for path in changed):
-        return every
+        return every_file
     return lambda path: path in changed or _is_shared(path)
 
 
@@ -87,11 +88,11 @@ def _is_shared(path: str) -> bool:
     return source.is_platform or source.is_profile
 
 
-def read_sources(specs: Path, wanted: Wanted = every) -> Sources:
-    """The wanted YAML files below a directory; hidden files are passed over. Never raises for what it finds there.
+def read_sources(specs: Path, selects: PathFilter = every_file) -> Sources:
+    """The selected YAML files below a directory, without hidden ones. What cannot be read becomes a finding.
 
     Symbolic links are followed only to files inside the directory, so that a spec cannot pull in what a reviewer of
-    the repository does not see. Raises Failure when `specs` itself is no directory.
+    the repository does not see. Raises Failure when `specs` is not a directory, or leads out of its repository.
     """
     if not specs.is_dir():
         raise Failure(
@@ -109,7 +110,7 @@ def read_sources(specs: Path, wanted: Wanted = every) -> Sources:
     files: list[Source] = []
     findings: list[Finding] = []
     for path, is_plain in _walk(root, "", findings, shown):
-        if not wanted(path):
+        if not selects(path):
             continue
         file = f"{shown}/{path}"
         content = _read(root, path, file, is_plain)
@@ -131,8 +132,8 @@ def _leads_out(specs: Path, root: str) -> bool:
     return top is not None and os.path.commonpath((top, root)) != top
 
 
-def _is_no_name(name: str) -> bool:
-    return not name.isprintable() and re.search(_NO_NAME, name) is not None
+def _is_unusable(name: str) -> bool:
+    return not name.isprintable() and re.search(_NOT_IN_NAMES, name) is not None
 
 
 def _walk(root: str, below: str, findings: list[Finding], shown: str) -> Iterator[tuple[str, bool]]:
@@ -154,7 +155,7 @@ def _walk(root: str, below: str, findings: list[Finding], shown: str) -> Iterato
         path = f"{below}/{entry.name}" if below else entry.name
         if entry.name.startswith("."):
             continue
-        if _is_no_name(entry.name) and (entry.is_dir() or entry.name.endswith(SUFFIXES)):
+        if _is_unusable(entry.name) and (entry.is_dir() or entry.name.endswith(SUFFIXES)):
             message = phrase("the name is not UTF-8, or holds a control character")
             findings.append(Finding(NOT_UTF_8, f"{shown}/{path}", START, message, phrase("rename it")))
         elif entry.is_dir(follow_symlinks=False):
@@ -197,8 +198,8 @@ def _read(root: str, path: str, file: str, is_plain: bool) -> bytes | Finding:
 
 def _all(handle: int) -> bytes:
     """The bytes of an open file; one more than the limit when it is over it, so that the loader can tell."""
-    content = os.read(handle, _USUALLY)
-    if len(content) < _USUALLY:
+    content = os.read(handle, _FIRST_READ)
+    if len(content) < _FIRST_READ:
         return content
     while more := os.read(handle, MAX_BYTES + 1 - len(content)):
         content += more

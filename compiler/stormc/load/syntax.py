@@ -50,9 +50,9 @@ def explained(file: str, text: str, line: int) -> list[Finding]:
     if characters := [*full_width_colons(file, text), *_odd_indentation(file, text)]:
         return characters
     lines = text.split("\n")
-    known = (_second_colon, _colon_without_space, _no_colon, _item_beside_key)
-    near = next((found for mistake in known if (found := mistake(file, lines, line))), None)
-    return [found for found in (near or _unclosed(file, text) or _uneven(file, lines, line),) if found]
+    mistakes = (_second_colon, _colon_without_space, _no_colon, _item_beside_key)
+    nearest = next((finding for mistake in mistakes if (finding := mistake(file, lines, line))), None)
+    return [finding for finding in (nearest or _unclosed(file, text) or _uneven(file, lines, line),) if finding]
 
 
 def full_width_colons(file: str, text: str) -> Iterator[Finding]:
@@ -131,11 +131,11 @@ def _second_colon(file: str, lines: Sequence[str], line: int) -> Finding | None:
 
 def _item_beside_key(file: str, lines: Sequence[str], line: int) -> Finding | None:
     """A key as deep as the `-` of the item above it: one of the two was not meant."""
-    seen = [each for each in _lines(lines) if each.number <= line]
-    if not seen or seen[-1].number != line or not _KEY.match(seen[-1].text):
+    lines_to_here = [each for each in _lines(lines) if each.number <= line]
+    if not lines_to_here or lines_to_here[-1].number != line or not _KEY.match(lines_to_here[-1].text):
         return None
-    indent = seen[-1].indent
-    above = next((each for each in reversed(seen[:-1]) if each.indent <= indent), None)
+    indent = lines_to_here[-1].indent
+    above = next((each for each in reversed(lines_to_here[:-1]) if each.indent <= indent), None)
     if above is None or above.indent != indent or not above.text.lstrip().startswith("- "):
         return None
     message = phrase("a key beside the list item of line {line}", line=above.number)
@@ -202,24 +202,24 @@ def _bracketed(text: str, start: int, column: int) -> tuple[int, int | None]:
 
 def _uneven(file: str, lines: Sequence[str], line: int) -> Finding | None:
     """The line whose indentation fits neither the line above nor what that is part of."""
-    seen = [each for each in _lines(lines) if each.number <= line]
-    for above, here in reversed([*pairwise(seen)][-2:]):
-        levels = _levels(seen, above)
+    lines_to_here = [each for each in _lines(lines) if each.number <= line]
+    for above, here in reversed([*pairwise(lines_to_here)][-2:]):
+        levels = _levels(lines_to_here, above)
         if here.indent > above.indent and not above.text.endswith((":", "|", ">", "-")):
-            wanted = above.indent
+            expected = above.indent
         elif here.indent < above.indent and here.indent not in levels:
-            wanted = min(levels, key=lambda level: abs(level - here.indent))
+            expected = min(levels, key=lambda level: abs(level - here.indent))
         else:
             continue
-        message = phrase("indented by {here}, its neighbours by {wanted}", here=here.indent, wanted=wanted)
-        return _at(file, here.number, here.indent + 1, message, phrase("indent it by {wanted}", wanted=wanted))
+        message = phrase("indented by {here}, its neighbours by {wanted}", here=here.indent, wanted=expected)
+        return _at(file, here.number, here.indent + 1, message, phrase("indent it by {wanted}", wanted=expected))
     return None
 
 
-def _levels(seen: Sequence[_Line], last: _Line) -> list[int]:
+def _levels(lines_to_here: Sequence[_Line], last: _Line) -> list[int]:
     """The indentations of a line and of everything that it is part of."""
     levels = [last.indent]
-    for each in reversed([each for each in seen if each.number < last.number]):
+    for each in reversed([each for each in lines_to_here if each.number < last.number]):
         if each.indent < levels[-1]:
             levels.append(each.indent)
     return levels

@@ -11,7 +11,6 @@ from pathlib import PurePath
 from typing import Any
 
 from stormc.compile.compilation import Compilation
-from stormc.compile.stages import storm_service
 from stormc.facts.known_keys import TABLES, Use
 from stormc.facts.limits import SERVING_ROLES
 from stormc.finding import Finding, Path
@@ -29,7 +28,7 @@ from stormc.model.pod_fields import REFERENCES
 from stormc.passes.runner import Compiled
 from stormc.phrase import phrase
 from stormc.record import NamedTuple
-from stormc.targets.storm_service import ROLES
+from stormc.targets.storm_service import ROLES, storm_service
 from stormc.text.write import spec_text
 
 Spec = dict[str, Any]
@@ -81,7 +80,7 @@ class Fitting:
         if proposed is None:
             self.findings = list(self._compile(self._whole()).findings)
             return []
-        self._proposed = storm_service(proposed)
+        self._proposed = storm_service(proposed.manifests)
         for departure in self._departures():
             if departure.theirs is not None:
                 self._take(departure)
@@ -134,7 +133,7 @@ class Fitting:
     def _ours(self) -> tuple[Table, Compiled]:
         made = self.compiled()
         assert made is not None
-        return table(storm_service(made), {}), made
+        return table(storm_service(made.manifests), {}), made
 
     def _departures(self) -> list[Departure]:
         return departures(self._ours()[0], self.theirs)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from stormc.model.field import Schema
+from stormc.model.forms import Schema
 
 Accept = Callable[[Any], Any]
 

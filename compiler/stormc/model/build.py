@@ -55,8 +55,8 @@ def build_app(
 
 def _pasted_expert_parallel(data: Mapping[str, Any]) -> bool:
     """Whether a flag shards the experts of the model, which only a mixture of experts has."""
-    given = (data["engine"].get("args") or {}, data["prefill"]["engineArgs"], data["decode"]["engineArgs"])
-    return any(args.get(key) is True for args in given for key in ("enable-expert-parallel", "enable_expert_parallel"))
+    tables = (data["engine"].get("args") or {}, data["prefill"]["engineArgs"], data["decode"]["engineArgs"])
+    return any(args.get(key) is True for args in tables for key in ("enable-expert-parallel", "enable_expert_parallel"))
 
 
 def _digest(data: Mapping[str, Any]) -> str:

@@ -38,8 +38,8 @@ def facts_for(data: Mapping[str, Any], image: str, engines: Engines) -> tuple[En
     """
     version = str(data["engine"].get("version", "")).removeprefix("v")
     line = ".".join(version.split(".")[:2]) if version else engines.of_image(image)
-    known = line in engines.releases
-    return engines[line if line is not None and known else engines.newest], known
+    is_known = line in engines.releases
+    return engines[line if line is not None and is_known else engines.newest], is_known
 
 
 def _role(name: str, data: Mapping[str, Any], profile: Profile, moe: bool | None, engines: Engines) -> Role:
@@ -83,24 +83,24 @@ def _role(name: str, data: Mapping[str, Any], profile: Profile, moe: bool | None
 
 def _requests(fields: Mapping[str, Any], profile: Profile) -> dict[str, str]:
     """What the pods request by their profile: nothing that the role names, and nothing with `resources: {}`."""
-    named = fields.get("resources")
-    if named is not None and not named:
+    resources = fields.get("resources")
+    if resources is not None and not resources:
         return {}
     npus = fields.get("npus") or profile.npus
-    return {name: times(each, npus) for name, each in profile.requests.items() if name not in (named or {})}
+    return {name: times(each, npus) for name, each in profile.requests.items() if name not in (resources or {})}
 
 
 def _shared(data: Mapping[str, Any], fields: Mapping[str, Any]) -> dict[str, Any]:
     """The fields that both engine roles may share, the role's own over those of the app."""
-    given = {key: data[key] for key in SHARED if data.get(key) is not None}
-    return {**given, **{key: fields[key] for key in SHARED if fields.get(key) is not None}}
+    of_app = {key: data[key] for key in SHARED if data.get(key) is not None}
+    return {**of_app, **{key: fields[key] for key in SHARED if fields.get(key) is not None}}
 
 
 def _size(field: str, fields: Mapping[str, Any], flags: Mapping[str, Flag]) -> int:
     """A size that a field gives, or a pasted flag, or 1."""
     flag = flags.get(SIZE_FLAGS[field])
-    given = fields.get(field) or (flag.value if flag else None)
-    return given if isinstance(given, int) and not isinstance(given, bool) and given > 0 else 1
+    size = fields.get(field) or (flag.value if flag else None)
+    return size if isinstance(size, int) and not isinstance(size, bool) and size > 0 else 1
 
 
 def _kv_port(
@@ -181,10 +181,10 @@ def _reference(value: Mapping[str, Any]) -> dict[str, Any]:
 
 def _tolerations(shared: Any, own: Any) -> tuple[Mapping[str, Any], ...]:
     """The app's tolerations and the role's; a role's own takes the place of the app's for the same taint."""
-    mine = list(own or ())
-    taints = {(t.get("key"), t.get("effect")) for t in mine}
-    kept = [t for t in shared or () if (t.get("key"), t.get("effect")) not in taints]
-    return tuple({k: v for k, v in toleration.items() if v != ""} for toleration in (*kept, *mine))
+    of_role = list(own or ())
+    taints = {(t.get("key"), t.get("effect")) for t in of_role}
+    of_app = [t for t in shared or () if (t.get("key"), t.get("effect")) not in taints]
+    return tuple({k: v for k, v in toleration.items() if v != ""} for toleration in (*of_app, *of_role))
 
 
 def _volumes(name: str, data: Mapping[str, Any], fields: Mapping[str, Any]) -> Iterator[Volume]:

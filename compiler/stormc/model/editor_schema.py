@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stormc.model import schema
-from stormc.model.field import Schema
+from stormc.model.forms import Schema
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TYPES = {
@@ -23,21 +23,21 @@ _TYPES = {
 
 def app_schema(profiles: Sequence[str]) -> dict[str, Any]:
     """The schema of an app; the profiles are offered, a name of the user's own is accepted."""
-    made = _object(_app_table(), partial=False)
-    made["properties"]["hardware"]["anyOf"] = [{"enum": list(profiles)}, {"type": "string"}]
-    return {"$schema": _DIALECT, "title": "stormc app", **made}
+    schema_of_file = _object(_app_table(), partial=False)
+    schema_of_file["properties"]["hardware"]["anyOf"] = [{"enum": list(profiles)}, {"type": "string"}]
+    return {"$schema": _DIALECT, "title": "stormc app", **schema_of_file}
 
 
 def platform_schema(profiles: Sequence[str]) -> dict[str, Any]:
     """The schema of a platform file; its defaults are an app of which nothing is required."""
-    made = _object(schema.PLATFORM, partial=False)
+    schema_of_file = _object(schema.PLATFORM, partial=False)
     fields = {name: rules for name, rules in _app_table().items() if name not in schema.NOT_IN_DEFAULTS}
     defaults = _object(fields, partial=True)
     for name, field in defaults["properties"].items():
         defaults["properties"][name] = _nullable(field)
     defaults["properties"]["hardware"]["anyOf"] = [{"enum": [*profiles, None]}, {"type": ["string", "null"]}]
-    made["properties"]["defaults"] |= defaults
-    return {"$schema": _DIALECT, "title": "stormc platform", **made}
+    schema_of_file["properties"]["defaults"] |= defaults
+    return {"$schema": _DIALECT, "title": "stormc platform", **schema_of_file}
 
 
 def profile_schema() -> dict[str, Any]:
@@ -53,7 +53,7 @@ def _app_table() -> Schema:
 
 
 def _object(table: Schema, partial: bool) -> dict[str, Any]:
-    made: dict[str, Any] = {
+    keywords: dict[str, Any] = {
         "type": "object",
         "properties": {name: _named(name, rules, partial) for name, rules in table.items()},
         "additionalProperties": False,
@@ -61,11 +61,11 @@ def _object(table: Schema, partial: bool) -> dict[str, Any]:
     required = [name for name, rules in table.items() if rules.get("required") and not partial]
     apart = {tuple(sorted((name, rules["excludes"]))) for name, rules in table.items() if "excludes" in rules}
     if required:
-        made["required"] = required
+        keywords["required"] = required
     if apart:
         # A null has no fields: without the type, `not required` would refuse it.
-        made["allOf"] = [{"not": {"type": "object", "required": list(pair)}} for pair in sorted(apart)]
-    return made
+        keywords["allOf"] = [{"not": {"type": "object", "required": list(pair)}} for pair in sorted(apart)]
+    return keywords
 
 
 def _named(name: str, rules: Mapping[str, Any], partial: bool) -> dict[str, Any]:
@@ -75,39 +75,39 @@ def _named(name: str, rules: Mapping[str, Any], partial: bool) -> dict[str, Any]
 
 def _value(rules: Mapping[str, Any], partial: bool) -> dict[str, Any]:
     types = [_TYPES[t] for t in ([rules["type"]] if isinstance(rules["type"], str) else rules["type"])]
-    made: dict[str, Any] = {"type": types[0] if len(types) == 1 else types}
+    keywords: dict[str, Any] = {"type": types[0] if len(types) == 1 else types}
     if "meta" in rules:
-        made["description"] = rules["meta"]["description"]
+        keywords["description"] = rules["meta"]["description"]
     if "default" in rules:
-        made["default"] = rules["default"]
+        keywords["default"] = rules["default"]
     if "allowed" in rules:
-        made["enum"] = list(rules["allowed"])
+        keywords["enum"] = list(rules["allowed"])
     if "regex" in rules:
-        made |= _whole(rules["regex"])
+        keywords |= _whole(rules["regex"])
     kind = {"object": "Properties", "array": "Items"}.get(types[0], "Length")
     names = {"min": "minimum", "max": "maximum", "minlength": f"min{kind}", "maxlength": f"max{kind}"}
-    made |= {theirs: rules[ours] for ours, theirs in names.items() if ours in rules}
+    keywords |= {theirs: rules[ours] for ours, theirs in names.items() if ours in rules}
     if "keysrules" in rules and "regex" in rules["keysrules"]:
-        made["propertyNames"] = _whole(rules["keysrules"]["regex"])
+        keywords["propertyNames"] = _whole(rules["keysrules"]["regex"])
     if "valuesrules" in rules:
-        made["additionalProperties"] = _value(rules["valuesrules"], partial)
+        keywords["additionalProperties"] = _value(rules["valuesrules"], partial)
     if "schema" in rules:
         if types[0] == "array":
-            made["items"] = _value(rules["schema"], partial)
+            keywords["items"] = _value(rules["schema"], partial)
         else:
-            made |= {**_object(rules["schema"], partial), "type": made["type"]}
+            keywords |= {**_object(rules["schema"], partial), "type": keywords["type"]}
     if "one_of" in rules:
         one = [{"required": [name]} for name in rules["one_of"]]
-        made["if"], made["then"] = {"type": "object"}, {"oneOf": one}
+        keywords["if"], keywords["then"] = {"type": "object"}, {"oneOf": one}
     # Cerberus puts the default where a field is null, and so accepts it there.
     has_default = "default" in rules or "default_setter" in rules
-    return _nullable(made) if rules.get("nullable") or (has_default and not partial) else made
+    return _nullable(keywords) if rules.get("nullable") or (has_default and not partial) else keywords
 
 
-def _nullable(made: dict[str, Any]) -> dict[str, Any]:
-    types = made["type"] if isinstance(made["type"], list) else [made["type"]]
-    enum = {"enum": [*made["enum"], None]} if "enum" in made else {}
-    return {**made, "type": [*types, "null"], **enum}
+def _nullable(keywords: dict[str, Any]) -> dict[str, Any]:
+    types = keywords["type"] if isinstance(keywords["type"], list) else [keywords["type"]]
+    enum = {"enum": [*keywords["enum"], None]} if "enum" in keywords else {}
+    return {**keywords, "type": [*types, "null"], **enum}
 
 
 def _whole(pattern: str) -> dict[str, Any]:
@@ -120,5 +120,5 @@ def _whole(pattern: str) -> dict[str, Any]:
 
 def schemas(profiles: Sequence[str]) -> dict[str, str]:
     """The schema files by name; `profiles` are the hardware names to offer."""
-    made = {"app": app_schema(profiles), "platform": platform_schema(profiles), "profile": profile_schema()}
-    return {f"{name}.schema.json": json.dumps(made[name], indent=2, ensure_ascii=False) + "\n" for name in made}
+    by_kind = {"app": app_schema(profiles), "platform": platform_schema(profiles), "profile": profile_schema()}
+    return {f"{name}.schema.json": json.dumps(by_kind[name], indent=2, ensure_ascii=False) + "\n" for name in by_kind}

@@ -206,11 +206,11 @@ def _is_flag(word: str) -> bool:
 
 def _add(flags: dict[str, Any], name: str, key: str, values: list[str], kind: Any, facts: EngineFacts) -> None:
     many = isinstance(kind, dict) and len(values) != 1
-    said: Any = values if many else values[0] if values else True
+    value: Any = values if many else values[0] if values else True
     if "." not in key and not name.startswith("no-"):
-        flags[name] = typed(said, facts.flags.get(name))
+        flags[name] = typed(value, facts.flags.get(name))
         return
-    for name, flag in read_flags({key.lstrip("-"): said}, (), facts).items():
+    for name, flag in read_flags({key.lstrip("-"): value}, (), facts).items():
         old = flags.get(name)
         dotted = "." in key and isinstance(flag.value, dict)
         flags[name] = deep_merge(old, flag.value) if dotted and isinstance(old, dict) else flag.value

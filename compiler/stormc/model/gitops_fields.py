@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stormc.facts import limits
-from stormc.model.field import DNS_SUBDOMAIN, REPOSITORY_PATH, REVISION, Schema, field
+from stormc.model.forms import DNS_SUBDOMAIN, REPOSITORY_PATH, REVISION, Schema, field
 
 _CHECKOUT: Schema = {
     "revision": field("string", "Branch that is synced; default: main.", regex=REVISION),

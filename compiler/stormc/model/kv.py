@@ -56,9 +56,9 @@ def carrying(config: Mapping[str, Any], facts: EngineFacts) -> Inner | None:
     One of no known kind where none is known; the pool where a pool is all there is.
     """
     inner = list(inner_connectors(config))
-    known = [part for part in inner if facts.connectors.get(part.name) in CARRYING]
-    if known:
-        return known[0]
+    between_roles = [part for part in inner if facts.connectors.get(part.name) in CARRYING]
+    if between_roles:
+        return between_roles[0]
     unknown = [part for part in inner if not facts.connectors.get(part.name)]
     return unknown[0] if unknown else inner[0] if len(inner) == 1 else None
 

@@ -29,8 +29,8 @@ class Layer(Record):
             value = value.get(step)
             if not isinstance(value, dict):
                 return {}
-        found: Mapping[str, Any] = value
-        return found
+        fields: Mapping[str, Any] = value
+        return fields
 
 
 class Layered(Record):

@@ -107,10 +107,10 @@ def _below(places: list[Path]) -> Phrase:
 @cache
 def _places() -> Mapping[str, tuple[Path, ...]]:
     """Every field of the app with the places where it may stand."""
-    found: dict[str, list[Path]] = {}
+    by_field: dict[str, list[Path]] = {}
     tables: dict[Path, Mapping[str, Any]] = {(): schema.APP}
     tables |= {(section,): table for section, table in schema.SECTIONS.items()}
     for place, table in tables.items():
         for key in table:
-            found.setdefault(key, []).append(place)
-    return {key: tuple(places) for key, places in found.items()}
+            by_field.setdefault(key, []).append(place)
+    return {key: tuple(places) for key, places in by_field.items()}

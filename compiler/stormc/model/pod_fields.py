@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from stormc.facts import limits
 from stormc.model import quantity
-from stormc.model.field import (
+from stormc.model.forms import (
     ABSOLUTE_PATH,
     DNS_SUBDOMAIN,
     ENV_NAME,

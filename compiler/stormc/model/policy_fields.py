@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stormc.model.field import DATE, Schema, field, whole
+from stormc.model.forms import DATE, Schema, field, whole
 
 LEVELS = ("npu", "baseline", "restricted")
 """From the loosest to the strictest: npu is baseline and two host paths that are only read."""

@@ -92,9 +92,9 @@ class Platform(Record):
 
 def build_profile(data: Mapping[str, Any]) -> Profile:
     """The profile of a checked document."""
-    further: dict[str, Any] = {}
+    optional: dict[str, Any] = {}
     if "deviceMounts" in data:
-        further["device_mounts"] = tuple((mount["path"], mount["type"]) for mount in data["deviceMounts"])
+        optional["device_mounts"] = tuple((mount["path"], mount["type"]) for mount in data["deviceMounts"])
     needed = (data["mindcluster"], limits.POLICY_SINCE.get(data["schedulePolicy"], "0"))
     return Profile(
         name=data["name"], product=data["product"], npus=data["npus"], pod_npus=tuple(data["podNpus"]),
@@ -102,7 +102,7 @@ def build_profile(data: Mapping[str, Any]) -> Profile:
         schedule_policy=data["schedulePolicy"], super_pod=data["superPod"], mindcluster=max(needed, key=version),
         documented=data["documented"], kv_port=data["kvPort"], memory_gib=data.get("memoryGiB"),
         kv_extra=data.get("kvExtra", {}),
-        requests={name: canonical(amount) for name, amount in data.get("requests", {}).items()}, **further,
+        requests={name: canonical(amount) for name, amount in data.get("requests", {}).items()}, **optional,
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ The proxy has its own table (stormc_proxy/options.py); a test keeps the two alik
 from __future__ import annotations
 
 from stormc.facts import limits
-from stormc.model.field import Schema, field, whole
+from stormc.model.forms import Schema, field, whole
 
 PROXY: Schema = {
     "source": field(

@@ -34,8 +34,8 @@ def canonical(text: str | int) -> str:
 def times(text: str | int, count: int) -> str:
     """The canonical string of a quantity, `count` times. Raises ValueError for what is no quantity."""
     digits, tenths, suffix = _parts(text)
-    written = str(digits * count).zfill(tenths + 1)
-    return canonical(f"{written[: len(written) - tenths]}.{written[len(written) - tenths :]}{suffix}")
+    product = str(digits * count).zfill(tenths + 1)
+    return canonical(f"{product[: len(product) - tenths]}.{product[len(product) - tenths :]}{suffix}")
 
 
 def _parts(text: str | int) -> tuple[int, int, str]:

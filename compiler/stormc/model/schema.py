@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from stormc.facts import keys, limits
 from stormc.facts.keys import Resource
-from stormc.model.field import (
+from stormc.model.forms import (
     ABSOLUTE_PATH,
     DATE,
     DNS_SUBDOMAIN,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from stormc.model import field as forms
-from stormc.model import schema
+from stormc.model import forms, schema
 
 TABLES: dict[str, forms.Schema] = {
     **schema.SECTIONS, "app": schema.APP, "platform": schema.PLATFORM, "profile": schema.PROFILE,

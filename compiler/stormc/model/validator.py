@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 from cerberus import TypeDefinition, Validator, errors
 from cerberus.schema import DefinitionSchema
 
-from stormc.model import field as forms
+from stormc.model import forms
 from stormc.model.accept import distributed
 from stormc.model.tables import TABLES
 from stormc.phrase import both, phrase
@@ -42,11 +42,11 @@ class SpecValidator(Validator):  # type: ignore[misc]
     def _validate_one_of(self, names: list[str], field: str, value: object) -> None:
         """{'type': 'list'}"""
         if isinstance(value, dict):
-            given = [name for name in names if value.get(name) is not None]
+            present = [name for name in names if value.get(name) is not None]
             unknown = value.keys() - self.schema[field].get("schema", value).keys()
-            if len(given) != 1 and (given or not unknown):  # an unknown key was most likely meant to be one of them
+            if len(present) != 1 and (present or not unknown):  # an unknown key was most likely meant to be one of them
                 needed = phrase("needs one of {names}", names=", ".join(names))
-                self._error(field, phrase("has {names}", names=both(given)) if given else needed)
+                self._error(field, phrase("has {names}", names=both(present)) if present else needed)
 
     def _normalize_default_setter_distributed_dp(self, document: Mapping[str, Any]) -> bool:
         return distributed(document)
@@ -75,6 +75,6 @@ class _ProvenSchema(DefinitionSchema):  # type: ignore[misc]
 @cache
 def validator(section: str) -> SpecValidator:
     """The validator of a section; made once, since that takes longer than a spec."""
-    made = SpecValidator()
-    made.schema = _ProvenSchema(made, TABLES[section])
-    return made
+    new = SpecValidator()
+    new.schema = _ProvenSchema(new, TABLES[section])
+    return new

@@ -10,8 +10,7 @@ from cerberus import errors
 
 from stormc.facts import limits
 from stormc.finding import MOST_GUESSES, Finding, Path, closest, did_you_mean, dotted, shown
-from stormc.model import field as forms
-from stormc.model import quantity, schema
+from stormc.model import forms, quantity, schema
 from stormc.model.checks import (
     BROKEN_CONSTRAINT,
     MISSING,
@@ -97,9 +96,10 @@ def _finding(layered: Layered, table: forms.Schema, prefix: Path, error: Any, gu
         return finding_at(layered, MISSING, path, phrase("{name} is missing", name=name), _added(path, rules))
     if error.code in (errors.BAD_TYPE.code, errors.NOT_NULLABLE.code):
         types = [constraint] if isinstance(constraint, str) else constraint if isinstance(constraint, list) else []
-        wanted = _one_of([_NOUNS.get(name, name) for name in types]) if types else phrase("set")
+        types_in_words = _one_of([_NOUNS.get(name, name) for name in types]) if types else phrase("set")
         return finding_at(layered, WRONG_TYPE, path,
-                          phrase("{name} must be {wanted}, got {value}", name=name, wanted=wanted, value=shown(value)),
+                          phrase("{name} must be {wanted}, got {value}", name=name, wanted=types_in_words,
+                                 value=shown(value)),
                           _type_hint(rules, types, value, path))  # fmt: skip
     if error.code in (errors.MIN_VALUE.code, errors.MAX_VALUE.code):
         low, high = rules.get("min", constraint), rules.get("max")

@@ -45,9 +45,9 @@ class Rest(NamedTuple):
     renamed: frozenset[Path]
     unknown_roles: frozenset[str]
 
-    def independent(self, judged: Sequence[Sequence[Finding]]) -> list[Finding]:
+    def independent(self, of_variants: Sequence[Sequence[Finding]]) -> list[Finding]:
         """The findings that are the same on all variants, and follow from nothing that was changed."""
-        first, *others = judged
+        first, *others = of_variants
         shared = [{(f.rule, f.path, f.message) for f in findings} for findings in others]
         return [
             f
@@ -59,8 +59,8 @@ class Rest(NamedTuple):
         """Whether a violation at the path may follow from what was changed, or has no line of its own any more."""
         if self.unknown_roles and (not path or path[0] in self.unknown_roles or path[-1] in RESTING_ON_REPLICAS):
             return True
-        known = [taken for taken in self.taken_out if taken[0] not in self.unknown_roles]
-        return any(path[: len(field)] == field for field in self.renamed) or _rests_on(path, known)
+        taken_out = [taken for taken in self.taken_out if taken[0] not in self.unknown_roles]
+        return any(path[: len(field)] == field for field in self.renamed) or _rests_on(path, taken_out)
 
 
 def without_wrong_fields(layered: Layered, findings: Sequence[Finding]) -> Rest | None:
@@ -119,8 +119,8 @@ def _resized(data: Any, roles: Collection[str]) -> Any:
         other = next(name for name in SERVING_ROLES if name != role)
         sizes = data.get(other) if isinstance(data.get(other), dict) and other not in roles else {"dataParallel": 2}
         own = data[role] if isinstance(data.get(role), dict) else {}
-        kept = {key: value for key, value in own.items() if key not in SIZES}
-        data = {**data, role: {**kept, **{key: sizes[key] for key in SIZES if key in sizes}}}
+        others = {key: value for key, value in own.items() if key not in SIZES}
+        data = {**data, role: {**others, **{key: sizes[key] for key in SIZES if key in sizes}}}
     return data
 
 

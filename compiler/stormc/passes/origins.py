@@ -167,10 +167,10 @@ class _Recorder:
         """The reason with its patterns filled in and fallbacks added, the fields that are set first."""
         because = _part(reason, ())
         where = (id(because), ref, role, key)
-        known = self._known.get(where)
-        if known is None or known[0] is not because:
-            known = self._known[where] = (because, self._resolve(because, ref, role, key))
-        return known[1]
+        resolved = self._known.get(where)
+        if resolved is None or resolved[0] is not because:
+            resolved = self._known[where] = (because, self._resolve(because, ref, role, key))
+        return resolved[1]
 
     def _resolve(self, because: Because, ref: Ref, role: str | None, key: str) -> Because:
         fields, name = self._with_fallbacks(because.fields, role, key)
@@ -200,8 +200,8 @@ class _Recorder:
             if path[1:2] in FLAG_TABLES and len(path) == 3:
                 facts = self._roles.get(str(path[0]), self._roles.get(role or "", self.app.prefill)).facts
                 table = self.spec.get(str(path[0]))
-                given = table.get(path[1]) if isinstance(table, dict) else None
-                yield from ((*path[:2], k) for k in spellings(given or {}, str(path[2]), facts))
+                flags = table.get(path[1]) if isinstance(table, dict) else None
+                yield from ((*path[:2], k) for k in spellings(flags or {}, str(path[2]), facts))
             else:
                 yield path
 

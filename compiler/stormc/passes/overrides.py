@@ -29,10 +29,10 @@ QUANTITIES = frozenset({"sizeLimit", "divisor"})
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
     """One edit per field of every patch, on every object that the override's target names."""
     for index, override in enumerate(app.overrides):
-        source, given = f"{override.reason} ({override.owner})", (("overrides", index, "target"),)
+        source, target = f"{override.reason} ({override.owner})", ("overrides", index, "target")
         for ref in app.targets(override):
             for path, value, typed in _fields(ref.kind, (), override.patch, ("overrides", index, "patch")):
-                yield Edit(ref, path, value, Because((typed,), "", source, given))
+                yield Edit(ref, path, value, Because((typed,), "", source, (target,)))
 
 
 def _fields(

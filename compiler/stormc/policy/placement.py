@@ -11,7 +11,8 @@ from stormc.model.app import ROUTING
 from stormc.phrase import Phrase, phrase
 from stormc.policy.breach import Breach
 from stormc.policy.concerns import NODE, NPUS, PRIORITY, QUEUE
-from stormc.policy.pods import ROLES, Pod
+from stormc.policy.pods import Pod
+from stormc.targets.storm_service import ROLES
 
 CONTROL_PLANE = (
     "node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master", "node-role.kubernetes.io/etcd",

@@ -11,8 +11,8 @@ from stormc.model.app import ROUTER, ROUTING
 from stormc.policy.breach import Case, Manifest
 from stormc.policy.pod_security import KINDS
 from stormc.record import NamedTuple
+from stormc.targets.storm_service import ROLES, roles, storm_service
 
-ROLES: Path = ("spec", "template", "spec", "roles")
 Container = Mapping[str, Any]
 
 
@@ -93,11 +93,10 @@ def flags_of(container: Container) -> Iterator[tuple[str, str]]:
 
 def pods_of(case: Case) -> list[Pod]:
     """The pod templates of the app."""
-    storm = next(manifest for manifest in case.manifests if manifest["kind"] == "StormService")
-    roles = storm["spec"]["template"].get("spec", {}).get("roles", ())
+    storm = storm_service(case.manifests)
     return [
         Pod(case, storm, index, str(role.get("name", "")), (role.get("template") or {}).get("spec") or {})
-        for index, role in enumerate(roles)
+        for index, role in enumerate(roles(storm))
     ]
 
 

@@ -71,10 +71,10 @@ class Run(NamedTuple):
 
 def runs(service: StormService) -> tuple[Run, ...]:
     """The engines of prefill and decode, as far as their command line can be read; read once for an app."""
-    known: tuple[Run, ...] | None = service.__dict__.get("engine_runs")
-    if known is None:
-        known = service.__dict__["engine_runs"] = tuple(_runs(service))
-    return known
+    engines: tuple[Run, ...] | None = service.__dict__.get("engine_runs")
+    if engines is None:
+        engines = service.__dict__["engine_runs"] = tuple(_runs(service))
+    return engines
 
 
 def _runs(service: StormService) -> Iterator[Run]:

@@ -129,9 +129,9 @@ def patched_near(overrides: Sequence[Override], manifest: Mapping[str, Any], pat
         node = node[step] if isinstance(step, int) else (node or {}).get(step)
         steps.append(step if isinstance(step, str) else _identity(manifest.get("kind"), steps, node))
     for length in range(len(steps), 0, -1):
-        found = patched_at(overrides, manifest, tuple(steps[:length]))
-        if found:
-            return found
+        place = patched_at(overrides, manifest, tuple(steps[:length]))
+        if place:
+            return place
     return ()
 
 

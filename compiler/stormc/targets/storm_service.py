@@ -40,14 +40,19 @@ def role_of(path: tuple[Step, ...]) -> str | None:
 
 
 def service_in(manifests: Iterable[Mapping[str, Any]]) -> Mapping[str, Any] | None:
-    """The StormService among the manifests of an app."""
+    """The StormService among some manifests, or None."""
     return next((manifest for manifest in manifests if manifest.get("kind") == KIND), None)
+
+
+def storm_service(manifests: Iterable[Mapping[str, Any]]) -> Mapping[str, Any]:
+    """The StormService among the manifests of an app, which always has one."""
+    return next(manifest for manifest in manifests if manifest["kind"] == KIND)
 
 
 def roles(manifest: Mapping[str, Any]) -> list[Any]:
     """The roles of a StormService that the API server accepts; none where an override took them away."""
-    found: list[Any] = manifest["spec"]["template"].get("spec", {}).get("roles", [])
-    return found
+    entries: list[Any] = manifest["spec"]["template"].get("spec", {}).get("roles", [])
+    return entries
 
 
 def role_labels(service: str, role: str) -> dict[str, str]:

@@ -10,7 +10,7 @@ from typing import Any
 from stormc.finding import Mark, Path
 from stormc.load.document import Document, load_document
 from stormc.model import schema
-from stormc.model.field import Schema
+from stormc.model.forms import Schema
 
 TABLES: dict[str, Schema] = {"App": schema.APP, "Platform": schema.PLATFORM, "Profile": schema.PROFILE}
 

@@ -33,11 +33,11 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
     service = storm(app)
     for role in app.serving_roles:
         privileged = any(_gives_privileges(override.patch) for override in app.overrides)
-        asked = role.security_context
+        fields = role.security_context
         context: dict[str, Any] = {} if privileged else {"allowPrivilegeEscalation": False}
-        context |= {"capabilities": {**NO_RAW_SOCKETS, **asked.get("capabilities", {})}}
-        if "seccompProfile" in asked:
-            context["seccompProfile"] = asked["seccompProfile"]
+        context |= {"capabilities": {**NO_RAW_SOCKETS, **fields.get("capabilities", {})}}
+        if "seccompProfile" in fields:
+            context["seccompProfile"] = fields["seccompProfile"]
         yield Edit(service, pod_path(role.name, "automountServiceAccountToken"), False, BECAUSE)
         yield Edit(service, container_path(role.name, role.name, "securityContext"), context, UNLESS_PRIVILEGED)
 

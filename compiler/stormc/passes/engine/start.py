@@ -92,13 +92,13 @@ def _arguments(app: App, role: Role) -> Iterator[Edit]:
     passed = list(_passed(app, role))
     keys = iter(argument_keys([word for words, _, _ in passed for word in words]))
     for words, because, replaced in passed:
-        named = [next(keys) for _ in words]
+        keys_of_words = [next(keys) for _ in words]
         for text, reason in replaced:
             (key,) = argument_keys([text])
             yield Edit(service, (*path, key), text, reason)
-            if key not in named:
+            if key not in keys_of_words:
                 yield Edit(service, (*path, key), REMOVED, because)
-        for key, word in zip(named, words, strict=True):
+        for key, word in zip(keys_of_words, words, strict=True):
             yield Edit(service, (*path, key), word, because)
 
 

@@ -28,15 +28,15 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
 
 def _volumes(app: App, role: Pods) -> Iterator[Edit]:
     container = ROUTER if role.name == ROUTING else role.name
-    written: set[str] = set()
+    names: set[str] = set()
     lists: tuple[Path, ...] = (("volumes",), (role.name, "volumes")) if role.name != ROUTING else ()
     for volume in role.volumes:
         others = [field for field in lists if field != volume.path[:-1]]
         because = Because((volume.path, *others))
-        if volume.name not in written:
+        if volume.name not in names:
             source = {"name": volume.name, **volume.source}
             yield Edit(storm(app), pod_path(role.name, "volumes", (volume.name,)), source, because)
-        written.add(volume.name)
+        names.add(volume.name)
         mount: dict[str, Any] = {"name": volume.name, "mountPath": volume.mount_path}
         if volume.read_only:
             mount["readOnly"] = True

@@ -27,26 +27,26 @@ def check(service: StormService) -> Iterator[Violation]:
             continue
         least = ["max-num-seqs"] if run.flags.get("enable-chunked-prefill") is not False else ["max-num-seqs", LONGEST]
         for flag in least:
-            wanted = _length(run.flags.get(flag))
-            if wanted is not None and tokens < wanted:
-                yield _violation(run, flag, tokens, wanted)
+            needed = _length(run.flags.get(flag))
+            if needed is not None and tokens < needed:
+                yield _violation(run, flag, tokens, needed)
 
 
-def _violation(run: Run, flag: str, tokens: int, wanted: int) -> Violation:
+def _violation(run: Run, flag: str, tokens: int, needed: int) -> Violation:
     message = phrase(
         "{role}: max-num-batched-tokens {tokens} is below {flag} {wanted}",
-        role=run.role.name, tokens=tokens, flag=flag, wanted=wanted,
+        role=run.role.name, tokens=tokens, flag=flag, wanted=needed,
     )  # fmt: skip
-    hint = phrase("at least {wanted} batched tokens", wanted=wanted)
+    hint = phrase("at least {wanted} batched tokens", wanted=needed)
     if flag == LONGEST:
-        hint = phrase("at least {wanted} batched tokens, or leave chunked prefill on", wanted=wanted)
+        hint = phrase("at least {wanted} batched tokens, or leave chunked prefill on", wanted=needed)
     return Violation(run.at(flag if flag in run.role.flags else TOKENS), message, hint)
 
 
 def _length(value: object) -> int | None:
     """A number of tokens as vLLM reads it; None where it is none."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([kmgKMG]?)", str(value))
-    return int(float(found[1]) * UNITS[found[2]]) if found else None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([kmgKMG]?)", str(value))
+    return int(float(match[1]) * UNITS[match[2]]) if match else None
 
 
 RULE = Rule(

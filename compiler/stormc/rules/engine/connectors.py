@@ -30,11 +30,11 @@ CAME_WITH = {
 
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
-    facts, told = app.prefill.facts, set[str]()
+    facts, reported = app.prefill.facts, set[str]()
     for name, path, config in _named(app):
-        if name in told or "kv_connector_module_path" in (*config, *app.kv.extra):
+        if name in reported or "kv_connector_module_path" in (*config, *app.kv.extra):
             continue
-        told.add(name)
+        reported.add(name)
         if name not in facts.connectors:
             since = CAME_WITH.get(name, "")
             close = did_you_mean(name, (c for c, protocol in facts.connectors.items() if protocol))

@@ -74,7 +74,7 @@ def _of_volumes(app: App, role: Pods, taken: list[str]) -> Iterator[Violation]:
     places, names = set(taken), dict[str, object]()
     for volume in role.volumes:
         place = _plain(volume.mount_path)
-        known = names.setdefault(volume.name, volume.source)
+        source = names.setdefault(volume.name, volume.source)
         if place in SYSTEM:
             text = phrase("a volume on {place} hides the container's own files", place=place)
             yield Violation(volume.path, text, phrase("choose a directory below it"))
@@ -84,7 +84,7 @@ def _of_volumes(app: App, role: Pods, taken: list[str]) -> Iterator[Violation]:
         elif ":" in place:
             text = phrase("a volume cannot be mounted on {place}, which has a ':'", place=place)
             yield Violation(volume.path, text, phrase("rename the directory"))
-        elif volume.name in NAMES or known != volume.source:
+        elif volume.name in NAMES or source != volume.source:
             text = phrase("another volume is called {name}", name=volume.name)
             yield Violation(volume.path, text, phrase("choose another name"))
         places.add(place)

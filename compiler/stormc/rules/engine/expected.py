@@ -17,32 +17,32 @@ from stormc.rules.storm_service import StormService
 def check(service: StormService) -> Iterator[Violation]:
     for run in runs(service):
         if run.own_command:
-            for name, value, wanted in _differences(service, run):
+            for name, value, expected in _differences(service, run):
                 text = phrase(
                     "{role}: the command has {name} {value}, Services and proxy expect {wanted}",
                     role=run.role.name,
                     name=name,
                     value=value,
-                    wanted=wanted,
+                    wanted=expected,
                 )
-                yield Violation(run.command_path, text, phrase("write {wanted}, or change the field", wanted=wanted))
+                yield Violation(run.command_path, text, phrase("write {wanted}, or change the field", wanted=expected))
 
 
 def _differences(service: StormService, run: Run) -> Iterator[tuple[str, str, str]]:
     role, app = run.role, service.app
     if run.model and run.model.startswith("/") and run.model.rstrip("/") != app.model.path.rstrip("/"):
         yield "model", run.model, app.model.path
-    wanted = {
+    expected = {
         "port": role.port,
         "tensor-parallel-size": role.tensor_parallel,
         "data-parallel-size": 1 if role.independent else role.data_parallel,
         "served-model-name": app.model.name,
     }
-    for flag, value in wanted.items():
-        given = run.flags.get(flag)
-        texts = given if isinstance(given, list) else [given]
-        if given is not None and "$" not in str(given) and str(value) not in map(str, texts):
-            yield f"--{flag}", str(given), str(value)
+    for flag, of_spec in expected.items():
+        value = run.flags.get(flag)
+        values = value if isinstance(value, list) else [value]
+        if value is not None and "$" not in str(value) and str(of_spec) not in map(str, values):
+            yield f"--{flag}", str(value), str(of_spec)
 
 
 RULE = Rule(

@@ -62,8 +62,8 @@ def _problem(flag: str, value: Any, kind: Any) -> tuple[Phrase, Phrase] | None:
     if isinstance(kind, str) and kind in _NUMBERS:
         return _problem_of_number(flag, value, kind)
     if isinstance(kind, dict):
-        given = value if isinstance(value, list) else [value]
-        return next(filter(None, (_problem("", word, kind["words"]) for word in given)), None)
+        items = value if isinstance(value, list) else [value]
+        return next(filter(None, (_problem("", item, kind["words"]) for item in items)), None)
     if isinstance(kind, list):
         fits = str(value) in map(str, kind) or flag == "kv-cache-dtype"
         words = ", ".join(map(str, kind))

@@ -49,12 +49,12 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
             if flag in neutral and value == neutral[flag]:
                 continue
             field = FLAGS[flag]
-            told = phrase("the launcher sets it for each rank")
+            set_to = phrase("the launcher sets it for each rank")
             if flag in neutral:
-                told = phrase("stormc sets it to {value}", value=shown(neutral[flag]))
+                set_to = phrase("stormc sets it to {value}", value=shown(neutral[flag]))
             yield Violation(
                 role.flag_path(flag),
-                phrase("{role}: {flag} is {value}, {told}", role=role.name, flag=flag, value=shown(value), told=told),
+                phrase("{role}: {flag} is {value}, {told}", role=role.name, flag=flag, value=shown(value), told=set_to),
                 phrase("use {field}", field=field) if field else phrase("remove it"),
                 at_key=True,
             )

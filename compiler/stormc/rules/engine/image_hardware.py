@@ -21,19 +21,19 @@ GENERATIONS = {"910b": "", "a3": "a3", "850": "a5", "950": "a5", "350": "a5", "3
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     kind = app.profile.accelerator_type.lower()
-    wanted = next((suffix for part, suffix in GENERATIONS.items() if part in kind), None)
+    expected = next((suffix for part, suffix in GENERATIONS.items() if part in kind), None)
     for role in app.serving_roles:
         tag = role.image.partition("@")[0].rpartition(":")[2]
         match = SUFFIX.search(tag)
         suffix = match[1].lower() if match else ""
         suffix = "a5" if suffix.startswith("950") else suffix
-        if wanted is None or suffix == wanted or not (suffix or UPSTREAM.fullmatch(role.image)):
+        if expected is None or suffix == expected or not (suffix or UPSTREAM.fullmatch(role.image)):
             continue
-        made = f"-{wanted}" if wanted else phrase("no suffix")
+        needed = f"-{expected}" if expected else phrase("no suffix")
         yield Violation(
             ("image",),
             phrase("image {tag} is not made for {product}", tag=tag, product=app.profile.product),
-            phrase("take the tag with {made}", made=made),
+            phrase("take the tag with {made}", made=needed),
         )
         return
 

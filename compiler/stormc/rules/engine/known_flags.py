@@ -17,10 +17,10 @@ from stormc.rules.storm_service import StormService
 
 def check(service: StormService) -> Iterator[Violation]:
     for run in runs(service):
-        silent = () if run.own_command else (flag for flag, given in run.role.flags.items() if given.value is False)
-        known = run.role.facts.flags
-        every = dict.fromkeys((*run.flags, *silent))
-        unknown = [flag for flag in every if flag not in known and flag.removeprefix("no-") not in known]
+        negated = () if run.own_command else (flag for flag, given in run.role.flags.items() if given.value is False)
+        flags = run.role.facts.flags
+        passed = dict.fromkeys((*run.flags, *negated))
+        unknown = [flag for flag in passed if flag not in flags and flag.removeprefix("no-") not in flags]
         for number, flag in enumerate(unknown):
             yield _unknown(run, flag, guess=number < MOST_GUESSES)
 

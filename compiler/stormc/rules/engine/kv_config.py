@@ -49,12 +49,12 @@ def _config(app: App, run: Run, config: Mapping[str, Any]) -> Iterator[Violation
         hint = phrase("name {connector}; nobody completes the config of a command", connector=app.connector)
         yield Violation(run.at(KV_CONFIG), text, hint)
     elif part is None or (part.name not in ("", app.connector) and app.connector != MULTI):
-        named = part.name if part else str(config.get("kv_connector"))
+        connector = part.name if part else str(config.get("kv_connector"))
         step = (*(part.path if part else ()), "kv_connector")
         text = phrase(
             "{role}: {named} does not carry KV cache as {connector} does",
             role=role.name,
-            named=named,
+            named=connector,
             connector=app.connector,
         )
         yield Violation(_inside(run, *step), text, phrase("name the same connector in both roles and in kvTransfer"))

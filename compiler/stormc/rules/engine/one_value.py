@@ -23,7 +23,8 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
                     "{role}: {first} and {last} give --{name} two values, the last counts",
                     role=role.name, first=first, last=last, name=name,
                 )  # fmt: skip
-                yield Violation(flag.path, message, phrase("remove {first} or {last}", first=first, last=last), True)
+                yield Violation(flag.path, message, phrase("remove {first} or {last}", first=first, last=last),
+                                at_key=True)  # fmt: skip
 
 
 RULE = Rule(

@@ -25,20 +25,20 @@ def check(service: StormService) -> Iterator[Violation]:
     if not app.overrides and not any(r.env for r in (*app.serving_roles, app.routing)):
         return
     for template in service.templates:
-        written = {(container, name) for container, name, _ in template.environment}
+        declared = {(container, name) for container, name, _ in template.environment}
         for container, name, entry in template.environment:
             value = str(entry.get("value", ""))
-            for escapes, wanted in sorted(set(re.findall(_REFERENCE, value))) if "$(" in value else ():
+            for escapes, referenced in sorted(set(re.findall(_REFERENCE, value))) if "$(" in value else ():
                 if len(escapes) % 2:
                     continue
-                builtin = wanted in ENV and ENV[wanted].use is Use.CONTROLLER and wanted != Env.POD_IP
-                grouped = wanted in (Env.PODSET_NAME, Env.POD_GROUP_INDEX, Env.POD_GROUP_SIZE)
+                builtin = referenced in ENV and ENV[referenced].use is Use.CONTROLLER and referenced != Env.POD_IP
+                grouped = referenced in (Env.PODSET_NAME, Env.POD_GROUP_INDEX, Env.POD_GROUP_SIZE)
                 if service.platform.aibrix.sorts_environment:
-                    builtin = builtin and not grouped and wanted < name
-                if not builtin and not ((container, wanted) in written and wanted < name):
+                    builtin = builtin and not grouped and referenced < name
+                if not builtin and not ((container, referenced) in declared and referenced < name):
                     path = service.wrote_env(template.role, container, name)
-                    message = phrase("$({wanted}) in {name} stays literal", wanted=wanted, name=name)
-                    own = prepended(name, value, f"$({name})") if wanted == name else NONE
+                    message = phrase("$({wanted}) in {name} stays literal", wanted=referenced, name=name)
+                    own = prepended(name, value, f"$({name})") if referenced == name else NONE
                     yield Violation(path, message, own or _EXPAND)
 
 

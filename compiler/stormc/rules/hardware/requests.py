@@ -21,10 +21,10 @@ NPU_RESOURCES = HUAWEI_PREFIX
 
 def check(service: StormService) -> Iterator[Violation]:
     for role, template in service.serving:
-        wanted = {(role.name, kind, service.app.profile.resource, str(role.npus)) for kind in ("limits", "requests")}
-        wrong = min(set(_asked(template, "containers")) ^ wanted, default=None)
-        if wrong:
-            container, kind, resource, _ = wrong
+        expected = {(role.name, kind, service.app.profile.resource, str(role.npus)) for kind in ("limits", "requests")}
+        unexpected = min(set(_asked(template, "containers")) ^ expected, default=None)
+        if unexpected:
+            container, kind, resource, _ = unexpected
             steps: tuple[Step, ...] = ("containers", (container,), "resources", kind, resource)
             yield Violation(
                 service.wrote_pod(role.name, steps, (role.name, "npus")),

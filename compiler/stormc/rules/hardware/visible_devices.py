@@ -14,16 +14,16 @@ from stormc.rules.storm_service import StormService
 
 
 def check(service: StormService) -> Iterator[Violation]:
-    wanted = f"metadata.annotations['{service.app.profile.resource}']"
+    annotation = f"metadata.annotations['{service.app.profile.resource}']"
     for role, template in service.serving:
         for container, name, entry in template.environment:
             if name == Env.VISIBLE_DEVICES:
                 field = ((entry.get("valueFrom") or {}).get("fieldRef") or {}).get("fieldPath")
-                if field != wanted:
+                if field != annotation:
                     path = service.wrote_env(role.name, container, name)
                     yield Violation(
                         path,
-                        phrase("ASCEND_VISIBLE_DEVICES does not read {wanted}", wanted=wanted),
+                        phrase("ASCEND_VISIBLE_DEVICES does not read {wanted}", wanted=annotation),
                         phrase("do not override it"),
                     )
 

@@ -25,13 +25,13 @@ def check(service: StormService) -> Iterator[Violation]:
     for template in service.templates:
         for table, keys in _tables(template):
             for key in keys:
-                known = None if key in TABLES[table] or home(table, key) else meant(table, key)
-                if known:
+                meant_key = None if key in TABLES[table] or home(table, key) else meant(table, key)
+                if meant_key:
                     path = service.wrote_key(template.role, table, key)
                     yield Violation(
                         path,
                         phrase("{noun} {key} is unknown", noun=NOUNS[table], key=key),
-                        phrase("did you mean {known}?", known=known),
+                        phrase("did you mean {known}?", known=meant_key),
                         at_key=True,
                     )
 

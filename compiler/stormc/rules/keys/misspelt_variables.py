@@ -16,16 +16,16 @@ from stormc.rules.vocabulary import meant
 
 
 def check(service: StormService) -> Iterator[Violation]:
-    known = TABLES["env"]
+    variables = TABLES["env"]
     for template in service.templates:
         for container, name, _ in template.environment:
-            close = None if name in known or name.startswith("VLLM_") else meant("env", name)
-            if close:
+            meant_name = None if name in variables or name.startswith("VLLM_") else meant("env", name)
+            if meant_name:
                 path = service.wrote_env(template.role, container, name)
                 yield Violation(
                     path,
                     phrase("environment variable {name} is unknown", name=name),
-                    phrase("did you mean {close}?", close=close),
+                    phrase("did you mean {close}?", close=meant_name),
                     at_key=True,
                 )
 

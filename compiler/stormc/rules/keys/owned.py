@@ -22,8 +22,8 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in (*app.serving_roles, app.routing):
         for table, attribute in MAPS.items():
             for key in [key for key in getattr(role, attribute) if key in owned[table]]:
-                known = owned[table][key]
-                hint = phrase("use {known}", known=known.text) if known.use is Use.FIELD else phrase("remove it")
+                owner = owned[table][key]
+                hint = phrase("use {known}", known=owner.text) if owner.use is Use.FIELD else phrase("remove it")
                 path = (role.name, table, key)
                 yield Violation(
                     path,
@@ -32,7 +32,7 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
                         role=role.name,
                         table=table,
                         key=key,
-                        known=_writer(known),
+                        known=_writer(owner),
                     ),
                     hint,
                     at_key=True,

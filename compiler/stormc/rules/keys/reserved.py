@@ -18,8 +18,8 @@ def check(service: StormService) -> Iterator[Violation]:
     for template in service.templates:
         for table, keys in (("labels", template.labels), ("annotations", template.annotations)):
             for key in keys:
-                known = key in TABLES[table] or not key.startswith(RESERVED)
-                if not known and not home(table, key) and not meant(table, key):
+                is_known = key in TABLES[table] or not key.startswith(RESERVED)
+                if not is_known and not home(table, key) and not meant(table, key):
                     path = service.wrote_key(template.role, table, key)
                     yield Violation(
                         path,

@@ -30,17 +30,17 @@ def check(service: StormService) -> Iterator[Violation]:
                     at_key=True,
                 )
             for key in keys:
-                known = TABLES[table].get(key)
-                since = known.since if known else ""
+                entry = TABLES[table].get(key)
+                since = entry.since if entry else ""
                 if since and version(service.platform.mindcluster.release) < version(since):
                     yield _too_early(service, template.role, table, key, since)
-                other = None if known else home(table, key)
-                if other:
+                right_table = None if entry else home(table, key)
+                if right_table:
                     path = service.wrote_key(template.role, table, key)
                     yield Violation(
                         path,
                         phrase("{key} has no effect as {table}", key=key, table=_an(table)),
-                        phrase("it is read as {other}", other=_an(other)),
+                        phrase("it is read as {other}", other=_an(right_table)),
                         at_key=True,
                     )
 

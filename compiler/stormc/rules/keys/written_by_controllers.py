@@ -17,10 +17,10 @@ from stormc.rules.vocabulary import known_as
 
 
 def check(service: StormService) -> Iterator[Violation]:
-    written = known_as(Use.CONTROLLER)
+    controllers = known_as(Use.CONTROLLER)
     for template in service.templates:
         for table, keys in (("labels", template.labels), ("annotations", template.annotations)):
-            for key in [key for key in keys if key in written[table]]:
+            for key in [key for key in keys if key in controllers[table]]:
                 path = service.wrote_key(template.role, table, key)
                 if path[0] == "overrides":
                     yield Violation(
@@ -29,13 +29,13 @@ def check(service: StormService) -> Iterator[Violation]:
                             "{noun} {key} is written by {known}",
                             noun=NOUNS[table],
                             key=key,
-                            known=written[table][key].text,
+                            known=controllers[table][key].text,
                         ),
                         phrase("remove it"),
                         at_key=True,
                     )
         for container, name, _ in template.environment:
-            if name in written["env"]:
+            if name in controllers["env"]:
                 path = service.wrote_env(template.role, container, name)
                 if path[0] == "overrides":
                     yield Violation(
@@ -44,7 +44,7 @@ def check(service: StormService) -> Iterator[Violation]:
                             "{noun} {key} is written by {known}",
                             noun=NOUNS["env"],
                             key=name,
-                            known=written["env"][name].text,
+                            known=controllers["env"][name].text,
                         ),
                         phrase("remove it"),
                     )

@@ -44,9 +44,9 @@ def check(service: StormService) -> Iterator[Violation]:
 def _port(probe: Mapping[str, Any]) -> int | str | None:
     """The port of the pod that a probe asks; None where it asks none, or another host."""
     for handler in HANDLERS:
-        asked = probe.get(handler)
-        if isinstance(asked, Mapping) and not asked.get("host"):
-            port = asked.get("port")
+        check = probe.get(handler)
+        if isinstance(check, Mapping) and not check.get("host"):
+            port = check.get("port")
             return port if isinstance(port, (int, str)) else None
     return None
 

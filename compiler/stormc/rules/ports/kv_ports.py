@@ -62,9 +62,9 @@ def _coordination(role: Role) -> int | None:
     """The port on which the first rank tells the others about itself."""
     if role.data_parallel == 1 or role.independent:
         return None
-    given = role.engine_args.get("data-parallel-rpc-port")
-    if isinstance(given, int):
-        return given
+    port = role.engine_args.get("data-parallel-rpc-port")
+    if isinstance(port, int):
+        return port
     return limits.INTERNAL_RPC_PORTS[role.name] if not role.distributed_dp else limits.EXTERNAL_RPC_PORT
 
 

@@ -16,19 +16,19 @@ from stormc.rules.rule import Example, Rule, Subject, Violation
 
 
 def check(repository: Repository) -> Iterator[Violation]:
-    seen: dict[tuple[str, str], list[tuple[Summary, tuple[int, int, str]]]] = defaultdict(list)
+    taken_ports: dict[tuple[str, str], list[tuple[Summary, tuple[int, int, str]]]] = defaultdict(list)
     for number, app in enumerate(repository.apps):
         for ports in app.host_ports:
-            others = seen[app.cluster, app.hardware]
-            other = next((o for o, (low, high, _) in others if low <= ports[1] and ports[0] <= high), None)
+            same_hardware = taken_ports[app.cluster, app.hardware]
+            other = next((o for o, (low, high, _) in same_hardware if low <= ports[1] and ports[0] <= high), None)
             if other:
                 who = phrase("another role or replica of it") if other is app else f"{other.namespace}/{other.name}"
-                taken = f"{ports[0]}…{ports[1]}" if ports[1] > ports[0] else str(ports[0])
+                numbers = f"{ports[0]}…{ports[1]}" if ports[1] > ports[0] else str(ports[0])
                 yield Violation(
                     tuple(ports[2].split(".")),
                     phrase(
                         "{app} and {who} use port {port} on the host network and may share a node",
-                        port=taken,
+                        port=numbers,
                         app=app.name,
                         who=who,
                     ),
@@ -36,7 +36,7 @@ def check(repository: Repository) -> Iterator[Violation]:
                     app=number,
                 )
                 break
-            others.append((app, ports))
+            same_hardware.append((app, ports))
 
 
 RULE = Rule(

@@ -13,9 +13,9 @@ from stormc.rules.rule import Example, Rule, Subject, Violation
 
 
 def check(repository: Repository) -> Iterator[Violation]:
-    known = {inventory.directory: inventory for inventory in repository.inventories}
+    by_directory = {inventory.directory: inventory for inventory in repository.inventories}
     for number, app in enumerate(repository.apps):
-        inventory = known.get(app.inventory or "")
+        inventory = by_directory.get(app.inventory or "")
         if inventory and inventory.marks.keys() != inventory.npus.keys():
             continue  # E207: the file names a product that no profile describes, perhaps this one
         if inventory and app.hardware not in inventory.npus:

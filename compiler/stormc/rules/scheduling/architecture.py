@@ -15,30 +15,30 @@ from stormc.rules.rule import Example, Rule, Violation
 
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
-    known = app.profile.host_arch
-    if known and app.host_arch != known:
+    of_product = app.profile.host_arch
+    if of_product and app.host_arch != of_product:
         yield Violation(
             ("hostArch",),
             phrase(
                 "hostArch {host_arch}: nodes of {profile} are {known}",
                 host_arch=app.host_arch,
                 profile=app.profile.name,
-                known=known,
+                known=of_product,
             ),
             phrase("remove hostArch"),
         )
     for role in app.serving_roles:
         value = role.node_selector.get(NodeLabel.ARCH)
-        if known and value is not None and value != KUBELET_ARCHES[known]:
+        if of_product and value is not None and value != KUBELET_ARCHES[of_product]:
             path = (role.name, "nodeSelector", NodeLabel.ARCH)
             message = phrase(
                 "{arch} {value}: nodes of {profile} are {kubelet_arches}",
                 arch=NodeLabel.ARCH,
                 value=value,
                 profile=app.profile.name,
-                kubelet_arches=KUBELET_ARCHES[known],
+                kubelet_arches=KUBELET_ARCHES[of_product],
             )
-            yield Violation(path, message, phrase("use {kubelet_arches}", kubelet_arches=KUBELET_ARCHES[known]))
+            yield Violation(path, message, phrase("use {kubelet_arches}", kubelet_arches=KUBELET_ARCHES[of_product]))
 
 
 RULE = Rule(

@@ -19,7 +19,10 @@ def check(service: StormService) -> Iterator[Violation]:
     if "schedulingStrategy" in spec:
         path = service.wrote(("spec", "template", "spec", "schedulingStrategy"), ())
         yield Violation(
-            path, phrase("schedulingStrategy replaces the PodGroups that MindCluster reads"), phrase("remove it"), True
+            path,
+            phrase("schedulingStrategy replaces the PodGroups that MindCluster reads"),
+            phrase("remove it"),
+            at_key=True,
         )
     for template in service.templates:
         if "schedulingStrategy" in template.entry:
@@ -28,7 +31,7 @@ def check(service: StormService) -> Iterator[Violation]:
                 path,
                 phrase("schedulingStrategy replaces the PodGroups that MindCluster reads"),
                 phrase("remove it"),
-                True,
+                at_key=True,
             )
 
 

@@ -15,8 +15,8 @@ from stormc.rules.storm_service import StormService
 
 def check(service: StormService) -> Iterator[Violation]:
     for role, template in service.serving:
-        for field, wanted in (("replicas", role.replicas), ("podGroupSize", role.pod_group_size)):
-            if template.entry.get(field, 1) != wanted:
+        for field, expected in (("replicas", role.replicas), ("podGroupSize", role.pod_group_size)):
+            if template.entry.get(field, 1) != expected:
                 path = service.wrote_role(role.name, (field,), ("overrides",))
                 yield Violation(
                     path,
@@ -25,7 +25,7 @@ def check(service: StormService) -> Iterator[Violation]:
                         role=role.name,
                         field=field,
                         number=template.entry.get(field, 1),
-                        wanted=wanted,
+                        wanted=expected,
                     ),
                     phrase("set {role}.{field} instead", role=role.name, field=field),
                 )

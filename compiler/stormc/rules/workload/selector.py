@@ -16,12 +16,12 @@ from stormc.rules.storm_service import StormService
 
 def check(service: StormService) -> Iterator[Violation]:
     spec = service.manifest["spec"]
-    wanted = {Label.STORMC_APP: service.app.identity}
-    if spec.get("selector") != {"matchLabels": wanted}:
+    labels_of_app = {Label.STORMC_APP: service.app.identity}
+    if spec.get("selector") != {"matchLabels": labels_of_app}:
         path = service.wrote(("spec", "selector", "matchLabels", Label.STORMC_APP), ("overrides",))
         yield Violation(path, phrase("the selector is not the app's own"), phrase("leave the selector as it is"))
     labels = (spec["template"].get("metadata") or {}).get("labels") or {}
-    if not wanted.items() <= labels.items():
+    if not labels_of_app.items() <= labels.items():
         path = service.wrote(("spec", "template", "metadata", "labels", Label.STORMC_APP), ("overrides",))
         yield Violation(
             path, phrase("the template lacks the label that the selector asks for"), phrase("leave it as it is")

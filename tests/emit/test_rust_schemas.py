@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-HOLDS = "from stormc.emit.judge import jsonschema_rs; assert jsonschema_rs.is_valid({'type': 'string'}, '')"
+HOLDS = "from stormc.emit.rust_schemas import jsonschema_rs; assert jsonschema_rs.is_valid({'type': 'string'}, '')"
 EMAIL = "import email.utils; assert email.utils.parsedate_to_datetime('Mon, 20 Nov 1995 19:12:08 -0500').year == 1995"
 
 

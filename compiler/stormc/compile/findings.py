@@ -1,4 +1,4 @@
-"""What rules and the API server's schemas say of one app, each at the user's own line."""
+"""The findings of rules, policies and API schemas on one app, each at the line of the spec that causes it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from stormc.model.app import App
 from stormc.model.layers import Layered
 from stormc.phrase import Phrase, phrase
 from stormc.policy.breach import Case
-from stormc.policy.judge import breaches
+from stormc.policy.check import breaches
 from stormc.rules import rules_for
 from stormc.rules.rule import Subject, Violation, finding_of, of_both_roles
 from stormc.rules.storm_service import patched_near
@@ -23,15 +23,15 @@ if TYPE_CHECKING:
 Manifest = Mapping[str, Any]
 
 
-def apply_rules(subject: Subject, layered: Layered, app: App, *shown: Any) -> Iterator[Finding]:
-    """The findings of every rule that sees one app, or its manifests."""
-    for rule in rules_for(subject, bool(app.overrides)):
-        for violation in of_both_roles(rule.check(*shown)):
+def apply_rules(subject: Subject, layered: Layered, app: App, *arguments: Any) -> Iterator[Finding]:
+    """The findings of every rule of a subject; `arguments` are what the checks of that subject take (`Subject`)."""
+    for rule in rules_for(subject, overridden=bool(app.overrides)):
+        for violation in of_both_roles(rule.check(*arguments)):
             yield finding_of(rule.id, violation, layered)
 
 
 def policy_breaches(case: Case, layered: Layered, spec: str) -> Iterator[Finding]:
-    """What the policy forbids. What is only a warning of the spec is none where the topmost platform file says it."""
+    """What the policy forbids, and warnings for the reviewer; none of what the topmost platform file itself says."""
     by_rule: dict[str, list[Violation]] = {}
     for breach in breaches(case, spec):
         by_rule.setdefault(breach.rule, []).append(Violation(breach.path, breach.message, breach.hint))
@@ -42,10 +42,10 @@ def policy_breaches(case: Case, layered: Layered, spec: str) -> Iterator[Finding
                 yield finding
 
 
-def refusals(manifests: Sequence[Manifest], layered: Layered, app: App, schemas: bool) -> Iterator[Finding]:
+def refusals(manifests: Sequence[Manifest], layered: Layered, app: App, *, schemas: bool) -> Iterator[Finding]:
     """What the API server would refuse, at the field of the override that causes it.
 
-    Without an override only the size of the proxy's topology can, and that is looked at without `schemas` too.
+    An app without overrides can only have too large a topology of the proxy; that is checked without `schemas` too.
     """
     if schemas:
         from stormc.emit.schema_check import check_manifest as check
@@ -59,7 +59,7 @@ def refusals(manifests: Sequence[Manifest], layered: Layered, app: App, schemas:
 
 
 def crd_refusals(crd: Crd, manifests: Sequence[Manifest], layered: Layered, app: App) -> Iterator[Finding]:
-    """What a CRD that the user brings would refuse or prune."""
+    """What an API server with the user's own CRD would refuse or prune."""
     hint = phrase("the cluster has another AIBrix release?")
     for manifest in manifests:
         if manifest["kind"] == "StormService":

@@ -1,4 +1,4 @@
-"""All that a policy says of one app: every concern, in one row."""
+"""An app held against its policy: every concern in a row, one function each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from stormc.policy import environment, isolation, objects, overrides, placement,
 from stormc.policy.breach import Breach, Case
 from stormc.policy.pods import pods_of
 
-OF_THE_APP = (
+OF_APPS = (
     objects.namespace, objects.services, objects.network, objects.metadata, overrides.overrides, plain_text.plain_text,
 )  # fmt: skip
 OF_PODS = (
@@ -27,8 +27,8 @@ def breaches(case: Case, spec: str) -> Iterator[Breach]:
 
 
 def _all(case: Case) -> Iterator[Breach]:
-    for concern in OF_THE_APP:
-        yield from concern(case)
+    for check in OF_APPS:
+        yield from check(case)
     for pod in pods_of(case):
-        for part in OF_PODS:
-            yield from part(pod)
+        for check_pod in OF_PODS:
+            yield from check_pod(pod)
