@@ -169,7 +169,7 @@ def judge_all(root: Path) -> tuple[int, float, dict[str, float]]:
     from stormc.load.sources import read_sources
     from stormc.passes import runner
     from stormc.payload.read import read_payload
-    from stormc.repository.judge import check_repository
+    from stormc.repository.findings import check_repository
     from stormc.repository.repository import open_repository
     from stormc.rules.rule import Rule
     from stormc.tree import layout

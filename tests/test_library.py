@@ -17,8 +17,10 @@ def test_the_code_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: 
     monkeypatch.chdir(tmp_path)
     code = "\n".join(re.findall(r"```python\n(.*?)```", TEXT, flags=re.S))
     exec(compile(code, "docs/library.md", "exec"), {})
-    written, roles = capsys.readouterr().out.splitlines()[-2:]
+    written, preview, value, roles = capsys.readouterr().out.splitlines()[-4:]
     assert "chat/stormservice-chat.yaml" in written
+    assert "dataParallel" in preview
+    assert value == "1 ('decode.replicas',) default"
     assert roles == "['prefill', 'decode', 'routing']"
 
 

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from stormc.__main__ import main
-from stormc.text.founding import requirement
+from stormc.text.new_repository import requirement
 from tests.own_repository import walk
 
 

@@ -16,12 +16,12 @@ from unittest import mock
 import pytest
 
 import stormc
-from stormc.actions.importing import Target, import_file
+from stormc.actions.importing import Target, import_into
 from stormc.emit.size import SchemaProblem
 from stormc.finding import Finding, Mark
 from stormc.load.sources import Sources
-from stormc.migrate.judge import Refusal
 from stormc.migrate.note import Note
+from stormc.migrate.refusals import Refusal
 from stormc.migrate.storm_service import Chosen
 from stormc.phrase import Phrase
 from stormc.reference.pages import fields
@@ -116,7 +116,7 @@ def test_examples_of_rules(rule: Any) -> None:
 def import_case(name: str) -> tuple[list[Decision], list[object]]:
     nothing = Target(open_repository(Sources("specs", (), ())), "", Path("specs"))
     raw = (IMPORTS / name / "input.yaml").read_bytes()
-    apps = import_file("input.yaml", raw, nothing, Chosen("atlas-800i-a2"), "me")
+    apps = import_into("input.yaml", raw, nothing, Chosen("atlas-800i-a2"), "me")
     differences = [(d.kind, d.role, d.path) for app in apps for d in app.differences]
     return decisions([finding for app in apps for finding in app.findings]), [differences, [app.name for app in apps]]
 

@@ -106,9 +106,9 @@ def _caught(arguments: list[str]) -> int:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except Failure as failure:
-        from stormc.commands.speech import spoken
+        from stormc.commands.speech import translated
 
-        print(f"stormc: {one_line(spoken(failure.message))}", file=sys.stderr)
+        print(f"stormc: {one_line(translated(failure.message))}", file=sys.stderr)
         return USAGE
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""  # a full disk names no file

@@ -15,9 +15,9 @@ from stormc.cluster.connection import problem
 from stormc.cluster.drift import departures
 from stormc.cluster.kinds import POD, STORM_SERVICE
 from stormc.cluster.owner import engine
-from stormc.cluster.preflight import Found, checks, platform_file
-from stormc.cluster.show import age, as_text
-from stormc.cluster.tree import build, instances
+from stormc.cluster.preflight import Observed, checks, platform_file
+from stormc.cluster.status import build, instances
+from stormc.cluster.status_report import age, as_text
 from stormc.cluster.wait import hangs, unready
 from stormc.payload.read import read_payload
 from stormc.repository.profiles import builtin_names, builtin_profile
@@ -184,7 +184,7 @@ def workload(name: str, tag: str) -> dict[str, Any]:
 
 
 def test_preflight_of_an_empty_and_of_a_full_cluster() -> None:
-    empty = Found(frozenset(), (), (), (), (), ())
+    empty = Observed(frozenset(), (), (), (), (), ())
     states = {check.name: check.state for check in checks(empty)}
     assert states["stormservices.orchestration.aibrix.ai"] == states["NPUs"] == states["clusterd"] == "missing"
     assert states["noded"] == "note"
@@ -200,7 +200,7 @@ def test_preflight_of_an_empty_and_of_a_full_cluster() -> None:
         for i, data in enumerate(('{"SuperPodID": 4}', '{"SuperPodID": 4}', "broken"))
     ]
     plural = ("stormservices", "rolesets", "podsets")
-    full = Found(
+    full = Observed(
         frozenset([*(f"{name}.orchestration.aibrix.ai" for name in plural), "podgroups.scheduling.volcano.sh"]),
         (*(workload(name, "v1") for name in names), workload("clusterd", "v26.0.1"),
          workload("aibrix-controller-manager", "v0.6.1")),
@@ -232,10 +232,10 @@ def test_preflight_tells_plain_volcano_from_that_of_mindcluster(
     configs: tuple[str, ...], state: str, said: str
 ) -> None:
     scheduler = (workload("volcano-scheduler", "v1.10.0"),)
-    found = checks(Found(frozenset(), scheduler, (), (), (), (), configs))
+    found = checks(Observed(frozenset(), scheduler, (), (), (), (), configs))
     (check,) = [check for check in found if check.name == "ascend-for-volcano"]
     assert check.state == state and said in check.text
-    none = checks(Found(frozenset(), (), (), (), (), ()))
+    none = checks(Observed(frozenset(), (), (), (), (), ()))
     assert not [check for check in none if check.name == "ascend-for-volcano"]
 
 
@@ -251,10 +251,10 @@ def test_preflight_knows_what_flux_needs(tag: str, args: list[str], state: str, 
     containers = [{"image": f"ghcr.io/fluxcd/kustomize-controller:{tag}", "args": args}]
     flux = {"metadata": {"name": "kustomize-controller", "namespace": "flux-system"},
             "spec": {"template": {"spec": {"containers": containers}}}}  # fmt: skip
-    found = checks(Found(frozenset(), (flux,), (), (), (), ()))
+    found = checks(Observed(frozenset(), (flux,), (), (), (), ()))
     (check,) = [check for check in found if check.name == "kustomize-controller"]
     assert check.state == state and said in check.text
-    assert not [check for check in checks(Found(frozenset(), (), (), (), (), ())) if "kustomize" in check.name]
+    assert not [check for check in checks(Observed(frozenset(), (), (), (), (), ())) if "kustomize" in check.name]
 
 
 def test_without_the_client_one_line_says_how_to_get_it(

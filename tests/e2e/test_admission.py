@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from stormc.actions.policies import exported
+from stormc.actions import export_policy
 from stormc.cluster.apply import ensure_namespace
 from stormc.cluster.connection import Cluster
 from stormc.cluster.kinds import Kind
@@ -55,7 +55,7 @@ def registered(cluster: Cluster, directory: Path, platform: str) -> Iterator[Non
     (directory / "specs").mkdir()
     (directory / "specs/platform.yaml").write_text(platform)
     name = directory.name.lower().replace("_", "-")
-    objects = [yaml.safe_load(text) for text in exported(directory / "specs", "", name)]
+    objects = [yaml.safe_load(text) for text in export_policy(directory / "specs", "", name)]
     assert {tuple(each["spec"].get("validationActions", ())) for each in objects} == {(), ("Audit", "Warn")}
     probe = dict(manifests(directory, "routing: {nodeSelector: {kubernetes.io/hostname: x}}"))["StormService"]
     for actions in (["Deny"], ["Audit"]):

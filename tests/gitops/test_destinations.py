@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from stormc.finding import START
 from stormc.gitops.files import wiring_files
-from stormc.gitops.wiring import Request, Wiring, wirings
+from stormc.gitops.wiring import Request, Wiring, settle_wirings
 from stormc.model.profile import ArgoCD, Gitops
 from stormc.model.summary import Summary
 
@@ -78,7 +78,7 @@ def wired(apps: Mapping[str, str], asking: Sequence[str]) -> list[Wiring]:
         )
         for directory, namespace in apps.items()
     ]
-    return wirings(requests, summaries)
+    return settle_wirings(requests, summaries)
 
 
 def applications(spec: Mapping[str, Any], shared: Sequence[str]) -> list[dict[str, Any]]:

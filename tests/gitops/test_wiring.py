@@ -18,8 +18,8 @@ from stormc.facts.kinds import API_VERSIONS
 from stormc.finding import START
 from stormc.gitops.files import wiring_files
 from stormc.gitops.flux import timeout
-from stormc.gitops.schemas import check_output
-from stormc.gitops.wiring import Request, Wiring, check_wirings, unit_name, wirings
+from stormc.gitops.schemas import check_schemas
+from stormc.gitops.wiring import Request, Wiring, check_wirings, settle_wirings, unit_name
 from stormc.model.profile import ArgoCD, Flux, Gitops, Platform
 from stormc.model.summary import Summary
 from tests.gitops.samples import URL
@@ -49,7 +49,7 @@ def wired(apps: Iterable[str], asking: Iterable[str] = ("",), path: str = "rende
         )
         for number, directory in enumerate(asking)
     ]
-    return wirings(requests, [summary(app) for app in apps])
+    return settle_wirings(requests, [summary(app) for app in apps])
 
 
 def objects(made: list[Wiring], kind: str) -> list[dict[str, Any]]:
@@ -147,7 +147,7 @@ def test_a_new_app_beside_another_changes_no_byte_for_argocd() -> None:
 @pytest.mark.parametrize(("apps", "asking"), TREES)
 def test_every_object_is_valid_for_its_engine(apps: list[str], asking: list[str]) -> None:
     made = wired(apps, asking)
-    assert list(check_output(made)) == []
+    assert list(check_schemas(made)) == []
     for text in wiring_files(made).values():
         assert check_manifest(yaml.safe_load(text)) == []
 
@@ -220,24 +220,24 @@ def test_a_project_has_one_owner() -> None:
     request = Request("a2", Gitops(ArgoCD(URL, "inference")), "specs/a2/platform.yaml", "specs/a2/platform.yaml", START)
     other = request._replace(directory="a3", file="specs/a3/platform.yaml")
     apps = [summary("a2/one"), summary("a3/two")]
-    (finding,) = check_wirings(wirings([request, other], apps), apps)
+    (finding,) = check_wirings(settle_wirings([request, other], apps), apps)
     assert (finding.rule, finding.file) == ("E305", "specs/a3/platform.yaml")
     assert "specs/a2/platform.yaml" in finding.message
     named = other._replace(gitops=Gitops(ArgoCD(URL, "inference-shared")))
-    (finding,) = check_wirings(wirings([request, named], apps), apps)
+    (finding,) = check_wirings(settle_wirings([request, named], apps), apps)
     assert finding.rule == "E305", "an ApplicationSet of the first project is called inference-shared"
     elsewhere = other._replace(gitops=Gitops(ArgoCD(URL, "inference", namespace="argocd-a3")))
-    assert list(check_wirings(wirings([request, elsewhere], apps), apps)) == []
+    assert list(check_wirings(settle_wirings([request, elsewhere], apps), apps)) == []
 
 
 def test_what_apps_share_has_a_name_of_its_own() -> None:
     apps = [summary("shared/inference")._replace(shared=("stormc-launcher",)), summary("one")]
     request = Request("", Gitops(ArgoCD(URL, "p")), "specs/platform.yaml", "specs/platform.yaml", START)
-    (finding,) = check_wirings(wirings([request], apps), apps)
+    (finding,) = check_wirings(settle_wirings([request], apps), apps)
     assert (finding.rule, finding.file) == ("E306", "specs/shared/inference.yaml")
     long = [summary("x" * 40 + "/one", namespace="y" * 20)._replace(shared=("stormc-launcher",))]
     request = request._replace(directory="x" * 40)
-    findings = list(check_wirings(wirings([request], long), long))
+    findings = list(check_wirings(settle_wirings([request], long), long))
     assert [(f.rule, f.file) for f in findings] == [("E306", "specs/platform.yaml")]
 
 
@@ -245,16 +245,16 @@ def test_what_apps_share_has_one_owner_where_clusters_have_no_names() -> None:
     request = Request("a2", Gitops(ArgoCD(URL, "a2")), "specs/a2/platform.yaml", "specs/a2/platform.yaml", START)
     other = Request("a3", Gitops(ArgoCD(URL, "a3")), "specs/a3/platform.yaml", "specs/a3/platform.yaml", START)
     apps = [summary(path)._replace(shared=("stormc-launcher",)) for path in ("a2/one", "a3/two")]
-    (finding,) = check_wirings(wirings([request, other], apps), apps)
+    (finding,) = check_wirings(settle_wirings([request, other], apps), apps)
     assert (finding.rule, finding.file) == ("W309", "specs/a3/platform.yaml")
     assert "specs/a2/platform.yaml" in finding.message
     named = [request._replace(cluster="one"), other._replace(cluster="two")]
     same = [each._replace(cluster="one") for each in (request, other)]
     far = [request, other._replace(gitops=Gitops(ArgoCD(URL, "a3", server="https://far:6443")))]
     for requests in (named, same, far):
-        assert list(check_wirings(wirings(requests, apps), apps)) == []
+        assert list(check_wirings(settle_wirings(requests, apps), apps)) == []
     apart = [apps[0], apps[1]._replace(namespace="elsewhere")]
-    assert list(check_wirings(wirings([request, other], apart), apart)) == []
+    assert list(check_wirings(settle_wirings([request, other], apart), apart)) == []
 
 
 PLATFORM_MISTAKES = [

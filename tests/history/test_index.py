@@ -37,9 +37,9 @@ def test_contents_are_those_of_the_work_tree(top: Path) -> None:
     (top / "out" / "c.yaml").write_text("three\n")
     (top / "out" / "d.yaml").write_text("four\n")
     found = unstaged(top / "out", ["c.yaml", "d.yaml"], None)
-    assert (found.missing, found.different, found.left) == (("d.yaml",), ("c.yaml",), ("a/ä b.yaml",))
-    assert unstaged(top / "out", ["c.yaml", "d.yaml"], ["b"]).left == ()
-    assert unstaged(top / "out", [], ["a"]).left == ("a/ä b.yaml",)
+    assert (found.missing, found.different, found.leftover) == (("d.yaml",), ("c.yaml",), ("a/ä b.yaml",))
+    assert unstaged(top / "out", ["c.yaml", "d.yaml"], ["b"]).leftover == ()
+    assert unstaged(top / "out", [], ["a"]).leftover == ("a/ä b.yaml",)
     assert unstaged(top / "out", ["a/new.yaml"], ["a"]) == (("a/new.yaml",), (), ("a/ä b.yaml",))
 
 

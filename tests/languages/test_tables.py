@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stormc import languages
-from stormc.languages import Explanation, language_of, read_language, told
+from stormc.languages import Explanation, language_of, read_language, translate
 from stormc.phrase import Phrase, listed, phrase, verbatim
 from stormc.reference.ids import ids
 from stormc.reference.pages import headings
@@ -56,19 +56,19 @@ def test_the_language_is_that_of_the_environment_or_english(value: str, language
 
 def test_without_the_variable_texts_are_english() -> None:
     assert language_of({"LANG": "zh_CN.UTF-8"}) == "en"
-    assert told(phrase("remove it"), "en") == "remove it"
+    assert translate(phrase("remove it"), "en") == "remove it"
 
 
 def test_a_phrase_and_the_phrases_in_it_are_translated_and_names_stay() -> None:
     inner = phrase("did you mean {meant}?", meant="labels")
-    assert told(inner, "zh") == "是否想写 labels？"
+    assert translate(inner, "zh") == "是否想写 labels？"
     nested = phrase("{message} (app {app})", message=phrase("{name} is missing", name="model"), app="chat")
-    assert told(nested, "zh") == "缺少 model（应用 chat）"
-    assert told(listed([phrase("a list"), "b"]), "zh") == "列表, b"
-    assert told(verbatim("remove it"), "zh") == "remove it"
+    assert translate(nested, "zh") == "缺少 model（应用 chat）"
+    assert translate(listed([phrase("a list"), "b"]), "zh") == "列表, b"
+    assert translate(verbatim("remove it"), "zh") == "remove it"
 
 
 def test_a_sentence_without_a_translation_stays_english() -> None:
     unknown = phrase("no table has this {word}", word=phrase("remove it"))
-    assert isinstance(unknown, Phrase) and told(unknown, "zh") == "no table has this 请删除它"
+    assert isinstance(unknown, Phrase) and translate(unknown, "zh") == "no table has this 请删除它"
     assert read_language("en").rules.get("E036", Explanation("", "")).title == ""

@@ -14,7 +14,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from stormc.__main__ import main
-from stormc.actions.importing import Imported, Target, import_file
+from stormc.actions.importing import Imported, Target, import_into
 from stormc.load.document import load_documents
 from stormc.load.sources import Source, Sources
 from stormc.migrate import deploy_tool
@@ -40,7 +40,7 @@ def where(platform: str = "") -> Target:
 
 
 def imported(raw: str, platform: str = "", chosen: Chosen = Chosen()) -> Imported:  # noqa: B008
-    (made,) = import_file("input.yaml", raw.encode(), where(platform), chosen, "me")
+    (made,) = import_into("input.yaml", raw.encode(), where(platform), chosen, "me")
     return made
 
 
@@ -139,7 +139,7 @@ DECODE = "  decode: {image: 'i:1', npu_num: 8, tp_size: 8}\n"
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_config(config: str, message: str) -> None:
-    (made,) = import_file("c.yaml", config.encode(), where(), Chosen(), "me")
+    (made,) = import_into("c.yaml", config.encode(), where(), Chosen(), "me")
     assert any(line.startswith(message) for line in said(made)), said(made)
     assert (made.text is None) == message.startswith("E602")
 
@@ -289,7 +289,7 @@ def test_what_no_spec_can_do_without(change: Any, message: str) -> None:
 
 @pytest.mark.parametrize("raw", ["a: [", "", "- 1\n", "kind: Service\nmetadata: 1\n", "kind: List\nitems: [1]\n", "\t"])
 def test_a_file_with_nothing_to_import_is_a_finding(raw: str) -> None:
-    (made,) = import_file("x.yaml", raw.encode(), where(), Chosen(), "me")
+    (made,) = import_into("x.yaml", raw.encode(), where(), Chosen(), "me")
     assert made.text is None and any(f.rule[0] == "E" for f in made.findings)
 
 
@@ -316,7 +316,7 @@ def test_no_damage_raises(data: st.DataObject) -> None:
         if not places(document):
             break
     chosen = Chosen("atlas-800i-a2", "/m/x") if data.draw(st.booleans()) else Chosen()
-    for made in import_file("x.yaml", yaml.safe_dump(document).encode(), where(), chosen, "me"):
+    for made in import_into("x.yaml", yaml.safe_dump(document).encode(), where(), chosen, "me"):
         assert made.text is not None or any(f.rule[0] == "E" for f in made.findings)
 
 

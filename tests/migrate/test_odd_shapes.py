@@ -11,7 +11,7 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stormc.actions.importing import Imported, Target, import_file
+from stormc.actions.importing import Imported, Target, import_into
 from stormc.failure import Failure
 from stormc.finding import has_errors
 from stormc.load.document import load_document
@@ -76,7 +76,7 @@ def damaged(draw: st.DrawFn) -> dict[str, Any]:
 def run(document: Any, model_path: str | None = None) -> list[Imported]:
     raw = yaml.safe_dump(document, sort_keys=False).encode()
     target = Target(open_repository(Sources("specs", (), ())), "", Path("specs"))
-    return import_file("in.yaml", raw, target, Chosen(None, model_path), "me")
+    return import_into("in.yaml", raw, target, Chosen(None, model_path), "me")
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -211,7 +211,7 @@ def test_the_shape_of_what_is_rendered_is_right() -> None:
     assert len(services) > 3
     for document in services:
         raw = yaml.safe_dump(document, sort_keys=False).encode()
-        (app,) = import_file(
+        (app,) = import_into(
             "in.yaml", raw, Target(open_repository(Sources("specs", (), ())), "", Path("specs")), Chosen(), "me"
         )
         assert not [f.message for f in app.findings if "is not what a StormService has there" in f.message]
@@ -220,6 +220,6 @@ def test_the_shape_of_what_is_rendered_is_right() -> None:
 def test_an_unknown_profile_is_one_line() -> None:
     raw = yaml.safe_dump(service()).encode()
     with pytest.raises(Failure, match="no profile nosuch"):
-        import_file(
+        import_into(
             "in.yaml", raw, Target(open_repository(Sources("specs", (), ())), "", Path("specs")), Chosen("nosuch"), "me"
         )

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stormc.actions.comparing import diff
-from stormc.history.branching import MAIN_LINES
 from stormc.review import report
 from stormc.review.diff import Kind
 from stormc.review.effect import What
@@ -151,7 +150,7 @@ CASES: dict[str, tuple[Callable[[Path], object], list[tuple[str, Kind, What]]]] 
 def report_of(case: str, root: Path) -> str:
     """What `stormc diff` says of an edit of the three apps below a directory."""
     CASES[case][0](root)
-    changes = diff(root / "specs", None, None, (), MAIN_LINES)
+    changes = diff(root / "specs")
     return "\n".join(report.text(changes)).replace(f"{root}/", "") + "\n"
 
 

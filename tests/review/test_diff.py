@@ -13,7 +13,7 @@ import pytest
 from stormc.actions import render
 from stormc.actions.comparing import diff, diff_of_compilers
 from stormc.failure import Failure
-from stormc.history.branching import MAIN_LINES
+from stormc.history.branching import MAIN_BRANCHES
 from stormc.review import report
 from stormc.review.diff import AppChange, Kind
 from stormc.review.effect import What
@@ -57,12 +57,12 @@ def test_no_report_is_left_over() -> None:
 def test_a_change_of_the_work_tree_and_of_a_branch(root: Path, case: str) -> None:
     change, expected = CASES[case]
     change(root)
-    assert seen(diff(root / "specs", None, None, (), MAIN_LINES), root) == expected
+    assert seen(diff(root / "specs"), root) == expected
     git(root, "checkout", "-qb", "topic")
     git(root, "add", "-A")
     git(root, "commit", "-qm", case, "--allow-empty")
-    assert seen(diff(root / "specs", "main", "topic", (), MAIN_LINES), root) == expected
-    assert seen(diff(root / "specs", None, "HEAD", (), MAIN_LINES), root) == expected
+    assert seen(diff(root / "specs", "main", "topic"), root) == expected
+    assert seen(diff(root / "specs", None, "HEAD"), root) == expected
 
 
 def test_the_base_is_where_the_branch_left(root: Path) -> None:
@@ -73,22 +73,22 @@ def test_the_base_is_where_the_branch_left(root: Path) -> None:
     edit("other.yaml", "image: 'x:1'")(root)
     commit(root)
     git(root, "checkout", "-q", "topic")
-    assert [c.label for c in diff(root / "specs", None, None, (), MAIN_LINES)] == ["inference/own"]
+    assert [c.label for c in diff(root / "specs")] == ["inference/own"]
     git(root, "checkout", "-q", "--detach")
-    assert [c.label for c in diff(root / "specs", None, None, (), MAIN_LINES)] == ["inference/own"]
+    assert [c.label for c in diff(root / "specs")] == ["inference/own"]
 
 
 def test_only_what_is_asked_for(root: Path) -> None:
     several(edit("own.yaml", "image: 'x:1'"), edit("other.yaml", "image: 'x:1'"))(root)
     for name in ("own", "inference/own", f"{root}/specs/own.yaml"):
-        assert [c.label for c in diff(root / "specs", None, None, (name,), MAIN_LINES)] == ["inference/own"]
+        assert [c.label for c in diff(root / "specs", apps=[name])] == ["inference/own"]
 
 
 def test_an_app_that_does_not_exist_is_no_empty_change(root: Path) -> None:
     edit("own.yaml", "image: 'x:1'")(root)
-    assert diff(root / "specs", None, None, ("inference/other",), MAIN_LINES) == []
+    assert diff(root / "specs", apps=["inference/other"]) == []
     with pytest.raises(Failure, match="no app owm; known: other, own, shared"):
-        diff(root / "specs", None, None, ("owm",), MAIN_LINES)
+        diff(root / "specs", apps=["owm"])
 
 
 def test_a_shallow_clone_of_one_branch_is_not_compared_with_itself(root: Path, tmp_path: Path) -> None:
@@ -97,9 +97,9 @@ def test_a_shallow_clone_of_one_branch_is_not_compared_with_itself(root: Path, t
     commit(root)
     git(tmp_path, "clone", "-q", "--depth=1", "--branch", "topic", root.as_uri(), "shallow")
     with pytest.raises(Failure, match="no base to compare with"):
-        diff(tmp_path / "shallow/specs", None, None, (), MAIN_LINES)
+        diff(tmp_path / "shallow/specs")
     edit("own.yaml", "image: 'x:2'")(tmp_path / "shallow")
-    assert [c.label for c in diff(tmp_path / "shallow/specs", None, None, (), MAIN_LINES)] == ["inference/own"]
+    assert [c.label for c in diff(tmp_path / "shallow/specs")] == ["inference/own"]
 
 
 def test_a_shallow_clone_has_no_base(root: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
@@ -125,20 +125,18 @@ def test_a_shallow_clone_has_no_base(root: Path, tmp_path_factory: pytest.TempPa
 @pytest.mark.parametrize(("base", "head"), [("nothing", None), ("main", "nothing"), ("--help", None)])
 def test_a_name_of_no_commit(root: Path, base: str, head: str | None) -> None:
     with pytest.raises(Failure, match="names no commit"):
-        diff(root / "specs", base, head, (), MAIN_LINES)
+        diff(root / "specs", base, head)
 
 
 def test_before_the_first_commit_every_app_is_new(tmp_path: Path) -> None:
     git(tmp_path, "init", "-q", "-b", "main")
     write(tmp_path, "specs/a.yaml", "name: a")
-    assert seen(diff(tmp_path / "specs", None, None, (), MAIN_LINES), tmp_path) == [
-        ("inference/a", Kind.CREATED, What.CREATED)
-    ]
+    assert seen(diff(tmp_path / "specs"), tmp_path) == [("inference/a", Kind.CREATED, What.CREATED)]
 
 
 def test_reports(root: Path) -> None:
     several(edit("shared.yaml", f"{SHARED[:-1]}, replicas: 2}}"), edit("own.yaml", "name: own-v2"))(root)
-    changes = diff(root / "specs", None, None, (), MAIN_LINES)
+    changes = diff(root / "specs")
     lines = list(report.text(changes))
     assert "  decode.replicas 2 (not set before)" in lines
     assert any("gang size 3 → 4" in line for line in lines)
@@ -160,7 +158,7 @@ def test_reports(root: Path) -> None:
 
 def test_a_side_that_cannot_be_read_has_no_effect_and_no_fields(root: Path) -> None:
     (root / "specs/own.yaml").write_text("a: [")
-    (change,) = changes = diff(root / "specs", None, None, (), MAIN_LINES)
+    (change,) = changes = diff(root / "specs")
     assert (change.fields, change.files) == ((), ())
     assert list(report.text(changes))[-2:] == ["  effect unknown", "1 app changed; 1 with errors, effect unknown"]
     (app,) = json.loads(report.as_json(changes))["apps"]
@@ -183,7 +181,7 @@ def test_what_the_engine_does_with_objects_that_leave(root: Path, change: Callab
     platform(ARGOCD)(root)
     commit(root)
     change(root)
-    (told,) = changes = diff(root / "specs", None, None, (), MAIN_LINES)
+    (told,) = changes = diff(root / "specs")
     assert bool(told.engine) == bool(said)
     assert said in "\n".join(told.engine)
     assert all(line.strip() in report.as_json(changes).replace('\\"', '"') for line in told.engine)
@@ -191,7 +189,7 @@ def test_what_the_engine_does_with_objects_that_leave(root: Path, change: Callab
 
 def test_measured_minutes_are_counted_instead_of_the_limit(root: Path) -> None:
     edit("own.yaml", "engine: {loadMinutes: 12}\nprefill: {replicas: 2, labels: {a: b}}")(root)
-    (change,) = changes = diff(root / "specs", None, None, (), MAIN_LINES)
+    (change,) = changes = diff(root / "specs")
     (prefill,) = [role for role in change.effect.roles if role.role == "prefill"]
     assert (prefill.minutes, prefill.measured, prefill.recreated) == (24, True, 2)
     assert any("about 24 min" in line for line in report.text(changes))
@@ -200,7 +198,7 @@ def test_measured_minutes_are_counted_instead_of_the_limit(root: Path) -> None:
 
 def test_a_comment_never_outgrows_its_limit(root: Path) -> None:
     several(*(edit(f"{name}.yaml", "image: 'x:1'") for name in ("own", "shared", "other")))(root)
-    changes = diff(root / "specs", None, None, (), MAIN_LINES)
+    changes = diff(root / "specs")
     whole = report.markdown(changes)
     assert whole.startswith(report.MARKER) and whole.count("<details>") == whole.count("</details>") == 3
     for limit in range(400, len(whole) + 100, 300):
@@ -212,7 +210,7 @@ def test_a_comment_never_outgrows_its_limit(root: Path) -> None:
 
 def test_text_of_a_branch_does_not_leave_its_block(root: Path) -> None:
     edit("own.yaml", 'prefill: {env: {X: "```\\n</details><script>"}}')(root)
-    shown = report.markdown(diff(root / "specs", None, None, (), MAIN_LINES))
+    shown = report.markdown(diff(root / "specs"))
     fence = next(line for line in shown.splitlines() if line.startswith("````"))
     assert shown.count(f"\n{fence}") >= 2
 
@@ -225,7 +223,7 @@ def test_the_example_of_the_page(root: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(root)
     page = (Path(__file__).parents[2] / "docs/review.md").read_text(encoding="utf-8")
     documented = page.partition("    $ stormc diff\n")[2].partition("\n\n")[0].splitlines()
-    seen = list(report.text(diff(Path("specs"), None, None, (), MAIN_LINES)))
+    seen = list(report.text(diff(Path("specs"))))
     assert [line.removeprefix("    ") for line in documented] == seen
 
 
@@ -233,13 +231,13 @@ def test_another_compiler_is_compared_by_what_it_rendered(root: Path, monkeypatc
     monkeypatch.chdir(root)
     render(Path("specs"), Path("rendered"))
     commit(root)
-    assert diff_of_compilers(Path("specs"), Path("rendered"), "HEAD", MAIN_LINES) == []
+    assert diff_of_compilers(Path("specs"), Path("rendered"), "HEAD", MAIN_BRANCHES) == []
     (path,) = Path("rendered/own").glob("stormservice-*.yaml")
     path.write_text(path.read_text().replace("maxUnavailable: 1", "maxUnavailable: 2"))
     (path,) = Path("rendered/shared").glob("stormservice-*.yaml")
     path.write_text(path.read_text().replace("schedulerName: volcano", "schedulerName: older"))
     commit(root)
-    seen_now = seen(diff_of_compilers(Path("specs"), Path("rendered"), "HEAD", MAIN_LINES), root)
+    seen_now = seen(diff_of_compilers(Path("specs"), Path("rendered"), "HEAD", MAIN_BRANCHES), root)
     assert seen_now == [
         ("inference/shared", Kind.CHANGED, What.RECREATED), ("inference/own", Kind.CHANGED, What.NOTHING),
     ]  # fmt: skip

@@ -13,7 +13,7 @@ from stormc import rules
 from stormc.compile import findings as compile_findings
 from stormc.finding import Finding, in_order
 from stormc.reference.pages import fields
-from stormc.repository.judge import check_repository
+from stormc.repository.findings import check_repository
 from stormc.repository.namesakes import check_namesakes
 from stormc.rules.rule import Example, Rule, Subject
 from tests.samples import compile_in, repository, spec_text

@@ -10,7 +10,7 @@ import yaml
 
 from stormc.__main__ import main
 from stormc.load.sources import Source, Sources
-from stormc.repository.judge import check_repository
+from stormc.repository.findings import check_repository
 from stormc.repository.repository import open_repository
 from tests.rules.judged import both, in_role
 from tests.samples import compile_in, spec_text

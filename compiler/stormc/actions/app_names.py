@@ -1,4 +1,4 @@
-"""Which app a word on the command line means."""
+"""Which app a word means: by name, NAMESPACE/NAME, spec file, or the end of its path."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def is_called(word: str, label: str, file: str) -> bool:
 
 
 def no_app(word: str, apps: Iterable[tuple[str, str]]) -> Failure:
-    """That no app of these, given as label and file, has that name; with the names that may be meant."""
+    """The failure that no app, of these labels and files, has that name; its hint has a similar name."""
     known = list(apps)
     times = Counter(label.rpartition("/")[2] for label, _ in known)
     names = [name if times[name] == 1 else _path(file) for label, file in known for name in [label.rpartition("/")[2]]]
@@ -30,13 +30,13 @@ def no_app(word: str, apps: Iterable[tuple[str, str]]) -> Failure:
 
 
 def several_apps(word: str, files: Sequence[str]) -> Failure:
-    """That several apps have that name, with what tells them apart."""
+    """The failure that several apps have that name, with a short path of each."""
     return Failure(
         phrase("{word} is the name of several apps; name one of {names}", word=word, names=", ".join(map(_path, files)))
     )
 
 
 def _path(file: str) -> str:
-    """What is short and names one app: its directory and the name of its file."""
+    """A short name of one app: the directory of its spec file and the name of the file."""
     path = PurePosixPath(file)
     return "/".join((*path.parts[-2:-1], path.stem))

@@ -1,4 +1,4 @@
-"""What a change does: both sides of a repository compiled with this compiler, and compared app by app."""
+"""Diff: the specs before and after a change, both compiled with this compiler and compared app by app."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 from stormc.actions.app_names import is_called, no_app
 from stormc.compile.compilation import Compilation, Stage
 from stormc.finding import Severity, has_errors
+from stormc.history.branching import MAIN_BRANCHES
 from stormc.history.trees import Comparison, comparison, read_tree
 from stormc.load.document import load_document
 from stormc.load.releases import version
@@ -26,14 +27,22 @@ from stormc.tree.layout import identity
 
 
 def diff(
-    specs: Path, base: str | None, head: str | None, apps: Collection[str], lines: tuple[str, ...]
+    specs: Path,
+    base: str | None = None,
+    head: str | None = None,
+    apps: Collection[str] = (),
+    branches: tuple[str, ...] = MAIN_BRANCHES,
 ) -> list[AppChange]:
-    """The apps that differ between a base and a head (None: the work tree), the gravest effects first.
+    """The apps that differ between two states of the specs, the gravest effects first.
 
-    Only apps that a changed file touches are compiled. `apps` are names, `namespace/name`s or spec paths; empty means
-    all. `lines` are the branches that HEAD may come from. Raises Failure where there is nothing to compare with.
+    - `base`: a commit; without one, where HEAD left the first of `branches` that exists.
+    - `head`: a commit; without one, the work tree.
+    - `apps`: names, `namespace/name`s or spec paths; empty means all.
+
+    Only apps that a changed file touches are compiled. Raises Failure outside of a Git repository, for a name of no
+    commit or app, and where no base can be found.
     """
-    compared = comparison(specs, base, head, lines)
+    compared = comparison(specs, base, head, branches)
     selects = touched_by(compared.changed)
     sides = [open_repository(committed_sources(specs, commit, selects)) for commit in (compared.base, compared.head)]
     if compared.head is None:
@@ -42,12 +51,12 @@ def diff(
     changes = compare(before, after)
     for app in apps:
         if not any(_named(change, {app}) for change in changes):
-            _existing(specs, compared.head, app)
-    return [_handed_over(change, sides[1]) for change in changes if not apps or _named(change, apps)]
+            _refuse_unknown(specs, compared.head, app)
+    return [_with_engine(change, sides[1]) for change in changes if not apps or _named(change, apps)]
 
 
-def _existing(specs: Path, head: str | None, app: str) -> None:
-    """Raises Failure where a word means no app of the head at all; that one has not changed is no failure."""
+def _refuse_unknown(specs: Path, head: str | None, app: str) -> None:
+    """Raises Failure where a word means no app of the head. An app that has not changed is fine."""
     repository = open_repository(committed_sources(specs, head) if head is not None else read_sources(specs))
     known = [(identity_of(repository, source), source.file) for source in repository.apps]
     names = [(f"{who.namespace}/{who.name}", file) for who, file in known if who is not None]
@@ -55,8 +64,8 @@ def _existing(specs: Path, head: str | None, app: str) -> None:
         raise no_app(app, names)
 
 
-def _handed_over(change: AppChange, repository: Repository) -> AppChange:
-    """The change with what Argo CD or Flux does about objects that leave the tree, or go to another Application."""
+def _with_engine(change: AppChange, repository: Repository) -> AppChange:
+    """The change with what Argo CD or Flux does about objects that leave the tree or move to another Application."""
     if change.before is None or change.kind not in (Kind.REMOVED, Kind.RENAMED, Kind.MOVED):
         return change
     from stormc.gitops.prune import departures, moves, warnings
@@ -69,27 +78,29 @@ def _handed_over(change: AppChange, repository: Repository) -> AppChange:
     return replace(change, engine=tuple(warnings(leaving, requests))[1:])
 
 
-def diff_of_compilers(specs: Path, out: Path, base: str | None, lines: tuple[str, ...]) -> list[AppChange]:
-    """What this stormc makes of the specs, compared with what the base has below `out`: another stormc rendered that.
+def diff_of_compilers(
+    specs: Path, out: Path, base: str | None = None, branches: tuple[str, ...] = MAIN_BRANCHES
+) -> list[AppChange]:
+    """How the manifests of this stormc differ from those that the base has below `out`, which another stormc rendered.
 
-    All apps are compiled. Raises Failure where there is nothing to compare with.
+    All apps are compiled. Raises Failure as `diff` does.
     """
-    compared = comparison(specs, base, None, lines)
+    compared = comparison(specs, base, None, branches)
     committed = read_tree(out, compared.base, SUFFIXES).files if compared.base else {}
     repository, payload = open_repository(read_sources(specs)), read_payload()
     after = {source.path: _side(repository, repository.compile(source, payload)) for source in repository.apps}
     by_file = {repository.sources.spec_file(source): source for source in repository.apps}
     before = {}
     for path, raw in committed.items():
-        found = identity(raw)
-        source = by_file.get(found.spec_file) if found is not None and found.kind == "StormService" else None
+        who = identity(raw)
+        source = by_file.get(who.spec_file) if who is not None and who.kind == "StormService" else None
         if source is not None:
             before[source.path] = _rendered(path.rpartition("/")[0], committed, after[source.path])
     return compare(before, after)
 
 
 def _rendered(directory: str, files: Mapping[str, bytes], after: Side) -> Side:
-    """An app as another stormc rendered it; its fields and its file are those of today."""
+    """An app as another stormc rendered it; its fields and its spec file are those of `after`."""
     inside = {path: raw for path, raw in files.items() if path.rpartition("/")[0] == directory}
     documents = [load_document(path, raw)[0] for path, raw in inside.items()]
     manifests = [document.data for document in documents if document is not None and "metadata" in document.data]
@@ -99,7 +110,7 @@ def _rendered(directory: str, files: Mapping[str, bytes], after: Side) -> Side:
 
 
 def committed_sources(specs: Path, commit: str | None, selects: PathFilter = every_file) -> Sources:
-    """The wanted specs as a commit has them; None is before the first. Raises Failure for a name of no commit."""
+    """The selected specs as a commit has them; none for None, before the first commit. Raises Failure for no commit."""
     files = read_tree(specs, commit, SUFFIXES, selects).files if commit else {}
     hidden = re.compile(r"(^|/)\.")
     sources = tuple(
@@ -114,18 +125,18 @@ def _sides(repository: Repository, compared: Comparison) -> dict[str, Side]:
     return {source.path: _side(repository, repository.compile(source, payload, Stage.DRAFT)) for source in changed}
 
 
-def _side(repository: Repository, made: Compilation) -> Side:
-    platform = repository.platforms.platform(made.source.directory)
-    fields: Mapping[str, Any] = made.layered.data if made.layered is not None else {}
-    broken = has_errors(made.findings) or made.compiled is None or made.files is None
+def _side(repository: Repository, compilation: Compilation) -> Side:
+    platform = repository.platforms.platform(compilation.source.directory)
+    fields: Mapping[str, Any] = compilation.layered.data if compilation.layered is not None else {}
+    broken = has_errors(compilation.findings) or compilation.compiled is None or compilation.files is None
     manifests: Sequence[Mapping[str, Any]] | None = None
-    if not broken and made.compiled is not None:
-        manifests = made.compiled.manifests
-    errors = [f for f in made.findings or repository.findings if f.severity is Severity.ERROR] if broken else []
+    if not broken and compilation.compiled is not None:
+        manifests = compilation.compiled.manifests
+    errors = [f for f in compilation.findings or repository.findings if f.severity is Severity.ERROR] if broken else []
     name, namespace = fields.get("name"), fields.get("namespace", platform.namespace)
     return Side(
-        f"{namespace}/{name}" if name else "", made.source.file, fields, manifests, made.files or {},
-        version(platform.aibrix.release), tuple(errors), load_minutes(made.layered), platform.cluster,
+        f"{namespace}/{name}" if name else "", compilation.source.file, fields, manifests, compilation.files or {},
+        version(platform.aibrix.release), tuple(errors), load_minutes(compilation.layered), platform.cluster,
     )  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What a render does to pods that run: the services whose files it replaces or removes, before and after."""
+"""What a render does to running pods: the services whose files it replaces or removes, before and after."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MOST = 50
 
 
 class ServiceEffect(NamedTuple):
-    """A service that runs already, perhaps, and what becomes of its pods; `moved_from` is its directory before."""
+    """A service that was rendered before, and what happens to its pods; `moved_from` is its earlier directory."""
 
     label: str
     effect: AppEffect
@@ -33,14 +33,14 @@ class ServiceEffect(NamedTuple):
 
 
 class Effects(NamedTuple):
-    """The effects of a render, the gravest first, and how many services more it changes."""
+    """The effects of a render, the gravest first, and how many more services it changes (beyond MOST)."""
 
     services: tuple[ServiceEffect, ...] = ()
     more: int = 0
 
 
 def effects_of(repository: Repository, out: Path, plan: Plan) -> Effects:
-    """The effect on every service that was rendered before; nothing is read where none of their files changes."""
+    """The effect on every service that was rendered before. Reads nothing where no such file changes."""
     cluster = cache(repository.platforms.cluster_of)
     old = {(cluster(path.rpartition("/")[0]), *who): path for who, path in _services(plan, out)}
     if not old:
@@ -49,8 +49,8 @@ def effects_of(repository: Repository, out: Path, plan: Plan) -> Effects:
     from stormc.review.words import told_apart
 
     new = {
-        (cluster(path.rpartition("/")[0]), *found): path
-        for path, text in plan.writes.items() if STORM_SERVICE in path and (found := _who(text))
+        (cluster(path.rpartition("/")[0]), *service): path
+        for path, text in plan.writes.items() if STORM_SERVICE in path and (service := _who(text))
     }  # fmt: skip
     looked_at = sorted(old)[:MOST]
     labels = told_apart([(f"{namespace}/{name}", place) for place, namespace, name in looked_at])
@@ -58,15 +58,15 @@ def effects_of(repository: Repository, out: Path, plan: Plan) -> Effects:
         _effect_on_disk(repository, out, plan, label, old[who], new.get(who))
         for label, who in zip(labels, looked_at, strict=True)
     ]
-    seen = [service for service in services if service is not None]
-    told = [one for one in seen if one.effect.worst is not What.NOTHING or one.moved_from]
-    told.sort(key=lambda one: (-one.effect.disturbed_npus, one.label))
-    return Effects(tuple(told), max(len(old) - MOST, 0))
+    known = [service for service in services if service is not None]
+    affected = [one for one in known if one.effect.worst is not What.NOTHING or one.moved_from]
+    affected.sort(key=lambda one: (-one.effect.disturbed_npus, one.label))
+    return Effects(tuple(affected), max(len(old) - MOST, 0))
 
 
 def _who(text: bytes) -> tuple[str, str] | None:
-    found: Identity | None = identity(text)
-    return (found.namespace, found.name) if found is not None else None
+    rendered: Identity | None = identity(text)
+    return (rendered.namespace, rendered.name) if rendered is not None else None
 
 
 def _services(plan: Plan, out: Path) -> Iterator[tuple[tuple[str, str], str]]:
@@ -89,10 +89,7 @@ def _names(out: Path, directory: str) -> list[str]:
 def _effect_on_disk(
     repository: Repository, out: Path, plan: Plan, label: str, before: str, after: str | None
 ) -> ServiceEffect | None:  # fmt: skip
-    """The effect on a service; None where what lies on disk has a shape that no API server ever took.
-
-    Whoever wrote the branch may have written anything there.
-    """
+    """The effect on a service; None where the file on disk is no StormService: a branch may hold anything there."""
     try:
         return _effect(repository, out, plan, label, before, after)
     except (LookupError, TypeError, AttributeError, ValueError):
@@ -115,8 +112,8 @@ def _effect(repository: Repository, out: Path, plan: Plan, label: str, before: s
 
 def _load_minutes(repository: Repository, text: bytes | None) -> int | None:
     """What the spec of a rendered file says of the minutes until a pod answers."""
-    found = identity(text) if text is not None else None
-    file = found.spec_file if found is not None else ""
+    who = identity(text) if text is not None else None
+    file = who.spec_file if who is not None else ""
     source = next((one for one in repository.apps if repository.sources.spec_file(one) == file), None)
     return load_minutes(repository.layered(source)[0]) if source is not None else None
 

@@ -1,4 +1,4 @@
-"""Where the values of an app's manifests come from: the app by name or by a line of one of its rendered files."""
+"""Explain: where the values of an app's manifests come from. The app is named, or found by a rendered file."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from stormc.review.explain import Explanation, Facts, explain
 from stormc.tree.layout import Identity
 
 
-def explain_app(specs: Path, app: str, rendered: str = "rendered") -> Explanation:
-    """The explanation of the app that a name, NAMESPACE/NAME or a spec's file means; its files lie in `rendered`.
+def explain_app(specs: Path, app: str, rendered: Path = Path("rendered")) -> Explanation:
+    """The explanation of an app, given by name, NAMESPACE/NAME or spec file; its rendered files are below `rendered`.
 
-    Raises Failure where there is no such app, where there are several, and where it has errors without manifests.
+    Nothing is read there. Raises Failure for no such app, for a name of several, and for an app with errors.
     """
     repository = open_repository(read_sources(specs))
     source = _source(repository, app)
     return _explained(repository, source, rendered)
 
 
-def explain_object(specs: Path, of: Identity, rendered: str = "rendered") -> Explanation:
-    """The explanation of the app whose object a rendered file holds. Raises Failure where its spec is gone."""
+def explain_object(specs: Path, of: Identity, rendered: Path = Path("rendered")) -> Explanation:
+    """The explanation of the app whose object a rendered file holds. Raises Failure where its spec does not exist."""
     repository = open_repository(read_sources(specs))
     for source in repository.apps:
         if repository.sources.spec_file(source) == of.spec_file and _is_part(repository, source, of):
@@ -42,7 +42,7 @@ def explain_object(specs: Path, of: Identity, rendered: str = "rendered") -> Exp
 
 
 def fields_at(specs: Path, spec: Path, line: int) -> list[str]:
-    """The fields that stand on a line of an app's spec, as people write them; none where the file is no such spec."""
+    """The fields on a line of an app's spec, as people write them; empty for any other file."""
     for source in read_sources(specs).files:
         if Path(source.file) == spec and not source.is_platform and not source.is_profile:
             document, _ = load_document(source.file, source.raw)
@@ -83,26 +83,28 @@ def _source(repository: Repository, app: str) -> Source:
     return named[0]
 
 
-def _explained(repository: Repository, source: Source, rendered: str) -> Explanation:
-    made = repository.compile(source, read_payload(), Stage.MANIFESTS)
-    explained = made.compiled is not None and made.layered is not None and made.summary is not None
-    if not explained or _misshapen(made):
+def _explained(repository: Repository, source: Source, rendered: Path) -> Explanation:
+    compilation = repository.compile(source, read_payload(), Stage.MANIFESTS)
+    is_complete = (
+        compilation.compiled is not None and compilation.layered is not None and compilation.summary is not None
+    )
+    if not is_complete or _misshapen(compilation):
         raise Failure(
             phrase("{file} has errors, so there is nothing to explain; run: stormc validate", file=source.file)
         )
-    return explain(made, Facts(_hardware(repository, made), _platform(repository, source)), rendered)
+    return explain(compilation, Facts(_hardware(repository, compilation), _platform(repository, source)), str(rendered))
 
 
-def _misshapen(made: Compilation) -> bool:
-    """Whether an override gives a manifest a shape that no API server takes, and in which nothing can be found."""
-    assert made.compiled is not None and made.layered is not None
-    app = made.compiled.app
-    return bool(app.overrides) and any(refusals(made.compiled.manifests, made.layered, app, schemas=True))
+def _misshapen(compilation: Compilation) -> bool:
+    """Whether an override gives a manifest a shape that no API server takes: nothing can be explained in it."""
+    assert compilation.compiled is not None and compilation.layered is not None
+    app = compilation.compiled.app
+    return bool(app.overrides) and any(refusals(compilation.compiled.manifests, compilation.layered, app, schemas=True))
 
 
-def _hardware(repository: Repository, made: Compilation) -> Document | None:
-    assert made.compiled is not None
-    name = made.compiled.app.profile.name
+def _hardware(repository: Repository, compilation: Compilation) -> Document | None:
+    assert compilation.compiled is not None
+    name = compilation.compiled.app.profile.name
     for source in repository.sources.files:
         if source.is_profile and Path(source.path).stem == name:
             return load_document(source.file, source.raw)[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path as File
+from pathlib import Path
 from typing import Any
 
 from stormc.compile.compilation import Compilation
@@ -25,9 +25,14 @@ from stormc.record import NamedTuple, Record, replace
 from stormc.repository.profiles import builtin_names
 from stormc.repository.repository import Repository, open_repository
 
+SCRIPTS = (".sh", ".bash")
+
 
 class Imported(Record):
-    """One app: the text of its spec, None where there can be none, what was found, and what differs."""
+    """One app: its name, the text of its spec (None where there can be none), findings, and what will differ.
+
+    `manifests` are what the spec renders to, what apps of a namespace share first; empty where it has errors.
+    """
 
     name: str
     text: str | None
@@ -36,23 +41,20 @@ class Imported(Record):
     manifests: tuple[Mapping[str, Any], ...] = ()
 
 
-SCRIPTS = (".sh", ".bash")
-
-
 class Target(NamedTuple):
     """Where the specs are to stand: the repository around them, and the directory below it."""
 
     repository: Repository
     directory: str
-    shown: File
+    shown: Path
 
 
-def target(specs: File, out: File | None) -> Target:
-    """The place of new specs. Raises Failure for a directory that is not below the specs."""
+def target(specs: Path, out: Path | None) -> Target:
+    """Where new specs are to stand: in `out`, or at the top of the specs. Raises Failure for an `out` elsewhere."""
     known = read_sources(specs) if specs.is_dir() else Sources(specs.name, (), ())
     if out is None:
         return Target(open_repository(known), "", specs)
-    below, top = (File(os.path.realpath(each)) for each in (out, specs))  # unlike resolve(), it takes links in a circle
+    below, top = (Path(os.path.realpath(each)) for each in (out, specs))  # unlike resolve(), it takes links in a circle
     if not below.is_relative_to(top):
         raise Failure(
             phrase("{out} is not below {specs}; --specs names another directory of specs", out=out, specs=specs)
@@ -61,8 +63,31 @@ def target(specs: File, out: File | None) -> Target:
     return Target(open_repository(known), "" if directory == "." else directory, out)
 
 
-def import_file(file: str, raw: bytes, where: Target, chosen: Chosen, owner: str) -> list[Imported]:
-    """The apps of one file; one without a name where there is none in it. Raises Failure for an unknown profile."""
+def import_file(
+    specs: Path,
+    file: str,
+    raw: bytes,
+    *,
+    out: Path | None = None,
+    hardware: str | None = None,
+    model_path: str | None = None,
+    owner: str = "imported",
+) -> list[Imported]:
+    """The apps that a file describes: StormServices, or a config of the k8s-deploy-tool. Nothing is written.
+
+    - `file`: the name for findings; `raw`: its bytes.
+    - `out`: the directory below `specs` where the new specs are to stand: its platform files hold for them.
+    - `hardware`, `model_path`: the profile, and the directory of the weights, where the file does not tell them.
+    - `owner`: the owner of overrides, which say what no field can.
+
+    A file without an app gives one `Imported` without a name, whose findings say why. Raises Failure for a profile
+    that does not exist, and for an `out` that is not below `specs`.
+    """
+    return import_into(file, raw, target(specs, out), Chosen(hardware, model_path), owner)
+
+
+def import_into(file: str, raw: bytes, where: Target, chosen: Chosen, owner: str) -> list[Imported]:
+    """As `import_file`, for many files: the repository around the new specs is read once."""
     if raw.startswith(b"#!") or file.endswith(SCRIPTS):
         return [_foreign(file, "a shell script", phrase("write its flags to engineArgs, its exports to env"))]
     documents, findings = load_documents(file, raw)
@@ -78,13 +103,13 @@ def import_file(file: str, raw: bytes, where: Target, chosen: Chosen, owner: str
             return [_foreign(file, named, phrase("write a spec: stormc init NAME --hardware PROFILE"))]
         text = phrase("the file holds no StormService and no config of the k8s-deploy-tool")
         return [Imported("", None, (Finding(FOREIGN, file, START, text, NONE), *repeated, *others), ())]
-    made = [_import(file, original, where, chosen, owner) for original in originals]
-    first, *rest = made
+    imported = [_import(file, original, where, chosen, owner) for original in originals]
+    first, *rest = imported
     return [replace(first, findings=(*repeated, *others, *first.findings)), *rest]
 
 
 def _foreign(file: str, named: str, hint: Phrase) -> Imported:
-    """A file of another format, by its name."""
+    """What becomes of a file of another format: nothing, and a finding that names the format."""
     text = phrase("this is {named}, which stormc does not import", named=named)
     return Imported("", None, (Finding(FOREIGN, file, START, text, hint),), ())
 
@@ -118,11 +143,11 @@ def _place(file: str, where: Target) -> Place:
     return Place(compile_text, where.repository.platforms.layered(where.directory, Document(file, {})).data)
 
 
-def _manifests(made: Compilation) -> Iterator[Mapping[str, Any]]:
-    """Everything that the app needs in its namespace, what it shares first; nothing without valid fields."""
-    if made.app is not None and made.compiled is not None:
-        yield from shared_objects(read_payload(), made.app.namespace, made.app.shared)
-        yield from made.compiled.manifests
+def _manifests(compilation: Compilation) -> Iterator[Mapping[str, Any]]:
+    """Everything that the app needs in its namespace, what apps share first; nothing for a spec with errors."""
+    if compilation.app is not None and compilation.compiled is not None:
+        yield from shared_objects(read_payload(), compilation.app.namespace, compilation.app.shared)
+        yield from compilation.compiled.manifests
 
 
 def _findings(file: str, original: Original, notes: Sequence[Note]) -> tuple[Finding, ...]:
@@ -138,5 +163,5 @@ def _profiles(repository: Repository, chosen: Chosen) -> dict[str, Any]:
 
 
 def broken(imported: Imported) -> bool:
-    """Whether there is no spec that can be rendered."""
+    """Whether the app has no spec that can be rendered."""
     return imported.text is None or has_errors(imported.findings)

@@ -1,7 +1,7 @@
-"""A KRM function: a ResourceList with specs in, the same list with what they are rendered to out.
+"""KRM: a ResourceList with specs becomes the same list with their manifests, as a function of kustomize and kpt.
 
-The protocol of kustomize and kpt (kustomize cmd/config/docs/api-conventions/functions-spec.md): `items` are what the
-function works on, `functionConfig` is what it is told, `results` are what people should read.
+The protocol (kustomize cmd/config/docs/api-conventions/functions-spec.md): `items` are the objects that
+the function works on, `functionConfig` its settings, `results` messages for people.
 """
 
 from __future__ import annotations
@@ -27,35 +27,35 @@ SEVERITIES = {"E": "error", "W": "warning", "I": "info"}
 
 
 class Answer(NamedTuple):
-    """The list to print, and whether a spec has errors, which kustomize and kpt are told by the exit code."""
+    """The list to print, and whether a spec has errors: then the exit code is 1."""
 
     resource_list: dict[str, Any]
     failed: bool
 
 
-def run(text: bytes, *, payload: Payload | None = None, today: str | None = None) -> Answer:
-    """The list with its specs replaced by manifests. What is no spec of stormc passes through untouched, in its order.
+def transform(text: bytes, *, payload: Payload | None = None, today: str | None = None) -> Answer:
+    """The list with its specs replaced by manifests. Any other object passes through, in its order.
 
-    Specs are objects of `stormc.dev/v1` among `items`; `functionConfig` may be one too (kustomize generators have no
-    items). With errors the items stay as they are and `results` say why. Raises Failure for anything but a
+    Specs are the objects of `stormc.dev/v1` among `items`; `functionConfig` may be one too (kustomize generators have
+    no items). With errors the items stay as they are, and `results` say why. Raises Failure for anything but a
     ResourceList.
     """
-    given = read_resource_list(text)
-    items: list[Mapping[str, Any]] = [item for item in given.get("items") or () if isinstance(item, dict)]
-    config = given.get("functionConfig")
+    resource_list = read_resource_list(text)
+    items: list[Mapping[str, Any]] = [item for item in resource_list.get("items") or () if isinstance(item, dict)]
+    config = resource_list.get("functionConfig")
     specs = [item for item in items if _is_ours(item)]
     own_config = [config] if isinstance(config, dict) and _is_ours(config) else []
     sources = _sources([*specs, *own_config])
     repository = open_repository(Sources("specs", sources, ()))
-    made = stream_apps(repository, repository.apps, False, payload or read_payload(), today)
-    failed = has_errors(made.findings)
+    streamed = stream_apps(repository, repository.apps, False, payload or read_payload(), today)
+    failed = has_errors(streamed.findings)
     if not failed:
-        items = [*(item for item in items if not _is_ours(item)), *made.manifests]
+        items = [*(item for item in items if not _is_ours(item)), *streamed.manifests]
     answer: dict[str, Any] = {"apiVersion": VERSION, "kind": KIND, "items": items}
     if config is not None:
         answer["functionConfig"] = config
-    if made.findings:
-        answer["results"] = [_result(finding) for finding in made.findings]
+    if streamed.findings:
+        answer["results"] = [_result(finding) for finding in streamed.findings]
     return Answer(answer, failed)
 
 

@@ -1,4 +1,4 @@
-"""What a render keeps of a compiled app: its files are staged where it was compiled, in this process or another."""
+"""Compiling one app for a render, in this process or another: its new files are staged, and only digests come back."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ from stormc.tree.unchanged import Inputs
 
 
 class Output(NamedTuple):
-    """One app: its findings, and without errors its summary, the digests of its files and those that are new."""
+    """What a render needs of a compiled app: findings, and without errors its summary and its files.
+
+    `hashes` are the digests of all its files by path, `new` the files that are other than on disk, `inputs` is the
+    digest of everything that the app was compiled from.
+    """
 
     path: str
     inputs: str
@@ -28,34 +32,34 @@ class Output(NamedTuple):
     new: Mapping[str, New]
 
     def memory(self, stamp: str) -> Memory | None:
-        """What the next render is told of it; nothing of an app with errors."""
+        """What the next render is to know of the app; None for one with errors, which is compiled again."""
         if self.summary is None or has_errors(self.findings):
             return None
         return Memory(self.inputs, self.summary, tuple(self.findings), self.hashes, stamp)
 
 
-def output(
+def compile_and_stage(
     compile_one: Callable[[Source, Stage], Compilation], inputs: Inputs, out: Path, staging: Path | None,
     numbered: tuple[int, Source],
 ) -> Output:  # fmt: skip
-    """Compiles one app; files that are other than on disk are staged under the app's number, if there is a staging.
+    """Compiles the numbered app. Files that are other than on disk are staged under its number, if `staging` is given.
 
-    Without one, manifests that are on disk as they are now are not held against schemas again: they were when they
-    were written, and loading the judge takes longer than all else of a hook.
+    Without `staging` (`--check`), schemas judge the manifests only where a file is other than on disk: what is there
+    was judged when it was written, and loading the schemas takes longer than all else in a hook.
     """
     number, source = numbered
-    made = compile_one(source, Stage.DRAFT if staging is None else Stage.FILES)
-    new = _new(out, made)
+    compilation = compile_one(source, Stage.DRAFT if staging is None else Stage.FILES)
+    new = _new(out, compilation)
     if staging is None and new:
-        made = compile_one(source, Stage.FILES)
-        new = _new(out, made)
-    files = made.files or {}
-    if staging is not None and made.files:
+        compilation = compile_one(source, Stage.FILES)
+        new = _new(out, compilation)
+    files = compilation.files or {}
+    if staging is not None and compilation.files:
         new = stage(staging, number, {path: files[path] for path in new})
     hashes = {path: digest(text) for path, text in files.items()}
-    return Output(source.path, digest(*inputs(source)), made.findings, made.summary, hashes, new)
+    return Output(source.path, digest(*inputs(source)), compilation.findings, compilation.summary, hashes, new)
 
 
-def _new(out: Path, made: Compilation) -> Mapping[str, New]:
+def _new(out: Path, compilation: Compilation) -> Mapping[str, New]:
     """The files that are other than on disk."""
-    return {path: text for path, text in (made.files or {}).items() if on_disk(out, path) != text}
+    return {path: text for path, text in (compilation.files or {}).items() if on_disk(out, path) != text}

@@ -1,4 +1,4 @@
-"""What policies say: of one app, and as a policy of admission for a cluster."""
+"""Policy: what the policies above an app allow, and a policy in the form of the API server."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ class Allowed(NamedTuple):
     mark: Mark
 
 
-def policy_for(specs: Path, app: str) -> list[Allowed]:
+def policies_of(specs: Path, app: str) -> list[Allowed]:
     """Everything that policies say of an app, the top platform file first. Raises Failure for no app of that name."""
     repository = open_repository(read_sources(specs))
     source = _app(repository, specs, app)
     return list(_fields(repository, source.directory))
 
 
-def exported(specs: Path, directory: str, name: str) -> list[str]:
-    """The policy of a directory below specs as YAML documents for the API server, whose names begin with `name`.
+def export_policy(specs: Path, directory: str, name: str) -> list[str]:
+    """The policy of a directory below specs as ValidatingAdmissionPolicies: YAML documents, named `name`-….
 
-    Raises Failure for platform files with errors, and where no policy holds.
+    Raises Failure for platform files with errors, where no policy holds, and for a `name` that no object may have.
     """
     if re.fullmatch(r"[a-z0-9]([a-z0-9.-]{0,200}[a-z0-9])?", name) is None:
         raise Failure(phrase("{name!r} is no name of an object", name=name))

@@ -33,14 +33,15 @@ if TYPE_CHECKING:
 class Promotion(NamedTuple):
     """The spec to rewrite with its text before and after, or the errors that forbid it.
 
-    `kept` are fields that only this spec has, as people write them; `label` and `effect` say what becomes of its pods.
+    `only_in_destination` are fields that only this spec has, and that stay. `label` names the app, `effect` is what
+    happens to its pods; both are left out where it has no manifests.
     """
 
     file: Path
     before: str
     after: str
     findings: list[Finding]
-    kept: tuple[str, ...] = ()
+    only_in_destination: tuple[str, ...] = ()
     label: str = ""
     effect: AppEffect | None = None
 
@@ -54,11 +55,11 @@ class Promotion(NamedTuple):
 def promote(
     specs: Path, origin: Path, destination: Path, name: str, *, exact: bool = False, payload: Payload | None = None
 ) -> Promotion:  # fmt: skip
-    """What the app's spec in `destination` becomes: it has the tunable fields of its namesake. Writes nothing.
+    """The app's spec in `destination` with the tunable fields of its namesake in `origin`. Nothing is written.
 
-    What only the destination has stays, unless it is to be `exact`ly alike. The values are those that hold, defaults of
-    platform files included, and the text is in canonical form where comments allow it. Raises Failure where there is no
-    such app, or where the change cannot be made without touching another file or losing a comment.
+    Fields that only the destination has stay, except with `exact`. Values include the defaults of platform files, and
+    the text is in canonical form where comments allow it. Raises Failure where there is no such app, and where the
+    change would touch another file or lose a comment.
     """
     programs = payload or read_payload()
     repository = open_repository(read_sources(specs))
@@ -71,19 +72,19 @@ def promote(
         )
     before = target.raw.decode("utf-8-sig", "replace")
     both = [repository.compile(app, programs, Stage.MANIFESTS) for app in (source, target)]
-    findings = [*repository.findings, *(finding for made in both for finding in made.findings)]
+    findings = [*repository.findings, *(finding for compilation in both for finding in compilation.findings)]
     if has_errors(findings):
         return Promotion(Path(target.file), before, before, in_order(findings))
-    kept = () if exact else tuple(map(dotted, only_in_target(_data(repository, source), _data(repository, target))))
+    staying = () if exact else tuple(map(dotted, only_in_target(_data(repository, source), _data(repository, target))))
     after = _after(repository, source, target, before, exact)
     promoted = target._replace(raw=after.encode())
     repository = open_repository(_with(repository.sources, promoted))
-    made = repository.compile(promoted, programs, Stage.MANIFESTS)
-    if not has_errors(made.findings) and changes(_data(repository, source), _data(repository, promoted), exact):
+    compilation = repository.compile(promoted, programs, Stage.MANIFESTS)
+    if not has_errors(compilation.findings) and changes(_data(repository, source), _data(repository, promoted), exact):
         raise Failure(phrase("{file}: its layout cannot be kept: make the change by hand", file=target.file))
-    told = _effect(repository, both[1], made) if not has_errors(made.findings) else None
-    label = f"{made.summary.namespace}/{made.summary.name}" if made.summary is not None else ""
-    return Promotion(Path(target.file), before, after, in_order(made.findings), kept, label, told)
+    pod_effect = _effect(repository, both[1], compilation) if not has_errors(compilation.findings) else None
+    label = f"{compilation.summary.namespace}/{compilation.summary.name}" if compilation.summary is not None else ""
+    return Promotion(Path(target.file), before, after, in_order(compilation.findings), staying, label, pod_effect)
 
 
 def _effect(repository: Repository, before: Compilation, after: Compilation) -> AppEffect | None:
@@ -125,8 +126,8 @@ def _after(repository: Repository, source: Source, target: Source, before: str, 
     return after
 
 
-def write(promotion: Promotion) -> None:
-    """Puts the new text in place of the old one, by rename."""
+def write_promotion(promotion: Promotion) -> None:
+    """Replaces the text of the spec, by rename. Raises Failure for a path through a symbolic link."""
     rewrite(promotion.file, promotion.after)
 
 
@@ -139,20 +140,20 @@ def _app(repository: Repository, specs: Path, directory: Path, name: str) -> Sou
         raise Failure(phrase("{directory} is not below {specs}", directory=directory, specs=specs))
     apps = [app for app in repository.apps if below == "." or app.path.startswith(f"{below}/")]
     names = {app.path: who.name for app in apps if (who := identity(repository, app))}
-    found = [app for app in apps if names.get(app.path) == name]
-    if len(found) > 1:
+    matching = [app for app in apps if names.get(app.path) == name]
+    if len(matching) > 1:
         raise Failure(
             phrase(
                 "{directory} has more than one app {name}: {file}",
                 directory=directory,
                 name=name,
-                file=", ".join(app.file for app in found),
+                file=", ".join(app.file for app in matching),
             )
         )
-    if not found:
+    if not matching:
         hint = did_you_mean(name, set(names.values()))
         raise Failure(with_hint(phrase("{directory} has no app {name}", directory=directory, name=name), hint))
-    return found[0]
+    return matching[0]
 
 
 def _data(repository: Repository, app: Source) -> Mapping[str, Any]:

@@ -9,10 +9,10 @@ from pathlib import Path
 from time import strftime
 
 from stormc import __version__
-from stormc.actions.collector import without_collector
-from stormc.actions.committed import committed_memory
+from stormc.actions.committed_memory import check_committed_memory
 from stormc.actions.effects import Effects, effects_of
-from stormc.actions.outputs import Output, output
+from stormc.actions.garbage_collection import without_garbage_collection
+from stormc.actions.outputs import Output, compile_and_stage
 from stormc.compile.compilation import Compilation, Stage
 from stormc.failure import Failure
 from stormc.finding import START, Finding, has_errors, has_warnings, in_order
@@ -21,7 +21,7 @@ from stormc.model.summary import Summary
 from stormc.payload.read import Payload, read_payload
 from stormc.phrase import NONE, phrase
 from stormc.record import NamedTuple
-from stormc.repository.judge import judge_all
+from stormc.repository.findings import collect_findings
 from stormc.repository.processes import Progress, work_all
 from stormc.repository.repository import Repository, open_repository
 from stormc.repository.selection import select
@@ -41,10 +41,11 @@ STORM_SERVICE_FILE = "stormservice-"
 
 
 class Rendered(NamedTuple):
-    """The result of a render: findings, and what changed or would change; no plan where errors forbid one.
+    """The result of a render: how many apps were looked at, findings, and the plan that was or would be carried out.
 
-    `departures` are lines for people about services that leave the rendered tree, `effects` what becomes of the pods
-    of services that were rendered before, `made_by` the other versions of stormc whose files are replaced.
+    `plan` is None where errors forbid one. `departures` are lines for people about services that leave the rendered
+    tree, `effects` is what happens to the pods of services that were rendered before, `made_by` are the other
+    versions of stormc whose files are replaced.
     """
 
     apps: int
@@ -68,29 +69,33 @@ def render(
     payload: Payload | None = None,
     today: str | None = None,
 ) -> Rendered:
-    """Compiles specs and brings the output directory up to date; with `check` nothing is written.
+    """Compiles specs and brings the output directory up to date. With an error in any spec nothing is written.
 
-    `staged` asks besides whether the next commit of Git holds what is rendered; what it lacks is E403. With `strict`
-    a warning in any spec keeps everything from being written, as an error does.
+    - `selected`: files or directories of specs to render; empty means all.
+    - `check`: write nothing; the plan says what would change.
+    - `staged`: with `check`, also report what Git's index lacks of the rendered files (E403).
+    - `strict`: a warning in any spec keeps everything from being written, as an error does.
+    - `jobs`: the number of processes. `progress` is called with the number of compiled apps and of all apps.
+    - `payload`: the programs that pods run (default: those that come with stormc).
+    - `today`: an ISO date, for findings about dates that have passed (default: the system's).
 
-    With errors in any spec nothing is written at all. `selected` limits the work to some files or directories of
-    specs, `jobs` is the number of processes, `progress` is called with the numbers of compiled and of all apps,
-    `payload` are the programs that pods run (those that come with stormc) and `today` an ISO date (the system's).
     Raises Failure without a specs directory, for a selected path that is no spec, where `specs` and `out` overlap,
     and where `out` is a symbolic link.
     """
     _refuse_overlap(specs, out)
     refuse_link(out)
     today = today or strftime("%Y-%m-%d")
-    given = _Given(specs, out, selected, staged, strict, jobs, progress, payload or read_payload(), today)
-    with without_collector():
+    order = _Order(specs, out, selected, staged, strict, jobs, progress, payload or read_payload(), today)
+    with without_garbage_collection():
         if check:
-            return _render(given, None)
+            return _render(order, None)
         with staged_beside(out) as staging:
-            return _render(given, staging)
+            return _render(order, staging)
 
 
-class _Given(NamedTuple):
+class _Order(NamedTuple):
+    """The arguments of `render`, with every default settled."""
+
     specs: Path
     out: Path
     selected: Sequence[Path]
@@ -110,23 +115,23 @@ class _Apps(NamedTuple):
 
     @property
     def summaries(self) -> list[Summary]:
-        compiled = [made.summary for made in self.compiled if made.summary is not None]
+        compiled = [output.summary for output in self.compiled if output.summary is not None]
         return compiled + [memory.summary for memory in self.remembered.values()]
 
     @property
     def new_files(self) -> dict[str, New]:
-        return {path: new for made in self.compiled for path, new in made.new.items()}
+        return {path: new for output in self.compiled for path, new in output.new.items()}
 
     @property
     def right_files(self) -> set[str]:
         """The files that are on disk as they should be."""
         remembered = {path for memory in self.remembered.values() for path in memory.hashes}
-        return remembered | {path for made in self.compiled for path in made.hashes if path not in made.new}
+        return remembered | {path for output in self.compiled for path in output.hashes if path not in output.new}
 
     @property
     def findings(self) -> list[Finding]:
         remembered = [finding for memory in self.remembered.values() for finding in memory.findings]
-        return remembered + [finding for made in self.compiled for finding in made.findings]
+        return remembered + [finding for output in self.compiled for finding in output.findings]
 
 
 def _refuse_overlap(specs: Path, out: Path) -> None:
@@ -137,23 +142,23 @@ def _refuse_overlap(specs: Path, out: Path) -> None:
         )
 
 
-def _render(given: _Given, staging: Path | None) -> Rendered:
-    out, partly = given.out, bool(given.selected)
-    repository = open_repository(read_sources(given.specs))
-    chosen = select(repository, given.specs, given.selected)
-    memory_place = memory_directory(out, given.specs)
+def _render(order: _Order, staging: Path | None) -> Rendered:
+    out, partly = order.out, bool(order.selected)
+    repository = open_repository(read_sources(order.specs))
+    chosen = select(repository, order.specs, order.selected)
+    memory_place = memory_directory(out, order.specs)
     memories = recall(memory_place, [source.path for source in chosen] if partly else None)
     start = clock(staging) if staging is not None else 0
-    known = split(chosen, memories.apps, partial(_inputs, repository, given.payload), out, start)
-    apps = _compile(given, repository, known, staging)
+    known = split(chosen, memories.apps, partial(_inputs, repository, order.payload), out, start)
+    apps = _compile(order, repository, known, staging)
     wired = wire(repository, apps.summaries) if not partly else Wired()
     needs = shared_needs(repository, apps.summaries)
-    files, findings_on_files = _wiring_files(out, wired)
-    findings = [*committed_memory(given.specs.parent, out.parent), *apps.findings, *wired.findings, *findings_on_files]
-    findings = judge_all(repository, chosen, apps.summaries, findings, given.today, partly)
-    if has_errors(findings) or (given.strict and has_warnings(findings)):
+    files, refused = _wiring_files(out, wired)
+    findings = [*check_committed_memory(order.specs.parent, out.parent), *apps.findings, *wired.findings, *refused]
+    findings = collect_findings(repository, chosen, apps.summaries, findings, order.today, partly)
+    if has_errors(findings) or (order.strict and has_warnings(findings)):
         return Rendered(len(chosen), findings, None)
-    shared = shared_files(needs, given.payload, repository.sources.root, _earlier(out, needs) if partly else None)
+    shared = shared_files(needs, order.payload, repository.sources.root, _earlier(out, needs) if partly else None)
     of_all = {**files, **shared}
     new = {path: text for path, text in of_all.items() if on_disk(out, path) != text}
     right = apps.right_files | (of_all.keys() - new.keys())
@@ -161,7 +166,7 @@ def _render(given: _Given, staging: Path | None) -> Rendered:
     plan = make_plan(out, NewFiles({**apps.new_files, **new}), right, scope)
     versions = other_versions(out, [*plan.writes, *plan.removals], __version__)
     findings = in_order([
-        *findings, *plan.findings, *_unstaged(given, plan, right, scope),
+        *findings, *plan.findings, *_unstaged(order, plan, right, scope),
         *(_made_by_another(out, plan, versions) if staging is None else ()),
     ])  # fmt: skip
     if has_errors(findings):
@@ -172,9 +177,9 @@ def _render(given: _Given, staging: Path | None) -> Rendered:
         moved = carry_out(out, plan, staging)
         write_versions(out, staging, versions_after(out, [*plan.writes, *plan.removals], complete, __version__, partly))
         fresh = _memories(apps.compiled, out, start, moved)
-        left = memories.after({**known.unchanged, **fresh}, partly)
-        if left.text != memories.text:
-            remember(memory_place, out, left)
+        updated = memories.after({**known.unchanged, **fresh}, partly)
+        if updated.text != memories.text:
+            remember(memory_place, out, updated)
     return Rendered(len(chosen), findings, plan, departures, effects, tuple(sorted({*versions.values()})))
 
 
@@ -198,18 +203,18 @@ def _complete(repository: Repository, chosen: Sequence[Source]) -> set[str]:
     return {source.directory for source in chosen} - partly
 
 
-def _unstaged(given: _Given, plan: Plan, files: Collection[str], scope: Collection[str] | None) -> Iterator[Finding]:
-    """What the next commit lacks of the rendered files, one finding per directory, once they are rendered."""
-    if not given.staged or not plan.is_empty:
+def _unstaged(order: _Order, plan: Plan, files: Collection[str], scope: Collection[str] | None) -> Iterator[Finding]:
+    """E403 for files that the next commit lacks, one finding per directory; none while files must be written."""
+    if not order.staged or not plan.is_empty:
         return
     from stormc.history.index import unstaged
 
-    version_file = {VERSION_FILE} if (given.out / VERSION_FILE).is_file() else set()
-    found = unstaged(given.out, {*files, *version_file}, scope)
+    version_file = {VERSION_FILE} if (order.out / VERSION_FILE).is_file() else set()
+    index = unstaged(order.out, {*files, *version_file}, scope)
     for why, paths in (
-        (phrase("not in Git"), found.missing),
-        (phrase("not staged as it is"), found.different),
-        (phrase("staged, and no longer rendered"), found.left),
+        (phrase("not in Git"), index.missing),
+        (phrase("not staged as it is"), index.different),
+        (phrase("staged, and no longer rendered"), index.leftover),
     ):
         by_directory: dict[str, list[str]] = {}
         for path in paths:
@@ -218,26 +223,26 @@ def _unstaged(given: _Given, plan: Plan, files: Collection[str], scope: Collecti
             more = phrase(", and {count} more here", count=len(inside) - 1) if len(inside) > 1 else NONE
             yield Finding(
                 UNSTAGED,
-                f"{given.out}/{inside[0]}",
+                f"{order.out}/{inside[0]}",
                 START,
                 phrase("{why}{more}", why=why, more=more),
-                phrase("git add -A {path}", path=given.out / (directory or inside[0])),
+                phrase("git add -A {path}", path=order.out / (directory or inside[0])),
             )
 
 
 def _earlier(out: Path, needs: Needs) -> dict[Place, list[str]]:
-    """What lies in the shared directories already. A run over some apps does not know who else mounts it."""
+    """The files in the shared directories already: a run over some apps cannot know whether other apps mount them."""
     return {place: present(out, place) for place in needs}
 
 
-def _compile(given: _Given, repository: Repository, known: Split, staging: Path | None) -> _Apps:
-    inputs = partial(_inputs, repository, given.payload)
+def _compile(order: _Order, repository: Repository, known: Split, staging: Path | None) -> _Apps:
+    inputs = partial(_inputs, repository, order.payload)
 
     def compile_one(source: Source, stop: Stage) -> Compilation:
-        return repository.compile(source, given.payload, stop)
+        return repository.compile(source, order.payload, stop)
 
-    work = partial(output, compile_one, inputs, given.out, staging)
-    return _Apps(work_all(work, list(enumerate(known.changed)), given.jobs, given.progress), known.unchanged)
+    work = partial(compile_and_stage, compile_one, inputs, order.out, staging)
+    return _Apps(work_all(work, list(enumerate(known.changed)), order.jobs, order.progress), known.unchanged)
 
 
 def _wiring_files(out: Path, wired: Wired) -> tuple[Mapping[str, bytes], Sequence[Finding]]:
@@ -252,33 +257,33 @@ def _wiring_files(out: Path, wired: Wired) -> tuple[Mapping[str, bytes], Sequenc
     files = wiring_files(wired.wirings)
     if all(on_disk(out, path) == content for path, content in files.items()):
         return files, ()
-    from stormc.gitops.schemas import check_output
+    from stormc.gitops.schemas import check_schemas
 
-    return files, list(check_output(wired.wirings))
+    return files, list(check_schemas(wired.wirings))
 
 
 def _departures(repository: Repository, out: Path, plan: Plan) -> tuple[str, ...]:
-    """Warnings of services that leave the tree, which an engine may take for an order to delete them."""
+    """Warnings about services that leave the tree: Argo CD or Flux may then delete them."""
     changed = [*plan.removals, *plan.writes]
     if not any(f"/{STORM_SERVICE_FILE}" in path and (out / path).exists() for path in changed):
         return ()
     from stormc.gitops.prune import departures, warnings
 
     before = {path: content for path in changed if (content := on_disk(out, path)) is not None}
-    left = departures(before, plan.writes, cache(repository.platforms.cluster_of))
-    return tuple(warnings(left, wiring_requests(repository)))
+    leaving = departures(before, plan.writes, cache(repository.platforms.cluster_of))
+    return tuple(warnings(leaving, wiring_requests(repository)))
 
 
 def _inputs(repository: Repository, payload: Payload, source: Source) -> list[bytes]:
-    """Everything that an app is compiled from: its files, and the versions of the programs that it mounts."""
+    """Everything that an app is compiled from: its files, and the versions of the programs that pods mount."""
     return ["\0".join(program.version for program in payload).encode(), *repository.inputs(source)]
 
 
 def _memories(compiled: Sequence[Output], out: Path, start: int, moved: int) -> dict[str, Memory]:
     """What to remember of the compiled apps."""
     memories = {}
-    for made in compiled:
-        memory = made.memory(stamp_after(out, made.hashes, made.new, start, moved))
+    for output in compiled:
+        memory = output.memory(stamp_after(out, output.hashes, output.new, start, moved))
         if memory is not None:
-            memories[made.path] = memory
+            memories[output.path] = memory
     return memories

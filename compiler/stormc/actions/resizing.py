@@ -1,4 +1,4 @@
-"""Instances that get another number of pods: what AIBrix makes of it differs by release, and some of it has no end."""
+"""Findings on changes of podGroupSize: what AIBrix then does to running pods differs by release."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from stormc.targets.storm_service import roles, service_in
 ANOTHER_NAME = phrase("deploy the app under another name, then delete the old one")
 
 
-def resized(changes: Iterable[AppChange]) -> Iterator[Finding]:
-    """What a change of podGroupSize does to the pods of apps that keep their name, at the field of the spec."""
+def check_resizing(changes: Iterable[AppChange]) -> Iterator[Finding]:
+    """A finding for every role whose podGroupSize changes while the app keeps its name, at the field of the spec."""
     for change in changes:
         before, after = change.before, change.after
         if before is None or after is None or before.label != after.label:
@@ -71,7 +71,7 @@ def _finding(after: Side, role: RoleEffect, sizes: tuple[int, int]) -> Finding:
 
 
 def _layered(file: str) -> Layered:
-    """The spec as it lies on disk; it was read before, so that it can be."""
+    """The spec as it is on disk; comparing has read it already."""
     document, _ = load_document(file, Path(file).read_bytes())
     assert document is not None
     return merge_layers([Layer(document)])

@@ -1,4 +1,4 @@
-"""Start: a first valid spec of a new app."""
+"""Start: the first spec of a new app (`stormc init`)."""
 
 from __future__ import annotations
 
@@ -38,9 +38,10 @@ def start(
     image: str | None = None,
     payload: Payload | None = None,
 ) -> Started:
-    """The spec of a new app on a hardware profile, compiled where it is to stand. Writes nothing.
+    """The text of a new app's spec on a hardware profile, compiled where it is to stand. Nothing is written.
 
-    `name` may say the directory too, as in `staging/chat`. Raises Failure for an unknown profile, or one with errors.
+    `name` may have a directory in front, as in `staging/chat`. `namespace`, `model_path` and `image` have defaults.
+    Raises Failure for an unknown profile, for one with errors, and for a directory outside of `specs`.
     """
     below, _, name = name.removesuffix(".yaml").removeprefix(f"{specs}/").rpartition("/")
     files = profile_files(specs)

@@ -1,4 +1,4 @@
-"""All apps of a repository as demand for NPUs, and the pools of nodes that platform files count."""
+"""Survey: the NPUs that all apps of a repository need, and the nodes that platform files count."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from stormc.review.words import told_apart
 
 
 class App(NamedTuple):
-    """An app without errors: what reports call it, its namespace and name, its spec, its manifests, its AIBrix.
+    """An app without errors. `label` is its name in reports, `name` is namespace/name, `aibrix` its AIBrix release.
 
-    `super_pod` says that its hardware stands in super pods.
+    `super_pod` says whether its hardware comes in super pods.
     """
 
     label: str
@@ -44,17 +44,17 @@ class Survey(NamedTuple):
 
 
 def survey(specs: Path | Sources) -> Survey:
-    """What the apps of a specs directory need and what there is. Raises Failure without the directory."""
+    """What the apps of a specs directory need, and what inventories have. Raises Failure without the directory."""
     repository = open_repository(read_sources(specs) if isinstance(specs, Path) else specs)
     payload = read_payload()
     compiled, errors = [], [f for f in repository.findings if f.rule[0] == "E"]
     for source in repository.apps:
-        made = repository.compile(source, payload, Stage.MANIFESTS)
-        if has_errors(made.findings) or made.compiled is None or made.summary is None:
-            errors += [f for f in made.findings if f.rule[0] == "E"]
+        compilation = repository.compile(source, payload, Stage.MANIFESTS)
+        if has_errors(compilation.findings) or compilation.compiled is None or compilation.summary is None:
+            errors += [f for f in compilation.findings if f.rule[0] == "E"]
             continue
         release = version(repository.platforms.platform(source.directory).aibrix.release)
-        compiled.append((source.file, made.summary, made.compiled.manifests, release))
+        compiled.append((source.file, compilation.summary, compilation.compiled.manifests, release))
     names = [(f"{summary.namespace}/{summary.name}", summary.cluster) for _, summary, _, _ in compiled]
     demands, apps = [], []
     for (name, _), label, (file, summary, manifests, release) in zip(names, told_apart(names), compiled, strict=True):
@@ -76,15 +76,15 @@ def rollout_of(before: Survey, after: Survey) -> Rollout:
     return rollout(capacity(before.pools, before.demands), capacity(after.pools, after.demands), left_behind)
 
 
-def rollout_between(specs: Path, base: str | None, head: str | None, lines: tuple[str, ...]) -> Rollout | None:
-    """The pools around the change that `diff` of the same arguments tells; None where no platform file counts nodes.
+def rollout_between(specs: Path, base: str | None, head: str | None, branches: tuple[str, ...]) -> Rollout | None:
+    """The pools before, during and after the change that `diff` compares; None where no platform file counts nodes.
 
     Raises Failure as `diff` does.
     """
     from stormc.actions.comparing import committed_sources
     from stormc.history.trees import comparison
 
-    compared = comparison(specs, base, head, lines)
+    compared = comparison(specs, base, head, branches)
     old = committed_sources(specs, compared.base)
     new = committed_sources(specs, compared.head) if compared.head is not None else read_sources(specs)
     if not any(open_repository(sources).inventories for sources in (old, new)):

@@ -7,14 +7,14 @@ from pathlib import Path
 from time import strftime
 from typing import TYPE_CHECKING, Any
 
-from stormc.actions.collector import without_collector
-from stormc.actions.committed import committed_memory
+from stormc.actions.committed_memory import check_committed_memory
+from stormc.actions.garbage_collection import without_garbage_collection
 from stormc.compile.compilation import Stage
 from stormc.finding import Finding
 from stormc.load.sources import read_sources
 from stormc.payload.read import Payload, read_payload
 from stormc.record import NamedTuple
-from stormc.repository.judge import judge_all
+from stormc.repository.findings import collect_findings
 from stormc.repository.processes import Progress, work_all
 from stormc.repository.repository import open_repository
 from stormc.repository.selection import affected, select
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 class Validated(NamedTuple):
-    """The result of a validation."""
+    """How many apps were looked at, and the findings in order."""
 
     apps: int
     findings: list[Finding]
@@ -44,12 +44,13 @@ def validate(
 ) -> Validated:
     """The findings of all specs, or of the selected files and directories. Nothing is written.
 
-    With `changed`, paths below the specs directory, only the apps that a change of these files touches are looked at.
-    With `crd`, a CustomResourceDefinition, the manifests are checked against it too. The other parameters, and what
-    is raised, are those of `render`.
+    - `changed`: paths below the specs directory; only apps that a change of these files touches are looked at.
+    - `crd`: a CustomResourceDefinition that manifests are checked against too.
+
+    The other parameters, and what is raised, are those of `render`.
     """
     programs, day = payload or read_payload(), today or strftime("%Y-%m-%d")
-    with without_collector():
+    with without_garbage_collection():
         repository = open_repository(read_sources(specs))
         chosen = select(repository, specs, selected) if changed is None else affected(repository, changed)
         partly = bool(selected) or changed is not None
@@ -58,11 +59,11 @@ def validate(
             lambda source: repository.compile(source, programs, Stage.MANIFESTS, held_against).result(),
             chosen, jobs, progress,
         )  # fmt: skip
-        summaries = [made.summary for made in compiled if made.summary is not None]
+        summaries = [app.summary for app in compiled if app.summary is not None]
         wired = wire(repository, summaries) if not partly else Wired()
-        findings = [f for made in compiled for f in made.findings]
-        findings += [*committed_memory(specs.parent), *wired.findings]
-        return Validated(len(chosen), judge_all(repository, chosen, summaries, findings, day, partly))
+        findings = [f for app in compiled for f in app.findings]
+        findings += [*check_committed_memory(specs.parent), *wired.findings]
+        return Validated(len(chosen), collect_findings(repository, chosen, summaries, findings, day, partly))
 
 
 def _crd(data: Mapping[str, Any] | None) -> Crd | None:

@@ -70,13 +70,13 @@ def _refuse_selector(manifest: Manifest, live: Manifest) -> None:
 
 def refuse_gitops(live: Iterable[Manifest], force: bool) -> None:
     """Raises Failure when an object belongs to a GitOps engine, which would undo what is done here."""
-    for found in live:
-        name = engine(found)
+    for item in live:
+        name = engine(item)
         if name and not force:
             raise Failure(
                 phrase(
                     "{title} belongs to {name}, which would undo this; change git, or use --force",
-                    title=title(found),
+                    title=title(item),
                     name=name,
                 )
             )

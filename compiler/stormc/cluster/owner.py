@@ -41,10 +41,10 @@ def owned(cluster: Cluster, namespace: str, app: str) -> list[tuple[Kind, Manife
     labels = {MANAGED_BY: "stormc", PART_OF: app}
     # AIBrix copies a StormService's labels to the headless Service that it makes; that one has an owner.
     return [
-        (kind, found)
+        (kind, item)
         for kind in APPLIED
-        for found in cluster.find(kind, namespace, labels) or ()
-        if not found["metadata"].get("ownerReferences")
+        for item in cluster.find(kind, namespace, labels) or ()
+        if not item["metadata"].get("ownerReferences")
     ]
 
 
@@ -65,12 +65,12 @@ def of_deploy_tool(cluster: Cluster, namespace: str, app: str) -> list[tuple[Kin
     As the tool itself finds them (mindcluster-deploy k8s-deploy-tool src/core/job_manager.py). Raises Failure.
     """
     services = cluster.find(SERVICE, namespace, {STORM_SERVICE_NAME: app}) or ()
-    found = [(SERVICE, item) for item in services if not item["metadata"].get("ownerReferences")]
+    own = [(SERVICE, item) for item in services if not item["metadata"].get("ownerReferences")]
     live = cluster.get(STORM_SERVICE, namespace, app)
-    return [*found, (STORM_SERVICE, {"kind": STORM_SERVICE.name, **live})] if live else found
+    return [*own, (STORM_SERVICE, {"kind": STORM_SERVICE.name, **live})] if live else own
 
 
 def stale(owned: Iterable[tuple[Kind, Manifest]], manifests: Iterable[Manifest]) -> list[tuple[Kind, Manifest]]:
     """Of what stormc applied earlier, what the manifests no longer hold."""
-    wanted = {(kind_of(manifest), manifest["metadata"]["name"]) for manifest in manifests}
-    return [(kind, found) for kind, found in owned if (kind, found["metadata"]["name"]) not in wanted]
+    rendered = {(kind_of(manifest), manifest["metadata"]["name"]) for manifest in manifests}
+    return [(kind, item) for kind, item in owned if (kind, item["metadata"]["name"]) not in rendered]

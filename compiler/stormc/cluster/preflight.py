@@ -47,7 +47,7 @@ class Check(NamedTuple):
     text: str
 
 
-class Found(NamedTuple):
+class Observed(NamedTuple):
     """What the cluster said; None where it would not or could not."""
 
     definitions: frozenset[str]
@@ -59,10 +59,10 @@ class Found(NamedTuple):
     scheduler_configs: tuple[str, ...] = ()
 
 
-def ask(cluster: Cluster) -> Found:
+def ask(cluster: Cluster) -> Observed:
     """Everything that the checks need. Raises Failure, naming the permission that is lacking."""
     workloads = (*(cluster.find(DEPLOYMENT, None) or ()), *(cluster.find(DAEMON_SET, None) or ()))
-    return Found(
+    return Observed(
         frozenset(item["metadata"]["name"] for item in cluster.find(CRD, None) or ()),
         workloads,
         tuple(cluster.find(NODE, None) or ()), tuple(cluster.find(WEBHOOKS, None) or ()),
@@ -75,24 +75,24 @@ def ask(cluster: Cluster) -> Found:
 def _scheduler_configs(cluster: Cluster, workloads: Iterable[Manifest]) -> Iterable[str]:
     """The configurations of Volcano's scheduler in the namespaces where it runs."""
     for namespace in {m["metadata"]["namespace"] for m in workloads if SCHEDULER in _name(m)}:
-        for found in cluster.find(CONFIG_MAP, namespace) or ():
-            yield from [text for key, text in (found.get("data") or {}).items() if key == SCHEDULER_CONFIG]
+        for config_map in cluster.find(CONFIG_MAP, namespace) or ():
+            yield from [text for key, text in (config_map.get("data") or {}).items() if key == SCHEDULER_CONFIG]
 
 
-def checks(found: Found) -> list[Check]:
+def checks(observed: Observed) -> list[Check]:
     """All checks, in the order in which the parts depend on each other."""
     return [
-        *_definitions(found),
-        *_workloads(found),
-        *_npu_plugin(found),
-        *_nodes(found),
-        *_webhook(found),
-        *_rights(found),
-        *_flux(found),
+        *_definitions(observed),
+        *_workloads(observed),
+        *_npu_plugin(observed),
+        *_nodes(observed),
+        *_webhook(observed),
+        *_rights(observed),
+        *_flux(observed),
     ]
 
 
-def platform_file(found: Found, profiles: Iterable[Profile]) -> str:
+def platform_file(observed: Observed, profiles: Iterable[Profile]) -> str:
     """A platform.yaml with what was found; what was not found keeps its default and is left out.
 
     Several products share an accelerator-type; the inventory takes the one that MindCluster documents for
@@ -102,17 +102,17 @@ def platform_file(found: Found, profiles: Iterable[Profile]) -> str:
     for key, known, part in (
         ("mindcluster", MINDCLUSTER_RELEASES, "clusterd"), ("aibrix", AIBRIX_RELEASES, "aibrix-controller-manager"),
     ):  # fmt: skip
-        nearest = _nearest(_version(_workload(found, part)), known)
+        nearest = _nearest(_version(_workload(observed, part)), known)
         if nearest:
             lines.append(f"{key}: {nearest}" if nearest[0] == "v" else f'{key}: "{nearest}"')
-    in_pods = Counter(super_pods(found).values())
+    in_pods = Counter(super_pods(observed).values())
     if in_pods:
         lines.append(f"superPodSize: {max(in_pods.values())}")
-    return "\n".join([*lines, *_inventory(found, list(profiles))]) + "\n"
+    return "\n".join([*lines, *_inventory(observed, list(profiles))]) + "\n"
 
 
-def _inventory(found: Found, profiles: list[Profile]) -> Iterator[str]:
-    counts = Counter((_labels(node).get(NodeLabel.ACCELERATOR_TYPE, ""), _npus(node)) for node in _npu_nodes(found))
+def _inventory(observed: Observed, profiles: list[Profile]) -> Iterator[str]:
+    counts = Counter((_labels(node).get(NodeLabel.ACCELERATOR_TYPE, ""), _npus(node)) for node in _npu_nodes(observed))
     known: dict[str, tuple[int, list[str]]] = {}
     unknown = []
     for (label, npus), count in sorted(counts.items()):
@@ -123,8 +123,8 @@ def _inventory(found: Found, profiles: list[Profile]) -> Iterator[str]:
         if fits:
             known[fits[0].name] = (count, [p.name for p in fits[1:]])
         else:
-            told = f"accelerator-type {label}" if label else "no accelerator-type"
-            unknown.append(f"# {count} nodes of {npus} NPUs with {told}")
+            type_text = f"accelerator-type {label}" if label else "no accelerator-type"
+            unknown.append(f"# {count} nodes of {npus} NPUs with {type_text}")
     yield from ("inventory:",) if known else ()
     for name, (count, others) in known.items():
         if others:
@@ -133,10 +133,10 @@ def _inventory(found: Found, profiles: list[Profile]) -> Iterator[str]:
     yield from unknown
 
 
-def super_pods(found: Found) -> dict[str, int]:
+def super_pods(observed: Observed) -> dict[str, int]:
     """The super pod of every node whose device plugin reports one."""
     ids = {}
-    for info in found.device_infos:
+    for info in observed.device_infos:
         try:
             number = json.loads((info.get("data") or {}).get("DeviceInfoCfg", "{}")).get("SuperPodID", -1)
         except (ValueError, AttributeError):
@@ -146,16 +146,16 @@ def super_pods(found: Found) -> dict[str, int]:
     return ids
 
 
-def _definitions(found: Found) -> Iterable[Check]:
+def _definitions(observed: Observed) -> Iterable[Check]:
     for kind in (STORM_SERVICE, ROLE_SET, POD_SET, POD_GROUP):
-        there, source = kind.resource in found.definitions, "Volcano" if kind is POD_GROUP else "AIBrix"
+        there, source = kind.resource in observed.definitions, "Volcano" if kind is POD_GROUP else "AIBrix"
         yield Check(
             kind.resource, "ok" if there else "missing",
             "installed" if there else f"install {source}; its definitions with kubectl apply --server-side",
         )  # fmt: skip
 
 
-def _workloads(found: Found) -> Iterable[Check]:
+def _workloads(observed: Observed) -> Iterable[Check]:
     for part, without in (
         ("aibrix-controller-manager", "StormServices stay without pods; install AIBrix v0.5.0 or newer"),
         ("volcano-scheduler", "NPU pods stay Pending; install Volcano with ascend-for-volcano"),
@@ -168,7 +168,7 @@ def _workloads(found: Found) -> Iterable[Check]:
         ),
         ("noded", "optional: without it faults of CPU, memory and disks go unseen"),
     ):
-        workload = _workload(found, part)
+        workload = _workload(observed, part)
         if workload is None:
             yield Check(part, "note" if part == "noded" else "missing", without)
             continue
@@ -179,15 +179,15 @@ def _workloads(found: Found) -> Iterable[Check]:
         yield Check(part, "ok" if ready else "missing", text)
 
 
-def _npu_plugin(found: Found) -> Iterable[Check]:
+def _npu_plugin(observed: Observed) -> Iterable[Check]:
     """Whether Volcano is MindCluster's: plain Volcano bound one of two pods of a gang (watched, Volcano 1.10)."""
-    if _workload(found, SCHEDULER) is None:
+    if _workload(observed, SCHEDULER) is None:
         return
-    words = (word.strip("'\"") for text in found.scheduler_configs for word in text.split())
+    words = (word.strip("'\"") for text in observed.scheduler_configs for word in text.split())
     plugins = [word for word in words if word.startswith(NPU_PLUGIN)]
     if plugins:
         yield Check("ascend-for-volcano", "ok", f"{plugins[0]} is among the plugins of {SCHEDULER}")
-    elif found.scheduler_configs:
+    elif observed.scheduler_configs:
         yield Check(
             "ascend-for-volcano", "missing", "this is plain Volcano: it binds parts of a gang, knows no topology of "
             "NPUs and replaces no failed pod of an instance of several pods; install MindCluster's ascend-for-volcano",
@@ -198,14 +198,14 @@ def _npu_plugin(found: Found) -> Iterable[Check]:
         )
 
 
-def _nodes(found: Found) -> Iterable[Check]:
-    nodes = _npu_nodes(found)
+def _nodes(observed: Observed) -> Iterable[Check]:
+    nodes = _npu_nodes(observed)
     total = sum(_npus(node) for node in nodes)
     text = f"{total} on {len(nodes)} nodes"
     yield Check("NPUs", "ok" if total else "missing", text if total else "no node offers any; see the device plugin")
     if not nodes:
         return
-    release = _nearest(_version(_workload(found, "clusterd")), MINDCLUSTER_RELEASES) or MINDCLUSTER_RELEASES[0]
+    release = _nearest(_version(_workload(observed, "clusterd")), MINDCLUSTER_RELEASES) or MINDCLUSTER_RELEASES[0]
     needed = {NodeLabel.ACCELERATOR_TYPE, NodeLabel.HOST_ARCH}
     bare = [n["metadata"]["name"] for n in nodes if not needed <= _labels(n).keys()]
     if not mindcluster(release).labels_nodes:
@@ -215,14 +215,14 @@ def _nodes(found: Found) -> Iterable[Check]:
         yield Check("node labels", "missing", f"{command} ({len(bare)} nodes)")
     else:
         yield Check("node labels", "ok", "accelerator-type and host-arch on every NPU node")
-    pods = super_pods(found)
-    told = f"{len(pods)} nodes in {len(set(pods.values()))} super pods" if pods else "no node reports one; fine for A2"
-    yield Check("super pods", "ok" if pods else "note", told)
+    pods = super_pods(observed)
+    text = f"{len(pods)} nodes in {len(set(pods.values()))} super pods" if pods else "no node reports one; fine for A2"
+    yield Check("super pods", "ok" if pods else "note", text)
 
 
-def _webhook(found: Found) -> Iterable[Check]:
+def _webhook(observed: Observed) -> Iterable[Check]:
     rules = (
-        rule for found_hooks in found.webhooks for hook in found_hooks.get("webhooks") or ()
+        rule for configuration in observed.webhooks for hook in configuration.get("webhooks") or ()
         for rule in hook.get("rules") or ()
     )  # fmt: skip
     there = any(STORM_SERVICE.plural in (rule.get("resources") or ()) for rule in rules)
@@ -230,21 +230,21 @@ def _webhook(found: Found) -> Iterable[Check]:
     yield Check("AIBrix webhook", "ok" if there else "note", text)
 
 
-def _rights(found: Found) -> Iterable[Check]:
+def _rights(observed: Observed) -> Iterable[Check]:
     allowed = any(
         POD_GROUP.plural in (rule.get("resources") or ())
-        for role in found.roles if "aibrix" in role["metadata"]["name"] for rule in role.get("rules") or ()
+        for role in observed.roles if "aibrix" in role["metadata"]["name"] for rule in role.get("rules") or ()
     )  # fmt: skip
     text = "granted" if allowed else "absent, as in AIBrix's chart; only schedulingStrategy needs it"
     yield Check("AIBrix's right to podgroups", "ok" if allowed else "note", text)
 
 
-def _flux(found: Found) -> Iterable[Check]:
+def _flux(observed: Observed) -> Iterable[Check]:
     """Whether Flux, where it is there, lets go of an app that waits for its pods when a commit comes.
 
     The gate is off by default, and kustomize-controller has it from 1.7 on (its CHANGELOG, and main.go).
     """
-    workload = _workload(found, KUSTOMIZE_CONTROLLER)
+    workload = _workload(observed, KUSTOMIZE_CONTROLLER)
     if workload is None:
         return
     running = _version(workload)
@@ -265,8 +265,8 @@ def _containers(workload: Manifest | None) -> list[Mapping[str, Any]]:
     return list((template.get("spec") or {}).get("containers") or ())
 
 
-def _workload(found: Found, part: str) -> Manifest | None:
-    return next((w for w in found.workloads if part in w["metadata"]["name"]), None)
+def _workload(observed: Observed, part: str) -> Manifest | None:
+    return next((w for w in observed.workloads if part in w["metadata"]["name"]), None)
 
 
 def _version(workload: Manifest | None) -> str:
@@ -282,8 +282,8 @@ def _nearest(running: str, known: tuple[str, ...]) -> str:
     return max(older, key=version, default="")
 
 
-def _npu_nodes(found: Found) -> list[Manifest]:
-    return [node for node in found.nodes if _npus(node)]
+def _npu_nodes(observed: Observed) -> list[Manifest]:
+    return [node for node in observed.nodes if _npus(node)]
 
 
 def _npus(node: Manifest) -> int:
@@ -291,8 +291,8 @@ def _npus(node: Manifest) -> int:
     return sum(int(capacity.get(resource, 0)) for resource in NPU_RESOURCES)
 
 
-def _name(found: Manifest) -> str:
-    return str(found["metadata"]["name"])
+def _name(item: Manifest) -> str:
+    return str(item["metadata"]["name"])
 
 
 def _labels(node: Manifest) -> dict[str, str]:

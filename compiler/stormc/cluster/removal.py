@@ -9,11 +9,11 @@ from stormc.cluster.kinds import Kind, Manifest, title
 from stormc.cluster.wait import Tell
 
 
-def remove(cluster: Cluster, namespace: str, found: Iterable[tuple[Kind, Manifest]], tell: Tell) -> None:
+def remove(cluster: Cluster, namespace: str, objects: Iterable[tuple[Kind, Manifest]], tell: Tell) -> None:
     """Asks for the deletion of every object, the StormService first: its pods need the others until they end.
 
     Raises Failure at the first that may not be deleted.
     """
-    for kind, item in reversed(list(found)):
-        gone = not cluster.delete(kind, namespace, item["metadata"]["name"])
-        tell(f"{title(item)}: {'was gone already' if gone else 'deletion asked for'}")
+    for kind, item in reversed(list(objects)):
+        was_gone = not cluster.delete(kind, namespace, item["metadata"]["name"])
+        tell(f"{title(item)}: {'was was_gone already' if was_gone else 'deletion asked for'}")

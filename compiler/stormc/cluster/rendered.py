@@ -16,17 +16,17 @@ RenderedApps = dict[tuple[str, str], dict[str, list[Manifest]]]
 
 def read_app(rendered: Path, app: str) -> list[Manifest]:
     """The manifests of an app by its name, or by directory and name as in a3/my-test. Raises Failure."""
-    found = [
+    directories = [
         path.parent
         for path in sorted(rendered.rglob("stormservice-*.yaml"))
         if path.parent.relative_to(rendered).as_posix() == app or path.parent.name == app
     ]
-    if not found:
+    if not directories:
         raise Failure(phrase("{rendered} has no app {app}; run: stormc render", rendered=rendered, app=app))
-    if len(found) > 1:
-        names = " and ".join(path.relative_to(rendered).as_posix() for path in found)
+    if len(directories) > 1:
+        names = " and ".join(path.relative_to(rendered).as_posix() for path in directories)
         raise Failure(phrase("{app} is ambiguous: {names}", app=app, names=names))
-    return read_manifests(found[0])
+    return read_manifests(directories[0])
 
 
 def rendered_apps(rendered: Path) -> RenderedApps:
@@ -49,10 +49,10 @@ def chosen(rendered: Path, apps: RenderedApps, app: str, namespace: str | None) 
     and for a directory without an app.
     """
     if "/" in app:
-        found = [(*names, by_directory[app]) for names, by_directory in apps.items() if app in by_directory]
-        if not found:
+        matches = [(*names, by_directory[app]) for names, by_directory in apps.items() if app in by_directory]
+        if not matches:
             raise Failure(phrase("{rendered} has no app {app}; run: stormc render", rendered=rendered, app=app))
-        return found[0]
+        return matches[0]
     known = [space for space, name in apps if name == app]
     space = namespace or (known[0] if len(known) == 1 else "default")
     return space, app, only(rendered, apps.get((space, app), {}))

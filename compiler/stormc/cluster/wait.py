@@ -27,8 +27,8 @@ def unready(service: Manifest | None, role_sets: list[Manifest]) -> Phrase:
     if status.get("observedGeneration", -1) < service["metadata"].get("generation", 0):
         return phrase("the controller has not seen this generation yet")
     conditions = {c.get("type"): c for c in status.get("conditions") or ()}
-    for found in (conditions, *({c.get("type"): c for c in _status(r).get("conditions") or ()} for r in role_sets)):
-        failure = found.get("ReplicaFailure", {})
+    for by_type in (conditions, *({c.get("type"): c for c in _status(r).get("conditions") or ()} for r in role_sets)):
+        failure = by_type.get("ReplicaFailure", {})
         if failure.get("status") == "True":
             return verbatim(failure.get("message") or "ReplicaFailure")
     for role in roles(service):
@@ -78,25 +78,25 @@ def wait_gone(
         if not rest:
             return True
         if time.monotonic() >= end:
-            for found in rest:
-                tell(phrase("{kind}/{name} is still there: {reason}", kind=found["kind"],
-                            name=found["metadata"]["name"], reason=hangs(found)))  # fmt: skip
+            for item in rest:
+                tell(phrase("{kind}/{name} is still there: {reason}", kind=item["kind"],
+                            name=item["metadata"]["name"], reason=hangs(item)))  # fmt: skip
             return False
         time.sleep(poll)
 
 
-def hangs(found: Manifest) -> Phrase:
+def hangs(item: Manifest) -> Phrase:
     """Why an object is not gone yet."""
-    metadata = found["metadata"]
+    metadata = item["metadata"]
     if not metadata.get("deletionTimestamp"):
         return phrase("nothing has asked for its deletion; is the AIBrix controller running?")
     finalizers = metadata.get("finalizers")
     if finalizers:
         return phrase("waits for finalizers {names}", names=", ".join(finalizers))
     on_node = phrase("its node has not confirmed the end of its containers")
-    return on_node if found["kind"] == POD.name else phrase("being deleted")
+    return on_node if item["kind"] == POD.name else phrase("being deleted")
 
 
-def _status(found: Manifest) -> Manifest:
-    status: Manifest = found.get("status") or {}
+def _status(item: Manifest) -> Manifest:
+    status: Manifest = item.get("status") or {}
     return status

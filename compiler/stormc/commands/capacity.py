@@ -30,11 +30,11 @@ def run(options: argparse.Namespace) -> int:
     from stormc.review import capacity
     from stormc.review.placing import Verdict
 
-    seen = survey(options.specs)
-    report = capacity.capacity(seen.pools, seen.demands)
+    surveyed = survey(options.specs)
+    report = capacity.capacity(surveyed.pools, surveyed.demands)
     change = None
     if options.base is not None:
-        change = rollout_of(survey(committed_sources(options.specs, options.base)), seen)
+        change = rollout_of(survey(committed_sources(options.specs, options.base)), surveyed)
     if options.format == "json":
         print_json(capacity.as_json(report, change))
     elif options.format == "html":
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         for line in capacity.text(report, change):
             say(line)
-    for finding in seen.errors:
+    for finding in surveyed.errors:
         say(
             phrase(
                 "not counted: {file}:{line}: {rule} {message}",
@@ -54,4 +54,4 @@ def run(options: argparse.Namespace) -> int:
             error=True,
         )
     too_small = any(one.verdict is Verdict.TOO_SMALL for one in report.placements)
-    return 1 if too_small or seen.errors else 0
+    return 1 if too_small or surveyed.errors else 0

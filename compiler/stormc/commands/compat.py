@@ -41,16 +41,15 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _deploy(options: argparse.Namespace) -> int:
-    from stormc.actions.importing import broken, import_file, target
+    from stormc.actions.importing import broken, import_file
     from stormc.commands.deploy import deploy
     from stormc.commands.documents import print_documents
     from stormc.commands.findings import print_findings
     from stormc.emit.canonical import emit_yaml
     from stormc.finding import in_order
-    from stormc.migrate.storm_service import Chosen
 
     config = options.config
-    apps = import_file(str(config), config.read_bytes(), target(Path("specs"), None), Chosen(), "imported")
+    apps = import_file(Path("specs"), str(config), config.read_bytes())
     for app in apps:
         print_findings(in_order(app.findings), 1, "text", sys.stderr)
     if any(map(broken, apps)):
@@ -70,8 +69,8 @@ def _delete(options: argparse.Namespace) -> int:
     cluster = connect(options)
     namespace, app = options.namespace, options.app
     ours = owned(cluster, namespace, app)
-    found = [*shared_by_none(cluster, namespace, app), *ours] if ours else of_deploy_tool(cluster, namespace, app)
-    return delete(options, cluster, found)
+    objects = [*shared_by_none(cluster, namespace, app), *ours] if ours else of_deploy_tool(cluster, namespace, app)
+    return delete(options, cluster, objects)
 
 
 def _options(verb: str, options: argparse.Namespace, words: list[str]) -> argparse.Namespace:

@@ -80,8 +80,8 @@ def apps() -> str:
     if root is None:
         return ""
     files = read_sources(root / "specs").files
-    names = (_APP_NAME.search(file.raw) for file in files if not file.is_platform and not file.is_profile)
-    return "".join(f"{name}\n" for name in sorted({found[1].decode() for found in names if found is not None}))
+    matches = (_APP_NAME.search(file.raw) for file in files if not file.is_platform and not file.is_profile)
+    return "".join(f"{name}\n" for name in sorted({match[1].decode() for match in matches if match is not None}))
 
 
 _Verb = tuple[str, list[str], dict[str, list[str]]]
@@ -136,11 +136,11 @@ def bash() -> str:
     cases, values = [], []
     for verb, (_, flags, choices) in _verbs().items():
         words = _words(verb)
-        found = f'$(compgen -W "{" ".join(words)}" -- "$cur")' if words else '$(compgen -f -- "$cur")'
+        completions = f'$(compgen -W "{" ".join(words)}" -- "$cur")' if words else '$(compgen -f -- "$cur")'
         if verb in TAKES_APPS:
-            found = f'$(compgen -W "$({_LIST_APPS})" -- "$cur") {found}'
+            completions = f'$(compgen -W "$({_LIST_APPS})" -- "$cur") {completions}'
         split = "" if words else "local IFS=$'\\n'; "  # a file's name may hold blanks
-        cases.append(_BASH_CASE.format(verb=verb, flags=" ".join(flags), split=split, words=found))
+        cases.append(_BASH_CASE.format(verb=verb, flags=" ".join(flags), split=split, words=completions))
         for flag, options in choices.items():
             match = f'COMPREPLY=($(compgen -W "{" ".join(options)}" -- "$cur"))'
             values.append(f'    "{verb} {flag}") {match}; return ;;')
@@ -169,14 +169,14 @@ def fish() -> str:
     lines = ["complete -c stormc -e"]
     for verb, (text, flags, choices) in _verbs().items():
         lines.append(f"complete -c stormc -n __fish_use_subcommand -f -a {verb} -d {quote(text)}")
-        seen = f"'__fish_seen_subcommand_from {verb}'"
+        after_verb = f"'__fish_seen_subcommand_from {verb}'"
         for flag in flags:
             name = flag.lstrip("-")
             taken = f" -x -a {quote(' '.join(choices[flag]))}" if flag in choices else ""
-            lines.append(f"complete -c stormc -n {seen} {'-l' if flag.startswith('--') else '-s'} {name}{taken}")
+            lines.append(f"complete -c stormc -n {after_verb} {'-l' if flag.startswith('--') else '-s'} {name}{taken}")
         words = _words(verb)
         if words:
-            lines.append(f"complete -c stormc -n {seen} -f -a '{' '.join(words)}'")
+            lines.append(f"complete -c stormc -n {after_verb} -f -a '{' '.join(words)}'")
         if verb in TAKES_APPS:
-            lines.append(f"complete -c stormc -n {seen} -a '({_LIST_APPS})'")
+            lines.append(f"complete -c stormc -n {after_verb} -a '({_LIST_APPS})'")
     return "\n".join(lines) + "\n"

@@ -7,7 +7,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
-from stormc.commands.speech import say, spoken
+from stormc.commands.speech import say, translated
 from stormc.failure import Failure
 from stormc.phrase import phrase
 
@@ -35,32 +35,32 @@ def run(options: argparse.Namespace) -> int:
     from stormc.commands.connect import connect
 
     cluster = connect(options)
-    found = owned(cluster, options.namespace, options.app)
-    shared = shared_by_none(cluster, options.namespace, options.app) if found else []
-    return delete(options, cluster, [*shared, *found])
+    objects = owned(cluster, options.namespace, options.app)
+    shared = shared_by_none(cluster, options.namespace, options.app) if objects else []
+    return delete(options, cluster, [*shared, *objects])
 
 
-def delete(options: argparse.Namespace, cluster: Cluster, found: list[tuple[Kind, Manifest]]) -> int:
+def delete(options: argparse.Namespace, cluster: Cluster, objects: list[tuple[Kind, Manifest]]) -> int:
     """Takes off what was found of an app; the exit code. Raises Failure."""
     from stormc.cluster.apply import refuse_gitops
     from stormc.cluster.kinds import title
     from stormc.cluster.removal import remove
     from stormc.cluster.wait import wait_gone
 
-    if not found:
+    if not objects:
         say(
             phrase("nothing of {app} in namespace {namespace}", app=options.app, namespace=options.namespace),
             error=True,
         )
         return 1
-    refuse_gitops([item for _, item in found], options.force)
-    if not options.yes and not _agreed(options, [title(item) for _, item in found]):
+    refuse_gitops([item for _, item in objects], options.force)
+    if not options.yes and not _agreed(options, [title(item) for _, item in objects]):
         return 1
-    remove(cluster, options.namespace, found, print)
+    remove(cluster, options.namespace, objects, print)
     if not options.wait:
         return 0
-    gone = wait_gone(cluster, options.namespace, options.app, options.timeout, partial(say, error=True))
-    return 0 if gone else 1
+    is_gone = wait_gone(cluster, options.namespace, options.app, options.timeout, partial(say, error=True))
+    return 0 if is_gone else 1
 
 
 def _agreed(options: argparse.Namespace, objects: list[str]) -> bool:
@@ -68,7 +68,7 @@ def _agreed(options: argparse.Namespace, objects: list[str]) -> bool:
         raise Failure(phrase("delete asks only on a terminal; elsewhere give --yes"))
     print("\n".join(objects), file=sys.stderr)
     print(
-        spoken(
+        translated(
             phrase(
                 "delete these {objects} objects from namespace {namespace}? [y/N] ",
                 objects=len(objects),

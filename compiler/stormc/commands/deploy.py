@@ -82,11 +82,11 @@ def deploy(options: argparse.Namespace, manifests: Sequence[Manifest]) -> int:
         print(f"{applied.object}: {applied.outcome}{note}", flush=True)
         for field in applied.fields:
             print(f"  {field}")
-    for kind, found in stale(owned(cluster, namespace, app), manifests):
+    for kind, item in stale(owned(cluster, namespace, app), manifests):
         if options.prune and not dry_run:
-            cluster.delete(kind, namespace, found["metadata"]["name"])
-        told = "deleted" if options.prune else "stale, of an earlier render; --prune deletes it"
-        print(f"{title(found)}: {told}{note}")
+            cluster.delete(kind, namespace, item["metadata"]["name"])
+        outcome = "deleted" if options.prune else "stale, of an earlier render; --prune deletes it"
+        print(f"{title(item)}: {outcome}{note}")
     if not options.wait or dry_run:
         return 0
     return 0 if wait_ready(cluster, namespace, app, options.timeout, partial(say, error=True)) else 1

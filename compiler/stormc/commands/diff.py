@@ -7,7 +7,7 @@ import os
 import sys
 from pathlib import Path
 
-from stormc.commands.speech import say, spoken
+from stormc.commands.speech import say, translated
 from stormc.failure import Failure
 from stormc.phrase import phrase
 
@@ -34,25 +34,25 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints the changes; 0, whatever they are: what is wrong with a spec, validate says."""
-    from stormc.actions.comparing import diff, diff_of_compilers
+    from stormc.actions import diff, diff_of_compilers
     from stormc.actions.surveying import rollout_between
     from stormc.commands.documents import print_json
-    from stormc.history.branching import main_lines
+    from stormc.history.branching import main_branches
     from stormc.review import report
 
     head = None if options.head in (None, "worktree") else options.head
-    lines = main_lines(os.environ)
+    branches = main_branches(os.environ)
     if options.compiler_base:
         if head is not None or options.app:
             raise Failure(phrase("--compiler-base compares the work tree, all apps: no --head and no APP with it"))
-        changes = diff_of_compilers(options.specs, options.out, options.base, lines)
+        changes = diff_of_compilers(options.specs, options.out, options.base, branches)
     else:
-        changes = diff(options.specs, options.base, head, options.app, lines)
+        changes = diff(options.specs, options.base, head, options.app, branches)
     if options.format == "json":
         print_json(report.as_json(changes))
     elif options.format == "markdown":
-        npus = rollout_between(options.specs, options.base, head, lines) if not options.compiler_base else None
-        sys.stdout.write(report.markdown(changes, npus, spoken=spoken))
+        pools = rollout_between(options.specs, options.base, head, branches) if not options.compiler_base else None
+        sys.stdout.write(report.markdown(changes, pools, translated=translated))
     else:
         for line in report.text(changes, options.manifests):
             say(line)

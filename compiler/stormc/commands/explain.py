@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stormc.commands.speech import spoken
+from stormc.commands.speech import translated
 from stormc.failure import Failure
 from stormc.phrase import phrase
 
@@ -39,7 +39,7 @@ def run(options: argparse.Namespace) -> int:
     if line is not None:
         explanation, values = _of_line(options, Path(line[1]), int(line[2]))
     else:
-        explanation = explain_app(options.specs, options.what, str(options.out))
+        explanation = explain_app(options.specs, options.what, options.out)
     if options.path is not None:
         values = at_path(explanation, options.path) or decided_by(explanation, options.path)
         if not values:
@@ -60,7 +60,7 @@ def run(options: argparse.Namespace) -> int:
     elif values is None:
         sys.stdout.writelines(f"{text}\n" for text in explain_text.annotated(explanation))
     else:
-        print("\n".join(explain_text.text(values, spoken)))
+        print("\n".join(explain_text.text(values, translated)))
     return 0
 
 
@@ -71,7 +71,7 @@ def _of_line(options: argparse.Namespace, file: Path, line: int) -> tuple[Explan
     from stormc.tree.shared import DIRECTORY
 
     if fields := fields_at(options.specs, file, line):
-        explanation = explain_app(options.specs, str(file), str(options.out))
+        explanation = explain_app(options.specs, str(file), options.out)
         return explanation, [value for field in fields for value in decided_by(explanation, field)]
     text = file.read_bytes()
     rendered = identity(text)
@@ -81,12 +81,12 @@ def _of_line(options: argparse.Namespace, file: Path, line: int) -> tuple[Explan
         raise Failure(phrase("{file} is no manifest that stormc has rendered", file=file))
     if DIRECTORY in file.parts:
         raise Failure(phrase("{file} holds a program of stormc that apps share; no spec decides it", file=file))
-    explanation = explain_object(options.specs, rendered, str(options.out))
+    explanation = explain_object(options.specs, rendered, options.out)
     name = f"{rendered.kind.lower()}-{rendered.name}.yaml"
-    found = next((one for one in explanation.files if one.name.rpartition("/")[2] == name), None)
-    if found is None or found.text.encode() != text:
+    rendered_file = next((one for one in explanation.files if one.name.rpartition("/")[2] == name), None)
+    if rendered_file is None or rendered_file.text.encode() != text:
         raise Failure(phrase("{file} is not what its spec renders to now; run: stormc render", file=file))
-    values = at_line(found, line)
+    values = at_line(rendered_file, line)
     if not values:
         raise Failure(phrase("{file}:{line} holds no value", file=file, line=line))
     return explanation, values

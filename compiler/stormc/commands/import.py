@@ -32,7 +32,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints or writes the specs, findings and differences to stderr; 1 and nothing written with an error in any."""
-    from stormc.actions.importing import broken, import_file, target
+    from stormc.actions.importing import broken, import_into, target
     from stormc.commands.documents import print_documents
     from stormc.commands.findings import print_findings
     from stormc.finding import in_order
@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     chosen = Chosen(options.hardware, options.model_path)
     apps = [
         app for path in options.file
-        for app in import_file("-" if str(path) == "-" else str(path), _bytes(path), where, chosen, options.owner)
+        for app in import_into(str(path), _bytes(path), where, chosen, options.owner)
     ]  # fmt: skip
     for app in apps:
         print_findings(in_order(app.findings), 1, "text", sys.stderr)

@@ -62,15 +62,19 @@ def _repository(options: argparse.Namespace) -> int:
     from stormc import __version__
     from stormc.facts import limits
     from stormc.repository.profiles import builtin_names
-    from stormc.text.founding import founding, requirement
+    from stormc.text.new_repository import repository_files, requirement
 
     name = options.name or FIRST_APP
     major, minor = __version__.split(".")[:2]
-    files = founding(
-        name.rpartition("/")[2], options.ci, options.origin or requirement(_direct_url(), __version__),
-        f">={major}.{minor},<{major}.{int(minor) + 1}", limits.MINDCLUSTER_RELEASES[0], limits.AIBRIX_RELEASES[0],
-        builtin_names(),
-    )  # fmt: skip
+    files = repository_files(
+        app=name.rpartition("/")[2],
+        ci=options.ci,
+        requirement=options.origin or requirement(_direct_url(), __version__),
+        pin=f">={major}.{minor},<{major}.{int(minor) + 1}",
+        mindcluster=limits.MINDCLUSTER_RELEASES[0],
+        aibrix=limits.AIBRIX_RELEASES[0],
+        profiles=builtin_names(),
+    )
     _write({options.repo / path: text for path, text in files.items()})
     place = name if "/" in name else f"staging/{name}"
     code = _app(options, options.repo / "specs", place, options.hardware or FIRST_HARDWARE)

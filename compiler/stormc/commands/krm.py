@@ -13,12 +13,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints the list, as JSON, which is YAML; 1 when a spec in it has errors. Raises Failure for other input."""
-    from stormc.actions.krm import run as answer
+    from stormc.actions import transform
     from stormc.commands.documents import print_json
 
-    answered = answer(sys.stdin.buffer.read())
-    print_json(json.dumps(answered.resource_list, indent=2) + "\n")
-    for result in answered.resource_list.get("results", ()):
+    answer = transform(sys.stdin.buffer.read())
+    print_json(json.dumps(answer.resource_list, indent=2) + "\n")
+    for result in answer.resource_list.get("results", ()):
         if result["severity"] != "info":
             print(f"{result['file']['path']}: {result['message']}", file=sys.stderr)
-    return 1 if answered.failed else 0
+    return 1 if answer.failed else 0

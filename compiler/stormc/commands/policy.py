@@ -26,17 +26,17 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _export(options: argparse.Namespace) -> int:
-    from stormc.actions.policies import exported
+    from stormc.actions import export_policy
     from stormc.commands.documents import print_documents
 
-    print_documents(exported(options.specs, options.directory, options.name))
+    print_documents(export_policy(options.specs, options.directory, options.name))
     return 0
 
 
 def _show(options: argparse.Namespace) -> int:
-    from stormc.actions.policies import policy_for
+    from stormc.actions import policies_of
 
-    allowed = policy_for(options.specs, options.app)
+    allowed = policies_of(options.specs, options.app)
     if not allowed:
         print(f"no policy holds for {options.app}: what is relevant to security is a warning", file=sys.stderr)
     for each in allowed:

@@ -31,11 +31,11 @@ def run(options: argparse.Namespace) -> int:
                 "{write_platform} exists; name another file, or remove it first", write_platform=options.write_platform
             )
         )
-    found = ask(connect(options))
-    results = checks(found)
+    observed = ask(connect(options))
+    results = checks(observed)
     for check in results:
         print(f"{check.state:<8}{check.name}: {check.text}")
     if options.write_platform:
         profiles = filter(None, map(builtin_profile, builtin_names()))
-        rewrite(options.write_platform, platform_file(found, profiles))
+        rewrite(options.write_platform, platform_file(observed, profiles))
     return 1 if any(check.state == "missing" for check in results) else 0

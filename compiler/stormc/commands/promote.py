@@ -29,16 +29,16 @@ def _told(promotion: Promotion) -> Iterator[str]:
     """What stays because only the destination has it, and what becomes of running pods."""
     from stormc.review.words import app_lines
 
-    if promotion.kept:
-        kept = ", ".join(promotion.kept)
-        yield phrase("only in {file}, and kept: {kept} (--exact takes them out)", file=promotion.file, kept=kept)
+    if promotion.only_in_destination:
+        fields = ", ".join(promotion.only_in_destination)
+        yield phrase("only in {file}, and kept: {kept} (--exact takes them out)", file=promotion.file, kept=fields)
     if promotion.diff and promotion.effect is not None:
         yield from app_lines(promotion.label, promotion.effect)
 
 
 def run(options: argparse.Namespace) -> int:
     """Promotes and prints the diff; 0 when all is well, 1 with errors or, under --dry-run, with a difference."""
-    from stormc.actions.promoting import promote, write
+    from stormc.actions.promoting import promote, write_promotion
     from stormc.commands.findings import print_findings
     from stormc.finding import has_errors
     from stormc.report.text import count
@@ -56,6 +56,6 @@ def run(options: argparse.Namespace) -> int:
         return 0
     if options.dry_run:
         return 1
-    write(promotion)
+    write_promotion(promotion)
     say(phrase("wrote {file}; run: stormc render", file=promotion.file), error=True)
     return 0

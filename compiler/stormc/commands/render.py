@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from stormc.commands.speech import say, spoken
+from stormc.commands.speech import say, translated
 from stormc.failure import Failure
 from stormc.phrase import Phrase, phrase
 
@@ -68,12 +68,12 @@ def _annotate(effects: Effects) -> None:
 
     for service in effects.services[:PER_LEVEL]:
         level = "warning" if service.effect.restarts_npus else "notice"
-        lines = "\n".join(map(spoken, app_lines(service.label, service.effect)))
-        title = spoken(phrase("effect on {label}", label=service.label))
+        lines = "\n".join(map(translated, app_lines(service.label, service.effect)))
+        title = translated(phrase("effect on {label}", label=service.label))
         print(annotation(level, title, lines), file=raw(sys.stdout))
 
 
-def _print_changes(options: argparse.Namespace, result: Rendered, plan: Plan, told: TextIO) -> None:
+def _print_changes(options: argparse.Namespace, result: Rendered, plan: Plan, stream: TextIO) -> None:
     """What would change under --check, what leaves the tree, and what becomes of running pods."""
     from stormc.report.escape import one_line
 
@@ -81,10 +81,10 @@ def _print_changes(options: argparse.Namespace, result: Rendered, plan: Plan, to
         from stormc.commands.streaming import changed_lines
 
         for line in changed_lines(options.out, plan):
-            print(one_line(line.rstrip("\n")), file=told)
+            print(one_line(line.rstrip("\n")), file=stream)
     elif options.check:
         for path in (*plan.writes, *plan.removals):
-            print(spoken(_change(one_line(str(options.out / path)), path in plan.writes)), file=told)
+            print(translated(_change(one_line(str(options.out / path)), path in plan.writes)), file=stream)
     if options.format == "github":
         _annotate(result.effects)
     made_by = [
@@ -92,18 +92,18 @@ def _print_changes(options: argparse.Namespace, result: Rendered, plan: Plan, to
         for one in result.made_by
     ]
     for line in (*made_by, *result.departures, *_effects(result.effects)):
-        print(one_line(spoken(line)), file=told if options.check else sys.stderr)
+        print(one_line(translated(line)), file=stream if options.check else sys.stderr)
 
 
 def run(options: argparse.Namespace) -> int:
     """Renders and prints; 0 when all is well, 1 with errors or, under --check, with differences."""
     from stormc.commands.findings import from_stdin
 
-    given = from_stdin(options, options.spec)
+    stdin_spec = from_stdin(options, options.spec)
     options.check |= options.diff
     if options.staged and not options.check:
         raise Failure(phrase("--staged goes with --check"))
-    if given is not None and (options.spec or not options.stdout):
+    if stdin_spec is not None and (options.spec or not options.stdout):
         raise Failure(
             phrase("a spec from standard input is the only one, and has no place in a directory: give --stdout")
         )
@@ -112,7 +112,7 @@ def run(options: argparse.Namespace) -> int:
     if options.stdout:
         from stormc.commands.streaming import to_stdout
 
-        return to_stdout(options, given)
+        return to_stdout(options, stdin_spec)
     return _to_directory(options)
 
 
@@ -155,14 +155,14 @@ def _to_directory(options: argparse.Namespace) -> int:
         )  # fmt: skip
     as_text = options.format == "text"
     print_findings(result.findings, result.apps, options.format, sys.stderr if as_text else sys.stdout)
-    told = sys.stdout if as_text else sys.stderr  # a document has standard output for itself
+    stream = sys.stdout if as_text else sys.stderr  # a document has standard output for itself
     plan = result.plan
     if plan is None or has_errors(result.findings):
         say(phrase("{count}; nothing was written", count=count(result.findings)), error=True)
         return 1
-    _print_changes(options, result, plan, told)
+    _print_changes(options, result, plan, stream)
     seconds = time.perf_counter() - start
-    print(spoken(_summary(result, plan, seconds, options.check)), file=sys.stderr if options.check else told)
+    print(translated(_summary(result, plan, seconds, options.check)), file=sys.stderr if options.check else stream)
     if options.check and not plan.is_empty:
         stale = phrase("{out} is not what {specs} renders to; run: stormc render", out=options.out, specs=options.specs)
         say(stale, error=True)

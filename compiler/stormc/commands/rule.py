@@ -22,11 +22,11 @@ def run(options: argparse.Namespace) -> int:
     from stormc.reference.ids import ids
     from stormc.reference.pages import explanation
 
-    wanted = options.id.upper()
-    if re.fullmatch(r"[EWI]\d{1,2}", wanted):
-        wanted = f"{wanted[0]}{int(wanted[1:]):03d}"
-    if wanted not in ids():
-        raise Failure(with_hint(phrase("no rule {id}", id=options.id), did_you_mean(wanted, ids())))
-    for line in explanation(wanted, language_of(os.environ)):
+    id_ = options.id.upper()
+    if re.fullmatch(r"[EWI]\d{1,2}", id_):
+        id_ = f"{id_[0]}{int(id_[1:]):03d}"
+    if id_ not in ids():
+        raise Failure(with_hint(phrase("no rule {id}", id=options.id), did_you_mean(id_, ids())))
+    for line in explanation(id_, language_of(os.environ)):
         print(line)
     return 0

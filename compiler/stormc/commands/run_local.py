@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         raise Failure(phrase("run-local needs Linux, where every address of 127.0.0.0/8 is local"))
     from stormc.facts.limits import AIBRIX_RELEASES
     from stormc.load.releases import aibrix
-    from stormc.local.session import Wishes, run_session
+    from stormc.local.session import SessionOptions, run_session
 
     if options.aibrix not in AIBRIX_RELEASES:
         raise Failure(
@@ -58,5 +58,5 @@ def run(options: argparse.Namespace) -> int:
             )
         )
     release = aibrix(options.aibrix)
-    wishes = Wishes(options.ask, options.kill, options.reschedule, options.run_commands, release)
-    return run_session(options.directory, wishes, options.state)
+    session = SessionOptions(options.ask, options.kill, options.reschedule, options.run_commands, release)
+    return run_session(options.directory, session, options.state)

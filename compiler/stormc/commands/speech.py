@@ -6,13 +6,13 @@ import os
 import sys
 
 
-def spoken(sentence: str) -> str:
+def translated(sentence: str) -> str:
     """A phrase in the language of the environment; any other text as it is."""
-    from stormc.languages import language_of, told
+    from stormc.languages import language_of, translate
 
-    return told(sentence, language_of(os.environ))
+    return translate(sentence, language_of(os.environ))
 
 
 def say(sentence: str, *, error: bool = False) -> None:
     """Prints a sentence as a line of standard output, or of standard error."""
-    print(spoken(sentence), file=sys.stderr if error else sys.stdout)
+    print(translated(sentence), file=sys.stderr if error else sys.stdout)

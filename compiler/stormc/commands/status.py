@@ -8,13 +8,13 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from stormc.commands.speech import say, spoken
+from stormc.commands.speech import say, translated
 from stormc.failure import Failure
 from stormc.phrase import phrase
 
 if TYPE_CHECKING:
     from stormc.cluster.connection import Cluster
-    from stormc.cluster.tree import AppStatus
+    from stormc.cluster.status import AppStatus
 
 POLL_SECONDS = 5.0
 
@@ -34,7 +34,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints; 0 when every app is ready and as rendered, else 1. Raises Failure for an app that nowhere exists."""
-    from stormc.cluster.show import as_json, as_text
+    from stormc.cluster.status_report import as_json, as_text
     from stormc.commands.connect import connect
     from stormc.report.escape import raw
 
@@ -44,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     before = None
     while True:
         apps = _look(options, cluster)
-        shown = as_json(apps) if options.format == "json" else "\n".join(as_text(app, spoken) for app in apps)
+        shown = as_json(apps) if options.format == "json" else "\n".join(as_text(app, translated) for app in apps)
         if shown != before:
             print(shown, file=raw(sys.stdout) if options.format == "json" else sys.stdout, flush=True)
         if not options.watch:
@@ -61,13 +61,13 @@ def _look(options: argparse.Namespace, cluster: Cluster) -> list[AppStatus]:
     from stormc.cluster.drift import drift
     from stormc.cluster.kinds import MANAGED_BY, STORM_SERVICE
     from stormc.cluster.rendered import chosen, only, rendered_apps
-    from stormc.cluster.tree import look
+    from stormc.cluster.status import look
 
     rendered = rendered_apps(options.rendered)
     if options.all:
-        found = cluster.find(STORM_SERVICE, options.namespace, {MANAGED_BY: "stormc"}) or []
-        names = [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in found]
+        services = cluster.find(STORM_SERVICE, options.namespace, {MANAGED_BY: "stormc"}) or []
+        names = [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in services]
         apps = [(ns, app, only(options.rendered, rendered.get((ns, app), {}))) for ns, app in names]
     else:
         apps = [chosen(options.rendered, rendered, options.app, options.namespace)]
-    return [look(cluster, ns, app, drift(cluster, ns, made), datetime.now(UTC)) for ns, app, made in apps]
+    return [look(cluster, ns, app, drift(cluster, ns, manifests), datetime.now(UTC)) for ns, app, manifests in apps]

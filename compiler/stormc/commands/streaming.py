@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from stormc.tree.plan import Plan
 
 
-def to_stdout(options: argparse.Namespace, given: bytes | None) -> int:
+def to_stdout(options: argparse.Namespace, stdin_spec: bytes | None) -> int:
     """Prints the manifests of the specs, and of one from standard input; findings go to standard error."""
     from stormc.actions import stream
     from stormc.commands.documents import print_documents
@@ -24,7 +24,7 @@ def to_stdout(options: argparse.Namespace, given: bytes | None) -> int:
     from stormc.emit.canonical import emit_yaml
     from stormc.report.text import count
 
-    result = stream(options.specs, options.spec, given, options.stdin_filename)
+    result = stream(options.specs, options.spec, stdin_spec, options.stdin_filename)
     print_findings(result.findings, result.apps, options.format, sys.stderr)
     if is_failed(result.findings, options.strict):
         say(phrase("{count}; nothing was printed", count=count(result.findings)), error=True)

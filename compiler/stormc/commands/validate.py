@@ -52,9 +52,9 @@ def run(options: argparse.Namespace) -> int:
     from stormc.nouns import apps
     from stormc.report.text import count
 
-    given = from_stdin(options, options.path)
-    if given is not None:
-        return _stdin(options, given)
+    stdin_spec = from_stdin(options, options.path)
+    if stdin_spec is not None:
+        return _stdin(options, stdin_spec)
     changed = _changed(options)
     crd = _crd(options.crd)
     with Progress("checking") as progress:
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> int:
     return 1 if is_failed(findings, options.strict) else 0
 
 
-def _stdin(options: argparse.Namespace, given: bytes) -> int:
+def _stdin(options: argparse.Namespace, stdin_spec: bytes) -> int:
     """Checks the spec on standard input, where --stdin-filename says, as editors do with what is not saved yet."""
     from stormc.actions import stream
     from stormc.commands.findings import is_failed, print_findings
@@ -76,7 +76,7 @@ def _stdin(options: argparse.Namespace, given: bytes) -> int:
 
     if options.changed or options.path or options.crd:
         raise Failure(phrase("- is the only spec, and goes without --changed and --crd"))
-    result = stream(options.specs, (), given, options.stdin_filename)
+    result = stream(options.specs, (), stdin_spec, options.stdin_filename)
     print_findings(result.findings, result.apps, options.format, sys.stdout)
     say(phrase("{apps}: {count}", apps=apps(1), count=count(result.findings)), error=True)
     return 1 if is_failed(result.findings, options.strict) else 0
@@ -86,11 +86,12 @@ def _resized(options: argparse.Namespace) -> list[Finding]:
     """What --changed sees by comparing with the base."""
     if not options.changed:
         return []
-    from stormc.actions.comparing import diff
-    from stormc.actions.resizing import resized
-    from stormc.history.branching import main_lines
+    from stormc.actions import diff
+    from stormc.actions.resizing import check_resizing
+    from stormc.history.branching import main_branches
 
-    return list(resized(diff(options.specs, options.base, None, (), main_lines(os.environ))))
+    changes = diff(options.specs, options.base, branches=main_branches(os.environ))
+    return list(check_resizing(changes))
 
 
 def _crd(file: Path | None) -> Mapping[str, Any] | None:
@@ -109,7 +110,7 @@ def _changed(options: argparse.Namespace) -> frozenset[str] | None:
         return None
     if options.path:
         raise Failure(phrase("--changed chooses the specs itself: give no SPEC with it"))
-    from stormc.history.branching import main_lines
+    from stormc.history.branching import main_branches
     from stormc.history.changes import changed_files
 
-    return changed_files(options.specs, options.base, main_lines(os.environ))
+    return changed_files(options.specs, options.base, main_branches(os.environ))

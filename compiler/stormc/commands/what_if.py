@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from stormc.commands.speech import say, spoken
+from stormc.commands.speech import say, translated
 from stormc.failure import Failure
 from stormc.phrase import phrase
 
@@ -28,26 +28,26 @@ def run(options: argparse.Namespace) -> int:
     from stormc.review import capacity, what_if
     from stormc.review.fault_report import as_json, table, text
 
-    seen = survey(options.specs)
-    named = [app for app in seen.apps if is_called(options.app, app.name, app.file)]
+    surveyed = survey(options.specs)
+    named = [app for app in surveyed.apps if is_called(options.app, app.name, app.file)]
     if not named:
-        raise no_app(options.app, [(app.name, app.file) for app in seen.apps])
+        raise no_app(options.app, [(app.name, app.file) for app in surveyed.apps])
     if len(named) > 1:
         raise several_apps(options.app, [app.file for app in named])
     if options.fail == what_if.Fault.SUPER_POD.value and not named[0].super_pod:
         raise Failure(phrase("the hardware of {label} stands in no super pods", label=named[0].label))
     possible = [fault for fault in what_if.Fault if named[0].super_pod or fault is not what_if.Fault.SUPER_POD]
     faults = [what_if.Fault(options.fail)] if options.fail else possible
-    found = what_if.consequences(named[0].manifests, faults)
+    consequences = what_if.consequences(named[0].manifests, faults)
     if options.at:
         role = what_if.located(named[0].manifests, options.at)
-        found = [one for one in found if one.role in (role, what_if.EVERY_ROLE)]
-    free = capacity.free_for(capacity.capacity(seen.pools, seen.demands), named[0].label)
+        consequences = [one for one in consequences if one.role in (role, what_if.EVERY_ROLE)]
+    free = capacity.free_for(capacity.capacity(surveyed.pools, surveyed.demands), named[0].label)
     if options.format == "json":
-        print_json(as_json(named[0].label, found, free))
+        print_json(as_json(named[0].label, consequences, free))
     else:
         single = options.fail or options.at
-        lines = text(named[0].label, found, free, options.at or "") if single else table(named[0].label, found, spoken)
-        for line in lines:
+        at_once = text(named[0].label, consequences, free, options.at or "")
+        for line in at_once if single else table(named[0].label, consequences, translated):
             say(line)
     return 0

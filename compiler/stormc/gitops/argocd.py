@@ -51,10 +51,10 @@ def entry(wiring: Wiring, settings: ArgoCD) -> list[Manifest]:
 
 def synced(wiring: Wiring, settings: ArgoCD) -> list[Manifest]:
     """What the entry's Application keeps up to date."""
-    made = [_project(wiring, settings)]
+    manifests = [_project(wiring, settings)]
     if wiring.shared:
-        made.append(_shared_set(wiring, settings))
-    return [*made, _application_set(wiring, settings)] if wiring.apps else made
+        manifests.append(_shared_set(wiring, settings))
+    return [*manifests, _application_set(wiring, settings)] if wiring.apps else manifests
 
 
 def _object(kind: str, name: str, settings: ArgoCD, spec: Manifest, **more: Manifest) -> Manifest:

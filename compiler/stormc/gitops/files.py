@@ -9,11 +9,11 @@ from stormc.gitops.wiring import Manifest, Wiring, joined
 from stormc.tree.layout import layout
 
 
-def wiring_files(made: Sequence[Wiring]) -> dict[str, bytes]:
+def wiring_files(wirings: Sequence[Wiring]) -> dict[str, bytes]:
     """The files of the wirings by their path below the rendered tree."""
     return {
         f"{directory}/{name}": text.encode()
-        for wiring in made
+        for wiring in wirings
         for directory, manifests in wiring_directories(wiring)
         for name, text in layout(manifests, wiring.request.spec_file).items()
     }

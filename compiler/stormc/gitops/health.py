@@ -181,8 +181,8 @@ def _cel_test(test: Test) -> str:
             left, right = ".".join(one), ".".join(other)
             return f"has({left}) != has({right}) || has({left}) && {left} != {right}"
         case Condition(kind, status):
-            found = f"status.conditions.exists(c, c.type == '{kind}' && c.status == '{status}')"
-            return f"has(status.conditions) && {found}"
+            has_condition = f"status.conditions.exists(c, c.type == '{kind}' && c.status == '{status}')"
+            return f"has(status.conditions) && {has_condition}"
         case Flag(field):
             name = ".".join(field)
             return f"has({name}) && {name}"

@@ -36,8 +36,8 @@ def changes(source: Mapping[str, Any], target: Mapping[str, Any], exact: bool = 
     What only the target has stays, unless it is to be `exact`ly like the source, or excludes what comes.
     """
     old, new = dict(_fields(target)), dict(_fields(source))
-    gone = () if exact else set(only_in_target(source, target))
-    paths = [path for path in {**new, **old} if path not in gone]
+    staying = () if exact else set(only_in_target(source, target))
+    paths = [path for path in {**new, **old} if path not in staying]
     return [Change(path, new.get(path, ABSENT)) for path in paths if new.get(path) != old.get(path)]
 
 

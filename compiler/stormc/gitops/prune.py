@@ -18,13 +18,14 @@ NEVER = f"{Annotation.FLUX_PRUNE}: disabled".encode()
 class Departure(NamedTuple):
     """A StormService that a directory no longer holds, with everything else that leaves the directory.
 
-    `successor` is the service that its spec renders to now, if any; `gone` says that the whole directory goes.
+    `successor` is the service that its spec renders to now, if any. `whole_directory` says that nothing of the
+    directory stays. `guards` are the annotations that keep an engine from deleting it (CONFIRMS, NEVER).
     """
 
     service: Identity
     others: tuple[Identity, ...]
     directory: str
-    gone: bool
+    whole_directory: bool
     successor: Identity | None
     guards: frozenset[bytes]
 
@@ -38,24 +39,22 @@ def departures(
     is written. `cluster` says on which cluster the apps of a rendered directory run. A service that only moves to
     another directory of its cluster does not leave the tree.
     """
-    old = {path: found for path, text in before.items() if (found := identity(text))}
-    new = {path: found for path, text in after.items() if (found := identity(text))}
-    staying = {(cluster(_directory(path)), found.object) for path, found in new.items()}
-    successors = {found.spec_file: found for found in new.values() if found.kind == "StormService"}
-    leaving = {
-        path: found for path, found in sorted(old.items()) if (cluster(_directory(path)), found.object) not in staying
-    }
+    old = {path: who for path, text in before.items() if (who := identity(text))}
+    new = {path: who for path, text in after.items() if (who := identity(text))}
+    staying = {(cluster(_directory(path)), who.object) for path, who in new.items()}
+    successors = {who.spec_file: who for who in new.values() if who.kind == "StormService"}
+    leaving = {path: who for path, who in sorted(old.items()) if (cluster(_directory(path)), who.object) not in staying}
     return [
         Departure(
-            found,
+            who,
             tuple(other for at, other in leaving.items() if at != path and _directory(at) == _directory(path)),
             _directory(path),
             f"{_directory(path)}/kustomization.yaml" in before.keys() - after.keys(),
-            successors.get(found.spec_file),
+            successors.get(who.spec_file),
             frozenset(guard for guard in (CONFIRMS, NEVER) if guard in before[path]),
         )
-        for path, found in leaving.items()
-        if found.kind == "StormService"
+        for path, who in leaving.items()
+        if who.kind == "StormService"
     ]
 
 
@@ -63,9 +62,9 @@ def _directory(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-def warnings(left: Sequence[Departure], requests: Sequence[Request]) -> Iterator[Phrase]:
+def warnings(leaving: Sequence[Departure], requests: Sequence[Request]) -> Iterator[Phrase]:
     """What people should read before they merge: a headline per service, then a line per engine."""
-    for departure in left:
+    for departure in leaving:
         service, others = departure.service, len(departure.others)
         source = verbatim(service.spec_file)
         if departure.successor:
@@ -93,8 +92,8 @@ def moves(before: Mapping[str, bytes], after: Mapping[str, bytes], requests: Seq
 
 
 def _is_service(text: bytes) -> bool:
-    found = identity(text)
-    return found is not None and found.kind == "StormService"
+    who = identity(text)
+    return who is not None and who.kind == "StormService"
 
 
 class _Engine(NamedTuple):
@@ -113,7 +112,7 @@ _UNGUARDED = _Engine(
 def _engines(departure: Departure, request: Request) -> Iterator[_Engine]:
     name = unit_name(departure.directory)
     argocd, flux = request.gitops
-    if argocd and departure.gone:
+    if argocd and departure.whole_directory:
         text = phrase(
             "Argo CD removes Application {name} and keeps its objects: preserveResourcesOnDeletion", name=name
         )
@@ -131,7 +130,7 @@ def _engines(departure: Departure, request: Request) -> Iterator[_Engine]:
     elif argocd:
         guard = CONFIRMS.decode()
         yield _Engine(False, phrase("Argo CD deletes them at once: the StormService has no {guard} yet", guard=guard))
-    if flux and departure.gone:
+    if flux and departure.whole_directory:
         text = phrase("Flux removes Kustomization {name} and keeps its objects: deletionPolicy Orphan", name=name)
         yield _Engine(True, text)
     elif flux and NEVER in departure.guards:

@@ -12,9 +12,9 @@ from stormc.gitops.wiring import Wiring
 from stormc.phrase import phrase
 
 
-def check_output(made: Sequence[Wiring]) -> Iterator[Finding]:
+def check_schemas(wirings: Sequence[Wiring]) -> Iterator[Finding]:
     """What an engine's CRD would refuse of the wirings."""
-    for wiring in made:
+    for wiring in wirings:
         request = wiring.request
         for _, manifests in wiring_directories(wiring):
             for manifest in manifests:

@@ -134,7 +134,7 @@ def shared_unit(place: Place) -> str:
     return unit_name(joined(place.scope, "shared", place.namespace))
 
 
-def wirings(requests: Sequence[Request], apps: Sequence[Summary]) -> list[Wiring]:
+def settle_wirings(requests: Sequence[Request], apps: Sequence[Summary]) -> list[Wiring]:
     """The wiring of each request, in order of directory: every app belongs to the nearest one above it."""
     claimed: dict[Request, list[Summary]] = {request: [] for request in sorted(requests, key=lambda r: r.directory)}
     places = {shared_place(requests, app) for app in apps if app.shared}
@@ -144,12 +144,12 @@ def wirings(requests: Sequence[Request], apps: Sequence[Summary]) -> list[Wiring
         owner = nearest(requests, app.directory)
         if owner is not None:
             claimed[owner].append(app)
-    made = []
+    with_apps = []
     for request, owned in claimed.items():
         shared = tuple(sorted(place for place in places if place.scope == request.directory))
         if owned or shared:
-            made.append(Wiring(request, tuple(owned), branches, shared))
-    return made
+            with_apps.append(Wiring(request, tuple(owned), branches, shared))
+    return with_apps
 
 
 def shared_place(requests: Sequence[Request], app: Summary) -> Place:
@@ -178,7 +178,7 @@ def _above(directory: str) -> Iterator[str]:
         yield directory
 
 
-def check_wirings(made: Sequence[Wiring], summaries: Iterable[Summary]) -> Iterator[Finding]:
+def check_wirings(wirings: Sequence[Wiring], summaries: Iterable[Summary]) -> Iterator[Finding]:
     """Names that two objects would share, that are too long, or that stormc keeps for itself."""
     for summary in summaries:
         if DIRECTORY in summary.directory.split("/"):
@@ -188,9 +188,9 @@ def check_wirings(made: Sequence[Wiring], summaries: Iterable[Summary]) -> Itera
                 reserved=DIRECTORY,
             )
             yield Finding(RESERVED_DIRECTORY, summary.file, summary.mark, message, phrase("choose another directory"))
-    yield from _check_projects([wiring.request for wiring in made])
-    yield from _check_units(made)
-    yield from _check_owners(made)
+    yield from _check_projects([wiring.request for wiring in wirings])
+    yield from _check_units(wirings)
+    yield from _check_owners(wirings)
 
 
 def _check_projects(requests: Sequence[Request]) -> Iterator[Finding]:
@@ -211,9 +211,9 @@ def _check_projects(requests: Sequence[Request]) -> Iterator[Finding]:
             yield Finding(SHARED_PROJECT, request.file, request.mark, message, hint, path)
 
 
-def _check_owners(made: Sequence[Wiring]) -> Iterator[Finding]:
+def _check_owners(wirings: Sequence[Wiring]) -> Iterator[Finding]:
     owners: dict[str, Request] = {}
-    for wiring in made:
+    for wiring in wirings:
         request = wiring.request
         if request.target:
             continue
@@ -229,11 +229,11 @@ def _check_owners(made: Sequence[Wiring]) -> Iterator[Finding]:
                 yield Finding(TWO_OWNERS, request.file, request.mark, message, hint, ("gitops",))
 
 
-def _check_units(made: Sequence[Wiring]) -> Iterator[Finding]:
-    names = {app: unit_name(app.directory) for wiring in made for app in wiring.apps}
-    shared = {(wiring.request, place): shared_unit(place) for wiring in made for place in wiring.shared}
+def _check_units(wirings: Sequence[Wiring]) -> Iterator[Finding]:
+    names = {app: unit_name(app.directory) for wiring in wirings for app in wiring.apps}
+    shared = {(wiring.request, place): shared_unit(place) for wiring in wirings for place in wiring.shared}
     taken = Counter([*names.values(), *shared.values()])
-    taken.update(name for wiring in made for name in wiring.request.entries)
+    taken.update(name for wiring in wirings for name in wiring.request.entries)
     for app, name in names.items():
         if taken[name] > 1:
             message = phrase(

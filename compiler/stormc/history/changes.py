@@ -8,7 +8,7 @@ from pathlib import Path
 from git import GitCommandError, GitCommandNotFound, Repo
 
 from stormc.failure import Failure
-from stormc.history.branching import MAIN_LINES, base_of
+from stormc.history.branching import MAIN_BRANCHES, base_of
 from stormc.history.repository import open_repository
 from stormc.phrase import phrase
 
@@ -18,16 +18,18 @@ PLAIN = (
 """Options of a diff that names files and runs no program of the repository's settings."""
 
 
-def changed_files(directory: Path, base: str | None = None, lines: tuple[str, ...] = MAIN_LINES) -> frozenset[str]:
+def changed_files(
+    directory: Path, base: str | None = None, branches: tuple[str, ...] = MAIN_BRANCHES
+) -> frozenset[str]:
     """The paths below a directory whose files differ from the base: staged, unstaged, untracked, also deleted ones.
 
-    A renamed file counts with both names. Without a base it is the commit at which HEAD left the first of `lines`
-    that exists, else HEAD; before the first commit every file is new. Files that Git ignores are passed over.
-    Raises Failure outside a repository and for a base that names no commit.
+    A renamed file counts with both names. Without a base it is the commit at which HEAD left the first of
+    `branches` that exists, else HEAD; before the first commit every file is new. Files that Git ignores are left
+    out. Raises Failure outside of a repository and for a base that names no commit.
     """
     with open_repository(directory) as repository:
         try:
-            return _changed(repository, directory, base_of(repository, base, lines))
+            return _changed(repository, directory, base_of(repository, base, branches))
         except GitCommandNotFound:
             raise Failure(phrase("--changed needs git on the PATH")) from None
         except GitCommandError as error:

@@ -1,6 +1,6 @@
-"""What the next commit holds: Git's index, compared with the files of the work tree.
+"""What the next commit will hold: Git's index, compared with the files of the work tree.
 
-Every commit pays for this in its hook, so Git is called without GitPython, which costs as much as all else of it.
+The hook of every commit needs this, so Git is called without GitPython: importing that takes as long as the rest.
 """
 
 from __future__ import annotations
@@ -22,35 +22,35 @@ except ImportError:
 
 
 class Unstaged(NamedTuple):
-    """Paths below a directory: not in the index at all, there with other content, and there but no longer wanted."""
+    """Paths below a directory: not in the index, in it with other content, and in it although they are not expected."""
 
     missing: tuple[str, ...]
     different: tuple[str, ...]
-    left: tuple[str, ...]
+    leftover: tuple[str, ...]
 
 
 _MOST_PLACES = 200
 """Directories that Git is asked about one by one; a command line has its limits."""
 
 
-def unstaged(directory: Path, wanted: Iterable[str], scope: Collection[str] | None) -> Unstaged:
-    """How the index below a directory differs from the wanted files, whose content is that of the work tree.
+def unstaged(directory: Path, expected: Iterable[str], scope: Collection[str] | None) -> Unstaged:
+    """How the index below a directory differs from the expected files as they are in the work tree.
 
-    `scope` are the directories below that a missing wish is looked for in, None for everything. A file that Git
+    `scope` limits the look at leftover files to the files of these directories; None looks everywhere. A file that Git
     ignores counts as missing. Raises Failure outside of a repository, and without Git.
     """
-    files = sorted(wanted)
+    files = sorted(expected)
     places = {*scope, *(path.rpartition("/")[0] or path for path in files)} if scope is not None else set()
     index = indexed(directory, sorted(places) if 0 < len(places) <= _MOST_PLACES else [""])
     missing = [path for path in files if path not in index]
     different = [p for p in files if p in index and _blob(f"{directory}/{p}", len(index[p])) != index[p]]
     inside = None if scope is None else {f"{place}/" for place in scope}
-    left = [p for p in sorted(index.keys() - set(files)) if inside is None or f"{p.rpartition('/')[0]}/" in inside]
-    return Unstaged(tuple(missing), tuple(different), tuple(left))
+    leftover = [p for p in sorted(index.keys() - set(files)) if inside is None or f"{p.rpartition('/')[0]}/" in inside]
+    return Unstaged(tuple(missing), tuple(different), tuple(leftover))
 
 
 def is_tracked(path: Path) -> bool:
-    """Whether Git knows a file or link, or one below a directory, as part of the work tree; False without Git."""
+    """Whether Git's index has a file or link, or one below a directory; False without Git or a repository."""
     try:
         return bool(indexed(path))
     except Failure:

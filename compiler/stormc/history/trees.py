@@ -22,7 +22,7 @@ LIMIT = 1 << 20
 
 
 class Tree(NamedTuple):
-    """The regular files below a directory of a commit, by their path below it. `links` are what else stands there."""
+    """The regular files below a directory of a commit, by path; `links` are the links and submodules there."""
 
     files: dict[str, bytes]
     links: tuple[str, ...]
@@ -36,19 +36,19 @@ class Comparison(NamedTuple):
     changed: frozenset[str]
 
 
-def comparison(directory: Path, base: str | None, head: str | None, lines: tuple[str, ...]) -> Comparison:
-    """What to compare: `base` or where HEAD left the first of `lines`, with `head` or the work tree.
+def comparison(directory: Path, base: str | None, head: str | None, branches: tuple[str, ...]) -> Comparison:
+    """What to compare: `base` or where HEAD left the first of `branches`, with `head` or the work tree.
 
     Raises Failure outside a repository, for names of no commit, and where a clone holds no base to compare with.
     """
     with open_repository(directory) as repository:
         try:
-            start = base_of(repository, base, lines, exact=True)
+            start = base_of(repository, base, branches, exact=True)
             end = commit_of(repository, head) if head else None
             if head and end is None:
                 raise Failure(phrase("{head} names no commit", head=head))
             if end is None:
-                return Comparison(start, None, changed_files(directory, start, lines))
+                return Comparison(start, None, changed_files(directory, start, branches))
             below = _below(repository, directory)
             listed = repository.git.diff(*PLAIN, start or EMPTY_TREE, end, "--", f":(top,literal){below}")
         except GitCommandError as error:
@@ -77,13 +77,13 @@ def read_tree(directory: Path, commit: str, suffixes: tuple[str, ...], chosen: C
                 "-r", "-z", "-l", "--full-tree", commit, "--", below or ".", env={"GIT_LITERAL_PATHSPECS": "1"}
             )
             entries = [_entry(line, below) for line in listing.split("\0") if line]
-            wanted = [e for e in entries if e.path.endswith(suffixes) and chosen(e.path)]
-            regular = [e for e in wanted if e.mode in REGULAR and e.size <= LIMIT]
+            listed = [e for e in entries if e.path.endswith(suffixes) and chosen(e.path)]
+            regular = [e for e in listed if e.mode in REGULAR and e.size <= LIMIT]
             contents = _blobs(repository, [entry.object_id for entry in regular])
         except GitCommandError as error:
             raise Failure(phrase("git cannot read {commit}: {reason}", commit=commit, reason=_reason(error))) from None
     files = {entry.path: content for entry, content in zip(regular, contents, strict=True)}
-    return Tree(files, tuple(e.path for e in wanted if e.mode not in REGULAR))
+    return Tree(files, tuple(e.path for e in listed if e.mode not in REGULAR))
 
 
 class _Entry(NamedTuple):

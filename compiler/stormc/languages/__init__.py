@@ -55,12 +55,12 @@ def read_language(name: str) -> Language:
     )
 
 
-def told(sentence: str, language: str) -> str:
+def translate(sentence: str, language: str) -> str:
     """A phrase in a language, the phrases among its values too; in English where the table has no such sentence."""
     if language == ENGLISH or not isinstance(sentence, Phrase):
         return sentence
     values = {
-        name: told(value, language) if isinstance(value, str) else value for name, value in sentence.values.items()
+        name: translate(value, language) if isinstance(value, str) else value for name, value in sentence.values.items()
     }
     template = read_language(language).messages.get(sentence.template, sentence.template)
     return template.format(**values)

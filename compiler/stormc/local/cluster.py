@@ -114,18 +114,18 @@ class LocalCluster:
         self.manifests = list(manifests)
         storm = self._storm
         roleset = f"{storm['metadata']['name']}-roleset-{ROLESET_SUFFIX}"
-        wanted = {pod.short: pod for pod in pods_of(storm, roleset, self.release)}
+        expected = {pod.short: pod for pod in pods_of(storm, roleset, self.release)}
         services = self._of_kind("Service")
         for service in services:
             self.addresses.setdefault(service["metadata"]["name"], self.network.service())
         for running in self.pods.values():
             mount(running.pod, running.root, self._of_kind("ConfigMap"))
-        gone = [short for short, running in self.pods.items() if wanted.get(short) != running.pod]
-        await asyncio.gather(*(self._delete(self.pods[short]) for short in gone))
-        for short, pod in wanted.items():
+        outdated = [short for short, running in self.pods.items() if expected.get(short) != running.pod]
+        await asyncio.gather(*(self._delete(self.pods[short]) for short in outdated))
+        for short, pod in expected.items():
             if short not in self.pods:
                 self._create(pod)
-        self.pods = {short: self.pods[short] for short in wanted}
+        self.pods = {short: self.pods[short] for short in expected}
         await self._update_services()
         return selector_problems(services, [running.pod for running in self.pods.values()])
 
@@ -325,17 +325,17 @@ class LocalCluster:
 
     async def _point_services(self) -> None:
         pods = list(self.pods.values())
-        wanted: dict[tuple[str, int], tuple[tuple[str, int], ...]] = {}
+        endpoints: dict[tuple[str, int], tuple[tuple[str, int], ...]] = {}
         for service in self._of_kind("Service"):
             name = service["metadata"]["name"]
             chosen = {pod.name for pod in selected(service, [running.pod for running in pods])}
             ready = [running.address for running in pods if running.ready and running.pod.name in chosen]
             for port, target in ports_of(service).items():
-                wanted[name, port] = tuple((address, target) for address in ready)
-        for key in {*self._forwarders, *wanted}:
+                endpoints[name, port] = tuple((address, target) for address in ready)
+        for key in {*self._forwarders, *endpoints}:
             if key not in self._forwarders:
                 self._forwarders[key] = Forwarder(self.addresses[key[0]], key[1])
-            await self._forwarders[key].point_to(wanted.get(key, ()))
+            await self._forwarders[key].point_to(endpoints.get(key, ()))
 
     def _write_names(self) -> None:
         namespace = self._storm["metadata"]["namespace"] if self.addresses else ""

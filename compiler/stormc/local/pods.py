@@ -94,7 +94,7 @@ def _of_role(storm: Mapping[str, Any], role: Mapping[str, Any], roleset: str, re
     name, service = role["name"], storm["metadata"]["name"]
     template, size = role["template"], role.get("podGroupSize", 1)
     hashed = template_hash(template)[: release.hash_length]
-    given, index = template.get("metadata", {}).get("labels", {}), release.roleset_index
+    template_labels, index = template.get("metadata", {}).get("labels", {}), release.roleset_index
     annotations = with_npus(template.get("metadata", {}).get("annotations", {}), template["spec"])
     pods = []
     for replica in range(role["replicas"]):
@@ -112,11 +112,11 @@ def _of_role(storm: Mapping[str, Any], role: Mapping[str, Any], roleset: str, re
             group: tuple[tuple[str, str], ...] = ()
             if size > 1:
                 # In a group the template's labels win over the inherited ones, elsewhere the controller's do.
-                labels = {**own, PODSET_NAME: stem, POD_GROUP_INDEX: str(member), **given}
+                labels = {**own, PODSET_NAME: stem, POD_GROUP_INDEX: str(member), **template_labels}
                 group = ((Env.PODSET_NAME, stem), (Env.POD_GROUP_INDEX, str(member)), (Env.POD_GROUP_SIZE, str(size)))
             else:
                 revision = {Label.ROLE_REVISION: "1", Label.ROLE_REVISION_NAME: revision_name(storm)}
-                labels = {**given, **own, **(revision if release.labels_revision else {})}
+                labels = {**template_labels, **own, **(revision if release.labels_revision else {})}
             pods.append(Pod(
                 f"{name}-{replica}" + (f"-{member}" if size > 1 else ""), f"{stem}-{member}" if size > 1 else stem,
                 name, storm["metadata"]["namespace"], labels, annotations | numbers, injected, group,
@@ -127,13 +127,13 @@ def _of_role(storm: Mapping[str, Any], role: Mapping[str, Any], roleset: str, re
 
 def with_npus(annotations: Mapping[str, str], spec: Mapping[str, Any]) -> dict[str, str]:
     """A pod's annotations and the one in which Volcano writes the NPUs that it picked."""
-    found = dict(annotations)
+    result = dict(annotations)
     for container in spec["containers"]:
         for resource, amount in container.get("resources", {}).get("limits", {}).items():
             if resource.startswith(HUAWEI_PREFIX):
                 kind = resource.rpartition("/")[2]
-                found[resource] = ",".join(f"{kind}-{number}" for number in range(int(amount)))
-    return found
+                result[resource] = ",".join(f"{kind}-{number}" for number in range(int(amount)))
+    return result
 
 
 def ordered_environment(pod: Pod) -> list[Mapping[str, Any]]:
@@ -142,12 +142,12 @@ def ordered_environment(pod: Pod) -> list[Mapping[str, Any]]:
     The user's entries lose against AIBrix's. Before v0.7.0 both are sorted by name, and those of a group follow; since
     then AIBrix's own stand first, those of a group before all others, and the user's keep their order.
     """
-    given = {entry["name"]: entry for entry in pod.container.get("env", ())}
+    of_user = {entry["name"]: entry for entry in pod.container.get("env", ())}
     own = {name: {"name": name, "value": value} for name, value in (*pod.appended, *pod.injected)}
     if not pod.sorts_environment:
-        return [*own.values(), *(entry for name, entry in given.items() if name not in own)]
+        return [*own.values(), *(entry for name, entry in of_user.items() if name not in own)]
     group = dict(pod.appended)
-    merged = {name: entry for name, entry in {**given, **own}.items() if name not in group}
+    merged = {name: entry for name, entry in {**of_user, **own}.items() if name not in group}
     return [*(merged[name] for name in sorted(merged)), *(own[name] for name in group)]
 
 
@@ -169,10 +169,10 @@ def _field(pod: Pod, path: str, address: str) -> str:
         return pod.name
     if path == "metadata.namespace":
         return pod.namespace
-    found = re.fullmatch(r"metadata\.(labels|annotations)\['(.*)'\]", path)
-    if found is None:
+    match = re.fullmatch(r"metadata\.(labels|annotations)\['(.*)'\]", path)
+    if match is None:
         raise ValueError(f"fieldRef {path} is not known to run-local")
-    return (pod.labels if found[1] == "labels" else pod.annotations).get(found[2], "")
+    return (pod.labels if match[1] == "labels" else pod.annotations).get(match[2], "")
 
 
 def expand(text: str, env: Mapping[str, str]) -> str:
@@ -182,8 +182,8 @@ def expand(text: str, env: Mapping[str, str]) -> str:
 
 def selected(service: Mapping[str, Any], pods: Sequence[Pod]) -> list[Pod]:
     """The pods that a Service's selector matches."""
-    wanted = service["spec"]["selector"].items()
-    return [pod for pod in pods if wanted <= pod.labels.items()]
+    selector = service["spec"]["selector"].items()
+    return [pod for pod in pods if selector <= pod.labels.items()]
 
 
 def selector_problems(services: Sequence[Mapping[str, Any]], pods: Sequence[Pod]) -> list[str]:

@@ -31,13 +31,13 @@ async def passes(check: Manifest, address: str, env: dict[str, str]) -> bool:
 
 async def instances_of(address: str, port: int) -> dict[str, list[bool]]:
     """By host, whether each instance is healthy that the proxy routes to; nothing while the proxy does not answer."""
-    status = await get(address, port, "/status")
+    answer = await get(address, port, "/status")
     try:
-        told = json.loads(status.partition(b"\r\n\r\n")[2])
+        status = json.loads(answer.partition(b"\r\n\r\n")[2])
     except ValueError:
         return {}
     healthy: dict[str, list[bool]] = {}
-    for instance in (*told.get("prefill", ()), *told.get("decode", ())):
+    for instance in (*status.get("prefill", ()), *status.get("decode", ())):
         host = instance["address"].rpartition(":")[0]
         healthy.setdefault(host, []).append(instance["state"] == "healthy")
     return healthy

@@ -19,12 +19,12 @@ def end_with_parent() -> None:
 
 def kill_session(leader: int) -> None:
     """Kills what a pod's first process started as well: the end of the first ends them all, as in a container."""
-    found = True
-    while found:
-        found = False
+    some_alive = True
+    while some_alive:
+        some_alive = False
         for entry in os.listdir("/proc"):
             if entry.isdigit() and _session(entry) == (leader, True):
-                found = True
+                some_alive = True
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(int(entry), signal.SIGKILL)
 

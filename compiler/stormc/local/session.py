@@ -31,7 +31,7 @@ START_SECONDS = 60.0
 WATCH_SECONDS = 0.5
 
 
-class Wishes(NamedTuple):
+class SessionOptions(NamedTuple):
     """What the person asked for: one prompt, pods to kill so many seconds after the start, the length of an outage.
 
     `release` is the AIBrix whose pods are played.
@@ -44,14 +44,14 @@ class Wishes(NamedTuple):
     release: AIBrix = OLDEST
 
 
-def run_session(directory: Path, wishes: Wishes, state: Path | None) -> int:
+def run_session(directory: Path, options: SessionOptions, state: Path | None) -> int:
     """Runs the app of a rendered directory until it is told to stop; the exit code."""
     manifests = read_manifests(directory)
     refuse_traversal(manifests)
-    if not wishes.run_commands:
+    if not options.run_commands:
         _ask_to_run(foreign_programs(manifests))
     with _state(state) as place:
-        return asyncio.run(_session(directory, manifests, wishes, place))
+        return asyncio.run(_session(directory, manifests, options, place))
 
 
 def _ask_to_run(programs: Sequence[str]) -> None:
@@ -69,43 +69,43 @@ def _ask_to_run(programs: Sequence[str]) -> None:
 
 
 @contextmanager
-def _state(given: Path | None) -> Iterator[Path]:
+def _state(chosen: Path | None) -> Iterator[Path]:
     """A directory for logs and mounts: the user's, or one that goes away."""
-    if given is not None:
-        given.mkdir(parents=True, exist_ok=True)
-        yield given.resolve()
+    if chosen is not None:
+        chosen.mkdir(parents=True, exist_ok=True)
+        yield chosen.resolve()
         return
-    made = Path(tempfile.mkdtemp(prefix="stormc-local-"))
+    temporary = Path(tempfile.mkdtemp(prefix="stormc-local-"))
     try:
-        yield made
+        yield temporary
     finally:
-        shutil.rmtree(made, ignore_errors=True)
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
-async def _session(directory: Path, manifests: list[Manifest], wishes: Wishes, state: Path) -> int:
+async def _session(directory: Path, manifests: list[Manifest], options: SessionOptions, state: Path) -> int:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    cluster = LocalCluster(state, wishes.reschedule_seconds, wishes.release)
+    cluster = LocalCluster(state, options.reschedule_seconds, options.release)
     try:
         problems = await cluster.apply(manifests)
         if problems:
             raise Failure(verbatim("; ".join(problems)))
-        view = View(cluster, in_place=wishes.ask is None and _typed() and sys.stdout.isatty())
+        view = View(cluster, in_place=options.ask is None and _typed() and sys.stdout.isatty())
         watching = asyncio.create_task(view.follow())
         try:
             if not await _ready(cluster, stop):
                 return 0 if stop.is_set() else _not_ready(cluster, state)
-            if wishes.ask is not None:
+            if options.ask is not None:
                 watching.cancel()
                 view.show(await cluster.instances())
                 url, model = cluster.url(cluster.client_service), _model(manifests)
-                return await asyncio.to_thread(_ask, url, model, wishes.ask)
+                return await asyncio.to_thread(_ask, url, model, options.ask)
             view.invite(_invitation(cluster, manifests, state))
-            tasks = [asyncio.create_task(_kill_later(cluster, view, pod, seconds)) for pod, seconds in wishes.kills]
+            tasks = [asyncio.create_task(_kill_later(cluster, view, pod, seconds)) for pod, seconds in options.kills]
             tasks += [
-                asyncio.create_task(_follow(cluster, view, directory, wishes.run_commands)),
+                asyncio.create_task(_follow(cluster, view, directory, options.run_commands)),
                 asyncio.create_task(_obey(cluster, view, stop)),
             ]
             await stop.wait()
@@ -187,21 +187,21 @@ class View:
         """Shows what changes, for as long as it is not cancelled."""
         for turn in itertools.count():
             if turn % 5 == 0:
-                told = await self.cluster.instances()
-            self.show(told)
+                proxy_view = await self.cluster.instances()
+            self.show(proxy_view)
             await asyncio.sleep(0.1)
 
-    def show(self, told: Mapping[str, str]) -> None:
-        """Brings the table up to date; `told` is what the proxy thinks of each pod."""
-        rows = {row.pod: _line(row, told.get(row.pod, "")) for row in self.cluster.rows()}
+    def show(self, proxy_view: Mapping[str, str]) -> None:
+        """Brings the table up to date; `proxy_view` is what the proxy thinks of each pod."""
+        rows = {row.pod: _line(row, proxy_view.get(row.pod, "")) for row in self.cluster.rows()}
         if rows == self.shown:
             return
         if self.in_place:
             self.draw(rows, whole=rows.keys() != self.shown.keys())
         else:
-            gone = [f"{pod:14} gone" for pod in self.shown.keys() - rows.keys()]
+            removed = [f"{pod:14} gone" for pod in self.shown.keys() - rows.keys()]
             changed = [line for pod, line in rows.items() if self.shown.get(pod) != line]
-            print("\n".join([*gone, *changed]), flush=True)
+            print("\n".join([*removed, *changed]), flush=True)
         self.shown = rows
 
     def invite(self, lines: Sequence[str]) -> None:
@@ -250,13 +250,13 @@ async def _kill(cluster: LocalCluster, view: View, name: str) -> None:
 
 async def _follow(cluster: LocalCluster, view: View, directory: Path, allowed: bool) -> None:
     """Applies the rendered directory again whenever it changes."""
-    seen = cluster.manifests
+    applied = cluster.manifests
     while True:
         await asyncio.sleep(WATCH_SECONDS)
         with contextlib.suppress(Failure):  # a render is under way
             manifests = await asyncio.to_thread(read_manifests, directory)
-            if manifests != seen:
-                seen = manifests
+            if manifests != applied:
+                applied = manifests
                 refuse_traversal(manifests)
                 if not allowed and (programs := foreign_programs(manifests)):
                     view.say(f"{directory} changed, and is not applied: {one_line('; '.join(programs))}")

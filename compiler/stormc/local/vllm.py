@@ -67,10 +67,10 @@ async def call(url: str, body: Mapping[str, Any]) -> dict[str, Any]:
     finally:
         writer.close()
     try:
-        found = json.loads(answer)
+        value = json.loads(answer)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
 class Engine:
@@ -82,7 +82,7 @@ class Engine:
         if "POD_GROUP_INDEX" in os.environ:
             self.name += f"-{os.environ['POD_GROUP_INDEX']}"
         self.arrivals: dict[str, asyncio.Event] = {}
-        self.kept: set[str] = set()
+        self.stored: set[str] = set()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One client connection, request after request."""
@@ -123,8 +123,8 @@ class Engine:
             self.arrivals.setdefault(request, asyncio.Event()).set()
             await send(writer, 200, {})
         else:
-            known = request in self.kept
-            self.kept.discard(request)
+            known = request in self.stored
+            self.stored.discard(request)
             await send(writer, 200 if known else 404, {})
 
     async def generate(self, chat: bool, request: str, body: Mapping[str, Any], writer: asyncio.StreamWriter) -> None:
@@ -184,7 +184,7 @@ class Engine:
             with contextlib.suppress(OSError):
                 await call(url, {"request_id": params["request_id"]})
             return {}
-        self.kept.add(ident)
+        self.stored.add(ident)
         return {
             "do_remote_prefill": True, "do_remote_decode": False, "remote_request_id": ident,
             "remote_engine_id": self.name, "remote_host": self.settings.host, "remote_port": self.settings.port,
@@ -203,7 +203,7 @@ class Engine:
             "remote_block_ids": [[0]], "remote_block_size": [128], "remote_engine_id": self.name,
             "remote_host": self.settings.host, "remote_port": self.settings.port, "remote_tp_size": 1,
         }  # fmt: skip
-        told = asyncio.create_task(call(params["metaserver"], mine))
+        notice = asyncio.create_task(call(params["metaserver"], mine))
         try:
             await asyncio.wait_for(arrived.wait(), HANDSHAKE_SECONDS)
             return True
@@ -211,7 +211,7 @@ class Engine:
             return False
         finally:
             del self.arrivals[ident]
-            told.add_done_callback(lambda task: task.cancelled() or task.exception())
+            notice.add_done_callback(lambda task: task.cancelled() or task.exception())
 
 
 async def send(writer: asyncio.StreamWriter, status: int, body: Mapping[str, Any]) -> None:

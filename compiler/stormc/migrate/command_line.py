@@ -46,11 +46,11 @@ def engine_arguments(ours: Any, theirs: Any) -> dict[str, Any] | None:
     """What engineArgs makes of our command the original's, where both run stormc's launcher; else None."""
     if not isinstance(ours, list) or not isinstance(theirs, list) or not ours[:2] == theirs[:2] == LAUNCHER:
         return None
-    default, wanted = _launched(ours), _launched(theirs)
-    if default is None or wanted is None:
+    our_flags, their_flags = _launched(ours), _launched(theirs)
+    if our_flags is None or their_flags is None:
         return None
-    changed = {flag: value for flag, value in wanted.items() if default.get(flag) != value}
-    return changed | {flag: None for flag in default if flag not in wanted}
+    changed = {flag: value for flag, value in their_flags.items() if our_flags.get(flag) != value}
+    return changed | {flag: None for flag in our_flags if flag not in their_flags}
 
 
 def _launched(words: list[str]) -> dict[str, Any] | None:

@@ -76,19 +76,19 @@ def table(storm: Mapping[str, Any], engines: Mapping[str, str]) -> Table:
     """The meanings of a StormService; `engines` maps a role to the container that goes by the role's name."""
     metadata = {key: value for key, value in storm.get("metadata", {}).items() if key not in _SERVER}
     for field in ("labels", "annotations"):
-        kept = {k: v for k, v in (metadata.get(field) or {}).items() if not k.startswith(_MARKS)}
-        metadata[field] = {k: v for k, v in kept.items() if not k.startswith(keys.APP_PREFIX)}
+        own = {k: v for k, v in (metadata.get(field) or {}).items() if not k.startswith(_MARKS)}
+        metadata[field] = {k: v for k, v in own.items() if not k.startswith(keys.APP_PREFIX)}
     spec = dict(storm.get("spec") or {})
-    found = dict(_flat("StormService", ("metadata",), {"namespace": "default", **metadata}))
+    meanings = dict(_flat("StormService", ("metadata",), {"namespace": "default", **metadata}))
     template = spec.pop("template", None) or {}
     inner = dict(template.get("spec") or {})
     roles = inner.pop("roles", None) or []
-    found |= _flat("StormService", ("spec",), spec)
-    found |= _flat("StormService", ("spec", "template", "metadata"), template.get("metadata") or {})
-    found |= _flat("StormService", ("spec", "template", "spec"), inner)
+    meanings |= _flat("StormService", ("spec",), spec)
+    meanings |= _flat("StormService", ("spec", "template", "metadata"), template.get("metadata") or {})
+    meanings |= _flat("StormService", ("spec", "template", "spec"), inner)
     for role in roles:
-        found |= _role(role, engines.get(role.get("name", "")))
-    return found
+        meanings |= _role(role, engines.get(role.get("name", "")))
+    return meanings
 
 
 def _role(role: Mapping[str, Any], engine: str | None) -> Iterator[tuple[Path, Value]]:
@@ -106,41 +106,41 @@ def _role(role: Mapping[str, Any], engine: str | None) -> Iterator[tuple[Path, V
     pod = dict(template.get("spec") or {})
     volumes = {v.get("name"): {k: w for k, w in v.items() if k != "name"} for v in pod.pop("volumes", None) or ()}
     for field in ("containers", "initContainers"):
-        made = [_container(c, volumes) for c in pod.get(field) or ()]
-        pod[field] = [{**c, "name": name} if c.get("name") == engine else c for c in made]
+        containers = [_container(c, volumes) for c in pod.get(field) or ()]
+        pod[field] = [{**c, "name": name} if c.get("name") == engine else c for c in containers]
     yield from _flat("StormService", (*at, *POD), pod)
 
 
 def _container(container: Mapping[str, Any], volumes: Mapping[Any, Any]) -> dict[str, Any]:
-    made = dict(container)
-    if made.get("command"):
-        made["command"] = [*made["command"], *(made.pop("args", None) or ())]
-    resources = dict(made.get("resources") or {})
+    settled = dict(container)
+    if settled.get("command"):
+        settled["command"] = [*settled["command"], *(settled.pop("args", None) or ())]
+    resources = dict(settled.get("resources") or {})
     if resources.get("limits"):
         resources["requests"] = {**resources["limits"], **(resources.get("requests") or {})}
     for kind in ("limits", "requests"):
         resources[kind] = {name: _amount(amount) for name, amount in (resources.get(kind) or {}).items()}
-    made["resources"] = resources
-    made["ports"] = [{**port, "protocol": port.get("protocol") or "TCP"} for port in made.get("ports") or ()]
-    made["volumeMounts"] = [
+    settled["resources"] = resources
+    settled["ports"] = [{**port, "protocol": port.get("protocol") or "TCP"} for port in settled.get("ports") or ()]
+    settled["volumeMounts"] = [
         {**{k: v for k, v in mount.items() if k != "name"}, "source": _source(volumes.get(mount.get("name")) or {})}
-        for mount in made.get("volumeMounts") or ()
+        for mount in settled.get("volumeMounts") or ()
     ]
-    return made
+    return settled
 
 
 def _source(volume: Mapping[str, Any]) -> dict[str, Any]:
     """What a volume is made of, without what means nothing."""
-    made: dict[str, Any] = {}
+    source: dict[str, Any] = {}
     for kind, fields in volume.items():
         if not isinstance(fields, dict):
-            made[kind] = fields or {}
+            source[kind] = fields or {}
             continue
         inner = {k: v for k, v in fields.items() if v not in (None, "", False)}
         if "sizeLimit" in inner:
             inner["sizeLimit"] = _amount(inner["sizeLimit"])
-        made[kind] = inner
-    return made
+        source[kind] = inner
+    return source
 
 
 def _amount(value: Any) -> Any:
@@ -191,8 +191,8 @@ def patch(departure: Departure, mounted: Mapping[str, Any], taken: frozenset[str
 def _replacing(ours: Value, theirs: Value) -> Value:
     """What turns our value into theirs when it is merged: null for every key that only we have."""
     if isinstance(ours, dict) and isinstance(theirs, dict):
-        gone = {key: None for key in ours if key not in theirs}
-        return {**{key: _replacing(ours.get(key), value) for key, value in theirs.items()}, **gone}
+        removed = {key: None for key in ours if key not in theirs}
+        return {**{key: _replacing(ours.get(key), value) for key, value in theirs.items()}, **removed}
     return theirs
 
 
@@ -203,26 +203,26 @@ def _nested(path: Path, value: Value) -> dict[str, Any]:
             value = [{**dict(zip(keys, step, strict=True)), **(value if isinstance(value, dict) else {})}]
         else:
             value = {step: value}
-    made: dict[str, Any] = value
-    return made
+    nested: dict[str, Any] = value
+    return nested
 
 
 def merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """Two patches as one; items of lists come together by their merge keys."""
-    made = dict(one)
+    result = dict(one)
     for key, value in other.items():
         keys = merge_key("StormService", key) if isinstance(value, list) else None
-        if isinstance(value, dict) and isinstance(made.get(key), dict):
-            made[key] = merged(made[key], value)
-        elif keys and isinstance(made.get(key), list):
-            items = {tuple(item.get(k) for k in keys): item for item in made[key]}
+        if isinstance(value, dict) and isinstance(result.get(key), dict):
+            result[key] = merged(result[key], value)
+        elif keys and isinstance(result.get(key), list):
+            items = {tuple(item.get(k) for k in keys): item for item in result[key]}
             for item in value:
                 at = tuple(item.get(k) for k in keys)
                 items[at] = merged(items[at], item) if at in items else item
-            made[key] = list(items.values())
+            result[key] = list(items.values())
         else:
-            made[key] = value
-    return made
+            result[key] = value
+    return result
 
 
 def shown_path(path: Path) -> tuple[str, str]:

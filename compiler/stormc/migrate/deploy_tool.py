@@ -144,13 +144,17 @@ def _count(value: object) -> int | None:
 def _settled(config: Mapping[str, Any], notes: list[Note]) -> dict[str, Any]:
     """The config with every default and with the types that are meant."""
     service = dict(config["storm_service"])
-    said = service.get("distributed_dp", "true")
-    if str(said).lower() not in ("true", "false") or not isinstance(said, str) or said.lower() != said:
+    distributed = service.get("distributed_dp", "true")
+    if (
+        str(distributed).lower() not in ("true", "false")
+        or not isinstance(distributed, str)
+        or distributed.lower() != distributed
+    ):
         text = phrase("storm_service.distributed_dp is {said}; the k8s-deploy-tool wants the string true or false",
-                      said=shown(said))  # fmt: skip
+                      said=shown(distributed))  # fmt: skip
         notes.append(Note(ASSUMED, ("storm_service", "distributed_dp"), text,
-                          phrase("read as {said}", said=_truth(said))))  # fmt: skip
-    service["distributed_dp"] = _truth(said)
+                          phrase("read as {said}", said=_truth(distributed))))  # fmt: skip
+    service["distributed_dp"] = _truth(distributed)
     for role in ("prefill", "decode", "routing"):
         fields = service.get(role)
         if not isinstance(fields, dict):

@@ -61,8 +61,8 @@ def lines(differences: Sequence[Difference]) -> Iterator[str]:
         key = (d.kind, d.role, f"{stem}{bracket and '[]'}{field}", d.reason)
         items.setdefault(key, []).append(item)
     roles: dict[tuple[str, str, str, tuple[str, ...]], list[str]] = {}
-    for (kind, role, path, reason), found in items.items():
-        roles.setdefault((kind, path, reason, tuple(found)), []).append(role)
+    for (kind, role, path, reason), names in items.items():
+        roles.setdefault((kind, path, reason, tuple(names)), []).append(role)
     for (kind, path, reason, members), names in roles.items():
         listed = ", ".join(members)
         what = path.replace("[]", f"[{listed}]", 1) if "[]" in path else f"{path} {listed}".rstrip()

@@ -18,9 +18,9 @@ from stormc.migrate.command_line import engine_arguments
 from stormc.migrate.compare import Departure, Table, departures, is_mount, merged, patch, shown_path, table
 from stormc.migrate.compare import Path as Where
 from stormc.migrate.difference import Difference, because, beside
-from stormc.migrate.judge import judged, kept, map_of
 from stormc.migrate.note import Note
 from stormc.migrate.reading import Original
+from stormc.migrate.refusals import entry_of, reason_to_keep, refusal_of
 from stormc.migrate.storm_service import Proposal, every_pod_serves
 from stormc.model import schema
 from stormc.model.app import ROUTING, Ref
@@ -131,9 +131,9 @@ class Fitting:
         return {**spec, "overrides": overrides} if overrides else spec
 
     def _ours(self) -> tuple[Table, Compiled]:
-        made = self.compiled()
-        assert made is not None
-        return table(storm_service(made.manifests), {}), made
+        compiled = self.compiled()
+        assert compiled is not None
+        return table(storm_service(compiled.manifests), {}), compiled
 
     def _departures(self) -> list[Departure]:
         return departures(self._ours()[0], self.theirs)
@@ -148,20 +148,20 @@ class Fitting:
         inherited = self.place.inherited
         for section, fields in schema.SECTIONS.items():
             if isinstance(self.spec.get(section), dict) and section not in inherited:
-                said = self.spec[section].items()
-                self.spec[section] = {k: v for k, v in said if fields[k].get("default", ...) != v}
+                items = self.spec[section].items()
+                self.spec[section] = {k: v for k, v in items if fields[k].get("default", ...) != v}
         if all(every_pod_serves(self.spec[name]) for name in SERVING_ROLES) and "gateway" not in inherited:
             self.spec = {k: v for k, v in self.spec.items() if (k, v) != ("gateway", "roles")}
-        said = self.spec.items()
-        self.spec = {k: v for k, v in said if k in inherited or schema.APP[k].get("default", ...) != v}
+        items = self.spec.items()
+        self.spec = {k: v for k, v in items if k in inherited or schema.APP[k].get("default", ...) != v}
 
     def _take(self, departure: Departure) -> None:
         """Puts a value of the original into the spec, into an override, or onto the list of what is not taken."""
         path = departure.path
-        if reason := kept(departure):
+        if reason := reason_to_keep(departure):
             self.refused[path] = reason
             return
-        role, mapped = map_of(path)
+        role, mapped = entry_of(path)
         if mapped and self._take_entry(departure, role, *mapped):
             return
         if path[-1] == "command" and role in SERVING_ROLES and "engine" not in self.spec and self.as_fields:
@@ -190,7 +190,7 @@ class Fitting:
     def _take_entry(self, departure: Departure, role: str, field: str, key: str) -> bool:
         """Whether it is settled what becomes of a variable, label or the like: refused, or an entry of the role."""
         path = departure.path
-        if refusal := judged(role, field, key):
+        if refusal := refusal_of(role, field, key):
             self.refused[path] = refusal.reason
             note = phrase("{role}: {reason}; not copied", role=role, reason=refusal.reason)
             self.notes.append(Note(refusal.rule, self._original(path), note, refusal.hint, at_key=True))
@@ -212,18 +212,18 @@ class Fitting:
     def _original(self, path: Where) -> Path:
         """The path of the original's document for a place of its table."""
         node: Any = self._renamed()
-        made: list[str | int] = []
+        steps: list[str | int] = []
         for step in path:
             if isinstance(step, tuple):
                 index = next((i for i, item in enumerate(node or ()) if step[0] in item.values()), None)
                 if index is None:
                     break
-                made.append(index)
+                steps.append(index)
                 node = node[index]
             else:
-                made.append(step)
+                steps.append(step)
                 node = node.get(str(step)) if isinstance(node, dict) else None
-        return tuple(made)
+        return tuple(steps)
 
     def _mounted(self, path: Where) -> Mapping[str, Any]:
         """The original's volume behind a mount."""
@@ -272,10 +272,10 @@ class Fitting:
         return {(f.rule, f.path): f"{f.rule}: {f.message}" for f in findings if f.rule[0] == "E"}
 
     def _differences(self) -> Iterator[Difference]:
-        ours, made = self._ours()
-        yield from beside(made.manifests, self.services)
+        ours, compiled = self._ours()
+        yield from beside(compiled.manifests, self.services)
         storm = Ref("StormService", self.spec["name"])
-        told: set[tuple[str, str]] = set()
+        listed: set[tuple[str, str]] = set()
         origins = self._compile(self._whole()).origins()
         for departure in departures(ours, self.theirs):
             role, path = shown_path(departure.path)
@@ -286,6 +286,6 @@ class Fitting:
             else:
                 reason = self.refused.get(departure.path, "no override can say it")
             kind = "added" if departure.theirs is None else "left out" if departure.ours is None else "changed"
-            if (role, path) not in told:
-                told.add((role, path))
+            if (role, path) not in listed:
+                listed.add((role, path))
                 yield Difference(kind, role, path, reason)

@@ -103,21 +103,21 @@ def _located(document: Document, prefix: Path) -> Callable[[Path, bool], Mark]:
 
 
 def _config(document: Document) -> Original:
-    made, notes = deploy_tool.objects(document.data)
+    objects, notes = deploy_tool.objects(document.data)
     own = _located(document, ())
-    if not made:
+    if not objects:
         return Original({"metadata": {"name": document.data.get("app_name")}}, (), own, notes)
-    said = {id(note) for note in notes}
+    of_config = {id(note) for note in notes}
 
     def locate(path: Path, at_key: bool) -> Mark:
-        return own(deploy_tool.place(path, made[0]), at_key)
+        return own(deploy_tool.place(path, objects[0]), at_key)
 
-    marked = [n._replace(path=("\0config", *n.path)) for n in notes if id(n) in said]
+    marked = [n._replace(path=("\0config", *n.path)) for n in notes if id(n) in of_config]
 
     def either(path: Path, at_key: bool) -> Mark:
         return own(path[1:], at_key) if path[:1] == ("\0config",) else locate(path, at_key)
 
-    return Original(made[0], made[1:], either, marked)
+    return Original(objects[0], objects[1:], either, marked)
 
 
 def newer_style(storm: Mapping[str, Any]) -> Iterator[Note]:

@@ -69,6 +69,6 @@ class RoleFacts:
 def accelerators_of(container: Mapping[str, Any]) -> dict[str, int]:
     """The devices that a container asks for, by resource."""
     resources = container.get("resources") or {}
-    found = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
-    counts = {name: str(amount) for name, amount in found.items() if ACCELERATOR.fullmatch(name)}
+    amounts = {**(resources.get("requests") or {}), **(resources.get("limits") or {})}
+    counts = {name: str(amount) for name, amount in amounts.items() if ACCELERATOR.fullmatch(name)}
     return {name: number for name, amount in counts.items() if (number := whole_number(amount)) is not None}

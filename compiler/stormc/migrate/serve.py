@@ -80,13 +80,13 @@ def variable(name: str, value: str) -> Any:
 def kv_transfer(config: str | None, facts: EngineFacts, default_port: int) -> tuple[dict[str, Any], str]:
     """The field kvTransfer for a config given as text, and a connector that the release does not know."""
     try:
-        said = json.loads(config or "{}")
+        settings = json.loads(config or "{}")
     except ValueError:
         return {}, ""
-    connector = said.get("kv_connector") if isinstance(said, dict) else None
+    connector = settings.get("kv_connector") if isinstance(settings, dict) else None
     if not isinstance(connector, str) or connector not in facts.connectors:
         return {}, str(connector or "")
-    port = whole_number(str(said.get("kv_port", "")))
+    port = whole_number(str(settings.get("kv_port", "")))
     return {"connector": connector} | ({"port": port} if port not in (None, default_port) else {}), ""
 
 

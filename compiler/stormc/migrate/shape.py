@@ -71,7 +71,7 @@ def _problems(node: Any, schema: Schema, definitions: Schema, path: Path) -> Ite
 def _items(node: list[Any], schema: Schema, definitions: Schema, path: Path) -> Iterator[Note]:
     keys = merge_key("StormService", str(path[-1])) or ()
     needed = [key for key in keys if key != "protocol"]
-    seen: set[tuple[Any, ...]] = set()
+    identities: set[tuple[Any, ...]] = set()
     for index, item in enumerate(node):
         at = (*path, index)
         yield from _problems(item, schema.get("items", {}), definitions, at)
@@ -81,11 +81,11 @@ def _items(node: list[Any], schema: Schema, definitions: Schema, path: Path) -> 
             if item.get(key) in (None, ""):
                 yield Note(LACKING, at, phrase("{path} is missing", path=dotted((*at, key))))
         identity = tuple(item.get(key) for key in keys)
-        if identity in seen and path[-1] in _NAMED_ONCE:
+        if identity in identities and path[-1] in _NAMED_ONCE:
             yield Note(
                 LACKING, at, phrase("{path} has {identity} twice", path=dotted(path), identity=shown(identity[0]))
             )
-        seen.add(identity)
+        identities.add(identity)
 
 
 def _is_amount(node: Any) -> bool:

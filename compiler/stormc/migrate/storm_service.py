@@ -133,11 +133,11 @@ def _hardware(
     role = serving[0]
     npus = {r: n for r, n in role.accelerators.items() if r in NPU_RESOURCES}
     kind, policy = _selector(role).get(NodeLabel.ACCELERATOR_TYPE), role.annotations.get(Annotation.SCHEDULE_POLICY)
-    asked = ((NodeLabel.ACCELERATOR_TYPE, kind), ("schedule_policy", policy))
-    told = [f"{key} {value}" for key, value in asked if value]
-    if not told and not npus:
-        seen = ", ".join(role.accelerators) or phrase("no accelerator")
-        text = phrase("the hardware cannot be told: {seen}, no accelerator-type, no schedule_policy", seen=seen)
+    selectors = ((NodeLabel.ACCELERATOR_TYPE, kind), ("schedule_policy", policy))
+    named = [f"{key} {value}" for key, value in selectors if value]
+    if not named and not npus:
+        devices = ", ".join(role.accelerators) or phrase("no accelerator")
+        text = phrase("the hardware cannot be told: {seen}, no accelerator-type, no schedule_policy", seen=devices)
         notes.append(Note(LACKING, role.path, text,
                           phrase("name a profile with --hardware; stormc profiles lists them")))  # fmt: skip
         return None
@@ -145,17 +145,17 @@ def _hardware(
     fits = [
         p for p in profiles.values()
         if kind in (None, p.accelerator_type) and policy in (None, p.schedule_policy)
-        and (not npus or (p.resource in npus and count <= p.npus and (told or count == p.npus)))
-        and (told or p.super_pod == (Annotation.SP_BLOCK in role.annotations))
+        and (not npus or (p.resource in npus and count <= p.npus and (named or count == p.npus)))
+        and (named or p.super_pod == (Annotation.SP_BLOCK in role.annotations))
     ]  # fmt: skip
     if not fits:
-        text = phrase("no profile has {value}", value=", ".join([*told, *(f"{n} {r}" for r, n in npus.items())]))
+        text = phrase("no profile has {value}", value=", ".join([*named, *(f"{n} {r}" for r, n in npus.items())]))
         notes.append(Note(LACKING, role.path, text,
                           phrase("name a profile with --hardware, or write one (docs/spec.md)")))  # fmt: skip
         return None
     blocks = Annotation.SP_BLOCK in role.annotations
     best, *rest = sorted(fits, key=lambda p: (p.super_pod != blocks, not p.documented, version(p.mindcluster), p.name))
-    since = ", ".join(told) or phrase("{count} NPUs per pod", count=count)
+    since = ", ".join(named) or phrase("{count} NPUs per pod", count=count)
     text, hint = phrase("hardware {best}: it has {since}", best=best.name, since=since), NONE
     if rest:
         others = ", ".join(sorted(p.name for p in rest))
@@ -168,10 +168,10 @@ def _model(serving: Sequence[RoleFacts], chosen: Chosen, notes: list[Note]) -> d
     role = serving[0]
     path = chosen.model_path or role.flag("model", "model-path") or role.env.get("MODEL_PATH") or ""
     if not path.startswith("/"):
-        seen = phrase("no --model, no vllm serve PATH, no MODEL_PATH")
+        reason = phrase("no --model, no vllm serve PATH, no MODEL_PATH")
         if path:
-            seen = phrase("{path!r} is no directory", path=path)
-        text = phrase("the model's directory cannot be told: {seen}", seen=seen)
+            reason = phrase("{path!r} is no directory", path=path)
+        text = phrase("the model's directory cannot be told: {seen}", seen=reason)
         notes.append(Note(LACKING, role.path, text, phrase("name it with --model-path")))
         return None
     name = role.labels.get(Label.MODEL_NAME) or role.flag("served-model-name") or role.env.get("MODEL_NAME")
@@ -215,8 +215,8 @@ def _port(serving: Sequence[RoleFacts]) -> int:
     role = serving[0]
     label = str(role.labels.get(Label.MODEL_PORT, ""))
     ports = [p.get("containerPort") for p in role.engine.get("ports") or ()]
-    found = role.number("port") or whole_number(label) or next(iter(ports), None)
-    return int(found) if found else 8080
+    port = role.number("port") or whole_number(label) or next(iter(ports), None)
+    return int(port) if port else 8080
 
 
 def _kv_transfer(role: RoleFacts, hardware: Profile, notes: list[Note]) -> dict[str, Any]:
@@ -245,23 +245,23 @@ def _role(role: RoleFacts, hardware: Profile, notes: list[Note]) -> dict[str, An
                                                      role=role.name, tp=tp, npus=npus)))  # fmt: skip
     external = role.env.get("DISTRIBUTED_DP") == "true" or "data-parallel-rank" in role.flags
     external = external or role.arguments[:1] == ["--external-dp"]
-    made: dict[str, Any] = {"replicas": role.role.get("replicas") or 1, "podGroupSize": role.size,
+    fields: dict[str, Any] = {"replicas": role.role.get("replicas") or 1, "podGroupSize": role.size,
                             "dataParallel": ranks, "tensorParallel": tp}  # fmt: skip
     if ranks > 1 and not external:
-        made["distributedDp"] = False
-    made |= {field: size for field, flag in SIZE_FLAGS.items() if (size := role.number(flag) or 1) > 1}
+        fields["distributedDp"] = False
+    fields |= {field: size for field, flag in SIZE_FLAGS.items() if (size := role.number(flag) or 1) > 1}
     if npus != hardware.npus:
-        made |= {"npus": npus, "allowPartialNode": True}
+        fields |= {"npus": npus, "allowPartialNode": True}
     for field, key in (("minAvailable", Annotation.SCHEDULE_MIN_AVAILABLE), ("spBlock", Annotation.SP_BLOCK)):
         value = whole_number(str(role.annotations.get(key, "")))
         if value is not None:
-            made[field] = value
+            fields[field] = value
     if Annotation.QUEUE_NAME in role.annotations:
-        made["queue"] = role.annotations[Annotation.QUEUE_NAME]
+        fields["queue"] = role.annotations[Annotation.QUEUE_NAME]
     memory = _shm_size(role)
     if memory is not None:
-        made["shmSize"] = memory
-    return made | _pods(role)
+        fields["shmSize"] = memory
+    return fields | _pods(role)
 
 
 def _shm_size(role: RoleFacts) -> Any:
@@ -276,19 +276,19 @@ def _shm_size(role: RoleFacts) -> Any:
 
 def _pods(role: RoleFacts) -> dict[str, Any]:
     """The fields that every role has."""
-    made: dict[str, Any] = {}
+    fields: dict[str, Any] = {}
     if role.engine.get("imagePullPolicy"):
-        made["imagePullPolicy"] = role.engine["imagePullPolicy"]
+        fields["imagePullPolicy"] = role.engine["imagePullPolicy"]
     resources = role.engine.get("resources") or {}
     limits = resources.get("limits") or {}  # a request without one is the profile's share, or an override
-    if kept := {name: limits[name] for name in ("cpu", "memory") if name in limits}:
-        made["resources"] = {name: _quantity(value) for name, value in kept.items()}
+    if amounts := {name: limits[name] for name in ("cpu", "memory") if name in limits}:
+        fields["resources"] = {name: _quantity(value) for name, value in amounts.items()}
     tolerations = role.pod.get("tolerations") or []
     if tolerations and all(set(t) <= set(_TOLERATION) for t in tolerations):
-        made["tolerations"] = tolerations
+        fields["tolerations"] = tolerations
     if role.pod.get("priorityClassName"):
-        made["priorityClassName"] = role.pod["priorityClassName"]
-    return made
+        fields["priorityClassName"] = role.pod["priorityClassName"]
+    return fields
 
 
 def _quantity(value: Any) -> Any:
@@ -299,34 +299,34 @@ def _quantity(value: Any) -> Any:
 
 
 def _routing(router: RoleFacts, image: str, notes: list[Note]) -> dict[str, Any]:
-    made: dict[str, Any] = {"replicas": router.role.get("replicas") or 1}
+    fields: dict[str, Any] = {"replicas": router.role.get("replicas") or 1}
     own = router.engine.get("image")
     repository = image.partition("@")[0].rpartition(":")[0]
     if own and own != image:
         if str(own).partition("@")[0].rpartition(":")[0] == repository:
-            made["image"] = own
+            fields["image"] = own
         else:
             text, hint = (
                 phrase("image {own} of role {router} is not copied", own=own, router=router.name),
                 phrase("routing.image needs Python 3.10 or newer"),
             )
             notes.append(Note(LEFT_OUT, router.path, text, hint))
-    return made | _pods(router)
+    return fields | _pods(router)
 
 
 def _faults(serving: Sequence[RoleFacts]) -> dict[str, Any]:
     labels = serving[0].labels
     scheduling = labels.get(Label.FAULT_SCHEDULING)
-    made: dict[str, Any] = {"scheduling": scheduling if scheduling in RECOVERING else "off"}
+    fields: dict[str, Any] = {"scheduling": scheduling if scheduling in RECOVERING else "off"}
     retries = whole_number(str(labels.get(Label.FAULT_RETRY_TIMES, "0")))
-    if made["scheduling"] != "off" and retries is not None:
-        made["retries"] = retries
+    if fields["scheduling"] != "off" and retries is not None:
+        fields["retries"] = retries
     if labels.get(Label.SUB_HEALTHY_STRATEGY) in SUB_HEALTHY_VALUES[1:]:
-        made["subHealthy"] = labels[Label.SUB_HEALTHY_STRATEGY]
+        fields["subHealthy"] = labels[Label.SUB_HEALTHY_STRATEGY]
     grace = serving[0].pod.get("terminationGracePeriodSeconds")
-    if made["scheduling"] == "grace" and grace:
-        made["gracePeriodSeconds"] = grace
-    return made
+    if fields["scheduling"] == "grace" and grace:
+        fields["gracePeriodSeconds"] = grace
+    return fields
 
 
 def every_pod_serves(role: Mapping[str, Any]) -> bool:

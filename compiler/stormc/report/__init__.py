@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from stormc.finding import Finding, Severity
-from stormc.languages import ENGLISH, told
+from stormc.languages import ENGLISH, translate
 from stormc.record import NamedTuple
 
 FORMATS = ("text", "json", "github", "gitlab", "sarif")
@@ -25,7 +25,7 @@ class Report(NamedTuple):
 
 def texts(finding: Finding, language: str) -> tuple[str, str]:
     """Message and hint in a language; the hint may be empty."""
-    return told(finding.message, language), told(finding.hint, language)
+    return translate(finding.message, language), translate(finding.hint, language)
 
 
 def severities(findings: Sequence[Finding]) -> dict[Severity, int]:

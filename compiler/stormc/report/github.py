@@ -16,11 +16,11 @@ _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: 
 def lines(report: Report) -> Iterator[str]:
     """The most severe findings first, no more than GitHub shows; a notice, itself one of them, counts the rest."""
     by_level = {severity: [f for f in report.findings if f.severity == severity] for severity in Severity}
-    left_out = any(len(found) > PER_LEVEL for found in by_level.values())
+    left_out = any(len(of_level) > PER_LEVEL for of_level in by_level.values())
     room = {Severity.INFO: PER_LEVEL - 1} if left_out else {}
-    shown = {severity: found[: room.get(severity, PER_LEVEL)] for severity, found in by_level.items()}
-    for found in shown.values():
-        yield from (_command(finding, report.language) for finding in found)
+    shown = {severity: of_level[: room.get(severity, PER_LEVEL)] for severity, of_level in by_level.items()}
+    for of_level in shown.values():
+        yield from (_command(finding, report.language) for finding in of_level)
     if left_out:
         rest = len(report.findings) - sum(map(len, shown.values()))
         yield f"::notice title=stormc::{rest} more findings; run stormc validate to see them all"
@@ -37,9 +37,9 @@ def _command(finding: Finding, language: str) -> str:
     if mark.line == mark.end_line:  # GitHub refuses columns of a stretch over several lines
         fields |= {"col": mark.column, "endColumn": mark.end_column}
     fields["title"] = finding.rule
-    told = ",".join(f"{name}={_property(one_line(str(value)))}" for name, value in fields.items())
+    properties = ",".join(f"{name}={_property(one_line(str(value)))}" for name, value in fields.items())
     message = escaped("\n".join(filter(None, texts(finding, language))))
-    return f"::{_LEVELS[finding.severity]} {told}::{_data(message)}"
+    return f"::{_LEVELS[finding.severity]} {properties}::{_data(message)}"
 
 
 def _data(text: str) -> str:

@@ -20,7 +20,7 @@ _SEVERITIES = {Severity.ERROR: "critical", Severity.WARNING: "minor", Severity.I
 
 def lines(report: Report) -> Iterator[str]:
     """One document. Fingerprints depend neither on lines nor on the language, so that a finding stays the same one."""
-    seen: Counter[str] = Counter()
+    occurrences: Counter[str] = Counter()
     entries = []
     for finding in report.findings:
         path = os.path.normpath(finding.file)
@@ -29,11 +29,11 @@ def lines(report: Report) -> Iterator[str]:
             path.encode("utf-8", "surrogateescape"),
             finding.message.encode("utf-8", "surrogatepass"),
         )
-        seen[key] += 1
+        occurrences[key] += 1
         entries.append({
             "description": " ".join(filter(None, texts(finding, report.language))),
             "check_name": finding.rule,
-            "fingerprint": digest(key.encode(), str(seen[key]).encode()),
+            "fingerprint": digest(key.encode(), str(occurrences[key]).encode()),
             "severity": _SEVERITIES[finding.severity],
             "location": {"path": path, "lines": {"begin": finding.mark.line, "end": finding.mark.end_line}},
         })  # fmt: skip

@@ -21,7 +21,7 @@ _LEVELS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.INFO: 
 def lines(report: Report) -> Iterator[str]:
     """The document; fingerprints do not depend on line numbers, so that an alert survives edits above it."""
     ids = sorted({finding.rule for finding in report.findings})
-    seen: Counter[str] = Counter()
+    occurrences: Counter[str] = Counter()
     run = {
         "tool": {
             "driver": {
@@ -32,7 +32,9 @@ def lines(report: Report) -> Iterator[str]:
         },
         "columnKind": "unicodeCodePoints",
         "originalUriBaseIds": {"%SRCROOT%": {"description": {"text": "The root of the repository."}}},
-        "results": [_result(finding, ids.index(finding.rule), seen, report.language) for finding in report.findings],
+        "results": [
+            _result(finding, ids.index(finding.rule), occurrences, report.language) for finding in report.findings
+        ],
     }
     yield escaped_json(json.dumps({"$schema": SCHEMA, "version": "2.1.0", "runs": [run]}, indent=2))
 
@@ -50,10 +52,10 @@ def _rule(id_: str, language: str) -> dict[str, Any]:
     }
 
 
-def _result(finding: Finding, index: int, seen: Counter[str], language: str) -> dict[str, Any]:
+def _result(finding: Finding, index: int, occurrences: Counter[str], language: str) -> dict[str, Any]:
     mark, location = finding.mark, _location(finding.file)
     same = f"{finding.rule}\0{location['uri']}\0{dotted(finding.path)}"
-    seen[same] += 1
+    occurrences[same] += 1
     region = {
         "startLine": mark.line, "startColumn": mark.column, "endLine": mark.end_line, "endColumn": mark.end_column,
     }  # fmt: skip
@@ -64,7 +66,7 @@ def _result(finding: Finding, index: int, seen: Counter[str], language: str) -> 
         "level": _LEVELS[finding.severity],
         "message": {"text": message},
         "locations": [{"physicalLocation": {"artifactLocation": location, "region": region}}],
-        "partialFingerprints": {"stormc/v1": digest(f"{same}\0{seen[same]}".encode(errors="surrogateescape"))},
+        "partialFingerprints": {"stormc/v1": digest(f"{same}\0{occurrences[same]}".encode(errors="surrogateescape"))},
     }
 
 

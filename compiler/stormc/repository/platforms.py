@@ -83,14 +83,14 @@ def _load(source: Source) -> tuple[Document | None, list[Finding]]:
 
 def _pinned(document: Document) -> Iterator[Finding]:
     """E307 where the file asks for another stormc than this one; a version that is none is E206."""
-    wanted = document.data.get("stormc")
-    if not isinstance(wanted, str):
+    version_range = document.data.get("stormc")
+    if not isinstance(version_range, str):
         return
     from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
     mark = document.locate(("stormc",))
     try:
-        if SpecifierSet(wanted).contains(__version__, prereleases=True):
+        if SpecifierSet(version_range).contains(__version__, prereleases=True):
             return
     except InvalidSpecifier:
         hint = phrase('write comparisons with commas between them: ">=0.2,<0.3"')
@@ -98,20 +98,22 @@ def _pinned(document: Document) -> Iterator[Finding]:
             WRONG_FORM,
             document.file,
             mark,
-            phrase("stormc {wanted!r} is no range of versions", wanted=wanted),
+            phrase("stormc {wanted!r} is no range of versions", wanted=version_range),
             hint,
             ("stormc",),
         )
         return
     message = phrase(
-        "this is stormc {version}, and the apps here are rendered by {wanted}", version=__version__, wanted=wanted
+        "this is stormc {version}, and the apps here are rendered by {wanted}",
+        version=__version__,
+        wanted=version_range,
     )
     yield Finding(
         OTHER_VERSION,
         document.file,
         mark,
         message,
-        phrase('pip install "stormc{wanted}", or change the line', wanted=wanted),
+        phrase('pip install "stormc{wanted}", or change the line', wanted=version_range),
         ("stormc",),
     )
 

@@ -117,8 +117,8 @@ def wiring_findings(repository: Repository, wirings: Iterable[Wiring]) -> Iterat
                           phrase("say where the engine may deploy, and as whom"), ("gitops",))  # fmt: skip
         for layer in policy.layers:
             limits = layer.fields.get("gitops", {})
-            wanted = {"project": argocd and argocd.project, "serviceAccount": flux and flux.service_account}
-            for field, value in wanted.items():
+            requested = {"project": argocd and argocd.project, "serviceAccount": flux and flux.service_account}
+            for field, value in requested.items():
                 if value and field in limits and value != limits[field]:
                     yield Finding(DESTINATION.forbidden.id, request.file, request.mark,
                                   phrase("gitops has {field} {value}", field=field, value=value),

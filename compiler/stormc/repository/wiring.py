@@ -70,11 +70,11 @@ def wire(repository: Repository, summaries: Sequence[Summary]) -> Wired:
     requests = wiring_requests(repository)
     if not requests:
         return Wired()
-    from stormc.gitops.wiring import check_wirings, wirings
+    from stormc.gitops.wiring import check_wirings, settle_wirings
 
-    made = wirings(requests, summaries)
-    findings = [*_other_clusters(repository, requests), *check_wirings(made, summaries)]
-    return Wired(made, [*findings, *wiring_findings(repository, made)])
+    wirings = settle_wirings(requests, summaries)
+    findings = [*_other_clusters(repository, requests), *check_wirings(wirings, summaries)]
+    return Wired(wirings, [*findings, *wiring_findings(repository, wirings)])
 
 
 def _other_clusters(repository: Repository, requests: Sequence[Request]) -> Iterator[Finding]:

@@ -76,33 +76,33 @@ def rollout(before: Capacity, after: Capacity, left_behind: Collection[str]) -> 
     return Rollout(before, during, after, tuple(demand.app for demand in old))
 
 
-def rollout_rows(seen: Rollout) -> Iterator[tuple[str, ...]]:
+def rollout_rows(change: Rollout) -> Iterator[tuple[str, ...]]:
     """Inventory, product, NPUs, those used before, during and after the rollout, and the verdicts of the last two."""
-    before = {one.pool[:2]: one.used for one in seen.before.placements}
-    for during, after in zip(seen.during.placements, seen.after.placements, strict=True):
+    before = {one.pool[:2]: one.used for one in change.before.placements}
+    for during, after in zip(change.during.placements, change.after.placements, strict=True):
         used = (before.get(after.pool[:2], 0), during.used, after.used)
         yield (after.pool.directory or ".", after.pool.hardware, str(after.total), *map(str, used),
                VERDICTS[during.verdict], VERDICTS[after.verdict])  # fmt: skip
 
 
-def free_for(seen: Capacity, app: str) -> int | None:
+def free_for(report: Capacity, app: str) -> int | None:
     """The NPUs of an app's pool that nothing takes; None where no inventory counts them."""
-    demand = next((d for d in seen.demands if d.app == app), None)
-    for one in seen.placements:
+    demand = next((d for d in report.demands if d.app == app), None)
+    for one in report.placements:
         if demand is not None and one.pool[:2] == (demand.pool, demand.hardware):
             return one.total - one.used
     return None
 
 
-def text(seen: Capacity, change: Rollout | None = None) -> Iterator[str]:
+def text(report: Capacity, change: Rollout | None = None) -> Iterator[str]:
     """Tables for a terminal: pools, then apps with their gangs; with a change what the pools hold meanwhile."""
     rows: list[tuple[str, ...]] = [("INVENTORY", "PRODUCT", "NODES", "NPUS", "USED", "FREE", "STRANDED")]
-    for one in seen.placements:
+    for one in report.placements:
         numbers = (one.pool.nodes, one.total, one.used, one.total - one.used, one.stranded)
         rows.append((one.pool.directory or ".", one.pool.hardware, *map(str, numbers)))
-    if seen.placements:
+    if report.placements:
         yield from _table(rows)
-    for one in seen.placements:
+    for one in report.placements:
         place = f"{one.pool.directory or '.'} {one.pool.hardware}"
         yield phrase("{place}: {verdict}", place=place, verdict=VERDICTS[one.verdict])
         if one.pool.super_pod and one.pool.reserved:
@@ -112,14 +112,14 @@ def text(seen: Capacity, change: Rollout | None = None) -> Iterator[str]:
         yield from (indented(_no_place(gang)) for gang in one.missing)
     if change is not None:
         yield from _since(change)
-    if seen.placements:
+    if report.placements:
         yield ""
     lines: list[tuple[str, ...]] = [("APP", "PRODUCT", "GANG", "PODS", "NPUS")]
-    for demand in seen.demands:
+    for demand in report.demands:
         for gang in demand.gangs:
             lines.append((demand.app, demand.hardware, gang.label, str(len(gang.pods)), str(gang.npus)))
     yield from _table(lines)
-    for demand in seen.uncounted:
+    for demand in report.uncounted:
         yield phrase("{app}: no inventory counts nodes of {hardware}", app=demand.app, hardware=demand.hardware)
 
 
@@ -145,7 +145,7 @@ def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
-def as_json(seen: Capacity, change: Rollout | None = None) -> str:
+def as_json(report: Capacity, change: Rollout | None = None) -> str:
     """All of it for programs; with a change each pool has the NPUs that are used before and during it."""
     before = {one.pool[:2]: one.used for one in change.before.placements} if change is not None else {}
     during = {one.pool[:2]: one for one in change.during.placements} if change is not None else {}
@@ -156,11 +156,11 @@ def as_json(seen: Capacity, change: Rollout | None = None) -> str:
             "verdict": one.verdict.name.lower(), "missing": [_gang(gang) for gang in one.missing],
             **(_meanwhile(before.get(one.pool[:2], 0), during[one.pool[:2]]) if during else {}),
         }
-        for one in seen.placements
+        for one in report.placements
     ]  # fmt: skip
     apps = [
         {"app": d.app, "hardware": d.hardware, "inventory": d.pool, "npus": d.npus, "gangs": [*map(_gang, d.gangs)]}
-        for d in seen.demands
+        for d in report.demands
     ]
     return json.dumps({"pools": pools, "apps": apps}, indent=2) + "\n"
 
@@ -180,12 +180,12 @@ COLOURS = (
 CELL, GAP, PER_ROW = 22, 4, 48
 
 
-def page(seen: Capacity) -> str:
+def page(report: Capacity) -> str:
     """One page without anything from outside: each pool as its super pods, nodes filled by the app that takes them."""
-    apps = sorted({demand.app for demand in seen.demands})
+    apps = sorted({demand.app for demand in report.demands})
     colours = {app: COLOURS[index % len(COLOURS)] for index, app in enumerate(apps)}
     legend = "".join(f'<span class="app"><i style="background:{colours[app]}"></i>{escape(app)}</span>' for app in apps)
-    pools = "".join(_pool(one, colours) for one in seen.placements)
+    pools = "".join(_pool(one, colours) for one in report.placements)
     return _PAGE.format(legend=legend, pools=pools or "<p>No platform file has an inventory.</p>")
 
 

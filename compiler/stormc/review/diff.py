@@ -101,17 +101,17 @@ def compare(before: Mapping[str, Side], after: Mapping[str, Side]) -> list[AppCh
 def _pairs(before: Mapping[str, Side], after: Mapping[str, Side]) -> Iterator[tuple[Side | None, Side | None]]:
     """The two sides of each app: of one spec file, of one name where the file moved, or of specs that are alike."""
     yield from ((before[path], after[path]) for path in after if path in before)
-    gone = [side for path, side in before.items() if path not in after]
-    new = [side for path, side in after.items() if path not in before]
+    only_before = [side for path, side in before.items() if path not in after]
+    only_after = [side for path, side in after.items() if path not in before]
     for alike in (_same_name, _mostly_equal):
-        for side in tuple(new):
-            found = max(gone, key=lambda one: alike(one, side), default=None)
-            if found is not None and alike(found, side) >= ALIKE:
-                gone.remove(found)
-                new.remove(side)
-                yield found, side
-    yield from ((None, side) for side in new)
-    yield from ((side, None) for side in gone)
+        for side in tuple(only_after):
+            partner = max(only_before, key=lambda one: alike(one, side), default=None)
+            if partner is not None and alike(partner, side) >= ALIKE:
+                only_before.remove(partner)
+                only_after.remove(side)
+                yield partner, side
+    yield from ((None, side) for side in only_after)
+    yield from ((side, None) for side in only_before)
 
 
 ALIKE = 0.5
@@ -147,23 +147,25 @@ def _change(before: Side | None, after: Side | None) -> AppChange | None:
     assert side is not None
     if before is not None and after is not None and _same(before, after):
         return None
-    read = all(one is None or one.fields for one in (before, after))
-    fields = tuple(field_changes(before.fields if before else {}, after.fields if after else {}, ())) if read else ()
+    both = before.fields if before else {}, after.fields if after else {}
+    readable = all(one is None or one.fields for one in (before, after))
+    fields = tuple(field_changes(*both, ())) if readable else ()
     if any(one is not None and one.manifests is None for one in (before, after)):
         label = side.label or (before.label if before else "") or side.file
         return AppChange(label, Kind.BROKEN, before, after, fields, (), AppEffect(()))
     files = tuple(file_changes(before.files if before else {}, after.files if after else {}))
     if before is not None and after is not None and (before.cluster, before.label) != (after.cluster, after.label):
-        gone, new = effect(before.manifests, None), effect(None, after.manifests, load_minutes=after.load_minutes)
-        both = AppEffect((*gone.roles, *new.roles))
-        return AppChange(after.label, Kind.RENAMED, before, after, fields, files, both)
+        deleted = effect(before.manifests, None)
+        created = effect(None, after.manifests, load_minutes=after.load_minutes)
+        app_effect = AppEffect((*deleted.roles, *created.roles))
+        return AppChange(after.label, Kind.RENAMED, before, after, fields, files, app_effect)
     releases = (before or side).aibrix, side.aibrix
     manifests = [one.manifests if one is not None else None for one in (before, after)]
-    seen = effect(manifests[0], manifests[1], releases, side.load_minutes)
+    app_effect = effect(manifests[0], manifests[1], releases, side.load_minutes)
     kind = Kind.CREATED if before is None else Kind.REMOVED if after is None else Kind.CHANGED
     if kind is Kind.CHANGED and before is not None and after is not None and before.file != after.file:
         kind = Kind.MOVED
-    return AppChange(side.label, kind, before, after, fields, files, seen)
+    return AppChange(side.label, kind, before, after, fields, files, app_effect)
 
 
 def _same(before: Side, after: Side) -> bool:
@@ -197,19 +199,19 @@ def field_changes(before: Any, after: Any, path: Path) -> Iterator[FieldChange]:
 
 def file_changes(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Iterator[FileChange]:
     """The rendered files that differ; a file that only moved, its name and content equal, is told once."""
-    gone = {path: text for path, text in before.items() if path not in after}
+    removed = {path: text for path, text in before.items() if path not in after}
     for path, text in after.items():
         if path in before:
             if before[path].partition(b"\n")[2] != text.partition(b"\n")[2]:
                 yield FileChange(path, Kind.CHANGED, _lines(before[path], text, path, path))
             continue
         name = path.rpartition("/")[2]
-        moved = next((old for old, content in gone.items() if old.rpartition("/")[2] == name), None)
+        moved = next((old for old, content in removed.items() if old.rpartition("/")[2] == name), None)
         if moved is None:
             yield FileChange(path, Kind.CREATED, _lines(b"", text, "", path))
         else:
-            yield FileChange(path, Kind.MOVED, _lines(gone.pop(moved), text, moved, path), moved)
-    for path, text in gone.items():
+            yield FileChange(path, Kind.MOVED, _lines(removed.pop(moved), text, moved, path), moved)
+    for path, text in removed.items():
         yield FileChange(path, Kind.REMOVED, _lines(text, b"", path, ""))
 
 

@@ -98,24 +98,24 @@ class Facts(NamedTuple):
     platform: Layered | None
 
 
-def explain(made: Compilation, facts: Facts, rendered: str) -> Explanation:
+def explain(compilation: Compilation, facts: Facts, rendered: str) -> Explanation:
     """The explanation of a compilation that has manifests, whose files lie in the directory `rendered`.
 
     Guarantees a value for every leaf of every manifest.
     """
-    assert made.compiled is not None and made.layered is not None and made.summary is not None
-    texts = layout(made.compiled.manifests, made.compiled.app.spec_file)
-    origins = made.origins().of_objects
+    assert compilation.compiled is not None and compilation.layered is not None and compilation.summary is not None
+    texts = layout(compilation.compiled.manifests, compilation.compiled.app.spec_file)
+    origins = compilation.origins().of_objects
     files = []
-    for manifest in made.compiled.manifests:
+    for manifest in compilation.compiled.manifests:
         ref = Ref(manifest["kind"], manifest["metadata"]["name"])
-        name = f"{rendered}/{made.summary.directory}/{file_name(manifest)}"
-        files.append(_file(name, texts[file_name(manifest)], ref, manifest, origins[ref], made.layered, facts))
-    documents = [layer.document for layer in made.layered.layers]
+        name = f"{rendered}/{compilation.summary.directory}/{file_name(manifest)}"
+        files.append(_file(name, texts[file_name(manifest)], ref, manifest, origins[ref], compilation.layered, facts))
+    documents = [layer.document for layer in compilation.layered.layers]
     documents += [facts.hardware] if facts.hardware else []
     documents += [layer.document for layer in facts.platform.layers] if facts.platform else []
     sources = {document.file: document.text for document in reversed(documents)}
-    label = f"{made.summary.namespace}/{made.summary.name}"
+    label = f"{compilation.summary.namespace}/{compilation.summary.name}"
     return Explanation(label, dict(reversed(sources.items())), tuple(files))
 
 
@@ -236,13 +236,13 @@ def words_of_path(path: str) -> list[str]:
 
 def at_path(explanation: Explanation, path: str) -> list[Explained]:
     """The values whose path has the given steps in this order; the steps between them may be left out."""
-    wanted = [word.removeprefix("--") for word in words_of_path(path)]
-    return [value for value in explanation.values if _has(value, wanted)]
+    words = [word.removeprefix("--") for word in words_of_path(path)]
+    return [value for value in explanation.values if _has(value, words)]
 
 
-def _has(value: Explained, wanted: list[str]) -> bool:
+def _has(value: Explained, words: list[str]) -> bool:
     steps = iter(value.steps)
-    return all(any(word in (step.removeprefix("--"), step.rpartition("/")[2]) for step in steps) for word in wanted)
+    return all(any(word in (step.removeprefix("--"), step.rpartition("/")[2]) for step in steps) for word in words)
 
 
 def decided_by(explanation: Explanation, field: str) -> list[Explained]:

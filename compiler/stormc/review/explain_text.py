@@ -18,18 +18,18 @@ COLUMN = 56
 """Where the notes of annotated YAML begin."""
 
 
-def text(values: Iterable[Explained], spoken: Callable[[str], str] = str) -> Iterator[str]:
+def text(values: Iterable[Explained], translated: Callable[[str], str] = str) -> Iterator[str]:
     """All that is known of some values, a block per origin: what has the same one is listed above it."""
     origins: dict[tuple[str, ...], list[Explained]] = {}
     for value in values:
-        origins.setdefault(tuple(_origin(value, spoken)), []).append(value)
+        origins.setdefault(tuple(_origin(value, translated)), []).append(value)
     for number, (origin, alike) in enumerate(origins.items()):
         if number:
             yield ""
         if len(alike) == 1:
-            yield from _head(alike[0], spoken)
+            yield from _head(alike[0], translated)
         else:
-            yield from _heads(alike, spoken)
+            yield from _heads(alike, translated)
         yield from origin
 
 
@@ -38,25 +38,25 @@ def block(value: Explained) -> Iterator[str]:
     yield from text([value])
 
 
-def _head(value: Explained, spoken: Callable[[str], str]) -> Iterator[str]:
+def _head(value: Explained, translated: Callable[[str], str]) -> Iterator[str]:
     yield f"{value.object} {value.path}"
-    yield _line(spoken(phrase("value")), f"{shown(value.value)} ({value.file}:{value.line})")
+    yield _line(translated(phrase("value")), f"{shown(value.value)} ({value.file}:{value.line})")
 
 
-def _heads(alike: Sequence[Explained], spoken: Callable[[str], str]) -> Iterator[str]:
+def _heads(alike: Sequence[Explained], translated: Callable[[str], str]) -> Iterator[str]:
     for value in alike[:SHOWN_ALIKE]:
         yield f"{value.object} {value.path}: {shown(value.value)} ({value.file}:{value.line})"
     if (more := len(alike) - SHOWN_ALIKE) > 0:
-        yield spoken(phrase("and {more} more with the same origin:", more=more))
+        yield translated(phrase("and {more} more with the same origin:", more=more))
 
 
-def _origin(value: Explained, spoken: Callable[[str], str]) -> Iterator[str]:
+def _origin(value: Explained, translated: Callable[[str], str]) -> Iterator[str]:
     """Where a value comes from, a line per fact."""
-    not_set, depends = spoken(phrase("not set")), spoken(phrase("depends on"))
+    not_set, depends = translated(phrase("not set")), translated(phrase("depends on"))
     for field in value.decided:
-        yield _line(spoken(phrase("decided by")), _field(field))
+        yield _line(translated(phrase("decided by")), _field(field))
     for field in value.over:
-        yield _line(spoken(phrase("over")), _field(field))
+        yield _line(translated(phrase("over")), _field(field))
     if value.unset:
         yield _line(not_set, ", ".join(value.unset))
     for field in value.given:
@@ -65,15 +65,15 @@ def _origin(value: Explained, spoken: Callable[[str], str]) -> Iterator[str]:
     if absent := [field.name for field in value.given if field.place is None]:
         yield _line(depends, f"{', '.join(absent)}; {not_set}")
     if value.fact:
-        yield _line(spoken(phrase("fact")), _fact(value))
+        yield _line(translated(phrase("fact")), _fact(value))
     if value.source:
-        yield _line(spoken(phrase("source")), value.source)
-    yield _line(spoken(phrase("written by")), spoken(phrase("pass {name}", name=value.writer)))
+        yield _line(translated(phrase("source")), value.source)
+    yield _line(translated(phrase("written by")), translated(phrase("pass {name}", name=value.writer)))
     for one in value.replaced:
         replaced = phrase(
             "{value} of pass {name}: {reason}", value=shown(one.value), name=one.writer, reason=one.reason
         )
-        yield _line(spoken(phrase("replaced")), spoken(replaced))
+        yield _line(translated(phrase("replaced")), translated(replaced))
 
 
 def _line(name: str, fact: str) -> str:
@@ -137,12 +137,12 @@ def shown_lines(file: RenderedFile) -> Iterator[tuple[int, str, int | None, int]
     counts: dict[int | None, int] = {}
     for index in file.of_line:
         counts[index] = counts.get(index, 0) + 1
-    seen: dict[int | None, int] = {}
+    numbers: dict[int | None, int] = {}
     for number, (line, index) in enumerate(zip(lines, file.of_line, strict=True), 1):
-        seen[index] = seen.get(index, 0) + 1
-        if index is None or counts[index] <= LONG_TEXT or seen[index] < LONG_TEXT:
+        numbers[index] = numbers.get(index, 0) + 1
+        if index is None or counts[index] <= LONG_TEXT or numbers[index] < LONG_TEXT:
             yield number, line, index, 0
-        elif seen[index] == LONG_TEXT:
+        elif numbers[index] == LONG_TEXT:
             yield number, line[: len(line) - len(line.lstrip())] or "  ", index, counts[index] - LONG_TEXT + 1
 
 

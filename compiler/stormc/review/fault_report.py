@@ -12,18 +12,18 @@ from stormc.phrase import Phrase, either, indented, phrase, terminal_width, verb
 from stormc.review.what_if import Consequence, Fault, Handling
 
 
-def table(label: str, found: Sequence[Consequence], spoken: Callable[[str], str] = str) -> Iterator[str]:
+def table(label: str, consequences: Sequence[Consequence], translated: Callable[[str], str] = str) -> Iterator[str]:
     """One line per fault and role, the worst first: what remains of each role, and who brings the rest back."""
     rows = [("FAULT", "AT", "PODS", "REMAINING", "SERVES", "RETRIES", "THEN")]
-    for one in found:
+    for one in consequences:
         shares = " ".join(f"{role} {round(share * 100)}%" for role, share in one.remaining.items())
         retries = "" if one.retries is None else str(one.retries)
         serves = phrase("decode alone") if one.alone else phrase("yes") if one.serves else phrase("no")
-        rows.append((one.fault.value, one.role, str(one.pods), shares, spoken(serves), retries,
-                     spoken(one.handling.value)))  # fmt: skip
+        rows.append((one.fault.value, one.role, str(one.pods), shares, translated(serves), retries,
+                     translated(one.handling.value)))  # fmt: skip
     widths = [max(terminal_width(row[column]) for row in rows) for column in range(len(rows[0]))]
     yield label
-    fatal = [one.role for one in found if one.fault is Fault.CHIP and not one.serves]
+    fatal = [one.role for one in consequences if one.fault is Fault.CHIP and not one.serves]
     if fatal:
         yield phrase("one chip fault takes down the whole service: at {roles}; more replicas there go on serving",
                      roles=either(fatal))  # fmt: skip
@@ -33,10 +33,10 @@ def table(label: str, found: Sequence[Consequence], spoken: Callable[[str], str]
         ).rstrip()
 
 
-def text(label: str, found: Sequence[Consequence], free: int | None, place: str = "") -> Iterator[str]:
+def text(label: str, consequences: Sequence[Consequence], free: int | None, place: str = "") -> Iterator[str]:
     """A paragraph per fault and role. `free` are the NPUs that no app of the pool takes, None without an inventory."""
     yield phrase("{label} at {place}", label=label, place=place) if place else verbatim(label)
-    for one in found:
+    for one in consequences:
         where = phrase("all roles, were they in one super pod") if one.fault is Fault.SUPER_POD else one.role
         yield indented(
             phrase("{fault} fails at {where}: {answers}", fault=one.fault.value, where=where, answers=_answers(one))
@@ -87,7 +87,7 @@ def _spare(one: Consequence, free: int | None) -> Phrase:
     return phrase("{npus} of the pool are spare, which is too few", npus=npus(free))
 
 
-def as_json(label: str, found: Sequence[Consequence], free: int | None) -> str:
+def as_json(label: str, consequences: Sequence[Consequence], free: int | None) -> str:
     """All of it for programs."""
     faults: list[dict[str, Any]] = [
         {
@@ -96,6 +96,6 @@ def as_json(label: str, found: Sequence[Consequence], free: int | None) -> str:
             "decodeAlone": one.alone,
             "retries": one.retries, "npusAtOnce": one.gang, "minutes": one.minutes,
         }
-        for one in found
+        for one in consequences
     ]  # fmt: skip
     return json.dumps({"app": label, "spareNpus": free, "faults": faults}, indent=2) + "\n"

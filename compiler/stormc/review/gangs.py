@@ -48,8 +48,8 @@ def gangs(app: str, manifests: Sequence[Mapping[str, Any]]) -> Iterator[Gang]:
         npus, size, instances = npus_of(role), int(role.get("podGroupSize") or 1), int(role["replicas"])
         if not npus or not instances:
             continue
-        said = (role["template"].get("metadata", {}).get("annotations") or {}).get(BLOCK)
-        block = int(said) if said and str(said).isdecimal() else None
+        sp_block = (role["template"].get("metadata", {}).get("annotations") or {}).get(BLOCK)
+        block = int(sp_block) if sp_block and str(sp_block).isdecimal() else None
         if size == 1:
             shared.append((role["name"], instances, npus))
             blocks.add(block)

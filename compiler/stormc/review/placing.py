@@ -148,22 +148,22 @@ def _place(gang: Gang, super_pods: Sequence[Sequence[Node]], pool: Pool) -> bool
 def _fullest(super_pods: Iterable[Sequence[Node]], block: Sequence[int]) -> list[Node] | None:
     """Nodes for the pods of a block, in the super pod with the least room that takes them all."""
     for nodes in sorted(super_pods, key=lambda nodes: sum(node.free for node in nodes)):
-        found = _fitting(nodes, block)
-        if found is not None:
-            return found
+        chosen = _fitting(nodes, block)
+        if chosen is not None:
+            return chosen
     return None
 
 
 def _fitting(nodes: Sequence[Node], block: Sequence[int]) -> list[Node] | None:
-    left = {id(node): node.free for node in nodes}
-    found = []
+    free = {id(node): node.free for node in nodes}
+    chosen = []
     for npus in block:
-        node = min((n for n in nodes if left[id(n)] >= npus), key=lambda n: left[id(n)], default=None)
+        node = min((n for n in nodes if free[id(n)] >= npus), key=lambda n: free[id(n)], default=None)
         if node is None:
             return None
-        left[id(node)] -= npus
-        found.append(node)
-    return found
+        free[id(node)] -= npus
+        chosen.append(node)
+    return chosen
 
 
 def _unusable(nodes: Sequence[Node], shapes: Iterable[tuple[int, ...]]) -> list[Node]:

@@ -101,8 +101,8 @@ def field_text(field: FieldChange) -> Phrase:
 
 
 def _shown(value: Any) -> str:
-    found = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    return found if len(found) <= SHOWN_VALUE else f"{found[: SHOWN_VALUE - 1]}…"
+    shown = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    return shown if len(shown) <= SHOWN_VALUE else f"{shown[: SHOWN_VALUE - 1]}…"
 
 
 def _file_counts(files: Sequence[FileChange]) -> Phrase:
@@ -120,44 +120,44 @@ def _errors(change: AppChange) -> Iterator[Phrase]:
 
 def markdown(
     changes: Sequence[AppChange], pools: Rollout | None = None, limit: int = COMMENT_LIMIT,
-    spoken: Callable[[str], str] = str,
+    translated: Callable[[str], str] = str,
 ) -> str:  # fmt: skip
     """A comment of at most `limit` characters for a pull request: a table of all apps, then details, gravest first.
 
-    `pools` of nodes before, during and after the change stand below the table; `spoken` chooses the language.
+    `pools` of nodes before, during and after the change stand below the table; `translated` chooses the language.
     """
-    head = [MARKER, f"### stormc: {spoken(headline(changes))}", ""]
+    head = [MARKER, f"### stormc: {translated(headline(changes))}", ""]
     if changes:
-        head += [spoken(phrase("| app | change | effect | NPUs | minutes |")), "|---|---|---|---:|---:|"]
-    below = list(_pools(pools, spoken)) if pools is not None and changes else []
-    rows = [_row(change, spoken) for change in changes]
-    details = ["\n".join(_details(change, spoken)) for change in changes]
+        head += [translated(phrase("| app | change | effect | NPUs | minutes |")), "|---|---|---|---:|---:|"]
+    below = list(_pools(pools, translated)) if pools is not None and changes else []
+    rows = [_row(change, translated) for change in changes]
+    details = ["\n".join(_details(change, translated)) for change in changes]
     more = phrase("{apps} more; run `stormc diff`.", apps=apps(len(changes)))
-    room = limit - sum(len(line) + 1 for line in (*head, *below)) - len(spoken(more)) - 8
-    kept_rows = _fitting(rows, room)
-    room -= sum(len(row) + 1 for row in kept_rows)
-    kept = _fitting(details, room) if len(kept_rows) == len(rows) else []
-    document = "\n".join([*head, *kept_rows, *below, *(f"\n{part}" for part in kept)])
-    missing = len(changes) - (len(kept) if len(kept_rows) == len(rows) else len(kept_rows))
-    return document + (f"\n\n_{spoken(with_other(more, apps=apps(missing)))}_" if missing else "") + "\n"
+    room = limit - sum(len(line) + 1 for line in (*head, *below)) - len(translated(more)) - 8
+    shown_rows = _fitting(rows, room)
+    room -= sum(len(row) + 1 for row in shown_rows)
+    shown_details = _fitting(details, room) if len(shown_rows) == len(rows) else []
+    document = "\n".join([*head, *shown_rows, *below, *(f"\n{part}" for part in shown_details)])
+    missing = len(changes) - (len(shown_details) if len(shown_rows) == len(rows) else len(shown_rows))
+    return document + (f"\n\n_{translated(with_other(more, apps=apps(missing)))}_" if missing else "") + "\n"
 
 
-def _pools(pools: Rollout, spoken: Callable[[str], str]) -> Iterator[str]:
+def _pools(pools: Rollout, translated: Callable[[str], str]) -> Iterator[str]:
     rows = list(rollout_rows(pools))
     if not rows:
         return
     columns = phrase("| inventory | product | NPUs | used before | during the rollout | after | |")
-    yield f"\n{spoken(columns)}"
+    yield f"\n{translated(columns)}"
     yield "|---|---|---:|---:|---:|---:|---|"
     for where, product, total, before, during, after, meanwhile, at_end in rows:
         verdict = meanwhile
         if meanwhile != at_end:
             verdict = phrase("during the rollout: {meanwhile}; after: {at_end}", meanwhile=meanwhile, at_end=at_end)
-        cells = (where, product, total, before, during, after, spoken(verdict))
+        cells = (where, product, total, before, during, after, translated(verdict))
         yield "| " + " | ".join(map(_cell, cells)) + " |"
     if pools.staying:
         staying = listed(map(_cell, pools.staying[:SHOWN_APPS]))
-        yield "\n" + spoken(phrase("Old pods hold their NPUs until they are pruned: {staying}", staying=staying))
+        yield "\n" + translated(phrase("Old pods hold their NPUs until they are pruned: {staying}", staying=staying))
 
 
 SHOWN_APPS = 20
@@ -165,23 +165,23 @@ SHOWN_APPS = 20
 
 def _fitting(parts: Sequence[str], room: int) -> list[str]:
     """The parts from the first on that fit."""
-    found: list[str] = []
+    fitting: list[str] = []
     for part in parts:
         room -= len(part) + 2
         if room < 0:
             break
-        found.append(part)
-    return found
+        fitting.append(part)
+    return fitting
 
 
-def _row(change: AppChange, spoken: Callable[[str], str]) -> str:
+def _row(change: AppChange, translated: Callable[[str], str]) -> str:
     roles = change.effect.roles
     touched = sum(role.npus for role in roles if role.worst is not What.NOTHING)
     slowest = max((r for r in roles if r.recreated and r.minutes and r.npus), key=_minutes, default=None)
     minutes = f"{'' if slowest.measured else '≤ '}{slowest.minutes}" if slowest is not None else ""
     effect = change.effect.worst.value if change.effect.worst is not What.NOTHING else phrase("no pod restarts")
     effect = phrase("unknown: errors") if change.kind is Kind.BROKEN else effect
-    cells = [change.label, spoken(change.kind.value), spoken(effect), str(touched or ""), minutes]
+    cells = [change.label, translated(change.kind.value), translated(effect), str(touched or ""), minutes]
     return "| " + " | ".join(_cell(cell) for cell in cells) + " |"
 
 
@@ -193,19 +193,19 @@ def _cell(value: str) -> str:
     return re.sub(r"([\\`*_<>|\[\]#!@])", r"\\\1", value.replace("\n", " "))
 
 
-def _details(change: AppChange, spoken: Callable[[str], str]) -> Iterator[str]:
-    yield f"<details><summary>{_cell(change.label)}: {_cell(spoken(_what(change)))}</summary>\n"
-    lines = [spoken(line) for line in (*_fields(change), *_errors(change))]
+def _details(change: AppChange, translated: Callable[[str], str]) -> Iterator[str]:
+    yield f"<details><summary>{_cell(change.label)}: {_cell(translated(_what(change)))}</summary>\n"
+    lines = [translated(line) for line in (*_fields(change), *_errors(change))]
     if lines:
         yield _fenced("\n".join(lines), "")
     roles = [role for role in change.effect.roles if role.worst is not What.NOTHING]
-    yield from (f"- {_cell(spoken(role_line(role)))}" for role in roles)
+    yield from (f"- {_cell(translated(role_line(role)))}" for role in roles)
     if way := way_round(change.effect):
-        yield f"\n{_cell(spoken(way))}"
-    yield from (f"- {_cell(spoken(line).strip())}" for line in change.engine)
+        yield f"\n{_cell(translated(way))}"
+    yield from (f"- {_cell(translated(line).strip())}" for line in change.engine)
     shown = [line for file in change.files for line in file.lines]
     if shown:
-        yield f"\n{spoken(_file_counts(change.files))}\n"
+        yield f"\n{translated(_file_counts(change.files))}\n"
         yield _fenced("\n".join(shown), "diff")
     yield "\n</details>"
 
@@ -220,8 +220,8 @@ def _fenced(content: str, language: str) -> str:
 def as_json(changes: Sequence[AppChange]) -> str:
     """All that is known of the changes, for programs."""
     sums = totals(changes)
-    told = [_app(change) for change in changes]
-    return json.dumps({"totals": sums._asdict(), "apps": told}, indent=2, default=str) + "\n"
+    entries = [_app(change) for change in changes]
+    return json.dumps({"totals": sums._asdict(), "apps": entries}, indent=2, default=str) + "\n"
 
 
 def _app(change: AppChange) -> dict[str, Any]:

@@ -63,36 +63,36 @@ GANG_SIZE_ANNOTATION = Annotation.SCHEDULE_MIN_AVAILABLE
 def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change, ...]:
     """The leaves in which two pod templates differ, those first that matter most to people."""
     old, new = _leaves(before), _leaves(after)
-    told = {_described(path, old.get(path), new.get(path)) for path in differing(old, new)}
+    differences = {_described(path, old.get(path), new.get(path)) for path in differing(old, new)}
     order = list(Field)
-    return tuple(sorted(told, key=lambda change: (order.index(change.field), change.name)))
+    return tuple(sorted(differences, key=lambda change: (order.index(change.field), change.name)))
 
 
 def _leaves(template: Mapping[str, Any]) -> dict[Path, Any]:
     """What people change in a template: each argument by its flag, and lists that are one value as text."""
-    found: dict[Path, Any] = {}
+    values: dict[Path, Any] = {}
     for path, value in leaves("StormService", as_stored(template)):
         if path[-1:] == ("args",) and isinstance(value, list):
-            found |= {(*path, flag): given for flag, given in flags(value).items()}
+            values |= {(*path, flag): argument for flag, argument in flags(value).items()}
         else:
-            found[path] = repr(value) if isinstance(value, list | Mapping) else value
-    return found
+            values[path] = repr(value) if isinstance(value, list | Mapping) else value
+    return values
 
 
 def flags(arguments: list[Any]) -> dict[str, str]:
     """The arguments of a command by flag; words without a flag stand under their position."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     flag = ""
     for position, argument in enumerate(map(str, arguments)):
         if argument.startswith("--"):
             flag, equals, value = argument.partition("=")
-            found[flag] = value
+            values[flag] = value
             flag = "" if equals else flag
         elif flag:
-            found[flag] = f"{found[flag]} {argument}".strip()
+            values[flag] = f"{values[flag]} {argument}".strip()
         else:
-            found[f"word {position + 1}"] = argument
-    return found
+            values[f"word {position + 1}"] = argument
+    return values
 
 
 def _described(path: Path, before: Any, after: Any) -> Change:

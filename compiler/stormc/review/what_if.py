@@ -86,10 +86,10 @@ def consequences(manifests: Sequence[Mapping[str, Any]], faults: Sequence[Fault]
     """Every fault at every role that it can hit, the worst first."""
     storm = service_in(manifests)
     roles = roles_of(storm) if storm else []
-    found = [one for fault in faults for one in _of(fault, roles)]
+    outcomes = [one for fault in faults for one in _of(fault, roles)]
     if _falls_back(manifests):
-        found = [one._replace(alone=_only_prefill_is_gone(one.remaining)) for one in found]
-    return sorted(found, key=lambda one: (one.serves, min(one.remaining.values(), default=1.0), -one.pods))
+        outcomes = [one._replace(alone=_only_prefill_is_gone(one.remaining)) for one in outcomes]
+    return sorted(outcomes, key=lambda one: (one.serves, min(one.remaining.values(), default=1.0), -one.pods))
 
 
 def _falls_back(manifests: Sequence[Mapping[str, Any]]) -> bool:
@@ -136,8 +136,8 @@ def _of(fault: Fault, roles: Sequence[Mapping[str, Any]]) -> Iterator[Consequenc
     if fault is Fault.ROUTER:
         for role in roles:
             if role["name"] == ROUTING and not npus_of(role):
-                left = {ROUTING: 1 - 1 / max(int(role["replicas"]), 1), **{str(r["name"]): 1.0 for r in serving}}
-                yield Consequence(fault, ROUTING, 1, Handling.AIBRIX, left, None, 0, None)
+                remaining = {ROUTING: 1 - 1 / max(int(role["replicas"]), 1), **{str(r["name"]): 1.0 for r in serving}}
+                yield Consequence(fault, ROUTING, 1, Handling.AIBRIX, remaining, None, 0, None)
         return
     if fault is Fault.SUPER_POD:
         if serving:
@@ -154,11 +154,11 @@ def _at(fault: Fault, role: Mapping[str, Any], serving: Sequence[Mapping[str, An
     down = {str(r["name"]): int(r["replicas"]) for r in shared} if whole else {str(role["name"]): 1}
     pods = sum(down.values()) if whole else 1 if handling in (Handling.POD, Handling.AIBRIX) else size
     npus = sum(npus_of(r) * int(r["replicas"]) for r in shared) if whole else npus_of(role) * pods
-    left = {
+    remaining = {
         str(r["name"]): 1 - down.get(str(r["name"]), 0) / max(int(r["replicas"]), 1) for r in serving
     }  # fmt: skip
     retries = _retries(role) if fault is Fault.PROCESS and handling is not Handling.AIBRIX else None
-    return Consequence(fault, str(role["name"]), pods, handling, left, retries, npus, _minutes(role))
+    return Consequence(fault, str(role["name"]), pods, handling, remaining, retries, npus, _minutes(role))
 
 
 def _handling(fault: Fault, role: Mapping[str, Any]) -> Handling:

@@ -41,8 +41,8 @@ def _kinds(role: RoleEffect) -> Iterator[Phrase]:
         if what is What.SCALED:
             yield _scaled(role)
         elif what in _REPLACED:
-            done = phrase("{what}, all at once", what=_REPLACED[what])
-            yield _pods(role.recreated, done if role.at_once and what in ONE_BY_ONE else _REPLACED[what], after)
+            at_once = phrase("{what}, all at once", what=_REPLACED[what])
+            yield _pods(role.recreated, at_once if role.at_once and what in ONE_BY_ONE else _REPLACED[what], after)
         elif what is What.CREATED:
             yield _pods(role.added, phrase("created"), after)
         elif what is What.DELETED:

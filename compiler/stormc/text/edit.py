@@ -25,7 +25,7 @@ class Change(NamedTuple):
     value: object
 
 
-def rewritten(text: str, wanted: list[Change]) -> str:
+def rewritten(text: str, changes: list[Change]) -> str:
     """The spec's text with the changes made; comments, order and quotes of everything else stay.
 
     Raises Failure for a text that ruamel cannot read, such as one with a tab behind a colon.
@@ -39,7 +39,7 @@ def rewritten(text: str, wanted: list[Change]) -> str:
         raise Failure(
             phrase("the layout of the spec cannot be kept ({problem}): make the change by hand", problem=problem)
         ) from None
-    for path, value in wanted:
+    for path, value in changes:
         _change(document, path, value)
     return dumped(document, yaml)
 
@@ -73,8 +73,8 @@ class _Slot(NamedTuple):
     place: int
 
     def token(self) -> CommentToken | None:
-        found: CommentToken | None = (self.node.ca.items.get(self.key) or [None] * 4)[self.place]
-        return found
+        token: CommentToken | None = (self.node.ca.items.get(self.key) or [None] * 4)[self.place]
+        return token
 
     def text(self) -> str:
         token = self.token()

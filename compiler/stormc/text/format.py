@@ -77,16 +77,16 @@ def _formatted(document: Document) -> tuple[str | None, list[Finding]]:
 
 def _misplaced(document: Document, text: str) -> Finding:
     """A finding at the first comment that is not in the canonical text; at the first of all where each one is."""
-    left = Counter(_comments(text))
+    unmatched = Counter(_comments(text))
     marks = []
     for number, line in enumerate(document.text.split("\n"), 1):
         for match in _COMMENT.finditer(line):
             mark = Mark(number, match.start() + 1, number, match.end() + 1)
             marks.append(mark)
             words = _words_of(match[0])
-            if not left[words]:
+            if not unmatched[words]:
                 return Finding(LOST, document.file, mark, _NO_PLACE, _OWN_LINE)
-            left[words] -= 1
+            unmatched[words] -= 1
     return Finding(LOST, document.file, marks[0] if marks else START, _NO_PLACE, _OWN_LINE)
 
 

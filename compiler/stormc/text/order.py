@@ -58,13 +58,13 @@ def _reordered(document: Document, paths: list[Path]) -> Document:
 
 
 def _mappings(node: Any, path: Path) -> list[Path]:
-    found: list[Path] = []
+    paths: list[Path] = []
     if isinstance(node, dict):
-        found.append(path)
+        paths.append(path)
     items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for key, value in items:
-        found += _mappings(value, (*path, key))
-    return found
+        paths += _mappings(value, (*path, key))
+    return paths
 
 
 def _at(data: Any, path: Path) -> Any:
@@ -124,13 +124,13 @@ def _move(document: Document, path: Path, lines: list[str], ends: Mapping[Path, 
         chunks[key] = lines[start - 1 : end]
         start = end + 1
     dash = _dash(lines, marks[0], path)
-    wanted = sorted_keys(document.data, path)
+    new_order = sorted_keys(document.data, path)
     if dash is not None:
         chunks[keys[0]][0] = " " * (dash + 2) + chunks[keys[0]][0][dash + 2 :]
-        head = chunks[wanted[0]]
+        head = chunks[new_order[0]]
         at = next(n for n, line in enumerate(head) if line.strip() and not _LINE_COMMENT.match(line))
         head[at] = " " * dash + "- " + head[at][dash + 2 :]
-    moved = [line for key in wanted for line in chunks[key]]
+    moved = [line for key in new_order for line in chunks[key]]
     lines[first - 1 : start - 1] = moved
 
 

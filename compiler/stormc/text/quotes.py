@@ -41,13 +41,13 @@ def set_quotes(node: Any, data: Any, root: Mapping[str, Any], path: Path, in_flo
             node[key] = scalar
     if isinstance(data, dict):
         for position, (key, name) in enumerate(items):
-            wanted = quoted(name, in_flow)
-            if isinstance(key, str) and _style(key) != _style(wanted):
+            quoted_key = quoted(name, in_flow)
+            if isinstance(key, str) and _style(key) != _style(quoted_key):
                 comments = node.ca.items.pop(key, None)
                 value = node.pop(key)
-                node.insert(position, wanted, value)
+                node.insert(position, quoted_key, value)
                 if comments:
-                    node.ca.items[wanted] = comments
+                    node.ca.items[quoted_key] = comments
         if node.fa.flow_style():
             for key in sorted_keys(root, path):
                 node.move_to_end(key)

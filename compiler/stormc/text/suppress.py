@@ -51,21 +51,21 @@ def suppressed(
     `complete` names the files of which every finding is among these: only there can a comment be unused. `known` are
     the ids to guess a misspelt one from.
     """
-    kept = list(findings)
+    remaining = list(findings)
     for source in sources:
         document, _ = load_document(source.file, source.raw)
         if document is None:
             continue
-        made, problems = read_suppressions(document)
-        about = {(f.rule, f.mark.line) for f in kept if f.file == source.file and f.severity != Severity.ERROR}
-        accepted = {(s.rule, line) for s in made for line in s.lines} & about
-        kept = [f for f in kept if f.file != source.file or (f.rule, f.mark.line) not in accepted]
-        kept += problems
+        suppressions, problems = read_suppressions(document)
+        about = {(f.rule, f.mark.line) for f in remaining if f.file == source.file and f.severity != Severity.ERROR}
+        accepted = {(s.rule, line) for s in suppressions for line in s.lines} & about
+        remaining = [f for f in remaining if f.file != source.file or (f.rule, f.mark.line) not in accepted]
+        remaining += problems
         if source.file in complete:
-            unused = [s for s in made if not any((s.rule, line) in accepted for line in s.lines)]
-            elsewhere = {f.rule: f.mark.line for f in reversed(kept) if f.file == source.file}
-            kept += [_unused(s, known, elsewhere, guess=n < MOST_GUESSES) for n, s in enumerate(unused)]
-    return kept
+            unused = [s for s in suppressions if not any((s.rule, line) in accepted for line in s.lines)]
+            elsewhere = {f.rule: f.mark.line for f in reversed(remaining) if f.file == source.file}
+            remaining += [_unused(s, known, elsewhere, guess=n < MOST_GUESSES) for n, s in enumerate(unused)]
+    return remaining
 
 
 MOST_IDS = 500
@@ -88,7 +88,7 @@ def _unused(suppression: Suppression, known: Collection[str], elsewhere: Mapping
 
 def read_suppressions(document: Document) -> tuple[list[Suppression], list[Finding]]:
     """The suppressions of a file, and the findings on comments that are none: E110 to E113."""
-    made: list[Suppression] = []
+    suppressions: list[Suppression] = []
     problems: list[Finding] = []
     lines = document.text.split("\n")
     below: list[int] | None = None
@@ -99,8 +99,8 @@ def read_suppressions(document: Document) -> tuple[list[Suppression], list[Findi
         mark = Mark(number, column, number, column + len(comment))
         ignore = re.fullmatch(_IGNORE, match["rest"])
         if ignore is None or ignore["ids"].count(",") > MOST_IDS:
-            found = ",".join(re.findall(_SOME_ID, match["rest"])[:MOST_IDS])
-            hint = phrase("write # stormc: ignore[{ids}] and the reason", ids=found) if found else _FORM
+            ids = ",".join(re.findall(_SOME_ID, match["rest"])[:MOST_IDS])
+            hint = phrase("write # stormc: ignore[{ids}] and the reason", ids=ids) if ids else _FORM
             message = phrase("this comment to stormc has the wrong form")
             problems.append(Finding(NO_SUPPRESSION, document.file, mark, message, hint))
             continue
@@ -122,8 +122,8 @@ def read_suppressions(document: Document) -> tuple[list[Suppression], list[Findi
                     Finding(SUPPRESSED_ERROR, document.file, mark, message, phrase("correct what it reports"))
                 )
             else:
-                made.append(Suppression(document.file, mark, id_, about))
-    return made, problems
+                suppressions.append(Suppression(document.file, mark, id_, about))
+    return suppressions, problems
 
 
 def _below(lines: Sequence[str]) -> list[int]:

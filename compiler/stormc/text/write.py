@@ -23,21 +23,21 @@ def spec_text(data: Mapping[str, Any]) -> str:
 def _canonical(value: Any, root: Mapping[str, Any], path: Path = ()) -> Any:
     """Plain data as ruamel writes it: keys in order, strings with their quotes."""
     if isinstance(value, Mapping):
-        made = CommentedMap(
+        mapping = CommentedMap(
             {quoted(key): _canonical(value[key], root, (*path, key)) for key in sorted_keys(root, path)}
         )
-        if not made:
-            made.fa.set_flow_style()
-        return made
+        if not mapping:
+            mapping.fa.set_flow_style()
+        return mapping
     if isinstance(value, list):
         flat = all(isinstance(item, (str, int)) and "\n" not in str(item) for item in value)
-        seq = CommentedSeq(
+        sequence = CommentedSeq(
             quoted(item, True) if flat and isinstance(item, str) else _canonical(item, root, (*path, index))
             for index, item in enumerate(value)
         )
         if flat:
-            seq.fa.set_flow_style()
-        return seq
+            sequence.fa.set_flow_style()
+        return sequence
     if isinstance(value, str):
         clean = "\n" in value and re.fullmatch(r"[^\s](.*[^\s])?(\n(.*[^\s])?)*", value) and "\t" not in value
         return LiteralScalarString(value) if clean else quoted(value)

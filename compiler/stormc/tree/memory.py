@@ -158,25 +158,25 @@ def _is_private(directory: Path) -> bool:
     )  # fmt: skip
 
 
-def recall(directory: Path | None, wanted: Iterable[str] | None = None) -> Memories:
+def recall(directory: Path | None, paths: Iterable[str] | None = None) -> Memories:
     """The memories of the compiler that runs; empty when there are none or they cannot be trusted.
 
-    `wanted` are the specs of which somebody asks, None for all: an entry takes as long to read as a spec.
+    `paths` are the specs of which somebody asks, None for all: an entry takes as long to read as a spec.
     """
     if directory is None or not _is_private(directory):
         return Memories()
     try:
         checksum, first, text = _parts(_content(directory / FILE))
-        if wanted is None and checksum.decode() != digest(text):
+        if paths is None and checksum.decode() != digest(text):
             return Memories()
         earlier = Compiler(*map(_text, _unsealed(_COMPILER, first)))
         compiler = this_compiler(earlier)
         if compiler.digest != earlier.digest:
             return Memories(compiler=compiler)
-        if wanted is None:
+        if paths is None:
             lines = _lines(text)
         else:
-            lines = {key: line for key in map(_key, wanted) if (line := _line_of(text, key)) is not None}
+            lines = {key: line for key in map(_key, paths) if (line := _line_of(text, key)) is not None}
         apps = {_text(json.loads(key)): _memory(_unsealed(key, line)) for key, line in lines.items()}
         return Memories(apps, text, compiler)
     except (OSError, ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError):

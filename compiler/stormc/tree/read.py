@@ -65,16 +65,16 @@ def stamp(out: Path, paths: Iterable[str], before: float = _NEVER) -> str:
     in the same way (Documentation/technical/racy-git).
     """
     base = os.fspath(out)
-    seen = []
+    states = []
     for path in paths:
         try:
-            found = os.stat(f"{base}/{path}", follow_symlinks=False)
+            status = os.stat(f"{base}/{path}", follow_symlinks=False)
         except OSError:
             return ""
-        if found.st_mtime_ns >= before:
+        if status.st_mtime_ns >= before:
             return ""
-        seen.append(f"{found.st_mtime_ns} {found.st_ctime_ns} {found.st_size} {found.st_ino} {found.st_mode}")
-    return digest("\n".join(seen).encode())
+        states.append(f"{status.st_mtime_ns} {status.st_ctime_ns} {status.st_size} {status.st_ino} {status.st_mode}")
+    return digest("\n".join(states).encode())
 
 
 def listing(out: Path, below: str = "") -> Iterator[str]:

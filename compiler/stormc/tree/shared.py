@@ -48,31 +48,31 @@ def shared_files(
     for place, names in sorted(needs.items()):
         manifests = list(shared_objects(payload, place.namespace, names))
         named = f"{specs}/{place.scope}".rstrip("/")
-        kept = set((earlier or {}).get(place, ())) - {file_name(manifest) for manifest in manifests}
-        for name, text in layout(manifests, named, kept).items():
+        staying = set((earlier or {}).get(place, ())) - {file_name(manifest) for manifest in manifests}
+        for name, text in layout(manifests, named, staying).items():
             files[f"{place.directory}/{name}"] = text.encode()
     return files
 
 
 def present(out: Path, place: Place) -> list[str]:
     """The names of the ConfigMaps' files that stormc has written to a place earlier."""
-    found = (path.rpartition("/")[2] for path in listing(out, place.directory) if is_ours(out, path))
-    return sorted(name for name in found if name.startswith("configmap-"))
+    names = (path.rpartition("/")[2] for path in listing(out, place.directory) if is_ours(out, path))
+    return sorted(name for name in names if name.startswith("configmap-"))
 
 
 def mounted(manifests: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
     """Namespace and name of every ConfigMap that the pods of an app mount and that is not among its own manifests."""
     manifests = list(manifests)
     own = {manifest["metadata"]["name"] for manifest in manifests if manifest["kind"] == "ConfigMap"}
-    found: dict[tuple[str, str], None] = {}
+    config_maps: dict[tuple[str, str], None] = {}
     for manifest in manifests:
         if manifest["kind"] == "StormService":
             for role in manifest["spec"]["template"]["spec"]["roles"]:
                 for volume in role["template"]["spec"].get("volumes") or ():
                     name = (volume.get("configMap") or {}).get("name")
                     if name and name not in own:
-                        found[manifest["metadata"]["namespace"], name] = None
-    return list(found)
+                        config_maps[manifest["metadata"]["namespace"], name] = None
+    return list(config_maps)
 
 
 def shared_paths(app: Path, manifests: Iterable[Mapping[str, Any]]) -> Iterator[Path]:

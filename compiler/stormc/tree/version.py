@@ -37,8 +37,8 @@ def is_version_file(out: Path, path: str) -> bool:
 def read_versions(out: Path) -> dict[str, str]:
     """The version by directory of specs ("" for their top); empty where nothing usable says so."""
     text = (on_disk(out, FILE, _MOST_BYTES) or b"").decode("utf-8", "replace")
-    found = (_LINE.fullmatch(line) for line in text.splitlines())
-    return {line["directory"].removeprefix("."): line["version"] for line in found if line is not None}
+    matches = (_LINE.fullmatch(line) for line in text.splitlines())
+    return {line["directory"].removeprefix("."): line["version"] for line in matches if line is not None}
 
 
 def version_text(versions: Mapping[str, str]) -> bytes:
@@ -51,8 +51,8 @@ def version_text(versions: Mapping[str, str]) -> bytes:
 def spec_directory(path: str) -> str:
     """The directory of specs that a rendered file belongs to: that of its app, or of what apps there share."""
     steps = path.split("/")
-    kept_by_stormc = [at for at, step in enumerate(steps) if step in (SHARED, WIRING)]
-    return "/".join(steps[: kept_by_stormc[0]] if kept_by_stormc else steps[:-2])
+    reserved = [at for at, step in enumerate(steps) if step in (SHARED, WIRING)]
+    return "/".join(steps[: reserved[0]] if reserved else steps[:-2])
 
 
 def other_versions(out: Path, changed: Iterable[str], version: str) -> dict[str, str]:
@@ -78,6 +78,6 @@ def versions_after(
     A directory that stays as it is keeps the version that made it. `partly` says that others exist.
     """
     known, touched = read_versions(out), {spec_directory(path) for path in changed}
-    kept = {directory: made_by for directory, made_by in known.items() if partly or directory in complete}
+    unchanged = {directory: made_by for directory, made_by in known.items() if partly or directory in complete}
     fresh = {directory: version for directory in complete if directory in touched or directory not in known}
-    return {**kept, **fresh}
+    return {**unchanged, **fresh}

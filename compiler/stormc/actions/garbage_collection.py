@@ -1,4 +1,4 @@
-"""Python's cyclic collector while many apps are compiled."""
+"""Python's garbage collection of cycles, which compiling many apps does without."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def without_collector() -> Iterator[None]:
-    """Keeps the collector away: a run makes many small values that live to its end, and no cycles."""
+def without_garbage_collection() -> Iterator[None]:
+    """Switches it off until the end of the block: a run makes many small values that live to its end, and no cycles."""
     was_on = gc.isenabled()
     gc.disable()
     try:

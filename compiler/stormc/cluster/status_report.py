@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 
-from stormc.cluster.tree import AppStatus, PodRow
+from stormc.cluster.status import AppStatus, PodRow
 from stormc.nouns import npus
 from stormc.phrase import Phrase, phrase, verbatim
 from stormc.report.escape import escaped_json
 
 
 def as_json(apps: Iterable[AppStatus]) -> str:
-    """A list of apps with the fields of stormc.cluster.tree."""
+    """A list of apps with the fields of stormc.cluster.status."""
     return escaped_json(
         json.dumps(
             [
@@ -30,7 +30,7 @@ def as_json(apps: Iterable[AppStatus]) -> str:
     )
 
 
-def as_text(app: AppStatus, spoken: Callable[[str], str] = str) -> str:
+def as_text(app: AppStatus, translated: Callable[[str], str] = str) -> str:
     """An indented tree; a message follows the object that it explains."""
     state = app.problem or phrase("ready")
     lines = [phrase("{name} in {namespace}: {state}", name=app.name, namespace=app.namespace, state=state)]
@@ -47,7 +47,7 @@ def as_text(app: AppStatus, spoken: Callable[[str], str] = str) -> str:
         for i in app.instances
     ]  # fmt: skip
     lines += [phrase("  differs from rendered: {path}", path=path) for path in app.drift]
-    return "\n".join(map(spoken, lines))
+    return "\n".join(map(translated, lines))
 
 
 def age(seconds: int | None) -> str:

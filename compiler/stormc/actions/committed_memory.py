@@ -1,4 +1,4 @@
-"""Whether a branch brings a memory of a render, which stormc up to 0.1 kept in the work tree and believed."""
+"""Whether Git tracks the memory of a render, which stormc up to 0.1 kept in the work tree and believed."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from stormc.tree.checks import COMMITTED_MEMORY
 OLD_MEMORY = ".stormc_cache"
 
 
-def committed_memory(*directories: Path) -> list[Finding]:
-    """E402 where Git tracks `.stormc_cache` in one of the directories. One that is only left over is no matter."""
+def check_committed_memory(*directories: Path) -> list[Finding]:
+    """E402 for each of the directories in which Git tracks `.stormc_cache`. One that Git does not track is harmless."""
     places = sorted({directory / OLD_MEMORY for directory in directories})
     places = [place for place in places if os.path.lexists(place)]
     if not places:

@@ -122,18 +122,18 @@ def build(
     pods: list[Manifest], events: list[Manifest], namespace: str, app: str, drift: tuple[str, ...], now: datetime,
 ) -> AppStatus:  # fmt: skip
     """The tree of what was found; pure, and content with any part missing."""
-    owners = {found["metadata"].get("uid") for found in (*role_sets, *pod_sets)} - {None}
+    owners = {item["metadata"].get("uid") for item in (*role_sets, *pod_sets)} - {None}
     groups = [*role_sets, *pod_sets]
     # Volcano makes PodGroups itself, one for each owner of pods: podgroup-<uid of the RoleSet or PodSet>.
     groups += [g for g in pod_groups if {o.get("uid") for o in g["metadata"].get("ownerReferences") or ()} & owners]
     rows = sorted((_pod(pod, now) for pod in pods), key=lambda row: (row.role, row.slot, row.name))
-    wanted = _roles(service)
-    names = dict.fromkeys((*(role["name"] for role in wanted), *(row.role for row in rows)))
+    role_specs = _roles(service)
+    names = dict.fromkeys((*(role["name"] for role in role_specs), *(row.role for row in rows)))
     times = ((service or {}).get("spec") or {}).get("replicas", 1)
-    reported = [role for found in role_sets for role in _status(found).get("roles") or ()]
+    reported = [role for item in role_sets for role in _status(item).get("roles") or ()]
     roles = tuple(
         RoleRow(
-            name, sum(role.get("replicas", 0) * times for role in wanted if role["name"] == name),
+            name, sum(role.get("replicas", 0) * times for role in role_specs if role["name"] == name),
             sum(role.get("readyReplicas", 0) for role in reported if role.get("name") == name),
             tuple(row for row in rows if row.role == name),
         )
@@ -148,23 +148,23 @@ def _roles(service: Manifest | None) -> list[dict[str, Any]]:
     return list(spec.get("roles") or ())
 
 
-def _group(found: Manifest, events: Iterable[Manifest]) -> GroupRow:
-    status = _status(found)
+def _group(item: Manifest, events: Iterable[Manifest]) -> GroupRow:
+    status = _status(item)
     message = ""
-    if found["kind"] == ROLE_SET.name:
+    if item["kind"] == ROLE_SET.name:
         state = "Ready" if _condition(status, "Ready") else "NotReady"
         message = str((_condition(status, "ReplicaFailure") or {}).get("message", ""))
-    elif found["kind"] == POD_SET.name:  # it has no conditions: its errors are events
+    elif item["kind"] == POD_SET.name:  # it has no conditions: its errors are events
         state = f"{status.get('phase', 'Unknown')} {status.get('readyPods', 0)}/{status.get('totalPods', 0)}"
-        message = next(_warnings(found, events), "")
+        message = next(_warnings(item, events), "")
     else:
         state = str(status.get("phase", "Unknown"))
         message = str((_condition(status, "Unschedulable") or {}).get("message", ""))
-    return GroupRow(title(found), state, message)
+    return GroupRow(title(item), state, message)
 
 
-def _warnings(found: Manifest, events: Iterable[Manifest]) -> Iterator[str]:
-    own = [e for e in events if e.get("type") == "Warning" and _about(e) == (found["kind"], found["metadata"]["name"])]
+def _warnings(item: Manifest, events: Iterable[Manifest]) -> Iterator[str]:
+    own = [e for e in events if e.get("type") == "Warning" and _about(e) == (item["kind"], item["metadata"]["name"])]
     for event in sorted(own, key=lambda e: str(e.get("lastTimestamp") or ""), reverse=True):
         yield str(event.get("message", ""))
 
@@ -211,6 +211,6 @@ def _condition(status: Manifest, name: str) -> Manifest | None:
     return next((c for c in conditions if c.get("type") == name and c.get("status") == "True"), None)
 
 
-def _status(found: Manifest) -> Manifest:
-    status: Manifest = found.get("status") or {}
+def _status(item: Manifest) -> Manifest:
+    status: Manifest = item.get("status") or {}
     return status

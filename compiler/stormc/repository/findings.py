@@ -17,7 +17,7 @@ from stormc.rules.rule import Subject, finding_of
 from stormc.text.suppress import commented, suppressed
 
 
-def judge_all(
+def collect_findings(
     repository: Repository, chosen: Sequence[Source], summaries: Sequence[Summary], findings: Iterable[Finding],
     today: str, partly: bool,
 ) -> list[Finding]:  # fmt: skip

@@ -31,7 +31,7 @@ class Refusal(NamedTuple):
     hint: Phrase = NONE
 
 
-def map_of(path: Path) -> tuple[str, tuple[str, str] | None]:
+def entry_of(path: Path) -> tuple[str, tuple[str, str] | None]:
     """The role of a path with the map of it that the path is an entry of."""
     role = str(path[len(ROLES)][0]) if path[: len(ROLES)] == ROLES and len(path) > len(ROLES) else ""
     if role not in ("prefill", "decode", ROUTING):
@@ -46,7 +46,7 @@ def map_of(path: Path) -> tuple[str, tuple[str, str] | None]:
     return role, None
 
 
-def judged(role: str, field: str, key: str) -> Refusal | None:
+def refusal_of(role: str, field: str, key: str) -> Refusal | None:
     """Why a label, annotation, node selector or variable is not copied; None when it may be."""
     known, noun = TABLES[field].get(key), NOUNS[field]
     elsewhere = home(field, key)
@@ -74,7 +74,7 @@ def judged(role: str, field: str, key: str) -> Refusal | None:
     return None
 
 
-def kept(departure: Departure) -> str:
+def reason_to_keep(departure: Departure) -> str:
     """Why our value stands although the original has another; empty where the original's is to be taken."""
     path, ours, theirs = departure
     role = role_of(path)

@@ -7,15 +7,15 @@ from pathlib import Path
 
 from stormc.model.editor_schema import schemas
 
-TEMPLATE = Path(__file__).with_name("template")
+TEMPLATES = Path(__file__).with_name("template")
 ENVIRONMENTS = ("staging", "production")
 CI = {"github": (".github/workflows/stormc.yaml", "github.yaml"), "gitlab": (".gitlab-ci.yml", "gitlab-ci.yaml")}
 
 
 def requirement(direct_url: str, version: str) -> str:
-    """What pip is to install in CI: the place that this stormc came from, by its direct_url.json (PEP 610).
+    """What pip is to install in CI: the address that this stormc was installed from, by its direct_url.json (PEP 610).
 
-    A place on this machine is none for CI, so then it is the version alone.
+    CI cannot reach a path on this machine; then it is the version alone.
     """
     try:
         origin = json.loads(direct_url or "{}")
@@ -29,10 +29,14 @@ def requirement(direct_url: str, version: str) -> str:
     return f"stormc @ {url}"
 
 
-def founding(
-    app: str, ci: str, requirement: str, pin: str, mindcluster: str, aibrix: str, profiles: list[str]
+def repository_files(
+    *, app: str, ci: str, requirement: str, pin: str, mindcluster: str, aibrix: str, profiles: list[str]
 ) -> dict[str, str]:
-    """The text of every file by its path: platforms of two environments, hooks, CI, schemas for editors, a README."""
+    """The text of every file by its path: platforms of two environments, hooks, CI, schemas for editors, a README.
+
+    `ci` is a key of CI, `requirement` what pip installs there, `pin` a range of stormc's versions; `mindcluster` and
+    `aibrix` are releases, `profiles` the names that editors offer for `hardware`.
+    """
     place, workflow = CI[ci]
     files = {
         ".gitattributes": _text("gitattributes"),
@@ -49,4 +53,4 @@ def founding(
 
 
 def _text(name: str) -> str:
-    return (TEMPLATE / name).read_text(encoding="utf-8")
+    return (TEMPLATES / name).read_text(encoding="utf-8")
