@@ -38,7 +38,11 @@ EVERYWHERE = {
 
 def test_the_release_lines_are_known_and_in_order() -> None:
     assert read_engines().releases == RELEASES
-    assert read_engines().newest in RELEASES
+
+
+def test_the_newest_line_is_the_last_that_has_more_than_release_candidates() -> None:
+    engines = read_engines()
+    assert engines.newest == [line for line in engines.releases if "rc" not in engines[line].vllm_ascend][-1]
 
 
 @pytest.mark.parametrize("release", RELEASES)

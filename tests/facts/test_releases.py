@@ -43,6 +43,15 @@ def test_releases_are_in_order() -> None:
 def test_what_differs() -> None:
     assert [mindcluster(r).labels_nodes for r in ("7.3", "26.0", "26.1")] == [True, True, False]
     assert [aibrix(r).sorts_environment for r in ("v0.5.0", "v0.6.0", "v0.7.0", "v0.8.0")] == [True, True, False, False]
+    readers = ("chip8-node8-sp", "chip8-node8-ra64-sp")
+    assert [mindcluster(r).infer_service_policies for r in ("7.3", "26.0", "26.1")] == [(), (), readers]
+    groups = [aibrix(r).gateway_takes_whole_groups for r in ("v0.5.0", "v0.6.0", "v0.7.0", "v0.8.0")]
+    assert groups == [True, True, False, False]
+
+
+def test_every_policy_of_a_release_is_one_of_the_schedulers() -> None:
+    for release in limits.MINDCLUSTER_RELEASES:
+        assert set(mindcluster(release).infer_service_policies) <= set(limits.SCHEDULE_POLICIES)
 
 
 def test_an_imaginary_release_is_newer_than_those_before_it() -> None:

@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from stormc.payload import launch
-from stormc.rules.engine.launcher_words import OPTIONS, _refused
+from stormc.rules.engine.launcher_words import _refused
+from stormc.targets.programs import LAUNCHER_OPTIONS
 
 SERVE = ["vllm", "serve", "/m", "--port=8000"]
 LINES = [
@@ -37,4 +38,4 @@ def test_the_rule_refuses_what_the_launcher_refuses(words: list[str]) -> None:
 def test_the_rule_knows_every_option_of_the_launcher() -> None:
     run = subprocess.run([sys.executable, launch.__file__, "--help"], capture_output=True, text=True, check=True)
     described = {line.split()[0].rstrip(",") for line in run.stdout.splitlines() if line.startswith("  --")}
-    assert described - {"--"} == OPTIONS.keys()
+    assert described - {"--"} == LAUNCHER_OPTIONS.keys()

@@ -68,6 +68,10 @@ RECOVERING = ("grace", "force")
 SUB_HEALTHY_VALUES = ("ignore", "graceExit", "forceExit")
 """What subHealthyStrategy may be; any other value is taken for the first (ascend-for-volcano plugin/job.go:607-615)."""
 
+TOR_AFFINITY_TRAINING = ("large-model-schema", "normal-schema")
+TOR_AFFINITY_VALUES = (*TOR_AFFINITY_TRAINING, "null")
+"""What tor-affinity may be; with any other value the job is refused (ascend-for-volcano internal/nslb/frame.go)."""
+
 
 class Annotation:
     """Annotations of pods and of the objects around them."""

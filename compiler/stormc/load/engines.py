@@ -9,6 +9,8 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from stormc.facts.limits import NEWEST_STABLE_ENGINE
+from stormc.load.releases import version
 from stormc.record import NamedTuple
 
 FOLDER = Path(__file__).parents[1] / "facts" / "engines"
@@ -49,12 +51,12 @@ class Engines:
     @cached_property
     def releases(self) -> tuple[str, ...]:
         """The names of all lines, oldest first."""
-        return tuple(sorted((file.stem for file in self.folder.glob("*.json")), key=_order))
+        return tuple(sorted((file.stem for file in self.folder.glob("*.json")), key=version))
 
     @property
     def newest(self) -> str:
         """The newest line that is no release candidate: what holds where nothing else is known."""
-        return NEWEST
+        return NEWEST_STABLE_ENGINE
 
     def __getitem__(self, release: str) -> EngineFacts:
         """The facts of a line. Raises KeyError for one that is unknown."""
@@ -73,17 +75,9 @@ class Engines:
         """
         match = _TAG.search(image)
         release = f"{match[1]}.{match[2]}" if match else ""
-        if match and _order(release) < _order(self.releases[0]):
+        if match and version(release) < version(self.releases[0]):
             return self.releases[0]
         return release if release in self.releases else None
-
-
-NEWEST = "0.23"
-"""The newest stable release of vllm-ascend; what came after are release candidates."""
-
-
-def _order(release: str) -> tuple[int, ...]:
-    return tuple(map(int, release.split(".")))
 
 
 def _facts(data: Mapping[str, Any]) -> EngineFacts:

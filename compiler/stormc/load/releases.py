@@ -18,6 +18,8 @@ class MindCluster(NamedTuple):
     release: str
     labels_nodes: bool
     """Whether nodes carry accelerator-type and host-arch; where they do not, a selector leaves pods Pending."""
+    infer_service_policies: tuple[str, ...]
+    """The values of huawei.com/schedule_policy whose handlers read the label inferserviceid."""
 
     def __str__(self) -> str:
         return self.release
@@ -35,6 +37,8 @@ class AIBrix(NamedTuple):
     """The number of the RoleSet, as its only RoleSet's pods have it."""
     labels_revision: bool
     """Whether pods of their own carry the revision of their role; members of a group do not."""
+    gateway_takes_whole_groups: bool
+    """Whether the gateway sends requests to every pod of a group, those included that answer no HTTP."""
 
     def __str__(self) -> str:
         return self.release
@@ -48,7 +52,8 @@ def version(release: str) -> tuple[int, ...]:
 @cache
 def mindcluster(release: str) -> MindCluster:
     """The facts of a MindCluster release that has a file."""
-    return MindCluster(release, _facts("mindcluster", release)["labelsNodes"])
+    facts = _facts("mindcluster", release)
+    return MindCluster(release, facts["labelsNodes"], tuple(facts["inferServicePolicies"]))
 
 
 @cache
@@ -56,7 +61,12 @@ def aibrix(release: str) -> AIBrix:
     """The facts of an AIBrix release that has a file."""
     facts = _facts("aibrix", release)
     return AIBrix(
-        release, facts["sortsEnvironment"], facts["hashLength"], str(facts["rolesetIndex"]), facts["labelsRevision"]
+        release,
+        facts["sortsEnvironment"],
+        facts["hashLength"],
+        str(facts["rolesetIndex"]),
+        facts["labelsRevision"],
+        facts["gatewayTakesWholeGroups"],
     )
 
 

@@ -8,11 +8,10 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from stormc.facts.keys import Directory
 from stormc.migrate.script import SHELLS
-from stormc.passes.engine.start import LAUNCHER_KEY
+from stormc.targets.programs import LAUNCHER_COMMAND
 
-LAUNCHER = ["python3", f"{Directory.LAUNCHER}/{LAUNCHER_KEY}"]
+LAUNCHER = list(LAUNCHER_COMMAND)
 
 
 def words_of(command: Sequence[str]) -> list[str]:

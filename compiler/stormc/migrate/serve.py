@@ -11,6 +11,7 @@ from stormc.facts.keys import Env
 from stormc.load.engines import EngineFacts, read_engines
 from stormc.migrate.script import read_script
 from stormc.model.flags import Command, read_command
+from stormc.model.kv import CONFIG, KV_ROLES
 from stormc.model.quantity import whole_number
 from stormc.record import NamedTuple
 
@@ -59,8 +60,8 @@ def served(words: Sequence[str], facts: EngineFacts, env: Mapping[str, str] | No
     if script is None or not length:
         return None
     command = read_command(script.words[length:], facts)
-    config = command.flags.get("kv-transfer-config")
-    transfers = isinstance(config, Mapping) and config.get("kv_role") in ("kv_producer", "kv_consumer")
+    config = command.flags.get(CONFIG)
+    transfers = isinstance(config, Mapping) and config.get("kv_role") in KV_ROLES.values()
     unknown = any("$" in str(value) for name, value in command.flags.items() if name not in OWNED)
     if not command.model or "$" in command.model or not transfers or unknown or command.rest:
         return None

@@ -12,6 +12,7 @@ from typing import Any
 
 from stormc.digest import digest
 from stormc.facts.keys import Directory, Label
+from stormc.facts.limits import LABEL_BYTES
 from stormc.facts.limits import ROUTING as ROUTING
 from stormc.model.profile import Profile
 from stormc.model.role import Pods as Pods
@@ -158,7 +159,7 @@ class App(Record):
         services with equal selectors delete each other's pods.
         """
         joined = f"{self.namespace}.{self.name}"
-        if len(joined) <= 63:
+        if len(joined) <= LABEL_BYTES:
             return joined
         return f"{self.name[:40]}.{digest(joined.encode())[:20]}"
 

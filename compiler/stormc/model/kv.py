@@ -19,6 +19,8 @@ MULTI = "MultiConnector"
 CARRYING = ("prefill-first", "decode-first")
 """The protocols of connectors that carry KV cache from prefill to decode; others keep it in a pool."""
 POOL = "pool"
+KV_ROLES = {"prefill": "kv_producer", "decode": "kv_consumer"}
+"""kv_role of each role: who writes KV cache, and who reads it (vllm/config/kv_transfer.py)."""
 TOP_KEYS = frozenset(
     {
         "kv_buffer_device", "kv_buffer_size", "kv_load_failure_policy", "kv_rank", "kv_parallel_size", "kv_ip",

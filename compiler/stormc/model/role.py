@@ -11,9 +11,6 @@ from stormc.load.engines import EngineFacts
 from stormc.model.flags import Flag
 from stormc.record import NamedTuple, Record, field
 
-INTERFACE = "eth0"
-"""The only network interface of a pod that has a network of its own."""
-
 
 class Reference(NamedTuple):
     """A variable whose value lies elsewhere: a key of a Secret or ConfigMap, a field of the pod, a resource."""

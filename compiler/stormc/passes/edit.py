@@ -9,6 +9,7 @@ from stormc.model.app import App, Ref
 from stormc.model.role import Reference
 from stormc.passes.because import Reason
 from stormc.record import NamedTuple
+from stormc.targets.programs import PREPEND
 from stormc.targets.storm_service import KIND, Item, Step
 
 
@@ -32,8 +33,6 @@ REMOVED = Removed()
 
 ARGUMENTS = "args"
 """A list of texts: passes write each argument by its key, `("args", ("--port",))`; overrides replace it as a whole."""
-PREPEND = "--prepend="
-"""An option of the launcher that may stand there once per variable."""
 
 
 def storm(app: App) -> Ref:

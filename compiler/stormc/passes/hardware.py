@@ -16,9 +16,8 @@ from stormc.model.app import App, Role
 from stormc.model.profile import Platform
 from stormc.passes.because import ROLE, Reason, fact, of
 from stormc.passes.edit import Edit, storm
+from stormc.targets.programs import Volume, device_volume
 from stormc.targets.storm_service import container_path, pod_path, role_path
-
-SCHEDULE_POLICY = Annotation.SCHEDULE_POLICY
 
 HARDWARE = ("hardware",)
 ACCELERATOR = fact("hardware.acceleratorType", "", HARDWARE)
@@ -59,7 +58,7 @@ def _node(app: App, role: Role, platform: Platform) -> Iterator[Edit]:
         path = pod_path(role.name, "nodeSelector", NodeLabel.ARCH)
         yield Edit(service, path, KUBELET_ARCHES[app.host_arch], KUBELET_ARCHITECTURE)
     if not platform.labels_nodes or profile.resource == Resource.NPU:
-        path = role_path(role.name, "template", "metadata", "annotations", SCHEDULE_POLICY)
+        path = role_path(role.name, "template", "metadata", "annotations", Annotation.SCHEDULE_POLICY)
         yield Edit(service, path, profile.schedule_policy, POLICY)
 
 
@@ -78,19 +77,14 @@ def _npus(app: App, role: Role) -> Iterator[Edit]:
 
 def _volumes(app: App, role: Role) -> Iterator[Edit]:
     sources: list[tuple[str, str, dict[str, Any], bool]] = [
-        (_volume_name(path), path, {"hostPath": {"path": path, "type": kind}}, True)
+        (device_volume(path), path, {"hostPath": {"path": path, "type": kind}}, True)
         for path, kind in app.profile.device_mounts
     ]
-    sources.append(("shm", Directory.SHM, {"emptyDir": {"medium": "Memory", "sizeLimit": role.shm_size}}, False))
+    sources.append((Volume.SHM, Directory.SHM, {"emptyDir": {"medium": "Memory", "sizeLimit": role.shm_size}}, False))
     for name, mount_path, source, read_only in sources:
-        because = SHARED_MEMORY if name == "shm" else DEVICE_FILES
+        because = SHARED_MEMORY if name == Volume.SHM else DEVICE_FILES
         yield Edit(storm(app), pod_path(role.name, "volumes", (name,)), {"name": name, **source}, because)
         mount: dict[str, Any] = {"name": name, "mountPath": mount_path}
         if read_only:
             mount["readOnly"] = True
         yield Edit(storm(app), container_path(role.name, role.name, "volumeMounts", (mount_path,)), mount, because)
-
-
-def _volume_name(path: str) -> str:
-    """The name of a device file's volume: `hccn-conf` of /etc/hccn.conf."""
-    return path.rpartition("/")[2].replace(".", "-").replace("_", "-").lower()

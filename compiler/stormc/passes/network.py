@@ -18,7 +18,6 @@ from stormc.model.profile import Platform
 from stormc.passes.because import LOCAL_RANKS, Reason, fact, of
 from stormc.passes.edit import Edit
 
-ROLE_LABEL = Label.ROLE
 GATEWAY_NAMESPACES = ("aibrix-system", "envoy-gateway-system")
 """Where AIBrix's gateway runs; with `gateway: roles` it talks to the engines itself (AIBrix docs, installation)."""
 
@@ -90,6 +89,6 @@ def _pods(app: App, *roles: str) -> dict[str, Any]:
     common = app.role_labels(roles[0])
     if len(roles) == 1:
         return {"podSelector": {"matchLabels": common}}
-    del common[ROLE_LABEL]
-    some = {"key": ROLE_LABEL, "operator": "In", "values": list(roles)}
+    del common[Label.ROLE]
+    some = {"key": Label.ROLE, "operator": "In", "values": list(roles)}
     return {"podSelector": {"matchLabels": common, "matchExpressions": [some]}}

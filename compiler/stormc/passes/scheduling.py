@@ -15,11 +15,6 @@ from stormc.passes.because import ROLE, fact, of
 from stormc.passes.edit import Edit, storm
 from stormc.targets.storm_service import pod_path, role_path
 
-SCHEDULER = VOLCANO
-MIN_AVAILABLE = Annotation.SCHEDULE_MIN_AVAILABLE
-SP_BLOCK = Annotation.SP_BLOCK
-QUEUE = Annotation.QUEUE_NAME
-
 BY_VOLCANO = fact("mindcluster", "MindCluster guide, parameter table of StormService")
 GANG_SOURCE = "MindCluster guide, parameter table; ascend-for-volcano plugin/job.go:554"
 GANG = of((ROLE, "minAvailable"))._replace(source=GANG_SOURCE)
@@ -32,10 +27,12 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
     service = storm(app)
     for role in app.serving_roles:
         annotations = ("template", "metadata", "annotations")
-        yield Edit(service, pod_path(role.name, "schedulerName"), SCHEDULER, BY_VOLCANO)
+        yield Edit(service, pod_path(role.name, "schedulerName"), VOLCANO, BY_VOLCANO)
         gang = role.min_available or app.gang(role)
-        yield Edit(service, role_path(role.name, *annotations, MIN_AVAILABLE), str(gang), GANG)
+        path = role_path(role.name, *annotations, Annotation.SCHEDULE_MIN_AVAILABLE)
+        yield Edit(service, path, str(gang), GANG)
         if role.sp_block:
-            yield Edit(service, role_path(role.name, *annotations, SP_BLOCK), str(role.sp_block), SUPER_POD_BLOCK)
+            path = role_path(role.name, *annotations, Annotation.SP_BLOCK)
+            yield Edit(service, path, str(role.sp_block), SUPER_POD_BLOCK)
         if role.queue:
-            yield Edit(service, role_path(role.name, *annotations, QUEUE), role.queue, VOLCANO_QUEUE)
+            yield Edit(service, role_path(role.name, *annotations, Annotation.QUEUE_NAME), role.queue, VOLCANO_QUEUE)

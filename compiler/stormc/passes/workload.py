@@ -17,8 +17,6 @@ from stormc.passes.because import KEY, ROLE, Because, fact, of
 from stormc.passes.edit import Edit, storm
 from stormc.targets.storm_service import pod_path, role_path
 
-SELECTOR = Label.STORMC_APP
-
 SPEC = {
     "replicas": (1, fact("mindcluster", "MindCluster guide, my-test sample: only 1 is supported")),
     "stateful": (True, fact("aibrix", "AIBrix v0.5.0: only stateful RoleSets have stable labels")),
@@ -49,7 +47,7 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
     service = storm(app)
     for field, (value, because) in SPEC.items():
         yield Edit(service, ("spec", field), value, because)
-    identity = {SELECTOR: app.identity}
+    identity = {Label.STORMC_APP: app.identity}
     yield Edit(service, ("spec", "selector", "matchLabels"), identity, IDENTITY)
     yield Edit(service, ("spec", "template", "metadata", "labels"), identity, IDENTITY)
     yield Edit(service, ("spec", "template", "spec", "updateStrategy"), ROLLOUT, SEQUENTIAL)

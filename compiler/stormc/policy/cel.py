@@ -16,8 +16,13 @@ def text(value: str) -> str:
 
 
 def texts(values: Iterable[str]) -> str:
-    """A list of string literals."""
+    """A list of string literals, sorted."""
     return f"[{', '.join(map(text, sorted(values)))}]"
+
+
+def words(values: Iterable[str]) -> str:
+    """A list of string literals in their order."""
+    return f"[{', '.join(map(text, values))}]"
 
 
 def matching(value: str, regex: str) -> str:

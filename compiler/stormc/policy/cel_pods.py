@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from stormc.facts.keys import HUAWEI_PREFIX, Annotation, Env, Label
 from stormc.facts.limits import CAPABILITIES
+from stormc.facts.pods import GRACE_SECONDS, PROBES
 from stormc.policy import isolation, placement, secrets
 from stormc.policy.cel import Rule, containers, matching, maybe, pods, text, texts, whole
 from stormc.policy.cel_objects import metadata_rules
-from stormc.policy.cel_programs import PROBES, program_rules
+from stormc.policy.cel_programs import program_rules
 from stormc.policy.cel_volumes import volume_rules
 from stormc.policy.objects import ACTING
 from stormc.policy.pod_security import SELINUX_TYPES, SYSCTLS
@@ -272,7 +273,7 @@ def _surroundings(_: Policy) -> Iterator[Rule]:
     yield (
         "E825",
         "the pods take longer to end than an hour",
-        pods(f"p.?terminationGracePeriodSeconds.orValue(30) <= {isolation.LONGEST_END}"),
+        pods(f"p.?terminationGracePeriodSeconds.orValue({GRACE_SECONDS}) <= {isolation.LONGEST_END}"),
     )
     yield "E825", "a container has block devices", containers("c.?volumeDevices.orValue([]).size() == 0")
 

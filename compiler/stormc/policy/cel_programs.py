@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.facts.keys import Directory
+from stormc.facts.pods import PROBES
 from stormc.policy import environment, programs, secrets
-from stormc.policy.cel import Rule, arguments, containers, escaped, matching, texts
+from stormc.policy.cel import Rule, arguments, containers, escaped, matching, texts, words
 from stormc.policy.cel import environment as variables
 from stormc.policy.policy import Policy
+from stormc.targets.programs import LAUNCHER_COMMAND, PROXY_COMMAND
 
-PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 OWN_PROBE = (
     r"^\[ \"\$POD_GROUP_INDEX\" = 0 \] \|\| exit 0; exec 3<>\"/dev/tcp/\$POD_IP/[0-9]+\" && "
     r"printf '[^;|&`$'<>]*' >&3 && read -r _ code _ <&3 && \[ \"\$code\" = 200 \]$"
@@ -47,9 +47,9 @@ def _programs(policy: Policy) -> Iterator[Rule]:
             'c.name == (r.name == "routing" ? "router" : r.name) && r.name in ["prefill", "decode", "routing"]))'
         ),
     )
-    said = {field: [value for _, value in policy.values("engine", field)] for field in ("command", "script")}
-    if "deny" in said["script"] and ("deny" in said["command"] or not said["command"]):
-        commands = f'[["python3", "{Directory.LAUNCHER}/launch.py"], ["python3", "-m", "stormc_proxy"]]'
+    allowed = {field: [value for _, value in policy.values("engine", field)] for field in ("command", "script")}
+    if "deny" in allowed["script"] and ("deny" in allowed["command"] or not allowed["command"]):
+        commands = f"[{', '.join(words(command) for command in (LAUNCHER_COMMAND, PROXY_COMMAND))}]"
         yield (
             "E813",
             "a container runs another program than stormc's",

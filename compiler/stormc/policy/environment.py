@@ -14,6 +14,7 @@ from stormc.policy.concerns import COMMAND, PLAIN_SECRET, SECRET, SUBSTITUTION
 from stormc.policy.pods import Container, Pod, flags_of, volume_field
 from stormc.policy.policy import below, matches
 from stormc.policy.secrets import holds_password, holds_secret, names_secret
+from stormc.targets.programs import PREPEND
 
 PREFIXES = ("LD_", "PYTHON", "PERL5", "BASH_FUNC_", "GIT_SSH")
 LOADERS = (
@@ -32,7 +33,6 @@ IMAGE = ("/usr", "/opt", "/lib", "/lib64", "/bin", "/sbin", "/vllm-workspace", "
 """Directories that an image of the engine fills, and into which nobody writes."""
 WRITTEN = ("/dev", "/home", "/mnt", "/proc", "/root", "/run", "/sys", "/tmp", "/var")
 """Directories in which programs find what was written after the image was built."""
-_PREPEND = "--prepend="
 _USUAL_SECRETS = (
     "regcred", "registry", "registry-cred*", "registry-pull*", "*pull-secret*", "*-pull", "pull-*", "docker-*",
     "dockerhub*", "ghcr*", "harbor*", "swr*", "hf-*", "hugging-face*", "huggingface*", "modelscope*",
@@ -125,8 +125,8 @@ def _variables(container: Container) -> Iterator[tuple[Path, str, str | None]]:
     for index, entry in enumerate(container.get("env") or ()):
         yield ("env", index), str(entry.get("name")), None if entry.get("valueFrom") else str(entry.get("value", ""))
     for word in container.get("args") or ():
-        if str(word).startswith(_PREPEND):
-            name, _, value = str(word)[len(_PREPEND) :].partition("=")
+        if str(word).startswith(PREPEND):
+            name, _, value = str(word)[len(PREPEND) :].partition("=")
             yield ("args",), name, value
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from stormc.facts.pods import PROBES
 from stormc.finding import Path
 from stormc.model.app import ROUTING
 from stormc.phrase import Phrase, phrase, verbatim
@@ -161,7 +162,7 @@ def _odd_fields(at: Path, container: Container) -> Iterator[tuple[Path, Phrase]]
             yield path, phrase("shares mounts with the node")
         if mount.get("subPathExpr") or ".." in str(mount.get("subPath", "")).split("/"):
             yield path, phrase("mounts a part of a volume that its environment or .. chooses")
-    for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+    for probe in PROBES:
         yield from _elsewhere((*at, probe), container.get(probe))
     for hook, handler in (container.get("lifecycle") or {}).items():
         yield from _elsewhere((*at, "lifecycle", hook), handler)

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stormc.facts.limits import CAPABILITIES
+from stormc.facts.pods import CONTAINER_LISTS
 from stormc.finding import Path
 from stormc.phrase import Phrase, phrase
 
@@ -31,7 +32,6 @@ SELINUX_TYPES = frozenset(["", "container_t", "container_init_t", "container_kvm
 VOLUMES = frozenset(
     ["configMap", "csi", "downwardAPI", "emptyDir", "ephemeral", "persistentVolumeClaim", "projected", "secret"]
 )
-KINDS = ("initContainers", "containers", "ephemeralContainers")
 
 Problem = tuple[Path, Phrase]
 """A path of the pod spec, and what is wrong there."""
@@ -43,7 +43,7 @@ def problems(pod: Mapping[str, Any], level: str) -> Iterator[Problem]:
         if pod.get(field):
             yield (field,), phrase("{field}: the pods share it with the node", field=field)
     yield from _context(pod.get("securityContext") or {}, ("securityContext",))
-    for kind in KINDS:
+    for kind in CONTAINER_LISTS:
         for index, container in enumerate(pod.get(kind) or ()):
             yield from _container(container, (kind, index))
     for index, volume in enumerate(pod.get("volumes") or ()):
@@ -103,7 +103,7 @@ def _restricted(pod: Mapping[str, Any]) -> Iterator[Problem]:
         kind = next((key for key in volume if key not in VOLUMES and key != "name"), None)
         if kind:
             yield ("volumes", index), phrase("restricted pods have no volume of kind {kind}", kind=kind)
-    for kind in KINDS:
+    for kind in CONTAINER_LISTS:
         for index, container in enumerate(pod.get(kind) or ()):
             at: Path = (kind, index, "securityContext")
             context = container.get("securityContext") or {}

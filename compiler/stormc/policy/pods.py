@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stormc.facts.limits import SERVING_ROLES
+from stormc.facts.pods import CONTAINER_LISTS
 from stormc.finding import Path
 from stormc.model.app import ROUTER, ROUTING
 from stormc.policy.breach import Case, Manifest
-from stormc.policy.pod_security import KINDS
 from stormc.record import NamedTuple
+from stormc.targets.programs import Volume
 from stormc.targets.storm_service import ROLES, roles, storm_service
 
 Container = Mapping[str, Any]
@@ -46,7 +47,7 @@ class Pod(NamedTuple):
     def patched(self, path: Path) -> Path:
         """Where an override writes a field of the pod spec, or something around it: within its container or volume."""
         base: Path = (*ROLES, self.number, "template", "spec")
-        least = 3 if path[0] in KINDS else 2 if path[0] == "volumes" else 1
+        least = 3 if path[0] in CONTAINER_LISTS else 2 if path[0] == "volumes" else 1
         return self.case.wrote(self.storm, (*base, *path), (), len(base) + min(least, len(path)))
 
     def volume_path(self, name: str) -> Path:
@@ -62,7 +63,7 @@ class Pod(NamedTuple):
 
     def containers(self) -> Iterator[tuple[Path, Container]]:
         """Every container with its path in the pod spec."""
-        for kind in KINDS:
+        for kind in CONTAINER_LISTS:
             for index, container in enumerate(self.spec.get(kind) or ()):
                 yield (kind, index), container
 
@@ -102,6 +103,6 @@ def pods_of(case: Case) -> list[Pod]:
 
 def volume_field(pod: Pod, name: str) -> Path:
     """The field of the spec by which a volume is there; empty where none is."""
-    if name == "model":
+    if name == Volume.MODEL:
         return ("model", "volume") if pod.case.app.model.host_path else ("model", "path")
     return pod.volume_path(name) or (("engine", "script") if pod.case.app.engine.script else ())

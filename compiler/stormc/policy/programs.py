@@ -8,12 +8,14 @@ from typing import Any
 
 from stormc.facts.keys import Directory
 from stormc.facts.limits import ROUTING, SERVING_ROLES
+from stormc.facts.pods import PROBES
 from stormc.finding import Path, dotted, shown
 from stormc.phrase import phrase
 from stormc.policy.breach import Breach, Case
 from stormc.policy.concerns import COMMAND, CONTAINER, PINNED, REGISTRY, REMOTE_CODE
 from stormc.policy.pods import Container, Pod, flags_of
 from stormc.policy.policy import NO_POLICY, begins, below
+from stormc.targets.programs import Volume
 
 CODE_FLAGS = (
     "config", "io-processor-plugin", "log-config-file", "logits-processors", "middleware", "reasoning-parser-plugin",
@@ -82,7 +84,7 @@ def _hooks(container: Container) -> Iterator[tuple[Path, list[Any]]]:
     lifecycle = container.get("lifecycle") or {}
     for at, handler in (
         *((("lifecycle", hook), lifecycle.get(hook)) for hook in ("postStart", "preStop")),
-        *(((probe,), container.get(probe)) for probe in ("startupProbe", "readinessProbe", "livenessProbe")),
+        *(((probe,), container.get(probe)) for probe in PROBES),
     ):
         command = ((handler or {}).get("exec") or {}).get("command")
         if command:
@@ -102,7 +104,7 @@ def hidden_programs(pod: Pod) -> Iterator[Breach]:
             name, place = str(mount.get("name")), posixpath.normpath(str(mount.get("mountPath")))
             if sources.get(name) == place or not any(below(each, place) for each in PROGRAMS):
                 continue
-            field: Path = ("model", "path") if name == "model" else pod.volume_path(name)
+            field: Path = ("model", "path") if name == Volume.MODEL else pod.volume_path(name)
             if path := pod.overridden((*at, "volumeMounts", index)) or field:
                 message = phrase("{role} has a volume over programs in {place}", role=pod.role, place=shown(place))
                 yield from pod.case.breach(COMMAND, path, message, phrase("build it into the image"))
@@ -161,11 +163,11 @@ def _is_more_than_a_script(case: Case) -> bool:
 def _engine(case: Case, field: str) -> Iterator[Breach]:
     message = phrase("engine.{field} starts a program of the spec instead of stormc's launcher", field=field)
     path: Path = ("engine", field)
-    said = list(case.policy.values("engine", field))
-    denied = next((number for number, value in said if value == "deny"), None)
+    answers = list(case.policy.values("engine", field))
+    denied = next((number for number, value in answers if value == "deny"), None)
     if denied is not None:
         hint = phrase("{file} denies it", file=case.policy.layers[denied].file)
         yield Breach(COMMAND.forbidden.id, path, message, hint, denied)
     elif not case.policy.settles("engine") and (field == "command" or _is_more_than_a_script(case)):
-        warned = Case(case.app, NO_POLICY, case.manifests) if said else case
+        warned = Case(case.app, NO_POLICY, case.manifests) if answers else case
         yield from warned.breach(COMMAND, path, message, phrase("use the launcher and engineArgs"))

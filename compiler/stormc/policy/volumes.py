@@ -13,6 +13,7 @@ from stormc.policy.breach import Breach
 from stormc.policy.concerns import HOST_PATH, VOLUME
 from stormc.policy.pods import Pod, volume_field
 from stormc.policy.policy import below
+from stormc.targets.programs import Volume
 
 SYSTEM = ("/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr", "/var")
 """Directories of a node that hold its own programs, sockets and credentials."""
@@ -34,11 +35,11 @@ def host_paths(pod: Pod) -> Iterator[Breach]:
         host = "/" + host.lstrip("/")
         path = pod.at(("volumes", index), volume_field(pod, name))
         read_only = all(mount.get("readOnly") for mount in pod.mounts(name))
-        usual = host in DEVICE_FILES or (name == "model" and host == (app.model.host_path or app.model.mount_path))
+        usual = host in DEVICE_FILES or (name == Volume.MODEL and host == (app.model.host_path or app.model.mount_path))
         script = app.engine.script is not None and host == app.engine.script.directory
         unusual = not (usual or script) or (not read_only and not script) or _is_system(host)
-        written = "" if read_only else phrase(" and may write there")
-        message = phrase("{role} mounts {host} of the node{word}", role=pod.role, host=shown(host), word=written)
+        access = "" if read_only else phrase(" and may write there")
+        message = phrase("{role} mounts {host} of the node{word}", role=pod.role, host=shown(host), word=access)
         yield from _host_path(pod, path, host, message, unusual, read_only or script)
 
 

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 
 from stormc.facts.keys import Env
 from stormc.facts.limits import SERVING_ROLES
+from stormc.facts.pods import INTERFACE
 from stormc.finding import Path
 from stormc.model.app import ROUTER, ROUTING, App, Role
 from stormc.model.profile import Platform
-from stormc.model.role import INTERFACE, Prepended, Reference
+from stormc.model.role import Prepended, Reference
 from stormc.passes.because import KEY, ROLE, Because, Reason
 from stormc.passes.edit import REMOVED, Edit, env_entry, storm
 from stormc.targets.storm_service import container_path

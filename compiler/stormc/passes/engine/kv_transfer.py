@@ -11,14 +11,13 @@ from stormc.model.app import App, Role
 from stormc.model.flags import deep_merge
 from stormc.passes.because import ROLE
 
-KV_ROLES = {"prefill": "kv_producer", "decode": "kv_consumer"}
 _SIZES = ("dataParallel", "tensorParallel", "pipelineParallel", "distributedDp")
 _PASTED = (kv.CONFIG, "pipeline-parallel-size")
 KV_FIELDS: tuple[Path, ...] = (
     *(("kvTransfer", field) for field in ("connector", "extra", "pool")),
     (ROLE, "kvPort"),
-    *((role, field) for role in KV_ROLES for field in _SIZES),
-    *((role, "engineArgs", flag) for role in KV_ROLES for flag in _PASTED),
+    *((role, field) for role in kv.KV_ROLES for field in _SIZES),
+    *((role, "engineArgs", flag) for role in kv.KV_ROLES for flag in _PASTED),
     *(("engine", "args", flag) for flag in _PASTED),
     ("model", "moe"),
     ("hardware",),
@@ -37,14 +36,14 @@ def kv_transfer_config(app: App, role: Role) -> Any:
         return completed(pasted, app, role)
     own = _own(app, role)
     if app.kv.connector == kv.MULTI:
-        multi = {"kv_connector": kv.MULTI, "kv_role": KV_ROLES[role.name], kv.EXTRA: dict(app.kv.extra)}
+        multi = {"kv_connector": kv.MULTI, "kv_role": kv.KV_ROLES[role.name], kv.EXTRA: dict(app.kv.extra)}
         return completed(multi, app, role)
     if app.kv.pool is None:
         return own if pasted is None else pasted
-    pool = {"kv_connector": app.kv.pool["connector"], "kv_role": KV_ROLES[role.name]}
+    pool = {"kv_connector": app.kv.pool["connector"], "kv_role": kv.KV_ROLES[role.name]}
     if "extra" in app.kv.pool:
         pool[kv.EXTRA] = app.kv.pool["extra"]
-    return {"kv_connector": kv.MULTI, "kv_role": KV_ROLES[role.name], kv.EXTRA: {"connectors": [own, pool]}}
+    return {"kv_connector": kv.MULTI, "kv_role": kv.KV_ROLES[role.name], kv.EXTRA: {"connectors": [own, pool]}}
 
 
 def _own(app: App, role: Role, name: str = "") -> dict[str, Any]:
@@ -54,10 +53,10 @@ def _own(app: App, role: Role, name: str = "") -> dict[str, Any]:
     extra = {key: value for key, value in app.kv.extra.items() if key not in kv.TOP_KEYS and key != "connectors"}
     name = name or app.kv.connector
     if role.facts.connectors.get(name) == kv.POOL:  # the roles meet in the pool and know nothing of each other
-        return {"kv_connector": name, "kv_role": KV_ROLES[role.name], **top, kv.EXTRA: extra}
+        return {"kv_connector": name, "kv_role": kv.KV_ROLES[role.name], **top, kv.EXTRA: extra}
     return {
         "kv_connector": name,
-        "kv_role": KV_ROLES[role.name],
+        "kv_role": kv.KV_ROLES[role.name],
         "kv_port": str(role.kv_port),
         **top,
         kv.EXTRA: deep_merge({**app.profile.kv_extra, **sizes}, extra),
@@ -75,7 +74,7 @@ def completed(config: Mapping[str, Any], app: App, role: Role) -> dict[str, Any]
     if part is None:
         return dict(config)
     full = deep_merge(_own(app, role, part.name), part.config)
-    return full if not part.path else _with({"kv_role": KV_ROLES[role.name], **config}, part.path, full)
+    return full if not part.path else _with({"kv_role": kv.KV_ROLES[role.name], **config}, part.path, full)
 
 
 def _with(node: Any, path: tuple[str | int, ...], value: Any) -> Any:

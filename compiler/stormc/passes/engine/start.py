@@ -17,12 +17,11 @@ from stormc.model.flags import dotted_words, words_of
 from stormc.model.profile import Platform
 from stormc.model.role import Prepended
 from stormc.passes.because import Because, Reason, fact, of
-from stormc.passes.edit import PREPEND, REMOVED, Edit, argument_keys, storm
+from stormc.passes.edit import REMOVED, Edit, argument_keys, storm
 from stormc.passes.engine.flags import APART, ARGUMENTS_EXIST, POD_GROUP_SIZE, RANKS, flags
 from stormc.payload.objects import LAUNCHER_CONFIG
+from stormc.targets.programs import LAUNCHER_COMMAND, PREPEND, Volume
 from stormc.targets.storm_service import container_path, pod_path
-
-LAUNCHER_KEY = "launch.py"
 
 SOURCE = "docs/spec.md engine"
 COMMAND = ("engine", "command")
@@ -53,7 +52,9 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
             yield Edit(storm(app), path, list(engine.command), COMMAND_OF_USER)
             if engine.needs_launcher:
                 source = {"configMap": {"name": LAUNCHER_CONFIG}}
-                yield from _program(app, role, "launcher", source, Directory.LAUNCHER, (CALLED_MOUNT, CALLED_MOUNT))
+                yield from _program(
+                    app, role, Volume.LAUNCHER, source, Directory.LAUNCHER, (CALLED_MOUNT, CALLED_MOUNT)
+                )
         elif engine.script:
             yield from _script(app, role, engine.script.directory, engine.script.command)
         else:
@@ -62,11 +63,10 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
 
 def _launcher(app: App, role: Role) -> Iterator[Edit]:
     service, name = storm(app), role.name
-    command = ["python3", f"{Directory.LAUNCHER}/{LAUNCHER_KEY}"]
-    yield Edit(service, container_path(name, name, "command"), command, COMMAND_OF_LAUNCHER)
+    yield Edit(service, container_path(name, name, "command"), list(LAUNCHER_COMMAND), COMMAND_OF_LAUNCHER)
     yield from _arguments(app, role)
     source = {"configMap": {"name": LAUNCHER_CONFIG}}
-    yield from _program(app, role, "launcher", source, Directory.LAUNCHER, (LAUNCHER_MOUNT, LAUNCHER_MOUNT))
+    yield from _program(app, role, Volume.LAUNCHER, source, Directory.LAUNCHER, (LAUNCHER_MOUNT, LAUNCHER_MOUNT))
 
 
 def _script(app: App, role: Role, directory: str, command: str) -> Iterator[Edit]:
@@ -74,7 +74,7 @@ def _script(app: App, role: Role, directory: str, command: str) -> Iterator[Edit
     yield Edit(service, container_path(name, name, "command"), ["/bin/bash", "-c", command], COMMAND_OF_SCRIPT)
     yield Edit(service, container_path(name, name, "workingDir"), directory, SCRIPT_MOUNT)
     source = {"hostPath": {"path": directory, "type": "Directory"}}
-    yield from _program(app, role, "script", source, directory, (SCRIPT_VOLUME, SCRIPT_MOUNT))
+    yield from _program(app, role, Volume.SCRIPT, source, directory, (SCRIPT_VOLUME, SCRIPT_MOUNT))
 
 
 def _program(

@@ -9,6 +9,7 @@ from stormc.model.app import App
 from stormc.model.profile import Platform
 from stormc.passes.because import Reason, fact, of
 from stormc.passes.edit import Edit, storm
+from stormc.targets.programs import Volume
 from stormc.targets.storm_service import container_path, pod_path
 
 CLAIM = ("model", "volume", "persistentVolumeClaim")
@@ -27,9 +28,9 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
     source: dict[str, Any] = {"hostPath": {"path": model.host_path, "type": "Directory"}}
     if model.claim:
         source = {"persistentVolumeClaim": {"claimName": model.claim}}
-    mount = {"name": "model", "mountPath": model.mount_path, "readOnly": True}
+    mount = {"name": Volume.MODEL, "mountPath": model.mount_path, "readOnly": True}
     for role in app.serving_roles:
-        volumes = pod_path(role.name, "volumes", ("model",))
-        yield Edit(service, volumes, {"name": "model", **source}, VOLUME)
+        volumes = pod_path(role.name, "volumes", (Volume.MODEL,))
+        yield Edit(service, volumes, {"name": Volume.MODEL, **source}, VOLUME)
         mounts = container_path(role.name, role.name, "volumeMounts", (model.mount_path,))
         yield Edit(service, mounts, mount, MOUNT)

@@ -10,6 +10,7 @@ from stormc.model.app import ROUTER, ROUTING, App
 from stormc.model.profile import Platform
 from stormc.passes.because import Reason, fact, of
 from stormc.passes.edit import Edit, storm
+from stormc.targets.programs import SCRATCH_DIRECTORY, Volume
 from stormc.targets.storm_service import container_path, pod_path
 
 POD_SECURITY: dict[str, Any] = {
@@ -40,9 +41,11 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
     yield Edit(service, pod_path(ROUTING, "automountServiceAccountToken"), False, because)
     yield Edit(service, pod_path(ROUTING, "securityContext"), POD_SECURITY, because)
     yield Edit(service, container_path(ROUTING, ROUTER, "securityContext"), CONTAINER_SECURITY, because)
-    yield Edit(service, pod_path(ROUTING, "volumes", ("tmp",)), {"name": "tmp", "emptyDir": {}}, because)
-    mount = {"name": "tmp", "mountPath": "/tmp"}
-    yield Edit(service, container_path(ROUTING, ROUTER, "volumeMounts", ("/tmp",)), mount, because)
+    yield Edit(
+        service, pod_path(ROUTING, "volumes", (Volume.SCRATCH,)), {"name": Volume.SCRATCH, "emptyDir": {}}, because
+    )
+    mount = {"name": Volume.SCRATCH, "mountPath": SCRATCH_DIRECTORY}
+    yield Edit(service, container_path(ROUTING, ROUTER, "volumeMounts", (SCRATCH_DIRECTORY,)), mount, because)
     spread = {
         "maxSkew": 1,
         "topologyKey": NodeLabel.HOSTNAME,

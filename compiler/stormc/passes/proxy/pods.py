@@ -7,14 +7,15 @@ from typing import Any
 
 from stormc.facts.keys import Env
 from stormc.facts.limits import SERVING_ROLES
+from stormc.model import kv
 from stormc.model.app import ROUTER, ROUTING, App
 from stormc.model.profile import Platform
 from stormc.model.role import Reference
 from stormc.passes.because import KEY, ROLE, Reason, fact, of
 from stormc.passes.edit import Edit, env_entry, storm
+from stormc.targets.programs import PROXY_COMMAND, PROXY_CONFIG_DIRECTORY
 from stormc.targets.storm_service import container_path, pod_path
 
-CONFIG_DIRECTORY = "/etc/stormc/proxy"
 CONFIG_KEY = "config.json"
 MODES = {"decode-first": "layerwise", "prefill-first": "standard"}
 """The proxy's mode for each protocol of connectors; each has its own example proxy in vllm-ascend."""
@@ -34,8 +35,8 @@ RESOURCES = {
 MODE = fact(
     "engine.connectors", "vllm-ascend: each protocol of connectors has its own example proxy",
     ("kvTransfer", "connector"), ("kvTransfer", "extra"),
-    *((role, "engineArgs", "kv-transfer-config") for role in SERVING_ROLES),
-    ("engine", "args", "kv-transfer-config"),
+    *((role, "engineArgs", kv.CONFIG) for role in SERVING_ROLES),
+    ("engine", "args", kv.CONFIG),
 )  # fmt: skip
 POD_ADDRESS = fact("proxy", "docs/proxy.md: decode pods call the proxy back on its own address")
 USER_ENV = of((ROLE, "env", KEY))
@@ -56,7 +57,7 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
     yield Edit(service, at("image"), role.image, IMAGE)
     if role.image_pull_policy:
         yield Edit(service, at("imagePullPolicy"), role.image_pull_policy, PULL_POLICY)
-    yield Edit(service, at("command"), ["python3", "-m", "stormc_proxy"], PROXY)
+    yield Edit(service, at("command"), list(PROXY_COMMAND), PROXY)
     for argument in _arguments(app):
         flag = argument.partition("=")[0]
         yield Edit(service, at("args", (flag,)), argument, MODE if flag == "--mode" else PROXY)
@@ -76,7 +77,7 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
 def _arguments(app: App) -> list[str]:
     """Decode calls the proxy back on the address of the pod."""
     return [
-        f"--config={CONFIG_DIRECTORY}/{CONFIG_KEY}", f"--mode={MODES[app.kv.protocol]}", "--host=::",
+        f"--config={PROXY_CONFIG_DIRECTORY}/{CONFIG_KEY}", f"--mode={MODES[app.kv.protocol]}", "--host=::",
         "--advertise-host=$(POD_IP)",
     ]  # fmt: skip
 

@@ -11,9 +11,8 @@ from stormc.model.profile import Platform
 from stormc.passes.because import fact
 from stormc.passes.edit import Edit, storm
 from stormc.payload.objects import proxy_config_map
+from stormc.targets.programs import PROXY_DIRECTORY, Volume
 from stormc.targets.storm_service import container_path, pod_path
-
-SOURCE_DIRECTORY = Directory.STORMC
 
 VERSION = "PROXY_VERSION"
 """The variable from which the proxy's status page knows what it runs; it changes with the mounted ConfigMap only."""
@@ -27,11 +26,10 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
     if app.proxy_source != "configMap":
         return
     service, name = storm(app), proxy_config_map(app.payload)
-    volume: dict[str, Any] = {"name": "proxy-source", "configMap": {"name": name}}
-    yield Edit(service, pod_path(ROUTING, "volumes", ("proxy-source",)), volume, MOUNTED)
-    directory = f"{SOURCE_DIRECTORY}/stormc_proxy"
-    mount: dict[str, Any] = {"name": "proxy-source", "mountPath": directory, "readOnly": True}
-    yield Edit(service, container_path(ROUTING, ROUTER, "volumeMounts", (directory,)), mount, MOUNTED)
+    volume: dict[str, Any] = {"name": Volume.PROXY_SOURCE, "configMap": {"name": name}}
+    yield Edit(service, pod_path(ROUTING, "volumes", (Volume.PROXY_SOURCE,)), volume, MOUNTED)
+    mount: dict[str, Any] = {"name": Volume.PROXY_SOURCE, "mountPath": PROXY_DIRECTORY, "readOnly": True}
+    yield Edit(service, container_path(ROUTING, ROUTER, "volumeMounts", (PROXY_DIRECTORY,)), mount, MOUNTED)
     variable = {"name": VERSION, "value": app.payload.proxy.version}
     yield Edit(service, container_path(ROUTING, ROUTER, "env", (VERSION,)), variable, MOUNTED)
-    yield Edit(service, container_path(ROUTING, ROUTER, "workingDir"), SOURCE_DIRECTORY, MOUNTED)
+    yield Edit(service, container_path(ROUTING, ROUTER, "workingDir"), Directory.STORMC, MOUNTED)

@@ -15,7 +15,8 @@ from stormc.model.profile import Platform
 from stormc.model.proxy_fields import PROXY
 from stormc.passes.because import LOCAL_RANKS, Reason, fact, of
 from stormc.passes.edit import Edit, storm
-from stormc.passes.proxy.pods import CONFIG_DIRECTORY, CONFIG_KEY
+from stormc.passes.proxy.pods import CONFIG_KEY
+from stormc.targets.programs import PROXY_CONFIG_DIRECTORY, Volume
 from stormc.targets.storm_service import container_path, pod_path
 
 MOUNTED = fact("proxy", "docs/proxy.md: the config file")
@@ -30,10 +31,10 @@ CONFIG = of(
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
     """The config file and its mount."""
     service = storm(app)
-    volume = {"name": "proxy-config", "configMap": {"name": app.proxy_config}}
-    yield Edit(service, pod_path(ROUTING, "volumes", ("proxy-config",)), volume, VOLUME)
-    mount = {"name": "proxy-config", "mountPath": CONFIG_DIRECTORY, "readOnly": True}
-    yield Edit(service, container_path(ROUTING, ROUTER, "volumeMounts", (CONFIG_DIRECTORY,)), mount, MOUNTED)
+    volume = {"name": Volume.PROXY_CONFIG, "configMap": {"name": app.proxy_config}}
+    yield Edit(service, pod_path(ROUTING, "volumes", (Volume.PROXY_CONFIG,)), volume, VOLUME)
+    mount = {"name": Volume.PROXY_CONFIG, "mountPath": PROXY_CONFIG_DIRECTORY, "readOnly": True}
+    yield Edit(service, container_path(ROUTING, ROUTER, "volumeMounts", (PROXY_CONFIG_DIRECTORY,)), mount, MOUNTED)
     config = Ref("ConfigMap", app.proxy_config)
     yield Edit(config, ("data", CONFIG_KEY), config_text(app), CONFIG)
 

@@ -16,20 +16,20 @@ from stormc.model.profile import Platform
 from stormc.model.role import Pods
 from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
+from stormc.targets.programs import (
+    PROXY_CONFIG_DIRECTORY,
+    PROXY_DIRECTORY,
+    SCRATCH_DIRECTORY,
+    VOLUME_NAMES,
+    device_volume,
+)
 
 SYSTEM = (
     "/", "/bin", "/dev", "/etc", "/lib", "/lib64", "/proc", "/sbin", "/sys", "/usr", "/usr/bin", "/usr/lib",
     "/usr/local", "/usr/local/Ascend",
 )  # fmt: skip
 """What an image of vllm-ascend cannot start without."""
-NAMES = frozenset(
-    {
-        "launcher", "script", "model", "shm", "proxy-source", "proxy-config", "tmp",
-        *(file.rpartition("/")[2].replace(".", "-").replace("_", "-") for file in DEVICE_FILES),
-    }
-)  # fmt: skip
-"""Names of volumes that stormc writes."""
-OF_THE_PROXY = ("/tmp", "/etc/stormc/proxy", f"{Directory.STORMC}/stormc_proxy")
+OF_THE_PROXY = (SCRATCH_DIRECTORY, PROXY_CONFIG_DIRECTORY, PROXY_DIRECTORY)
 """Where volumes of the routing pods are mounted."""
 
 
@@ -72,6 +72,7 @@ def _of_volumes(app: App, role: Pods, taken: list[str]) -> Iterator[Violation]:
     if not role.volumes:
         return
     places, names = set(taken), dict[str, object]()
+    own_names = VOLUME_NAMES | set(map(device_volume, DEVICE_FILES))
     for volume in role.volumes:
         place = _plain(volume.mount_path)
         source = names.setdefault(volume.name, volume.source)
@@ -84,7 +85,7 @@ def _of_volumes(app: App, role: Pods, taken: list[str]) -> Iterator[Violation]:
         elif ":" in place:
             text = phrase("a volume cannot be mounted on {place}, which has a ':'", place=place)
             yield Violation(volume.path, text, phrase("rename the directory"))
-        elif volume.name in NAMES or source != volume.source:
+        elif volume.name in own_names or source != volume.source:
             text = phrase("another volume is called {name}", name=volume.name)
             yield Violation(volume.path, text, phrase("choose another name"))
         places.add(place)

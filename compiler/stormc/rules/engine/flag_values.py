@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from stormc.facts.limits import PORT_MAX
 from stormc.finding import did_you_mean, shown
 from stormc.phrase import Phrase, phrase
 from stormc.rules.engine_run import runs
@@ -21,9 +22,9 @@ RANGES: dict[str, tuple[float, float]] = {
     "max-num-seqs": (1, 1_000_000),
     "max-num-batched-tokens": (1, 1_000_000_000),
     "block-size": (1, 65536),
-    "port": (1, 65535),
-    "data-parallel-rpc-port": (1, 65535),
-    "master-port": (1, 65535),
+    "port": (1, PORT_MAX),
+    "data-parallel-rpc-port": (1, PORT_MAX),
+    "master-port": (1, PORT_MAX),
     "tensor-parallel-size": (1, 65536),
     "pipeline-parallel-size": (1, 65536),
     "data-parallel-size": (1, 65536),

@@ -15,7 +15,7 @@ from stormc.rules.storm_service import StormService
 
 
 def check(service: StormService) -> Iterator[Violation]:
-    if not service.platform.aibrix.sorts_environment:
+    if not service.platform.aibrix.gateway_takes_whole_groups:
         return
     for role, template in service.serving:
         if not role.every_pod_serves and Label.MODEL_NAME in template.labels:

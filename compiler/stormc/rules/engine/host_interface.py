@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.facts.pods import INTERFACE
 from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
@@ -17,7 +18,7 @@ def check(service: StormService) -> Iterator[Violation]:
     for template in service.templates:
         if template.pod.get("hostNetwork"):
             for container, name, entry in template.environment:
-                if name.endswith("_SOCKET_IFNAME") and entry.get("value") == "eth0":
+                if name.endswith("_SOCKET_IFNAME") and entry.get("value") == INTERFACE:
                     path = service.wrote_env(template.role, container, name)
                     if path == (template.role,):
                         path = service.wrote_pod(template.role, ("hostNetwork",), path)

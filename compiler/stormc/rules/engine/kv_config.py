@@ -14,30 +14,29 @@ from typing import Any
 
 from stormc.finding import Path
 from stormc.model.app import App, Role
-from stormc.model.kv import EXTRA, MULTI, carrying
+from stormc.model.kv import CONFIG, EXTRA, KV_ROLES, MULTI, carrying
 from stormc.phrase import phrase
 from stormc.rules.engine_run import Run, runs
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
-KV_CONFIG = "kv-transfer-config"
 SIZED = frozenset({"prefill", "decode", "connectors"})
 """Keys of kvTransfer.extra that say what follows from the roles."""
 
 
 def check(service: StormService) -> Iterator[Violation]:
     for run in runs(service):
-        by_fields = not run.own_command and KV_CONFIG not in run.role.engine_args
+        by_fields = not run.own_command and CONFIG not in run.role.engine_args
         if by_fields and not service.app.kv.extra.keys() & SIZED:
             continue
-        config = run.flags.get(KV_CONFIG)
+        config = run.flags.get(CONFIG)
         if not run.launched and "Mooncake" not in str(config):
             continue  # another engine's command, of which nothing is known
         if isinstance(config, dict):
             yield from _config(service.app, run, config)
         elif not isinstance(config, str):
             text = phrase("{role} has no KV transfer", role=run.role.name)
-            yield Violation(run.at(KV_CONFIG), text, phrase("remove the flag, or write a mapping"))
+            yield Violation(run.at(CONFIG), text, phrase("remove the flag, or write a mapping"))
 
 
 def _config(app: App, run: Run, config: Mapping[str, Any]) -> Iterator[Violation]:
@@ -47,7 +46,7 @@ def _config(app: App, run: Run, config: Mapping[str, Any]) -> Iterator[Violation
     if run.own_command and not config.get("kv_connector"):
         text = phrase("{role}: kv-transfer-config of the command names no kv_connector", role=role.name)
         hint = phrase("name {connector}; nobody completes the config of a command", connector=app.connector)
-        yield Violation(run.at(KV_CONFIG), text, hint)
+        yield Violation(run.at(CONFIG), text, hint)
     elif part is None or (part.name not in ("", app.connector) and app.connector != MULTI):
         connector = part.name if part else str(config.get("kv_connector"))
         step = (*(part.path if part else ()), "kv_connector")
@@ -80,22 +79,22 @@ def _inside(run: Run, *steps: str | int) -> Path:
     """A place inside the config, or the command line that holds it."""
     if run.own_command:
         return run.command_path
-    if KV_CONFIG not in run.role.flags and steps[:1] == (EXTRA,):
+    if CONFIG not in run.role.flags and steps[:1] == (EXTRA,):
         return ("kvTransfer", "extra", *steps[1:])
-    return (*run.at(KV_CONFIG), *steps)
+    return (*run.at(CONFIG), *steps)
 
 
 def _kv_facts(role: Role, app: App) -> Iterator[tuple[tuple[str, ...], str]]:
     """What may stand in the config of a role in one way only, and where."""
-    yield ("kv_role",), "kv_producer" if role.name == "prefill" else "kv_consumer"
+    yield ("kv_role",), KV_ROLES[role.name]
     yield from kv_sizes(role)
 
 
 def kv_sizes(role: Role) -> Iterator[tuple[tuple[str, ...], str]]:
     """What a config says of the sizes of a role."""
-    yield ("kv_connector_extra_config", role.name, "tp_size"), str(role.tensor_parallel)
-    yield ("kv_connector_extra_config", role.name, "pp_size"), str(role.pipeline_parallel)
-    yield ("kv_connector_extra_config", role.name, "dp_size"), str(role.kv_ranks)
+    yield (EXTRA, role.name, "tp_size"), str(role.tensor_parallel)
+    yield (EXTRA, role.name, "pp_size"), str(role.pipeline_parallel)
+    yield (EXTRA, role.name, "dp_size"), str(role.kv_ranks)
 
 
 def kv_value(config: Any, steps: tuple[str, ...]) -> str | None:
@@ -105,7 +104,7 @@ def kv_value(config: Any, steps: tuple[str, ...]) -> str | None:
 
 
 def _engine_id(role: Role) -> str | None:
-    return kv_value(role.engine_args.get(KV_CONFIG), ("engine_id",))
+    return kv_value(role.engine_args.get(CONFIG), ("engine_id",))
 
 
 RULE = Rule(

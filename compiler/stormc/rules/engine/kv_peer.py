@@ -9,23 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.model.app import App
-from stormc.model.kv import carrying
+from stormc.model.kv import CONFIG, carrying
 from stormc.model.profile import Platform
 from stormc.phrase import phrase
-from stormc.rules.engine.kv_config import KV_CONFIG, kv_sizes, kv_value
+from stormc.rules.engine.kv_config import kv_sizes, kv_value
 from stormc.rules.rule import Example, Rule, Violation
 
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role, other in (app.serving_roles, app.serving_roles[::-1]):
-        config = role.engine_args.get(KV_CONFIG)
+        config = role.engine_args.get(CONFIG)
         part = carrying(config, role.facts) if isinstance(config, dict) else None
         if part is None:
             continue
         for steps, value in kv_sizes(other):
             if kv_value(part.config, steps) not in (value, None):
                 yield Violation(
-                    (*role.flag_path(KV_CONFIG), *part.path, *steps),
+                    (*role.flag_path(CONFIG), *part.path, *steps),
                     phrase(
                         "{role}: {steps} of kv-transfer-config is not {value}, as {other} has it",
                         role=role.name,

@@ -13,9 +13,7 @@ from stormc.phrase import phrase
 from stormc.rules.pods import wrote
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
-
-OPTIONS = {"--external-dp": 0, "--multi-node": 0, "--print": 0, "--independent": 1, "--prepend": 1, "--head-timeout": 1}
-"""The launcher's options, and how many words follow each (payload/launch.py; a test holds them against its parser)."""
+from stormc.targets.programs import LAUNCHER_OPTIONS
 
 
 def check(service: StormService) -> Iterator[Violation]:
@@ -43,9 +41,9 @@ def _refused(words: Sequence[str]) -> str | None:
         option, equals, _ = words[index].partition("=")
         if option == "--":
             return None if words[index + 1 :] else ""
-        if option not in OPTIONS:
+        if option not in LAUNCHER_OPTIONS:
             return option
-        index += 1 if equals else 1 + OPTIONS[option]
+        index += 1 if equals else 1 + LAUNCHER_OPTIONS[option]
     return None if words[index:] else ""
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from stormc.model.kv import inner_connectors
+from stormc.model.kv import CONFIG, POOL, inner_connectors
 from stormc.phrase import Phrase, both, phrase
 from stormc.rules.engine_run import Run, runs
 from stormc.rules.rule import Example, Rule, Subject, Violation
@@ -64,8 +64,8 @@ def _said(values: list[Any]) -> Phrase:
 
 
 def _has_pool(run: Run) -> bool:
-    names = [part.name for part in inner_connectors(run.mapping("kv-transfer-config"))]
-    return any(run.role.facts.connectors.get(name) == "pool" for name in names)
+    names = [part.name for part in inner_connectors(run.mapping(CONFIG))]
+    return any(run.role.facts.connectors.get(name) == POOL for name in names)
 
 
 RULE = Rule(

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from stormc.facts import limits
 from stormc.facts.keys import Label
+from stormc.facts.pods import GRACE_SECONDS
 from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
@@ -17,7 +18,7 @@ from stormc.rules.storm_service import StormService
 
 def check(service: StormService) -> Iterator[Violation]:
     for role, template in service.serving:
-        seconds = template.pod.get("terminationGracePeriodSeconds", 30)
+        seconds = template.pod.get("terminationGracePeriodSeconds", GRACE_SECONDS)
         graceful = template.labels.get(Label.FAULT_SCHEDULING) == "grace"
         if graceful and not 1 <= seconds <= limits.GRACE_SECONDS_MAX:
             path = service.wrote_pod(role.name, ("terminationGracePeriodSeconds",), ("faults", "gracePeriodSeconds"))

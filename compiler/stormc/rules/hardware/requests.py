@@ -10,13 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import HUAWEI_PREFIX
+from stormc.facts.pods import CONTAINERS_OF_TEMPLATES
 from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService, Template
 from stormc.targets.storm_service import Step
-
-NPU_RESOURCES = HUAWEI_PREFIX
-"""Volcano takes any resource with this prefix for the NPUs that a pod asks for (plugin/job.go GetVCTaskReqNPUType…)."""
 
 
 def check(service: StormService) -> Iterator[Violation]:
@@ -39,7 +37,7 @@ def check(service: StormService) -> Iterator[Violation]:
             )
     serving = {role.name for role, _ in service.serving}
     for template in service.templates:
-        for where in ("initContainers", "containers"):
+        for where in CONTAINERS_OF_TEMPLATES:
             if where == "containers" and template.role in serving:
                 continue
             for container, kind, resource, _ in _asked(template, where):
@@ -63,7 +61,7 @@ def _asked(template: Template, where: str) -> Iterator[tuple[str, str, str, str]
     for container in template.pod.get(where) or ():
         for kind in ("limits", "requests"):
             for resource, amount in ((container.get("resources") or {}).get(kind) or {}).items():
-                if resource.startswith(NPU_RESOURCES):
+                if resource.startswith(HUAWEI_PREFIX):
                     yield container["name"], kind, resource, str(amount)
 
 

@@ -8,18 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Label
-from stormc.load.releases import version
 from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
-READERS = ("chip8-node8-sp", "chip8-node8-ra64-sp")
-"""Policies whose handlers read it in 26.1; those of A3 do on master only."""
-
 
 def check(service: StormService) -> Iterator[Violation]:
-    since = version(service.platform.mindcluster.release) >= version("26.1")
-    if since and service.app.profile.schedule_policy in READERS:
+    if service.app.profile.schedule_policy in service.platform.mindcluster.infer_service_policies:
         return
     for template in service.templates:
         if Label.INFER_SERVICE in template.labels:

@@ -7,25 +7,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.facts.keys import Label
+from stormc.facts.keys import TOR_AFFINITY_VALUES, Label
 from stormc.phrase import phrase
 from stormc.rules.keys import tor_affinities
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
-TOR_AFFINITY = ("large-model-schema", "normal-schema", "null")
-
 
 def check(service: StormService) -> Iterator[Violation]:
     for template, value in tor_affinities(service):
-        if value not in TOR_AFFINITY:
+        if value not in TOR_AFFINITY_VALUES:
             path = service.wrote_key(template.role, "labels", Label.TOR_AFFINITY)
             yield Violation(
                 path,
                 phrase(
                     "tor-affinity {value} is not one of {tor_affinity}",
                     value=value,
-                    tor_affinity=", ".join(TOR_AFFINITY),
+                    tor_affinity=", ".join(TOR_AFFINITY_VALUES),
                 ),
                 phrase("remove it"),
             )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.facts.keys import Label
+from stormc.facts.keys import TOR_AFFINITY_TRAINING, Label
 from stormc.phrase import phrase
 from stormc.rules.keys import tor_affinities
 from stormc.rules.rule import Example, Rule, Subject, Violation
@@ -16,7 +16,7 @@ from stormc.rules.storm_service import StormService
 
 def check(service: StormService) -> Iterator[Violation]:
     for template, value in tor_affinities(service):
-        if value in ("large-model-schema", "normal-schema"):
+        if value in TOR_AFFINITY_TRAINING:
             path = service.wrote_key(template.role, "labels", Label.TOR_AFFINITY)
             yield Violation(path, phrase("tor-affinity is for training jobs"), phrase("remove it"), at_key=True)
 

@@ -9,32 +9,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.phrase import phrase
+from stormc.rules.pods import containers, wrote
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
 
 def check(service: StormService) -> Iterator[Violation]:
-    for template in service.templates:
-        for kind in ("initContainers", "containers"):
-            for container in template.pod.get(kind) or ():
-                context = container.get("securityContext") or {}
-                added = (context.get("capabilities") or {}).get("add") or ()
-                privileged = context.get("privileged") is True
-                if context.get("allowPrivilegeEscalation") is not False or not (privileged or "SYS_ADMIN" in added):
-                    continue
-                field = ("privileged",) if privileged else ("capabilities", "add")
-                steps = (kind, (container["name"],), "securityContext", *field)
-                path = service.wrote_pod(template.role, steps, ("overrides",))
-                yield Violation(
-                    path,
-                    phrase(
-                        "container {container} of {role} has {word} and no privilege escalation",
-                        container=container["name"],
-                        role=template.role,
-                        word="privileged" if privileged else "SYS_ADMIN",
-                    ),
-                    phrase("patch allowPrivilegeEscalation: null, too"),
-                )
+    for template, kind, container in containers(service):
+        context = container.get("securityContext") or {}
+        added = (context.get("capabilities") or {}).get("add") or ()
+        privileged = context.get("privileged") is True
+        if context.get("allowPrivilegeEscalation") is not False or not (privileged or "SYS_ADMIN" in added):
+            continue
+        field = ("privileged",) if privileged else ("capabilities", "add")
+        yield Violation(
+            wrote(service, template, kind, container["name"], "securityContext", *field),
+            phrase(
+                "container {container} of {role} has {word} and no privilege escalation",
+                container=container["name"],
+                role=template.role,
+                word="privileged" if privileged else "SYS_ADMIN",
+            ),
+            phrase("patch allowPrivilegeEscalation: null, too"),
+        )
 
 
 RULE = Rule(

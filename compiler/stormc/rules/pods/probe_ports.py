@@ -11,13 +11,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from stormc.facts.keys import Directory
+from stormc.facts.pods import HANDLERS, PROBES
 from stormc.phrase import phrase
 from stormc.rules.pods import containers, wrote
-from stormc.rules.pods.probes import HANDLERS, PROBES
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
+from stormc.targets.programs import PROXY_PACKAGE
 
-OURS = (Directory.LAUNCHER, "stormc_proxy")
+OURS = (Directory.LAUNCHER, PROXY_PACKAGE)
 """What the commands of stormc name: such a container listens on the ports that it declares and on no others."""
 
 

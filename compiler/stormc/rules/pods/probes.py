@@ -8,15 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from stormc.facts.pods import HANDLERS, PROBES
 from stormc.phrase import Phrase, both, phrase
 from stormc.rules.pods import containers, wrote
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
-
-PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
-
-
-HANDLERS = ("exec", "grpc", "httpGet", "tcpSocket")
 
 
 def check(service: StormService) -> Iterator[Violation]:
