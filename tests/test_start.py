@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -41,9 +42,9 @@ def bundle_of(package: Package) -> Path:
     return package / f"__pycache__/all.{sys.implementation.cache_tag}.bundle"
 
 
-def read_from_pyc(log: str) -> bool:
+def read_from_pyc(log: str, module: str = "stormc/phrase.py") -> bool:
     """Whether Python, told to log its imports, found this module by itself."""
-    return any("matches" in line and line.endswith("stormc/phrase.py") for line in log.splitlines())
+    return any("matches" in line and line.endswith(module) for line in log.splitlines())
 
 
 def test_modules_come_from_the_bundle_from_the_second_start_on(package: Package) -> None:
@@ -67,6 +68,23 @@ def test_a_changed_source_counts_at_once(package: Package) -> None:
         assert text in started(package)[0]
         output, log = started(package, "-v")
         assert text in output and not read_from_pyc(log)
+
+
+def test_modules_of_other_packages_come_from_it_too(package: Package) -> None:
+    assert read_from_pyc(started(package, "-v")[1], "/argparse.py")
+    output, log = started(package, "-v")
+    assert TEXT in output and not read_from_pyc(log, "/argparse.py")
+
+
+def test_where_python_looks_elsewhere_it_finds_other_packages_by_itself(package: Package) -> None:
+    started(package)
+    written = bundle_of(package).read_bytes()
+    another = package.parent / "another"
+    another.mkdir()
+    (another / "argparse.py").write_text((Path(argparse.__file__)).read_text().replace("usage: ", "use: "))
+    output, log = started(package, "-v", PYTHONPATH=f"{another}:{package.parent}")
+    assert output.startswith("use: ") and not read_from_pyc(log)
+    assert bundle_of(package).read_bytes() == written
 
 
 @pytest.mark.parametrize("damage", [b"", b"\0", b"\xff" * 4, b"x" * 100_000, b"i\x01\0\0\0\x05\0\0\0", None])
@@ -102,12 +120,12 @@ def test_an_installation_that_is_read_only_has_all_modules_in_a_file_made_before
     output, log = started(package, "-v", PYTHONDONTWRITEBYTECODE="1")
     assert TEXT in output and not read_from_pyc(log)
     assert bundle_of(package).read_bytes() == made
-    found = {name for name, _ in start._all_modules()}
+    found = {name for name, *_ in start._all_modules()}
     assert found == set(start.Bundle(str(bundle_of(package))).places)
 
 
 def test_a_path_is_an_address_without_the_module_that_pathlib_waits_for() -> None:
-    program = "from stormc.start import _without_urls\nwith _without_urls(): import pathlib\n"
+    program = "from stormc.start import _import_pathlib; _import_pathlib(); import pathlib\n"
     program += "import sys; print('urllib.parse' in sys.modules); print(pathlib.Path('/a b').as_uri())"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "False\nfile:///a%20b\n"

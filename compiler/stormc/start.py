@@ -1,10 +1,13 @@
 """The `stormc` script: its modules come compiled from one file, and memory is not tidied up at the end.
 
 A verb imports 250 modules and more. Finding and reading them one by one was a fifth of `stormc validate`
-(`python -m tests.bench_start`), so what Python has compiled is kept together in one more file of `__pycache__`. Every
-entry has the time and size of its source: one that does not fit the source is not used. Without the file, or where it
-cannot be written, Python imports as ever. `python -m stormc.start` writes it with all modules, for installations that
-are read-only when they run: images, and what an administrator installs for others.
+(`python -m tests.bench_start`), so what Python has compiled is kept together in one more file of `__pycache__`, those
+of the standard library and of GitPython too. Every entry has the place, time and size of its source: one that does not
+fit the source is not used, nor one of another package where Python would look in other directories than then. Without
+the file, or where it cannot be written, Python imports as ever. `python -m stormc.start` writes it with all modules of
+stormc, for installations that are read-only when they run: images, and what an administrator installs for others.
+
+What this file imports is found by Python itself, so it is little.
 """
 
 from __future__ import annotations
@@ -13,23 +16,26 @@ import gc
 import marshal
 import os
 import sys
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
 from importlib.machinery import ModuleSpec, SourceFileLoader
-from importlib.util import MAGIC_NUMBER
 from types import CodeType, ModuleType
-from typing import NoReturn
+
+TYPE_CHECKING = False  # typing is half of what Python itself takes to start
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import NoReturn
 
 _PACKAGE = os.path.dirname(__file__)
 _CACHE = os.path.join(_PACKAGE, "__pycache__")
 FILE = os.path.join(_CACHE, f"all.{sys.implementation.cache_tag}.bundle")
+_OTHERS = frozenset(["git", "gitdb", "smmap"]) | sys.stdlib_module_names
+"""Packages besides stormc that short commands load."""
 _URLS = "urllib.parse"
 
-Place = tuple[bool, int, int, int, int]
-"""Whether a module is a package, time and size of its source, and where its code is in the file: offset, length."""
+Place = tuple[str, bool, int, int, int, int]
+"""A module's source, whether it is a package, the source's time and size, and where its code is: offset, length."""
 
-Module = tuple[bool, int, int, bytes]
-"""Whether it is a package, time and size of its source, and its code."""
+Module = tuple[str, bool, int, int, bytes]
+"""Its source, whether it is a package, the source's time and size, and its code."""
 
 
 class _Loader(SourceFileLoader):
@@ -42,29 +48,33 @@ class _Loader(SourceFileLoader):
     def get_code(self, fullname: str) -> CodeType | None:
         """The code; of damaged code or that of another directory, what Python finds by itself."""
         compiled, self.compiled = self.compiled, b""  # the loader lives as long as the module
-        with suppress(ValueError, EOFError, TypeError):
+        try:
             code = marshal.loads(compiled)
             if isinstance(code, CodeType) and code.co_filename == self.path:
                 return code
+        except (ValueError, EOFError, TypeError):
+            pass
         return super().get_code(fullname)
 
 
 class Bundle:
-    """Finds modules of stormc in one file of compiled ones (a finder of `sys.meta_path`)."""
+    """Finds modules in one file of compiled ones (a finder of `sys.meta_path`)."""
 
     def __init__(self, file: str) -> None:
         self.file = file
-        self.descriptor, self.places = _opened(file)
+        directories = sys.path[1:]  # the first is that of the script
+        self.descriptor, written, self.places = _opened(file)
+        self.directories = directories if written is None else written
+        self.takes_others = self.directories == directories
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """The module, where its compiled code fits the source of today."""
         place = self.places.get(fullname)
-        if place is None:
+        if place is None or not (self.takes_others or fullname.startswith("stormc.")):
             return None
-        package, time, size, offset, length = place
-        source = _source(fullname, package)
+        source, package, time, size, offset, length = place
         if _stamp(source) != (time, size):
             return None
         loader = _Loader(fullname, source, os.pread(self.descriptor, length, offset))
@@ -75,56 +85,57 @@ class Bundle:
             spec.submodule_search_locations = [os.path.dirname(source)]
         return spec
 
-    def add(self, modules: Iterable[tuple[str, bool]]) -> None:
-        """Adds modules by name, and whether they are packages; writes the file anew if there are some. May fail."""
-        new = {name: module for name, package in modules if (module := _compiled(name, package)) is not None}
+    def add(self, modules: Iterable[tuple[str, str, bool]]) -> None:
+        """Adds modules: name, source, whether it is a package; writes the file anew if there are some. May fail."""
+        new = {
+            name: module
+            for name, source, package in modules
+            if (self.takes_others or name.startswith("stormc."))
+            and (module := _compiled(name, source, package)) is not None
+        }
         if not new:
             return
         known = {
-            name: (package, time, size, os.pread(self.descriptor, length, offset))
-            for name, (package, time, size, offset, length) in self.places.items()
-            if _stamp(_source(name, package)) == (time, size)
+            name: (source, package, time, size, os.pread(self.descriptor, length, offset))
+            for name, (source, package, time, size, offset, length) in self.places.items()
+            if _stamp(source) == (time, size)
         }
         beside = f"{self.file}.{os.getpid()}"
         with open(beside, "xb") as file:
-            file.write(_joined(known | new))
+            file.write(_joined(known | new, self.directories))
         os.replace(beside, self.file)
 
 
-def _joined(modules: dict[str, Module]) -> bytes:
+def _joined(modules: dict[str, Module], directories: list[str]) -> bytes:
     """The file: the code of every module, a table of where they are, and the table's length."""
     table: dict[str, Place] = {}
     offset = 0
-    for name, (package, time, size, code) in modules.items():
-        table[name] = (package, time, size, offset, len(code))
+    for name, (source, package, time, size, code) in modules.items():
+        table[name] = (source, package, time, size, offset, len(code))
         offset += len(code)
-    end = marshal.dumps((MAGIC_NUMBER, table))
+    end = marshal.dumps((sys.version, directories, table))
     return b"".join([*(code for *_, code in modules.values()), end, len(end).to_bytes(4, "little")])
 
 
-def _opened(file: str) -> tuple[int, dict[str, Place]]:
-    """The open file and its table; an empty table where there is no such file, or another one."""
-    with suppress(OSError, ValueError, EOFError, TypeError):
+def _opened(file: str) -> tuple[int, list[str] | None, dict[str, Place]]:
+    """The open file, where Python looked when it was written, and its table; an empty one without such a file."""
+    try:
         descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
         end = os.fstat(descriptor).st_size - 4
         length = int.from_bytes(os.pread(descriptor, 4, end), "little")
-        magic, table = marshal.loads(os.pread(descriptor, length, end - length))
-        if magic == MAGIC_NUMBER and isinstance(table, dict):
-            return descriptor, table
-    return -1, {}
+        version, directories, table = marshal.loads(os.pread(descriptor, length, end - length))
+        if version == sys.version and isinstance(table, dict):
+            return descriptor, directories, table
+    except (OSError, ValueError, EOFError, TypeError):
+        pass
+    return -1, None, {}
 
 
-def _compiled(name: str, package: bool) -> Module | None:
+def _compiled(name: str, source: str, package: bool) -> Module | None:
     """A module of today's source; None where there is none."""
-    source = _source(name, package)
     stamp = _stamp(source)
     code = SourceFileLoader(name, source).get_code(name) if stamp else None
-    return (package, *stamp, marshal.dumps(code)) if stamp and code else None
-
-
-def _source(name: str, package: bool) -> str:
-    below = name.removeprefix("stormc.").replace(".", "/")
-    return f"{_PACKAGE}/{below}/__init__.py" if package else f"{_PACKAGE}/{below}.py"
+    return (source, package, *stamp, marshal.dumps(code)) if stamp and code else None
 
 
 def _stamp(source: str) -> tuple[int, int] | None:
@@ -136,41 +147,41 @@ def _stamp(source: str) -> tuple[int, int] | None:
     return int(stat.st_mtime), stat.st_size
 
 
-def _all_modules() -> Iterator[tuple[str, bool]]:
-    """Every module below this package, and whether it is a package itself."""
+def _all_modules() -> Iterator[tuple[str, str, bool]]:
+    """Every module below this package: its name, its source, and whether it is a package itself."""
     for directory, _, files in os.walk(_PACKAGE):
         for file in sorted(files):
-            below = os.path.relpath(os.path.join(directory, file), _PACKAGE)
+            source = os.path.join(directory, file)
+            below = os.path.relpath(source, _PACKAGE)
             if file.endswith(".py") and below != "__init__.py":
                 name = "stormc." + below.removesuffix(".py").replace(os.sep, ".")
-                yield name.removesuffix(".__init__"), file == "__init__.py"
+                yield name.removesuffix(".__init__"), source, file == "__init__.py"
 
 
-def _found_by_python() -> Iterator[tuple[str, bool]]:
-    """The modules of stormc that this process has loaded, and no bundle gave."""
+def _found_by_python(before: frozenset[str]) -> Iterator[tuple[str, str, bool]]:
+    """The modules that this process has loaded since then, and no bundle gave."""
     for name, module in list(sys.modules.items()):
-        spec = module.__spec__ if name.startswith("stormc.") and name != __name__ else None
-        if spec is not None and type(spec.loader) is SourceFileLoader:
-            package = spec.submodule_search_locations is not None
-            if spec.origin == _source(name, package):
-                yield name, package
+        spec = getattr(module, "__spec__", None)  # typing.io has none
+        if name in before or spec is None or spec.origin is None or type(spec.loader) is not SourceFileLoader:
+            continue
+        package = name.partition(".")[0]
+        if package in _OTHERS or spec.origin.startswith(f"{_PACKAGE}{os.sep}"):
+            yield name, spec.origin, spec.submodule_search_locations is not None
 
 
-@contextmanager
-def _without_urls() -> Iterator[None]:
-    """pathlib without `urllib.parse` and all that it loads; it wants one function from there, for `Path.as_uri`.
+def _import_pathlib() -> None:
+    """Loads pathlib without `urllib.parse` and all that it loads: it wants one function from there, for `Path.as_uri`.
 
-    A placeholder stands for it in `sys.modules` while pathlib is loaded, and no longer.
+    A placeholder stands for it in `sys.modules` meanwhile, and no longer.
     """
-    if _URLS in sys.modules:
-        yield
-        return
-    placeholder = sys.modules[_URLS] = ModuleType(_URLS)
+    placeholder = ModuleType(_URLS)
     placeholder.quote_from_bytes = _quoted  # type: ignore[attr-defined]
+    known = sys.modules.setdefault(_URLS, placeholder)
     try:
-        yield
+        import pathlib  # noqa: F401
     finally:
-        del sys.modules[_URLS]
+        if known is placeholder:
+            del sys.modules[_URLS]
 
 
 def _quoted(path: bytes) -> str:
@@ -185,22 +196,23 @@ def script() -> NoReturn:
     An eighth of the time of a short command, as mypy found too (mypy/util.py, hard_exit).
     """
     gc.set_threshold(100_000)  # commands make few cycles; the usual 700 costs a tenth of the start
+    before = frozenset(sys.modules)
     bundle = Bundle(FILE)
     sys.meta_path.insert(0, bundle)
-    with _without_urls():
-        import pathlib  # noqa: F401
+    _import_pathlib()
     import argparse
 
     argparse._ = str  # type: ignore[attr-defined]  # no catalogue translates it, and looking for one takes 1 ms
     from stormc.__main__ import main
 
     code = main()
-    with suppress(OSError):
+    try:
         sys.stderr.flush()
-    wanted = not sys.dont_write_bytecode and not sys.flags.optimize and sys.pycache_prefix is None
-    if wanted and os.access(_CACHE, os.W_OK):
-        with suppress(OSError):
-            bundle.add(_found_by_python())
+        wanted = not sys.dont_write_bytecode and not sys.flags.optimize and sys.pycache_prefix is None
+        if wanted and os.access(_CACHE, os.W_OK):
+            bundle.add(_found_by_python(before))
+    except OSError:
+        pass  # what is not written now is written by another process, or never
     os._exit(code)
 
 
