@@ -27,34 +27,28 @@ if TYPE_CHECKING:
 _PACKAGE = os.path.dirname(__file__)
 _CACHE = os.path.join(_PACKAGE, "__pycache__")
 FILE = os.path.join(_CACHE, f"all.{sys.implementation.cache_tag}.bundle")
-_OTHERS = frozenset(["git", "gitdb", "smmap"]) | sys.stdlib_module_names
+_OTHERS = frozenset(["git", "gitdb", "jsonschema_rs", "smmap", "yaml"]) | sys.stdlib_module_names
 """Packages besides stormc that short commands load."""
 _URLS = "urllib.parse"
 
-Place = tuple[str, bool, int, int, int, int]
-"""A module's source, whether it is a package, the source's time and size, and where its code is: offset, length."""
+Place = tuple[int, int]
+"""Where a module is in the file: offset and length of an Entry."""
 
-Module = tuple[str, bool, int, int, bytes]
-"""Its source, whether it is a package, the source's time and size, and its code."""
+Entry = tuple[str, bool, int, int, CodeType]
+"""A module's source, whether it is a package, the source's time and size, and its code."""
 
 
 class _Loader(SourceFileLoader):
     """Loads a module as its source file would, from code that is already read."""
 
-    def __init__(self, name: str, source: str, compiled: bytes) -> None:
+    def __init__(self, name: str, source: str, code: CodeType) -> None:
         super().__init__(name, source)
-        self.compiled = compiled
+        self.code: CodeType | None = code
 
     def get_code(self, fullname: str) -> CodeType | None:
-        """The code; of damaged code or that of another directory, what Python finds by itself."""
-        compiled, self.compiled = self.compiled, b""  # the loader lives as long as the module
-        try:
-            code = marshal.loads(compiled)
-            if isinstance(code, CodeType) and code.co_filename == self.path:
-                return code
-        except (ValueError, EOFError, TypeError):
-            pass
-        return super().get_code(fullname)
+        """The code, once: the loader lives as long as the module."""
+        code, self.code = self.code, None
+        return code or super().get_code(fullname)
 
 
 class Bundle:
@@ -71,13 +65,13 @@ class Bundle:
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
         """The module, where its compiled code fits the source of today."""
-        place = self.places.get(fullname)
-        if place is None or not (self.takes_others or fullname.startswith("stormc.")):
+        if not (self.takes_others or fullname.startswith("stormc.")):
             return None
-        source, package, time, size, offset, length = place
-        if _stamp(source) != (time, size):
+        entry = self._entry(fullname)
+        if entry is None:
             return None
-        loader = _Loader(fullname, source, os.pread(self.descriptor, length, offset))
+        source, package, _, _, code = entry
+        loader = _Loader(fullname, source, code)
         spec = ModuleSpec(fullname, loader, origin=source, is_package=package)
         spec.has_location = True
         spec.cached = self.file
@@ -85,36 +79,47 @@ class Bundle:
             spec.submodule_search_locations = [os.path.dirname(source)]
         return spec
 
+    def _entry(self, name: str) -> Entry | None:
+        """What the file has of a module, where it fits the source of today and is not damaged."""
+        place = self.places.get(name)
+        if place is None:
+            return None
+        try:
+            source, package, time, size, code = marshal.loads(os.pread(self.descriptor, place[1], place[0]))
+            if _stamp(source) == (time, size) and code.co_filename == source:
+                return source, package, time, size, code
+        except (ValueError, EOFError, TypeError, AttributeError):
+            pass
+        return None
+
     def add(self, modules: Iterable[tuple[str, str, bool]]) -> None:
         """Adds modules: name, source, whether it is a package; writes the file anew if there are some. May fail."""
         new = {
-            name: module
+            name: entry
             for name, source, package in modules
             if (self.takes_others or name.startswith("stormc."))
-            and (module := _compiled(name, source, package)) is not None
+            and self._entry(name) is None
+            and (entry := _compiled(name, source, package)) is not None
         }
         if not new:
             return
-        known = {
-            name: (source, package, time, size, os.pread(self.descriptor, length, offset))
-            for name, (source, package, time, size, offset, length) in self.places.items()
-            if _stamp(source) == (time, size)
-        }
+        known = {name: entry for name in self.places if (entry := self._entry(name)) is not None}
         beside = f"{self.file}.{os.getpid()}"
         with open(beside, "xb") as file:
             file.write(_joined(known | new, self.directories))
         os.replace(beside, self.file)
 
 
-def _joined(modules: dict[str, Module], directories: list[str]) -> bytes:
-    """The file: the code of every module, a table of where they are, and the table's length."""
+def _joined(modules: dict[str, Entry], directories: list[str]) -> bytes:
+    """The file: an entry for every module, a table of where they are, and the table's length."""
+    entries = [marshal.dumps(entry) for entry in modules.values()]
     table: dict[str, Place] = {}
     offset = 0
-    for name, (source, package, time, size, code) in modules.items():
-        table[name] = (source, package, time, size, offset, len(code))
-        offset += len(code)
+    for name, entry in zip(modules, entries, strict=True):
+        table[name] = (offset, len(entry))
+        offset += len(entry)
     end = marshal.dumps((sys.version, directories, table))
-    return b"".join([*(code for *_, code in modules.values()), end, len(end).to_bytes(4, "little")])
+    return b"".join([*entries, end, len(end).to_bytes(4, "little")])
 
 
 def _opened(file: str) -> tuple[int, list[str] | None, dict[str, Place]]:
@@ -131,11 +136,11 @@ def _opened(file: str) -> tuple[int, list[str] | None, dict[str, Place]]:
     return -1, None, {}
 
 
-def _compiled(name: str, source: str, package: bool) -> Module | None:
+def _compiled(name: str, source: str, package: bool) -> Entry | None:
     """A module of today's source; None where there is none."""
     stamp = _stamp(source)
     code = SourceFileLoader(name, source).get_code(name) if stamp else None
-    return (source, package, *stamp, marshal.dumps(code)) if stamp and code else None
+    return (source, package, *stamp, code) if stamp and code else None
 
 
 def _stamp(source: str) -> tuple[int, int] | None:

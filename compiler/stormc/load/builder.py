@@ -23,9 +23,10 @@ MAX_VALUES = 20_000
 """Values of a file, those that aliases repeat included."""
 MAX_ALIASED = 64 * 1024
 """Characters that aliases repeat: they cost a line in the file and are held and written as often as they stand."""
-_INT = re.compile(r"[-+]?[0-9]{1,18}\Z")
-_RADIX = re.compile(r"0(?:o[0-7]{1,16}|x[0-9a-fA-F]{1,15})\Z")
-_FLOAT = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,3})?\Z")
+MOST_DIGITS = 18
+_SIGNED = r"[-+][0-9]{1,18}"
+_RADIX = r"0(?:o[0-7]{1,16}|x[0-9a-fA-F]{1,15})"
+_FLOAT = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]{1,3})?"
 _WORDS: dict[str, object] = {
     "": None, "~": None, "null": None, "Null": None, "NULL": None,
     "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False,
@@ -278,14 +279,18 @@ class Builder:
         if text in _WORDS:
             return _WORDS[text]
         first = text[0]
-        if first.isdigit() or first in "+-.":
-            if _INT.match(text):
-                return int(text)
-            if _RADIX.match(text):
-                return int(text, 0)
-            if _FLOAT.match(text):
-                return float(text)
-        return text
+        return _number(text) if first.isdigit() or first in "+-." else text
+
+
+def _number(text: str) -> float | str:
+    """The number that a plain text writes, or the text. Most are digits alone, for which no pattern is compiled."""
+    if text.isascii() and text.isdigit() and len(text) <= MOST_DIGITS:
+        return int(text)
+    if text[0] in "+-" and re.fullmatch(_SIGNED, text):
+        return int(text)
+    if text[:2] in ("0o", "0x") and re.fullmatch(_RADIX, text):
+        return int(text, 0)
+    return float(text) if re.fullmatch(_FLOAT, text) else text
 
 
 def mark_of(event: Any) -> Mark:

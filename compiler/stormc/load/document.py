@@ -29,7 +29,7 @@ MAX_KEYS_OF_OTHERS = MAX_VALUES
 SLOW_LENGTH = 16 * 1024
 """Characters that the slow parser reads in well under a second."""
 
-_HIDDEN = re.compile("\r(?!\n)|[\x85\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
+_HIDDEN = "\r(?!\n)|[\x85\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
 """Ends of lines, marks and directions that a reviewer does not see, and that only some readers of YAML obey."""
 
 
@@ -61,7 +61,7 @@ def load_document(file: str, raw: bytes) -> tuple[Document | None, list[Finding]
         builder, data = _parsed(file, text, Builder.build, MAX_KEYS)
     except Stop as stop:
         return None, [*stop.findings]
-    if hidden := _HIDDEN.search(text):
+    if hidden := re.search(_HIDDEN, text) if "\r" in text or not text.isascii() else None:
         from stormc.load.syntax import unseen
 
         return None, [unseen(file, text, hidden.start())]

@@ -7,7 +7,6 @@ from functools import lru_cache
 
 PATTERN = r"([0-9]+(\.[0-9]*)?|\.[0-9]+)([KMGTPE]i|[mkMGTPE]|[eE][-+]?[0-9]{1,2})?"
 
-_QUANTITY = re.compile(PATTERN)
 _BINARY = {"Ki": 1, "Mi": 2, "Gi": 3, "Ti": 4, "Pi": 5, "Ei": 6}
 _DECIMAL = {"m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 
@@ -40,7 +39,7 @@ def times(text: str | int, count: int) -> str:
 
 def _parts(text: str | int) -> tuple[int, int, str]:
     """The digits as one number, how many of them stand behind the point, and the suffix."""
-    match = _QUANTITY.fullmatch(str(text))
+    match = re.fullmatch(PATTERN, str(text))
     if match is None:
         raise ValueError(f"{text!r} is not a quantity")
     whole, _, fraction = match[1].partition(".")

@@ -40,10 +40,11 @@ def namesakes(
     if not names:
         return
     any_name = b"|".join(re.escape(name.encode()) for name in names)
-    pattern = re.compile(b"name[\"']?\\s*:\\s*[\"']?(?:" + any_name + b")\\b")
+    pattern = b"name[\"']?\\s*:\\s*[\"']?(?:" + any_name + b")\\b"
+    only = names[0].encode() if len(names) == 1 else b""  # found sooner than a pattern
     chosen = {source.path for source in selected}
     for source in repository.apps:
-        if source.path not in chosen and pattern.search(source.raw):
+        if only in source.raw and source.path not in chosen and re.search(pattern, source.raw):
             summary = identity(repository, source)
             if summary is not None:
                 yield summary

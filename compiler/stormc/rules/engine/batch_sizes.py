@@ -45,6 +45,8 @@ def _violation(run: Run, flag: str, tokens: int, needed: int) -> Violation:
 
 def _length(value: object) -> int | None:
     """A number of tokens as vLLM reads it; None where it is none."""
+    if type(value) is int and value >= 0:
+        return value
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([kmgKMG]?)", str(value))
     return int(float(match[1]) * UNITS[match[2]]) if match else None
 

@@ -37,9 +37,9 @@ RANGES: dict[str, tuple[float, float]] = {
 """Values for which vLLM's own validation of its config classes is known (vllm/config/)."""
 _ANY = (-float("inf"), float("inf"))
 _NUMBERS = {
-    "int": (re.compile(r"-?[0-9]+"), phrase("a whole number")),
-    "size": (re.compile(r"-1|auto|[0-9]+|[0-9]+(\.[0-9]+)?[kKmMgGtT]"), phrase("a whole number, such as 32768 or 32k")),
-    "float": (re.compile(r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE]-?[0-9]+)?"), phrase("a number")),
+    "int": (r"-?[0-9]+", phrase("a whole number")),
+    "size": (r"-1|auto|[0-9]+|[0-9]+(\.[0-9]+)?[kKmMgGtT]", phrase("a whole number, such as 32768 or 32k")),
+    "float": (r"-?([0-9]+\.?[0-9]*|\.[0-9]+)([eE]-?[0-9]+)?", phrase("a number")),
 }
 
 
@@ -85,7 +85,7 @@ def _problem(flag: str, value: Any, kind: Any) -> tuple[Phrase, Phrase] | None:
 def _problem_of_number(flag: str, value: Any, kind: str) -> tuple[Phrase, Phrase] | None:
     pattern, noun = _NUMBERS[kind]
     is_whole = type(value) is int and value >= 0
-    if not is_whole and (not pattern.fullmatch(str(value)) or isinstance(value, bool)):
+    if not is_whole and (not re.fullmatch(pattern, str(value)) or isinstance(value, bool)):
         return None if str(value) in ("None", "") else (noun, phrase("write {noun}", noun=noun))
     low, high = RANGES.get(flag, _ANY)
     number = float(value) if is_whole or kind != "size" or str(value).lstrip("-").isdigit() else low

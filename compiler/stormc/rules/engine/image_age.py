@@ -14,13 +14,13 @@ from stormc.model.profile import Platform
 from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
-OLD = re.compile(r"v?0\.([0-9]+)\.[0-9]")
+OLD = r"v?0\.([0-9]+)\.[0-9]"
 
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in app.serving_roles:
         image, _, tag = role.image.partition("@")[0].rpartition(":")
-        match = OLD.match(tag) if image.endswith("vllm-ascend") else None
+        match = re.match(OLD, tag) if image.endswith("vllm-ascend") else None
         if match and int(match[1]) < 12:
             yield Violation(
                 ("image",),

@@ -6,7 +6,6 @@ load.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from stormc.model.app import App
@@ -14,8 +13,8 @@ from stormc.model.profile import Platform
 from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
-UPSTREAM = re.compile(r"(.*/)?ascend/vllm-ascend:.*")
-SUFFIX = re.compile(r"-(a3|a5|310p|950[a-z]*)(?=-|$)", re.IGNORECASE)
+UPSTREAM = "/ascend/vllm-ascend:"
+SUFFIXES = ("a3", "a5", "310p")
 GENERATIONS = {"910b": "", "a3": "a3", "850": "a5", "950": "a5", "350": "a5", "310": "310p"}
 
 
@@ -24,10 +23,8 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
     expected = next((suffix for part, suffix in GENERATIONS.items() if part in kind), None)
     for role in app.serving_roles:
         tag = role.image.partition("@")[0].rpartition(":")[2]
-        match = SUFFIX.search(tag)
-        suffix = match[1].lower() if match else ""
-        suffix = "a5" if suffix.startswith("950") else suffix
-        if expected is None or suffix == expected or not (suffix or UPSTREAM.fullmatch(role.image)):
+        suffix = next(filter(None, map(_suffix, tag.lower().split("-")[1:])), "")
+        if expected is None or suffix == expected or not (suffix or UPSTREAM in f"/{role.image}"):
             continue
         needed = f"-{expected}" if expected else phrase("no suffix")
         yield Violation(
@@ -36,6 +33,13 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
             phrase("take the tag with {made}", made=needed),
         )
         return
+
+
+def _suffix(part: str) -> str:
+    """The suffix that a part of a tag is, "" where it is none; 950 and 950pr are A5."""
+    if part.startswith("950") and (part == "950" or part[3:].isalpha()):
+        return "a5"
+    return part if part in SUFFIXES else ""
 
 
 RULE = Rule(

@@ -13,14 +13,14 @@ from stormc.phrase import NONE, Phrase, phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
-SHELL = re.compile(r"(?<!\$)\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
+SHELL = r"(?<!\$)\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))"
 
 
 def check(service: StormService) -> Iterator[Violation]:
     for template in service.templates:
         for container, name, entry in template.environment:
             value = str(entry.get("value", ""))
-            match = SHELL.search(value)
+            match = re.search(SHELL, value) if "$" in value else None
             if match is None:
                 continue
             hint = prepended(name, value, match[0]) if name in match.groups() else NONE
