@@ -21,6 +21,8 @@ SUFFIXES = (".yaml", ".yml")
 _NOT_IN_NAMES = r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]"
 """What the name of a file must not contain, since rendered files name their spec in a comment: control characters, line
 breaks, and bytes that are not UTF-8."""
+_READING = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+"""How files are opened: without O_NONBLOCK, opening a named pipe waits for a writer for ever."""
 _FIRST_READ = 8192
 """Bytes of the first read, which is the only one for nearly every spec."""
 
@@ -152,10 +154,13 @@ def _walk(root: str, below: str, findings: list[Finding], shown: str) -> Iterato
         )
         return
     for entry in entries:
-        path = f"{below}/{entry.name}" if below else entry.name
-        if entry.name.startswith("."):
+        name = entry.name
+        if name.startswith("."):
             continue
-        if _is_unusable(entry.name) and (entry.is_dir() or entry.name.endswith(SUFFIXES)):
+        path = f"{below}/{name}" if below else name
+        if name.isprintable() and name.endswith(SUFFIXES) and entry.is_file(follow_symlinks=False):
+            yield path, True
+        elif _is_unusable(name) and (entry.is_dir() or name.endswith(SUFFIXES)):
             message = phrase("the name is not UTF-8, or holds a control character")
             findings.append(Finding(NOT_UTF_8, f"{shown}/{path}", START, message, phrase("rename it")))
         elif entry.is_dir(follow_symlinks=False):
@@ -163,7 +168,7 @@ def _walk(root: str, below: str, findings: list[Finding], shown: str) -> Iterato
         elif entry.is_symlink() and os.path.isdir(entry.path):
             message = phrase("a symbolic link to a directory is not followed")
             findings.append(Finding(OUTSIDE, f"{shown}/{path}", START, message, phrase("move the specs here")))
-        elif entry.name.endswith(SUFFIXES):
+        elif name.endswith(SUFFIXES):
             yield path, entry.is_file(follow_symlinks=False)
 
 
@@ -178,12 +183,12 @@ def _read(root: str, path: str, file: str, is_plain: bool) -> bytes | Finding:
                 phrase("a symbolic link leads out of the specs directory"),
                 phrase("copy the file here"),
             )
-        # Without O_NONBLOCK, opening a named pipe waits for a writer for ever.
-        handle = os.open(full, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        handle = os.open(full, _READING)
         try:
             if not is_plain and not stat.S_ISREG(os.fstat(handle).st_mode):
                 return Finding(UNREADABLE, file, START, phrase("not a regular file"), phrase("remove it"))
-            return _all(handle)
+            content = os.read(handle, _FIRST_READ)
+            return content if len(content) < _FIRST_READ else _with_rest(handle, content)
         finally:
             os.close(handle)
     except OSError as error:
@@ -196,11 +201,8 @@ def _read(root: str, path: str, file: str, is_plain: bool) -> bytes | Finding:
         )
 
 
-def _all(handle: int) -> bytes:
+def _with_rest(handle: int, content: bytes) -> bytes:
     """The bytes of an open file; one more than the limit when it is over it, so that the loader can tell."""
-    content = os.read(handle, _FIRST_READ)
-    if len(content) < _FIRST_READ:
-        return content
     while more := os.read(handle, MAX_BYTES + 1 - len(content)):
         content += more
     return content

@@ -32,12 +32,13 @@ def _named(repository: Repository, specs: Path, path: Path) -> list[Source]:
     if not below or path.is_dir():
         inside = f"{below}/" if below else ""
         return [source for source in repository.apps if source.path.startswith(inside)]
-    apps = affected(repository, {below})
+    if apps := affected(repository, {below}):
+        return apps
     readable = {source.path for source in repository.sources.files}
     unreadable = {finding.file for finding in repository.sources.findings}
-    if not apps and below not in readable and f"{specs}/{below}" not in unreadable:
+    if below not in readable and f"{specs}/{below}" not in unreadable:
         raise Failure(phrase("{path} is no spec", path=path)) if path.exists() else _missing(repository, specs, path)
-    return apps
+    return []
 
 
 def _missing(repository: Repository, specs: Path, path: Path) -> Failure:
