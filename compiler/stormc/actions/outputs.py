@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -61,5 +62,8 @@ def compile_and_stage(
 
 
 def _new(out: Path, compilation: Compilation) -> Mapping[str, New]:
-    """The files that are other than on disk."""
-    return {path: text for path, text in (compilation.files or {}).items() if on_disk(out, path) != text}
+    """The files that are other than on disk: all of them where the app has no directory yet."""
+    files, summary = compilation.files or {}, compilation.summary
+    if summary is None or not os.path.lexists(f"{out}/{summary.directory}"):
+        return files
+    return {path: text for path, text in files.items() if on_disk(out, path) != text}

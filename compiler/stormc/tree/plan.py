@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Collection, Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 
 from stormc.finding import START, Finding
@@ -72,25 +73,29 @@ def _obstacles(out: Path, paths: Iterable[str]) -> Iterator[Finding]:
     Each directory is looked at once, and no file in one that is not there yet.
     """
     states: dict[str, int | None] = {}
-    for path in paths:
-        directories = [path[:at] for at, letter in enumerate(path) if letter == "/"]
-        for directory in directories:
-            if directory not in states:
+    for above, inside in groupby(paths, os.path.dirname):
+        for at in (*(at for at, letter in enumerate(above) if letter == "/"), len(above)):
+            directory = above[:at]
+            if directory and directory not in states:
                 mode = states[directory] = _mode(out, directory)
                 if mode is not None and not stat.S_ISDIR(mode):
                     message = phrase("stormc needs a directory here")
                     yield Finding(FOREIGN_FILE, str(out / directory), START, message, phrase("remove it"))
-        if directories and states[directories[-1]] is None:
-            continue
-        mode = _mode(out, path)
-        if mode is None:
-            continue
-        if stat.S_ISLNK(mode) or stat.S_ISDIR(mode):
-            message = phrase("stormc writes a file here, but this is a link or a directory")
-            yield Finding(FOREIGN_FILE, str(out / path), START, message, phrase("remove it"))
-        elif not is_ours(out, path):
-            message = phrase("stormc writes this file, but another one without its header is here")
-            yield Finding(FOREIGN_FILE, str(out / path), START, message, phrase("move it away"))
+        if not above or states[above] is not None:
+            for path in inside:
+                yield from _obstacle(out, path)
+
+
+def _obstacle(out: Path, path: str) -> Iterator[Finding]:
+    mode = _mode(out, path)
+    if mode is None:
+        return
+    if stat.S_ISLNK(mode) or stat.S_ISDIR(mode):
+        message = phrase("stormc writes a file here, but this is a link or a directory")
+        yield Finding(FOREIGN_FILE, str(out / path), START, message, phrase("remove it"))
+    elif not is_ours(out, path):
+        message = phrase("stormc writes this file, but another one without its header is here")
+        yield Finding(FOREIGN_FILE, str(out / path), START, message, phrase("move it away"))
 
 
 def _mode(out: Path, path: str) -> int | None:

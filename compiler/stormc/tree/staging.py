@@ -104,9 +104,18 @@ def stage(staging: Path, number: int, texts: Mapping[str, bytes]) -> dict[str, s
     place = f"{staging}/{number}"
     os.mkdir(place)
     for path, text in texts.items():
-        with open(f"{place}/{path.rpartition('/')[2]}", "xb") as file:
-            file.write(text)
+        _write(f"{place}/{path.rpartition('/')[2]}", text)
     return dict.fromkeys(texts, place)
+
+
+def _write(path: str, text: bytes) -> None:
+    """Writes a new file, with the three calls that the system needs for it; `open` makes six."""
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    try:
+        while text:
+            text = text[os.write(handle, text) :]
+    finally:
+        os.close(handle)
 
 
 def clock(staging: Path) -> int:

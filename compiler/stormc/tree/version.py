@@ -10,6 +10,7 @@ import os
 import re
 import stat
 from collections.abc import Collection, Iterable, Mapping
+from itertools import groupby
 from pathlib import Path
 
 from stormc.tree.layout import is_of_an_earlier_release
@@ -58,16 +59,20 @@ def spec_directory(path: str) -> str:
 def other_versions(out: Path, changed: Iterable[str], version: str) -> dict[str, str]:
     """The versions other than this one that made the directories of files that would change, by directory."""
     known, others = read_versions(out), {}
-    for path in changed:
-        directory = spec_directory(path)
+    for above, paths in groupby(changed, os.path.dirname):
+        directory = spec_directory(f"{above}/")
         if directory in others:
             continue
         made_by = known.get(directory)
-        if made_by is None and is_of_an_earlier_release(on_disk(out, path, _MOST_BYTES) or b""):
+        if made_by is None and os.path.lexists(out / above) and any(_is_of_an_earlier_release(out, p) for p in paths):
             made_by = EARLIER
         if made_by is not None and made_by != version:
             others[directory] = made_by
     return others
+
+
+def _is_of_an_earlier_release(out: Path, path: str) -> bool:
+    return is_of_an_earlier_release(on_disk(out, path, _MOST_BYTES) or b"")
 
 
 def versions_after(
