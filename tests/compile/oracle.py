@@ -128,7 +128,7 @@ def origins(spec: Mapping[str, Any]) -> dict[Place, Origin]:
 
 
 def named(spec: Mapping[str, Any]) -> dict[Place, Named]:
-    return {place: Named(last.because.fields + last.because.given, of_release(last.because.fact))
+    return {place: Named(last.because.fields + last.because.exists_if, of_release(last.because.fact))
             for place, origin in origins(spec).items() for last in origin[-1:]}  # fmt: skip
 
 

@@ -27,7 +27,7 @@ LOCAL_RANKS = ("distributedDp", "dataParallel", "podGroupSize")
 class Because(NamedTuple):
     """Why a field has its value.
 
-    `fields` are the spec fields that decide the value, `given` those that decide whether the field is there at all.
+    `fields` are the spec fields that decide the value, `exists_if` those that decide whether the field is there at all.
     Together they are complete: a change of any other field leaves the rendered field as it is. `fact` names what
     is not the spec's: "hardware.npus", "platform.mindcluster", "default", or whose demand a constant is ("aibrix").
     `source` is the document or code that demands it.
@@ -36,7 +36,7 @@ class Because(NamedTuple):
     fields: tuple[Path, ...] = ()
     fact: str = ""
     source: str = ""
-    given: tuple[Path, ...] = ()
+    exists_if: tuple[Path, ...] = ()
 
     def in_words(self) -> str:
         """The reason for people, on one line: `prefill.image, image`, `default (docs/spec.md)`."""
@@ -52,11 +52,11 @@ The entry for the longest path holds; the empty path is for everything else.
 """
 
 
-def of(*fields: Path, given: tuple[Path, ...] = ()) -> Because:
+def of(*fields: Path, exists_if: tuple[Path, ...] = ()) -> Because:
     """The reason of a value that spec fields decide."""
-    return Because(fields, given=given)
+    return Because(fields, exists_if=exists_if)
 
 
-def fact(name: str, source: str, *fields: Path, given: tuple[Path, ...] = ()) -> Because:
+def fact(name: str, source: str, *fields: Path, exists_if: tuple[Path, ...] = ()) -> Because:
     """The reason of a value that stands fast, or that the fact decides together with some spec fields."""
-    return Because(fields, name, source, given)
+    return Because(fields, name, source, exists_if)

@@ -18,16 +18,16 @@ from stormc.passes.edit import Edit, storm
 from stormc.targets.storm_service import pod_path, role_path
 
 GUIDE = "MindCluster guide, chapter instance rescheduling"
-STOP_AT_THE_POD = fact("mindcluster", f"{GUIDE}; rescheduling/job.go", given=((ROLE, "podGroupSize"),))
+STOP_AT_THE_POD = fact("mindcluster", f"{GUIDE}; rescheduling/job.go", exists_if=((ROLE, "podGroupSize"),))
 RETRIED = (("faults", "retries"), ("faults", "scheduling"))
 REASONS = {
     Label.FAULT_SCHEDULING: of(("faults", "scheduling")),
     Label.SUB_HEALTHY_STRATEGY: of(("faults", "subHealthy")),
     Label.POD_RESCHEDULING: STOP_AT_THE_POD,
-    Label.FAULT_RETRY_TIMES: of(("faults", "retries"), given=(("faults", "scheduling"),)),
+    Label.FAULT_RETRY_TIMES: of(("faults", "retries"), exists_if=(("faults", "scheduling"),)),
 }
-NEVER = fact("mindcluster", "MindCluster guide: a container that restarts by itself hides the fault", given=RETRIED)
-GRACE = of(("faults", "gracePeriodSeconds"), given=(("faults", "scheduling"),))
+NEVER = fact("mindcluster", "MindCluster guide: a container that restarts by itself hides the fault", exists_if=RETRIED)
+GRACE = of(("faults", "gracePeriodSeconds"), exists_if=(("faults", "scheduling"),))
 
 
 def apply(app: App, platform: Platform) -> Iterator[Edit]:

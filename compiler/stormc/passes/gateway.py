@@ -16,12 +16,12 @@ from stormc.targets.storm_service import role_path
 GATEWAY = ("gateway",)
 TO_ENGINES = (GATEWAY, *WHO_SERVES)
 SOURCE = "AIBrix pkg/cache/informers.go"
-NAME = {role: of(("model", "name"), given=TO_ENGINES)._replace(source=SOURCE) for role in SERVING_ROLES}
-NAME[ROUTING] = of(("model", "name"), given=(GATEWAY,))._replace(source=SOURCE)
-ENGINE = {role: fact("aibrix", SOURCE, given=TO_ENGINES) for role in SERVING_ROLES}
-ENGINE[ROUTING] = fact("aibrix", SOURCE, given=(GATEWAY,))
-PORTS = {role: of((role, "port"), given=TO_ENGINES)._replace(source=SOURCE) for role in SERVING_ROLES}
-PORTS[ROUTING] = of(("proxy", "port"), given=(GATEWAY,))._replace(source=SOURCE)
+NAME = {role: of(("model", "name"), exists_if=TO_ENGINES)._replace(source=SOURCE) for role in SERVING_ROLES}
+NAME[ROUTING] = of(("model", "name"), exists_if=(GATEWAY,))._replace(source=SOURCE)
+ENGINE = {role: fact("aibrix", SOURCE, exists_if=TO_ENGINES) for role in SERVING_ROLES}
+ENGINE[ROUTING] = fact("aibrix", SOURCE, exists_if=(GATEWAY,))
+PORTS = {role: of((role, "port"), exists_if=TO_ENGINES)._replace(source=SOURCE) for role in SERVING_ROLES}
+PORTS[ROUTING] = of(("proxy", "port"), exists_if=(GATEWAY,))._replace(source=SOURCE)
 
 
 def apply(app: App, platform: Platform) -> Iterator[Edit]:

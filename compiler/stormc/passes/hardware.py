@@ -24,7 +24,7 @@ ACCELERATOR = fact("hardware.acceleratorType", "", HARDWARE)
 POLICY = fact("hardware.schedulePolicy", "", HARDWARE)
 ARCHITECTURE = of(("hostArch",))
 KUBELET_ARCHITECTURE = of((ROLE, "nodeSelector", NodeLabel.ARCH), ("hostArch",))
-NPUS = of((ROLE, "npus"), given=(HARDWARE,))
+NPUS = of((ROLE, "npus"), exists_if=(HARDWARE,))
 NAME = fact("stormc", "docs/spec.md: volumes that stormc adds")
 VISIBLE_DEVICES = {
     (): fact("mindcluster", "ascend-for-volcano: the chosen NPUs stand in a pod annotation"),

@@ -31,8 +31,8 @@ SELECTED: Reason = {(): POLICY, OUR_PODS[1:]: STABLE_LABEL}
 ENGINE_INGRESS: Reason = {
     (): POLICY,
     (0, "from", 0, *OUR_PODS): STABLE_LABEL,
-    (0, "from", 1): fact("aibrix", "AIBrix docs, installation", given=(("gateway",), *WHO_SERVES)),
-    (0, "ports", 1): fact("kubernetes", "networking.k8s.io/v1 NetworkPolicy", given=PORTS),
+    (0, "from", 1): fact("aibrix", "AIBrix docs, installation", exists_if=(("gateway",), *WHO_SERVES)),
+    (0, "ports", 1): fact("kubernetes", "networking.k8s.io/v1 NetworkPolicy", exists_if=PORTS),
     (0, "ports", 0, "port"): of(*PORTS),
     (0, "ports", 1, "port"): of(*PORTS),
     (0, "ports", 0, "endPort"): of(*PORTS, *RANKS),
@@ -44,9 +44,9 @@ ROUTER_INGRESS: Reason = {
     (0, "ports", 0, "port"): of(("proxy", "port")),
     (1, "from", 0, *OUR_PODS): STABLE_LABEL,
     (1, "ports", 0, "port"): of(("proxy", "port"))._replace(source="docs/proxy.md: the port of the metaserver"),
-    (2,): fact("proxy", "docs/proxy.md: routing pods tell each other their loads", given=SEVERAL),
-    (2, "from", 0, *OUR_PODS): STABLE_LABEL._replace(given=SEVERAL),
-    (2, "ports", 0, "port"): of(("proxy", "port"), given=SEVERAL),
+    (2,): fact("proxy", "docs/proxy.md: routing pods tell each other their loads", exists_if=SEVERAL),
+    (2, "from", 0, *OUR_PODS): STABLE_LABEL._replace(exists_if=SEVERAL),
+    (2, "ports", 0, "port"): of(("proxy", "port"), exists_if=SEVERAL),
 }
 
 

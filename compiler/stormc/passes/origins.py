@@ -176,11 +176,13 @@ class _Recorder:
         fields, name = self._with_fallbacks(because.fields, role, key)
         if ref not in self._existence:
             self._existence[ref] = existence(self.app, ref)
-        given, _ = self._with_fallbacks((*because.given, *self._existence[ref]), role, key)
+        exists_if, _ = self._with_fallbacks((*because.exists_if, *self._existence[ref]), role, key)
         name = self._of_release(because.fact, role) or name
         if not name and not any(is_set(self.spec, field) for field in fields):
             name = "default"
-        return Because(fields, name, because.source or self._source(name), tuple(g for g in given if g not in fields))
+        return Because(
+            fields, name, because.source or self._source(name), tuple(g for g in exists_if if g not in fields)
+        )
 
     def _with_fallbacks(self, patterns: Iterable[Path], role: str | None, key: str) -> tuple[tuple[Path, ...], str]:
         fields: dict[Path, None] = {}

@@ -168,7 +168,7 @@ def _explained(
         decided=tuple(_field(field, layered) for field in there if field not in lost),
         over=tuple(_field(field, layered) for field in lost),
         unset=tuple(dotted(field) for field in because.fields if field not in there),
-        given=tuple(_field(field, layered) for field in because.given),
+        given=tuple(_field(field, layered) for field in because.exists_if),
         fact=because.fact,
         fact_place=_fact_place(because, facts),
         source=because.source,

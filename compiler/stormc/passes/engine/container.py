@@ -16,10 +16,10 @@ PULL_POLICY = of((ROLE, "imagePullPolicy"))
 RESOURCES = {resource: of((ROLE, "resources", resource)) for resource in ("cpu", "memory")}
 SHARE = fact(
     "hardware.requests", "Kubernetes: pods without requests are evicted first", (ROLE, "npus"), ("hardware",),
-    given=((ROLE, "resources"), ("overrides",)),
+    exists_if=((ROLE, "resources"), ("overrides",)),
 )  # fmt: skip
 FIRST_PORT = of((ROLE, "port"))
-FURTHER_PORT = of((ROLE, "port"), given=tuple((ROLE, field) for field in LOCAL_RANKS))
+FURTHER_PORT = of((ROLE, "port"), exists_if=tuple((ROLE, field) for field in LOCAL_RANKS))
 
 
 def apply(app: App, platform: Platform) -> Iterator[Edit]:

@@ -31,10 +31,10 @@ HOST_NETWORK: Path = (ROLE, "hostNetwork")
 BY_USER = Because(USER_VALUES)
 
 
-def _standard(fields: tuple[Path, ...], fact: str, source: str, *given: Path, users: tuple[Path, ...]) -> Reason:
+def _standard(fields: tuple[Path, ...], fact: str, source: str, *exists_if: Path, users: tuple[Path, ...]) -> Reason:
     """The reason of a variable that stormc writes, its name and its value; the user's own would replace it."""
-    name = Because((), fact or "stormc", source, (*given, *users))
-    return {("name",): name, (): Because((*users, *fields), fact, source, given)}
+    name = Because((), fact or "stormc", source, (*exists_if, *users))
+    return {("name",): name, (): Because((*users, *fields), fact, source, exists_if)}
 
 
 OF_THE_POD = _standard((), "vllm", GUIDE, users=USER_VALUES)

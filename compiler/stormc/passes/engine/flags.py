@@ -33,13 +33,13 @@ APART: tuple[Path, ...] = (("model", "moe"), RANKS, EXTERNAL)
 VLLM, START_SERVER = "vllm serve", "MindCluster k8s-deploy-tool example/scripts/start_server.sh"
 
 
-def _standard(*fields: Path, source: str = VLLM, given: tuple[Path, ...] = (), fact: str = "") -> Because:
+def _standard(*fields: Path, source: str = VLLM, exists_if: tuple[Path, ...] = (), fact: str = "") -> Because:
     """The reason of a flag that stormc writes; the user's own of the same name would replace it."""
-    return Because((*USER_FLAGS, *fields), fact, source, (*ARGUMENTS_EXIST, *given))
+    return Because((*USER_FLAGS, *fields), fact, source, (*ARGUMENTS_EXIST, *exists_if))
 
 
 BY_USER = Because(USER_FLAGS, "engine.flags", VLLM, ARGUMENTS_EXIST)
-BY_USER_TOGETHER = BY_USER._replace(given=(*ARGUMENTS_EXIST, *APART))
+BY_USER_TOGETHER = BY_USER._replace(exists_if=(*ARGUMENTS_EXIST, *APART))
 DEFAULT = _standard(source="docs/spec.md, What stormc adds", fact="default")
 LAYOUT: dict[str, Because] = {
     "served-model-name": _standard(("model", "name")),
@@ -49,9 +49,9 @@ LAYOUT: dict[str, Because] = {
     "prefill-context-parallel-size": _standard((ROLE, "prefillContextParallel")),
     "decode-context-parallel-size": _standard((ROLE, "decodeContextParallel")),
     "enable-expert-parallel": _standard(("expertParallel",)),
-    "data-parallel-size": _standard(RANKS, given=APART),
-    "data-parallel-size-local": _standard(RANKS, POD_GROUP_SIZE, source=START_SERVER, given=APART),
-    "data-parallel-rpc-port": _standard(source=START_SERVER, given=APART, fact="default"),
+    "data-parallel-size": _standard(RANKS, exists_if=APART),
+    "data-parallel-size-local": _standard(RANKS, POD_GROUP_SIZE, source=START_SERVER, exists_if=APART),
+    "data-parallel-rpc-port": _standard(source=START_SERVER, exists_if=APART, fact="default"),
     kv.CONFIG: _standard(*KV_FIELDS, source="vllm/config/kv_transfer.py", fact="engine.connectors"),
 }
 

@@ -19,7 +19,7 @@ NO_RAW_SOCKETS: dict[str, Any] = {"drop": ["NET_RAW"]}
 BECAUSE = fact("kubernetes", "Pod Security Standards; docs/security.md: engine pods")
 UNLESS_PRIVILEGED: Reason = {
     (): BECAUSE,
-    ("allowPrivilegeEscalation",): fact("kubernetes", "core/v1 ValidateSecurityContext", given=(("overrides",),)),
+    ("allowPrivilegeEscalation",): fact("kubernetes", "core/v1 ValidateSecurityContext", exists_if=(("overrides",),)),
     ("capabilities",): fact("kubernetes", "Pod Security Standards", (ROLE, "securityContext")),
     ("seccompProfile",): of((ROLE, "securityContext")),
 }

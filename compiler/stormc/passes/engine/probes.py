@@ -22,9 +22,9 @@ HEAD_HEALTH = (
 
 WHO_ANSWERS = tuple((ROLE, field) for field in LOCAL_RANKS)
 HEALTH: dict[tuple[str | int, ...], Because] = {
-    ("httpGet",): fact("vllm", "vllm/entrypoints/openai: GET /health", given=WHO_ANSWERS),
-    ("httpGet", "port"): of((ROLE, "port"), given=WHO_ANSWERS),
-    ("exec",): of((ROLE, "port"), given=WHO_ANSWERS),
+    ("httpGet",): fact("vllm", "vllm/entrypoints/openai: GET /health", exists_if=WHO_ANSWERS),
+    ("httpGet", "port"): of((ROLE, "port"), exists_if=WHO_ANSWERS),
+    ("exec",): of((ROLE, "port"), exists_if=WHO_ANSWERS),
 }
 STARTUP = {
     **HEALTH,

@@ -31,16 +31,16 @@ SCRIPT_DIRECTORY = ("engine", "script", "hostPath")
 COMMAND_OF_USER = of(COMMAND, SCRIPT_COMMAND)
 COMMAND_OF_SCRIPT = of(SCRIPT_COMMAND, COMMAND)
 COMMAND_OF_LAUNCHER = fact("launcher", SOURCE, COMMAND, SCRIPT_COMMAND)
-LAUNCHER_MOUNT = fact("launcher", SOURCE, given=ARGUMENTS_EXIST)
-CALLED_MOUNT = fact("launcher", SOURCE, given=(COMMAND,))
-IN_SCRIPT = fact("stormc", SOURCE, given=(("engine", "script"),))
+LAUNCHER_MOUNT = fact("launcher", SOURCE, exists_if=ARGUMENTS_EXIST)
+CALLED_MOUNT = fact("launcher", SOURCE, exists_if=(COMMAND,))
+IN_SCRIPT = fact("stormc", SOURCE, exists_if=(("engine", "script"),))
 SCRIPT_VOLUME: Reason = {(): IN_SCRIPT, ("hostPath", "path"): of(SCRIPT_DIRECTORY)}
 SCRIPT_MOUNT = of(SCRIPT_DIRECTORY)
-PROGRAM = fact("vllm", "vllm serve", given=ARGUMENTS_EXIST)
-MODEL_PATH = of(("model", "path"), given=ARGUMENTS_EXIST)
-MULTI_NODE = fact("launcher", SOURCE, given=(*ARGUMENTS_EXIST, RANKS, POD_GROUP_SIZE))
-EXTERNAL_DP = fact("launcher", SOURCE, given=(*ARGUMENTS_EXIST, *APART, POD_GROUP_SIZE))
-INDEPENDENT = of(RANKS, POD_GROUP_SIZE, given=(*ARGUMENTS_EXIST, *APART))
+PROGRAM = fact("vllm", "vllm serve", exists_if=ARGUMENTS_EXIST)
+MODEL_PATH = of(("model", "path"), exists_if=ARGUMENTS_EXIST)
+MULTI_NODE = fact("launcher", SOURCE, exists_if=(*ARGUMENTS_EXIST, RANKS, POD_GROUP_SIZE))
+EXTERNAL_DP = fact("launcher", SOURCE, exists_if=(*ARGUMENTS_EXIST, *APART, POD_GROUP_SIZE))
+INDEPENDENT = of(RANKS, POD_GROUP_SIZE, exists_if=(*ARGUMENTS_EXIST, *APART))
 
 
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
@@ -130,5 +130,5 @@ def _launcher_options(role: Role) -> Iterator[Passed]:
         yield ["--external-dp"], EXTERNAL_DP, []
     for name, value in sorted(role.env.items()):
         if isinstance(value, Prepended):
-            because = of((role.name, "env", name), ("engine", "env", name), given=ARGUMENTS_EXIST)
+            because = of((role.name, "env", name), ("engine", "env", name), exists_if=ARGUMENTS_EXIST)
             yield [f"{PREPEND}{name}={value.text}"], because, []

@@ -13,7 +13,7 @@ from stormc.passes.edit import Edit, storm
 from stormc.targets.storm_service import container_path, pod_path
 
 HOST_NETWORK = of((ROLE, "hostNetwork"))
-DNS = fact("kubernetes", "core/v1 PodSpec dnsPolicy", given=((ROLE, "hostNetwork"),))
+DNS = fact("kubernetes", "core/v1 PodSpec dnsPolicy", exists_if=((ROLE, "hostNetwork"),))
 
 
 def apply(app: App, platform: Platform) -> Iterator[Edit]:

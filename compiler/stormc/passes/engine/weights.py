@@ -15,8 +15,8 @@ from stormc.targets.storm_service import container_path, pod_path
 CLAIM = ("model", "volume", "persistentVolumeClaim")
 VOLUME: Reason = {
     (): fact("stormc", "docs/spec.md: volumes that stormc adds"),
-    ("hostPath",): fact("stormc", "docs/spec.md model.volume", given=(CLAIM,)),
-    ("hostPath", "path"): of(("model", "volume", "hostPath"), given=(CLAIM,)),
+    ("hostPath",): fact("stormc", "docs/spec.md model.volume", exists_if=(CLAIM,)),
+    ("hostPath", "path"): of(("model", "volume", "hostPath"), exists_if=(CLAIM,)),
     ("persistentVolumeClaim",): of(CLAIM),
 }
 MOUNT = of(("model", "path"))

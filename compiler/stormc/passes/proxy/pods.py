@@ -29,7 +29,7 @@ IMAGE = of((ROLE, "image"))
 PULL_POLICY = of((ROLE, "imagePullPolicy"))
 # A spec that sets one of the two sets both: the default is a mapping as a whole.
 RESOURCES = {
-    resource: of((ROLE, "resources", resource), given=((ROLE, "resources", other),))
+    resource: of((ROLE, "resources", resource), exists_if=((ROLE, "resources", other),))
     for resource, other in (("cpu", "memory"), ("memory", "cpu"))
 }
 MODE = fact(
@@ -41,7 +41,7 @@ MODE = fact(
 POD_ADDRESS = fact("proxy", "docs/proxy.md: decode pods call the proxy back on its own address")
 USER_ENV = of((ROLE, "env", KEY))
 HEALTH: Reason = {(): PROXY, ("httpGet", "port"): PORT, ("httpGet", "scheme"): of(("proxy", "tlsCertFile"))}
-METASERVER = of(("proxy", "port"), given=(("networkPolicy",),))
+METASERVER = of(("proxy", "port"), exists_if=(("networkPolicy",),))
 LEAVE = fact("kubernetes", "Pod termination: endpoints are withdrawn while the container stops")
 DRAIN = of(("proxy", "drainSeconds"))
 

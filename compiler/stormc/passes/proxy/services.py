@@ -20,7 +20,9 @@ STABLE = "AIBrix v0.5.0 pkg/controller/constants/stormservice.go"
 IN_CLUSTER = fact("kubernetes", "core/v1 Service: clients stay in the cluster")
 SELECTED: Reason = {(): fact("aibrix", STABLE), (Label.STORM_SERVICE,): of(("name",))}
 FIRST_PORT = {role: of((role, "port")) for role in SERVING_ROLES}
-FURTHER_PORT = {role: of((role, "port"), given=tuple((role, field) for field in LOCAL_RANKS)) for role in SERVING_ROLES}
+FURTHER_PORT = {
+    role: of((role, "port"), exists_if=tuple((role, field) for field in LOCAL_RANKS)) for role in SERVING_ROLES
+}
 CLIENT_PORT = of(("proxy", "port"))
 PEERS = fact("proxy", "docs/proxy.md: routing pods tell each other their loads")
 BUDGET = of(("routing", "replicas"))

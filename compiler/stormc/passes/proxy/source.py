@@ -17,8 +17,8 @@ from stormc.targets.storm_service import container_path, pod_path
 VERSION = "PROXY_VERSION"
 """The variable from which the proxy's status page knows what it runs; it changes with the mounted ConfigMap only."""
 
-GIVEN = (("proxy", "source"),)
-MOUNTED = fact("proxy", "docs/proxy.md", given=GIVEN)
+MOUNTS_SOURCE = (("proxy", "source"),)
+MOUNTED = fact("proxy", "docs/proxy.md", exists_if=MOUNTS_SOURCE)
 
 
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
