@@ -47,10 +47,10 @@ class Spec(NamedTuple):
 class Setting(Record):
     """Everything else that goes into a compilation.
 
-    `profile` is the one that the spec's hardware field names. It is None where there is none of that name, and where
-    it is broken; `profile_names` holds the names of broken ones too, whose apps are not to blame, each with what the
-    scheduler calls the product. `inventory` is the directory of the platform file whose NPUs the app takes; `crd` a
-    CustomResourceDefinition to hold it against.
+    `profile` is the one that the spec's hardware field names; None where no profile has that name, or where it has
+    errors of its own. `profile_names` has every name, with errors or without, each with what the scheduler calls the
+    product. `inventory` is the directory of the platform file whose NPUs the app takes; `crd` is a
+    CustomResourceDefinition to hold the StormService against.
     """
 
     platform: Platform
@@ -79,7 +79,7 @@ class Compilation(Record):
     files: Mapping[str, bytes] | None = None
 
     def origins(self) -> Origins:
-        """Where every value of the manifests comes from; made when asked. There have to be manifests."""
+        """Where every value of the manifests comes from. Needs manifests, and runs the passes once more."""
         from stormc.passes import PIPELINE
         from stormc.passes.origins import trace_pipeline
 
@@ -87,5 +87,5 @@ class Compilation(Record):
         return trace_pipeline(PIPELINE, self.compiled.app, self.compiled.platform, self.layered.data)
 
     def result(self) -> Compilation:
-        """What a check of many specs keeps of it: source, findings and summary."""
+        """The parts that a check of many specs keeps: source, findings and summary."""
         return Compilation(self.source, self.findings, summary=self.summary)

@@ -1,1 +1,1 @@
-"""Writing: manifests become checked files, in canonical YAML, atomically."""
+"""Manifests as canonical YAML, and what the API server's schemas say of them."""

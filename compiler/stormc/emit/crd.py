@@ -1,4 +1,4 @@
-"""What an API server with a CustomResourceDefinition of the user's would refuse or prune of a StormService."""
+"""What an API server with the user's own CustomResourceDefinition would refuse or prune of a StormService."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _RESOURCE: Schema = {"apiVersion": {"type": "string"}, "kind": {"type": "string"
 
 
 class Crd:
-    """A CustomResourceDefinition of the user's, to hold any number of manifests against.
+    """The user's CustomResourceDefinition, to hold any number of manifests against.
 
     Structural schema as in apiextensions v1: what it does not name is pruned, so it is a problem here. CEL rules
     (x-kubernetes-validations) need a server and are not evaluated.

@@ -1,4 +1,4 @@
-"""Every rendered manifest against the schema of its kind, at a cost that a thousand apps do not feel.
+"""Checks every rendered manifest against the schema of its kind, quickly enough for a thousand apps.
 
 jsonschema-rs judges; jsonschema, which takes many times as long, puts into words what it refuses. What neither knows,
 the merge keys of lists, is a walk over the lists that have some.
@@ -39,7 +39,7 @@ MAP_KEYS = "x-kubernetes-list-map-keys"
 
 
 def check_manifest(manifest: Mapping[str, Any]) -> list[SchemaProblem]:
-    """What is wrong with a manifest according to the schema of its kind, in order of its paths; nothing if valid."""
+    """What is wrong with a manifest by the schema of its kind, in order of the paths; empty where it is valid."""
     kind = manifest.get("apiVersion"), manifest.get("kind")
     name = SCHEMAS.get(kind) if all(isinstance(part, str) for part in kind) else None  # type: ignore[arg-type]
     if name is None:

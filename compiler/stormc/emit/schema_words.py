@@ -1,4 +1,4 @@
-"""What the API server's schemas refuse, in sentences: jsonschema finds it, and it is loaded only for that."""
+"""Puts into sentences what the API server's schemas refuse. jsonschema finds it, and is loaded for nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What no schema says of a manifest: how large it may be. It stands alone because the judge of schemas loads slowly."""
+"""How large a manifest may be, which no schema says. In a module of its own, since schema_check.py loads slowly."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class SchemaProblem(NamedTuple):
 
 
 def check_size(manifest: Mapping[str, Any]) -> list[SchemaProblem]:
-    """That a ConfigMap is too large; of a manifest whose shape is right."""
+    """The problem of a ConfigMap that is too large. The shape of the manifest has to be right."""
     if manifest["kind"] != "ConfigMap":
         return []
     texts = manifest.get("data", {}).values()

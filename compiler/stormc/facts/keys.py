@@ -13,7 +13,7 @@ VOLCANO = "volcano"
 STORM_SERVICE_PREFIX = "stormservice.orchestration.aibrix.ai/"
 APP_PREFIX = "app.kubernetes.io/"
 HUAWEI_PREFIX = "huawei.com/"
-"""Of MindCluster's annotations, and of every resource that Volcano takes for NPUs (plugin/job.go)."""
+"""Prefix of MindCluster's annotations, and of every resource that Volcano takes for NPUs (plugin/job.go)."""
 STORMC_PREFIX = "stormc.dev/"
 ARGOCD_PREFIX = "argocd.argoproj.io/"
 FLUX_PREFIX = "kustomize.toolkit.fluxcd.io/"
@@ -58,7 +58,7 @@ class Label:
     COMPONENT = f"{APP_PREFIX}component"
     NAMESPACE = "kubernetes.io/metadata.name"  # of every namespace since Kubernetes 1.21
     STORMC_APP = f"{STORMC_PREFIX}app"
-    """stormc's own: by it a StormService selects what belongs to it."""
+    """stormc's own label, by which a StormService selects its RoleSets."""
 
 
 FAULT_SCHEDULING_VALUES = ("grace", "force", "off")
@@ -87,7 +87,7 @@ class Annotation:
     STORMC_SPEC = f"{STORMC_PREFIX}spec"
     STORMC_SPEC_DIGEST = f"{STORMC_PREFIX}spec-digest"
     STORMC_VERSION = f"{STORMC_PREFIX}version"
-    """Of the program in a ConfigMap: a digest of its code."""
+    """The version of the program in a ConfigMap: a digest of its code."""
 
     ARGOCD_SYNC_OPTIONS = f"{ARGOCD_PREFIX}sync-options"  # argo-cd docs/user-guide/sync-options.md
     ARGOCD_COMPARE_OPTIONS = f"{ARGOCD_PREFIX}compare-options"

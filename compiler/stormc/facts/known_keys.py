@@ -32,7 +32,10 @@ OWNED = (Use.FIELD, Use.CONTROLLER)
 
 
 class Key(NamedTuple):
-    """A known key: the spec field of FIELD or the writer of CONTROLLER, and why it does not count of the others."""
+    """A known key. `text` is the spec field behind FIELD, or the writer behind CONTROLLER.
+
+    `reason` says why a key of the other uses has no effect on a pod; it becomes the hint of the finding.
+    """
 
     use: Use
     text: str = ""
@@ -151,4 +154,4 @@ RESERVED = (
     keys.HUAWEI_PREFIX, "volcano.sh/", "scheduling.volcano.sh/", "model.aibrix.ai/", keys.STORM_SERVICE_PREFIX,
     "fault-",
 )  # fmt: skip
-"""Whose keys are all known; on node selectors, clusters have their own."""
+"""Prefixes of labels and annotations below which every key is known. Node labels below them may be a cluster's own."""

@@ -20,9 +20,9 @@ T = TypeVar("T")
 
 MAX_DEPTH = 40
 MAX_VALUES = 20_000
-"""Values of a file, those that aliases repeat included."""
+"""Values of a file, including those that aliases repeat."""
 MAX_ALIASED = 64 * 1024
-"""Characters that aliases repeat: they cost a line in the file and are held and written as often as they stand."""
+"""Characters that all aliases of a file may repeat: an alias is one line of it, but its text is written each time."""
 MOST_DIGITS = 18
 _SIGNED = r"[-+][0-9]{1,18}"
 _RADIX = r"0(?:o[0-7]{1,16}|x[0-9a-fA-F]{1,15})"

@@ -25,12 +25,12 @@ MAX_BYTES = 1 << 20
 MAX_KEYS = 5_000
 """Keys of a spec: a long one has a few hundred, and each is looked up in every vocabulary."""
 MAX_KEYS_OF_OTHERS = MAX_VALUES
-"""Keys of a document that other tools made."""
+"""Keys of a document that another tool wrote."""
 SLOW_LENGTH = 16 * 1024
 """Characters that the slow parser reads in well under a second."""
 
 _HIDDEN = "\r(?!\n)|[\x85\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]"
-"""Ends of lines, marks and directions that a reviewer does not see, and that only some readers of YAML obey."""
+"""Line ends, marks and changes of direction that a reviewer does not see, and that only some YAML readers obey."""
 
 
 class Document(Record):
@@ -43,7 +43,7 @@ class Document(Record):
     text: str = ""
 
     def locate(self, path: Path) -> Mark:
-        """The value at the path, or of the nearest parent that the file has."""
+        """Where the value at the path stands, or else its nearest parent that the file has."""
         for length in range(len(path), 0, -1):
             mark = self.values.get(path[:length])
             if mark is not None:

@@ -12,7 +12,7 @@ _Base: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class ForeignLoader(_Base):  # type: ignore[misc]
-    """PyYAML's safe loader, to which a number that is too long to be one is a text."""
+    """PyYAML's safe loader, which reads a number of more than LONGEST_NUMBER characters as text."""
 
     def construct_yaml_int(self, node: Any) -> Any:
         """A whole number, or its text."""

@@ -34,9 +34,9 @@ class AIBrix(NamedTuple):
     hash_length: int
     """Characters of the hash of a pod template, at most, which stands in the names of pods."""
     roleset_index: str
-    """The number of the RoleSet, as its only RoleSet's pods have it."""
+    """The index of the only RoleSet, as AIBrix writes it to its pods."""
     labels_revision: bool
-    """Whether pods of their own carry the revision of their role; members of a group do not."""
+    """Whether pods outside of groups carry labels with the revision of their role; pods in groups never do."""
     gateway_takes_whole_groups: bool
     """Whether the gateway sends requests to every pod of a group, those included that answer no HTTP."""
 

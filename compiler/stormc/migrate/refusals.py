@@ -13,7 +13,7 @@ from stormc.migrate.role_facts import ACCELERATOR
 from stormc.model.app import ROUTING
 from stormc.phrase import NONE, Phrase, phrase
 from stormc.record import NamedTuple
-from stormc.rules.vocabulary import home, meant
+from stormc.rules.vocabulary import correct_key, right_table
 from stormc.targets.storm_service import ROLES, role_of
 
 _ROUTER = (
@@ -49,8 +49,8 @@ def entry_of(path: Path) -> tuple[str, tuple[str, str] | None]:
 def refusal_of(role: str, field: str, key: str) -> Refusal | None:
     """Why a label, annotation, node selector or variable is not copied; None when it may be."""
     known, noun = TABLES[field].get(key), NOUNS[field]
-    elsewhere = home(field, key)
-    close = None if known or elsewhere else meant(field, key)
+    elsewhere = right_table(field, key)
+    close = None if known or elsewhere else correct_key(field, key)
     if close:
         return Refusal(
             MISSPELT,

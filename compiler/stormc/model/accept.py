@@ -1,8 +1,8 @@
-"""Valid sections accepted quickly; whatever is not accepted here is left to Cerberus, which judges and finds the words.
+"""Accepts valid sections quickly. What it does not accept goes to Cerberus, which decides, and words the findings.
 
-The same tables as Cerberus reads, as closures: a good spec, and most are good, never imports Cerberus, and is checked
-in a fifth of the time (`python -m tests.bench_start`). When in doubt a value is not accepted. A test holds both
-against each other: what is accepted here Cerberus finds valid, with the same normal form.
+It turns the tables that Cerberus reads into closures: a valid spec, and most are valid, never imports Cerberus and is
+checked in a fifth of the time (`python -m tests.bench_start`). When in doubt a value is not accepted. A test holds the
+two against each other: what is accepted here is valid to Cerberus, with the same normal form.
 """
 
 from __future__ import annotations

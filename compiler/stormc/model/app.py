@@ -66,7 +66,7 @@ class Script(NamedTuple):
 
 
 class Engine(NamedTuple):
-    """How the engine containers start: stormc's launcher, unless there is a command or a script of the user's own."""
+    """How the engine containers start: by stormc's launcher, unless the spec has a command or a start script."""
 
     startup_seconds: int
     command: tuple[str, ...] | None
@@ -81,7 +81,7 @@ class Engine(NamedTuple):
 
     @property
     def needs_launcher(self) -> bool:
-        """Whether the launcher has to be in the container: a command of the user's own may call it too."""
+        """Whether the launcher has to be in the container: the user's command may call it too."""
         return self.launches or any(Directory.LAUNCHER in word for word in self.command or ())
 
 

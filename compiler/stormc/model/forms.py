@@ -1,4 +1,4 @@
-"""What a field of the spec may hold: patterns of texts, and the two ways to write a Cerberus rule."""
+"""What a field of the spec may hold: patterns of texts, and the two functions that write a Cerberus rule."""
 
 from __future__ import annotations
 
@@ -25,8 +25,10 @@ DATE = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 
 
 def field(type_: str | list[str], description: str, **rules: Any) -> dict[str, Any]:
+    """The Cerberus rule of a field; the description is what editors and docs/spec.md show."""
     return {"type": type_, "meta": {"description": description}, **rules}
 
 
 def whole(description: str, low: int, high: int, **rules: Any) -> dict[str, Any]:
+    """The Cerberus rule of a whole number from `low` to `high`."""
     return field("integer", description, min=low, max=high, **rules)

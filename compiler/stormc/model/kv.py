@@ -1,4 +1,4 @@
-"""How KV cache moves from prefill to decode: the connector, its ports, and a config that the user has pasted.
+"""How KV cache moves from prefill to decode: the connector, its ports, and a config that the user pasted.
 
 A kv-transfer-config says the connector, the role, a port and the sizes of both roles. In a MultiConnector they stand
 in the one of its inner connectors that carries KV cache between the roles.
@@ -55,7 +55,7 @@ def inner_connectors(config: Mapping[str, Any]) -> Iterator[Inner]:
 def carrying(config: Mapping[str, Any], facts: EngineFacts) -> Inner | None:
     """The connector of a config that carries KV cache between the roles.
 
-    One of no known kind where none is known; the pool where a pool is all there is.
+    Where none of a known protocol is among them: the first that the release does not know, else the only one.
     """
     inner = list(inner_connectors(config))
     between_roles = [part for part in inner if facts.connectors.get(part.name) in CARRYING]

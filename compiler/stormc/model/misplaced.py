@@ -1,4 +1,4 @@
-"""What a key means that is unknown where it stands: a field of another place, another tool's name, Kubernetes' own."""
+"""What an unknown key was meant to be: a field of another place, another tool's name, or a field of Kubernetes."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def name_meant(path: Path) -> str | None:
 
 
 def is_kubernetes(key: str) -> bool:
-    """Whether the key is one of Kubernetes' pods, on which no other field of a spec rests."""
+    """Whether the key is a field of Kubernetes' pods; no field of a spec depends on one."""
     return key in OF_PODS
 
 

@@ -1,4 +1,4 @@
-"""Files that are in the place of a spec and are something else: one finding says what to do with the file."""
+"""Files in the place of a spec that are something else: one finding says what to do with the file."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PLACES = {
 
 
 def other_kind(layered: Layered, expected: str) -> Finding | None:
-    """The finding on a file that is none of the `expected` kind, or None where it may be one."""
+    """The finding on a file that is not of the `expected` kind, or None where it may be."""
     data = layered.layers[-1].data
     kind, api = data.get("kind"), data.get("apiVersion")
     if "storm_service" in data:

@@ -33,7 +33,7 @@ _GANG = tuple((role, field) for role in SERVING_ROLES for field in ("podGroupSiz
 WHO_SERVES = tuple(
     (role, field) for role in SERVING_ROLES for field in ("podGroupSize", "dataParallel", "distributedDp")
 )
-"""Without a word on the gateway its labels stand where every pod answers HTTP."""
+"""The fields that decide who gets the gateway's labels where `gateway` is not set: roles whose pods all answer HTTP."""
 
 FALLBACKS: Mapping[Path, Fallback] = {
     **{(role, field): Fallback(((field,),)) for role in ROLES for field in ("image", "imagePullPolicy")},

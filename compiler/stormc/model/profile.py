@@ -14,7 +14,7 @@ from stormc.record import NamedTuple, Record, field
 
 
 class Profile(Record):
-    """One product that carries NPUs. The facts are data: `compiler/profiles/<name>.yaml` names the source of each."""
+    """One product that carries NPUs. Its facts are data with a source each: facts/hardware/<name>.yaml."""
 
     name: str
     product: str
@@ -61,7 +61,7 @@ class Flux(NamedTuple):
 
 
 class Gitops(NamedTuple):
-    """The engines that are to be wired; usually one."""
+    """The GitOps engines that apply the apps; usually one."""
 
     argocd: ArgoCD | None = None
     flux: Flux | None = None

@@ -12,7 +12,7 @@ _DECIMAL = {"m": -3, "": 0, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
 
 
 def exceeds(one: str | int, other: str | int) -> bool:
-    """Whether a quantity is the larger one. Raises ValueError for what is no quantity."""
+    """Whether a quantity is the larger one. Raises ValueError for anything else."""
     return _milli(one) > _milli(other)
 
 
@@ -21,7 +21,7 @@ def canonical(text: str | int) -> str:
 
     AIBrix's webhook rewrites every other spelling, and Git would differ from the cluster for ever (AIBrix
     pkg/webhook/stormservice_webhook.go with controller-runtime v0.19; apimachinery pkg/api/resource/quantity.go).
-    Finer than one thousandth is rounded up, as Kubernetes does. Raises ValueError for what is no quantity.
+    Finer than one thousandth is rounded up, as Kubernetes does. Raises ValueError for anything else.
     """
     digits, tenths, suffix = _parts(text)
     if suffix in _BINARY:
@@ -31,7 +31,7 @@ def canonical(text: str | int) -> str:
 
 
 def times(text: str | int, count: int) -> str:
-    """The canonical string of a quantity, `count` times. Raises ValueError for what is no quantity."""
+    """The canonical string of a quantity, `count` times. Raises ValueError for anything else."""
     digits, tenths, suffix = _parts(text)
     product = str(digits * count).zfill(tenths + 1)
     return canonical(f"{product[: len(product) - tenths]}.{product[len(product) - tenths :]}{suffix}")

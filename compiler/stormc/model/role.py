@@ -29,7 +29,7 @@ EnvValue = str | Reference | Prepended | None
 
 
 class Volume(NamedTuple):
-    """A volume of the user's own: its source as Kubernetes has it, and where it is mounted."""
+    """A volume of the spec: its source as Kubernetes has it, and where it is mounted."""
 
     name: str
     source: Mapping[str, Any]
@@ -80,7 +80,7 @@ class Role(Pods):
     flags: Mapping[str, Flag]
     facts: EngineFacts
     facts_known: bool
-    """Whether engine.version or the image's tag names the release, rather than that the newest is assumed."""
+    """Whether engine.version or the image's tag names the release; else the newest stable one is assumed."""
     port: int
     kv_port: int
     kv_port_path: Path
@@ -123,15 +123,15 @@ class Role(Pods):
 
     @property
     def kv_ranks(self) -> int:
-        """dp_size of the KV config: what the engine takes its data parallelism for."""
+        """dp_size of the KV config: the data parallelism that an engine knows of; an independent one knows of none."""
         return 1 if self.independent else self.data_parallel
 
     @property
     def kv_ports(self) -> range:
         """The KV ports of a pod, one per NPU of its instance: kv_port + rank × NPUs of a rank + NPU.
 
-        vllm_ascend/distributed/kv_transfer/kv_p2p/mooncake_connector.py, side_channel_port. Independent ranks all
-        are rank 0, so the launcher moves the port of each.
+        Source: vllm_ascend/distributed/kv_transfer/kv_p2p/mooncake_connector.py, side_channel_port. Independent ranks
+        all take themselves for rank 0, so the launcher gives each a port of its own.
         """
         ranks = self.local_ranks if self.independent else self.data_parallel
         return range(self.kv_port, self.kv_port + ranks * self.world_size)

@@ -1,4 +1,4 @@
-"""What Cerberus found, in words: every error a finding on the user's line."""
+"""Puts Cerberus' errors into words: every error becomes a finding on the user's line."""
 
 from __future__ import annotations
 
@@ -76,6 +76,7 @@ def judge_part(layered: Layered, section: str, at: Path, value: Mapping[str, Any
 
 
 def findings_of(layered: Layered, section: str, prefix: Path, problems: Iterable[Any]) -> Iterator[Finding]:
+    """A finding for each of Cerberus' errors; `prefix` is the path of the section in the spec."""
     for number, error in enumerate(problems):
         if error.code == errors.EXCLUDES_FIELD.code and error.constraint < error.document_path[-1]:
             continue  # the other of the two says the same

@@ -1,7 +1,7 @@
 """What is left of an app when its wrong fields are put right or taken out, so that the rules judge it in the same run.
 
-A misspelt key counts under the name that was meant. A field on which nothing else rests is taken out. Where the size of
-a role is unknown the app is judged twice, with two sizes, and only what holds of both is said, of the other parts.
+A misspelt key counts under the name that was meant. A field that nothing else depends on is taken out. Where the size
+of a role is unknown, the app is judged twice, with two sizes; only findings that both have, on other parts, are kept.
 """
 
 from __future__ import annotations
@@ -24,13 +24,14 @@ OF_APP = ("gateway", "hostNetwork", "imagePullPolicy", "imagePullSecrets", "inte
 RESTING_ON_REPLICAS = ("minAvailable", "podGroupSize", "replicas", "spBlock")
 """Fields of any role about which nothing is said where a role's replicas are unknown: all share one PodGroup."""
 SECTIONS = ("faults", "proxy", "routing")
+"""Sections on whose fields no field of another section depends."""
 SIZES = ("dataParallel", "decodeContextParallel", "minAvailable", "npus", "pipelineParallel", "podGroupSize",
          "prefillContextParallel", "replicas", "spBlock", "tensorParallel")  # fmt: skip
 STAND_IN: dict[Path, str] = {
     ("name",): "app", ("image",): "vllm-ascend:v0.12.0",
     ("model", "name"): "model", ("model", "path"): "/mnt/models/model",
 }  # fmt: skip
-"""For what an app cannot be without."""
+"""What takes the place of a required field that is wrong."""
 
 
 MOST = 50

@@ -58,5 +58,5 @@ def of(*fields: Path, exists_if: tuple[Path, ...] = ()) -> Because:
 
 
 def fact(name: str, source: str, *fields: Path, exists_if: tuple[Path, ...] = ()) -> Because:
-    """The reason of a value that stands fast, or that the fact decides together with some spec fields."""
+    """The reason of a value that only a fact decides, or a fact together with some spec fields."""
     return Because(fields, name, source, exists_if)

@@ -1,7 +1,7 @@
 """Where every rendered value comes from: all passes that wrote it, in order, each with its value and reason.
 
-Made only when somebody asks: the pipeline runs once more, watched. Reasons are constants beside the passes; here
-their patterns become fields of this spec, and what holds where a field is not set is added.
+Made only on demand: the pipeline runs once more, and each of its edits is recorded. Reasons are constants beside the
+passes; here their patterns become fields of this spec, and the fallbacks of fields that are not set are added.
 """
 
 from __future__ import annotations
@@ -53,12 +53,12 @@ Origin = tuple[Written, ...]
 
 
 class Origins(NamedTuple):
-    """The origin of every leaf that some pass has written, those removed since included."""
+    """The origin of every leaf that a pass has written, including those that a later pass removed."""
 
     of_objects: Mapping[Ref, Mapping[Leaf, Origin]]
 
     def of(self, ref: Ref, leaf: Leaf) -> Origin:
-        """The origin of a leaf; empty where nothing is, or a pass has never been."""
+        """The origin of a leaf; empty for one that no pass has written."""
         return self.of_objects.get(ref, {}).get(leaf, ())
 
     def present(self) -> Iterator[tuple[Ref, Leaf, Origin]]:
@@ -133,7 +133,7 @@ class _Recorder:
             origins[leaf] = (*origins.get(leaf, ()), self._written(step, edit, leaf, value))
 
     def _empty(self, step: Pass, edit: Edit, origins: dict[Leaf, Origin]) -> None:
-        """What holds nothing any more after a removal is a value itself."""
+        """Records a mapping or list that a removal has emptied: it is a value now."""
         above = edit.path[:-1]
         if above and not any(leaf[: len(above)] == above for leaf, o in origins.items() if o[-1].value is not REMOVED):
             empty: Any = [] if isinstance(edit.path[-1], tuple) else {}

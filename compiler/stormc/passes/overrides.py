@@ -19,7 +19,7 @@ from stormc.passes.edit import REMOVED, Edit
 from stormc.targets.storm_service import Step
 
 DIRECTIVE = "$patch"
-"""How a strategic merge patch says that it deletes or replaces (kubectl patch --type strategic)."""
+"""The key by which a strategic merge patch deletes or replaces a mapping (kubectl patch --type strategic)."""
 AMOUNTS = frozenset({"limits", "requests", "overhead", "minResources"})
 """Mappings whose values are quantities."""
 QUANTITIES = frozenset({"sizeLimit", "divisor"})
@@ -71,7 +71,7 @@ def _has(item: Any, keys: tuple[str, ...]) -> bool:
 
 
 def _quantity(path: tuple[Step, ...], value: Any) -> Any:
-    """Quantities in canonical form, in lists that are new too; what is none is left for the output check to report."""
+    """The value with canonical quantities. A text that is not a quantity stays; the schema check reports it."""
     if isinstance(value, dict):
         return {key: _quantity((*path, key), item) for key, item in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""The engine as its service container starts it: flags, environment and mounts, whoever wrote them."""
+"""The engine as the container of a serving role starts it: flags, environment, mounts, whoever wrote them."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Run(NamedTuple):
     model: str
     flags: Mapping[str, Any]
     own_command: bool
-    """Whether an override or engine.command says the command line, not the fields of the spec."""
+    """Whether the command line comes from an override or engine.command, and not from the fields of the spec."""
     command_path: Path
     env: Mapping[str, str]
     """The variables of the container that are literal texts."""

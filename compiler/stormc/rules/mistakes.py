@@ -1,7 +1,7 @@
-"""What is left of an app when its reported mistakes are taken out, so that the finished manifests can be judged too.
+"""Takes reported mistakes out of an app, so that its finished manifests can be judged in the same run.
 
-Two writers of one key would stop the passes, and a StormService with another name is none: what follows from a
-finding is not reported again, and what is independent of it still is.
+Two writers of one key would stop the passes, and an override that renames the StormService would leave none. What
+follows from a finding is not reported again; what is independent of it still is.
 """
 
 from __future__ import annotations
@@ -20,13 +20,18 @@ SomePods = TypeVar("SomePods", bound=Pods)
 
 
 def without_mistakes(app: App, broken: Collection[str]) -> App:
-    """The app without the keys, overrides and directories that rules of these ids have found fault with."""
+    """The app without the keys, sizes, overrides and directories that violate the rules of these ids."""
     if not broken:
         return app
     if rules.load("keys.owned").id in broken:
-        app = replace(app, prefill=_free(app.prefill), decode=_free(app.decode), routing=_free(app.routing))
+        app = replace(
+            app,
+            prefill=_without_owned_keys(app.prefill),
+            decode=_without_owned_keys(app.decode),
+            routing=_without_owned_keys(app.routing),
+        )
     if rules.load("workload.size").id in broken:
-        app = replace(app, prefill=_small(app.prefill), decode=_small(app.decode))
+        app = replace(app, prefill=_with_smallest_size(app.prefill), decode=_with_smallest_size(app.decode))
     if rules.load("overrides.target").id in broken or rules.load("overrides.identity").id in broken:
         app = replace(app, overrides=())
     if rules.load("engine.directories").id in broken:
@@ -37,14 +42,14 @@ def without_mistakes(app: App, broken: Collection[str]) -> App:
     return app
 
 
-def _small(role: Role) -> Role:
+def _with_smallest_size(role: Role) -> Role:
     return replace(role, replicas=1, pod_group_size=1, data_parallel=1)
 
 
-def _free(role: SomePods) -> SomePods:
-    free: dict[str, Any] = {}
+def _without_owned_keys(role: SomePods) -> SomePods:
+    changed: dict[str, Any] = {}
     for table, attribute in MAPS.items():
         values: Mapping[str, str] = getattr(role, attribute)
         owned = known_as(*OWNED)[table]
-        free[attribute] = {key: value for key, value in values.items() if key not in owned}
-    return replace(role, **free)
+        changed[attribute] = {key: value for key, value in values.items() if key not in owned}
+    return replace(role, **changed)

@@ -14,7 +14,7 @@ Check = Callable[..., Iterator["Violation"]]
 
 
 class Subject(Enum):
-    """What a rule is shown, and with it the signature of its check."""
+    """What a rule looks at, and with it the signature of its check."""
 
     APP = "the spec"
     """check(app, platform): the spec with every default filled in."""
@@ -38,7 +38,7 @@ class Violation(NamedTuple):
 
 
 def of_both_roles(violations: Iterable[Violation]) -> Iterator[Violation]:
-    """The violations, those as one that say the same of two roles at one place of the spec that both share."""
+    """The violations. Two that say the same of both roles, at one place of the spec, become one that names both."""
     same: dict[tuple[object, ...], Violation] = {}
     for violation in violations:
         others, role = without(violation.message, "role")

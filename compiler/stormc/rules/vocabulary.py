@@ -1,4 +1,4 @@
-"""How a written key stands to the known ones: a misspelling, one of another table, or one that a controller owns."""
+"""Compares a key of a pod with the known ones: is it misspelt, in the wrong table, or a controller's?"""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from stormc.facts.keys import HUAWEI_PREFIX, Label
 from stormc.facts.known_keys import NODE_SELECTOR, TABLES, Key, Use
 
 _COMMON = (Label.JOB,)
-"""Keys that nobody means who writes one like it: `job-id` and `jobId` are labels of people's own."""
+"""Known keys that a similar key is no misspelling of: `job-id` and `jobId` are labels that people make up."""
 
 _CLOSE = 0.86
-"""Similarity from which two keys are one with a slip: one letter of ten."""
+"""The similarity (difflib's ratio) from which a key counts as misspelt: about one wrong letter in ten."""
 
 
 @cache
-def meant(table: str, key: str) -> str | None:
+def correct_key(table: str, key: str) -> str | None:
     """The known key that an unknown one is a misspelling of, or None."""
     bare = _bare(key)
     near = [name for name in _spellings(table) if _may_be_close(bare, name)] if len(key) > 4 else []
@@ -47,8 +47,8 @@ def _bare(key: str) -> str:
 
 
 @cache
-def home(table: str, key: str) -> str | None:
-    """The other table in which a key is known, None for a key of this table or of none."""
+def right_table(table: str, key: str) -> str | None:
+    """The table in which a key is known, where that is another one; else None."""
     if key in TABLES[table] or table == "env":
         return None
     if table != "nodeSelector" and key in NODE_SELECTOR and NODE_SELECTOR[key].use is Use.FIELD:

@@ -21,7 +21,7 @@ DEFAULTS: dict[str, Any] = {
     "distributed-executor-backend": "mp",  # vLLM would look for a Ray cluster where one rank has several nodes
 }
 TOGETHER = frozenset({"data-parallel-size", "data-parallel-size-local", "data-parallel-rpc-port"})
-"""What an engine that is alone must not be told."""
+"""Flags by which ranks find each other; an independent engine must not get them."""
 
 ARGUMENTS_EXIST: tuple[Path, ...] = (("engine", "command"), ("engine", "script"))
 """There are no arguments where the user has a command or a script."""
@@ -29,7 +29,7 @@ USER_FLAGS: tuple[Path, ...] = ((ROLE, "engineArgs", FLAG), ("engine", "args", F
 """Where the user gives a flag: the role's own wins."""
 RANKS, EXTERNAL, POD_GROUP_SIZE = (ROLE, "dataParallel"), (ROLE, "distributedDp"), (ROLE, "podGroupSize")
 APART: tuple[Path, ...] = (("model", "moe"), RANKS, EXTERNAL)
-"""The fields that make the ranks engines which know nothing of each other."""
+"""The fields that decide whether the ranks are independent engines."""
 VLLM, START_SERVER = "vllm serve", "MindCluster k8s-deploy-tool example/scripts/start_server.sh"
 
 
@@ -57,7 +57,7 @@ LAYOUT: dict[str, Because] = {
 
 
 class Flag(NamedTuple):
-    """A flag of `vllm serve` without its `--`: the value that holds, why, and what stormc had written without it."""
+    """A flag of `vllm serve` without its `--`: its value, why, and the value of stormc's that it replaces."""
 
     name: str
     value: Any
@@ -92,7 +92,7 @@ def _of_stormc(app: App, role: Role) -> dict[str, Any]:
 
 
 def _sizes(app: App, role: Role) -> dict[str, Any]:
-    """What says to vLLM how many ranks there are and what each takes."""
+    """The flags that tell vLLM how many ranks there are, and how many NPUs each takes."""
     sizes: dict[str, Any] = {"tensor-parallel-size": role.tensor_parallel}
     for name, size in (
         ("pipeline-parallel-size", role.pipeline_parallel),

@@ -1,4 +1,4 @@
-"""Volumes of the user's own in the pods of every role that names them, and the node's network where a role is on it."""
+"""The volumes that the spec gives to roles, and the node's network for roles that ask for it."""
 
 from __future__ import annotations
 

@@ -91,13 +91,14 @@ def _kv_facts(role: Role, app: App) -> Iterator[tuple[tuple[str, ...], str]]:
 
 
 def kv_sizes(role: Role) -> Iterator[tuple[tuple[str, ...], str]]:
-    """What a config says of the sizes of a role."""
+    """The paths of a role's sizes in a config, and the values that they must have."""
     yield (EXTRA, role.name, "tp_size"), str(role.tensor_parallel)
     yield (EXTRA, role.name, "pp_size"), str(role.pipeline_parallel)
     yield (EXTRA, role.name, "dp_size"), str(role.kv_ranks)
 
 
 def kv_value(config: Any, steps: tuple[str, ...]) -> str | None:
+    """The value at a path of a config as text; None where there is none."""
     for step in steps:
         config = config.get(step) if isinstance(config, Mapping) else None
     return None if config is None else str(config)

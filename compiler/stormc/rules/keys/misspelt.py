@@ -12,7 +12,7 @@ from stormc.facts.known_keys import NOUNS, TABLES
 from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService, Template
-from stormc.rules.vocabulary import home, meant
+from stormc.rules.vocabulary import correct_key, right_table
 
 
 def _tables(template: Template) -> tuple[tuple[str, Mapping[str, str]], ...]:
@@ -25,7 +25,7 @@ def check(service: StormService) -> Iterator[Violation]:
     for template in service.templates:
         for table, keys in _tables(template):
             for key in keys:
-                meant_key = None if key in TABLES[table] or home(table, key) else meant(table, key)
+                meant_key = None if key in TABLES[table] or right_table(table, key) else correct_key(table, key)
                 if meant_key:
                     path = service.wrote_key(template.role, table, key)
                     yield Violation(

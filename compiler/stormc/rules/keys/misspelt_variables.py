@@ -12,14 +12,14 @@ from stormc.facts.known_keys import TABLES
 from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
-from stormc.rules.vocabulary import meant
+from stormc.rules.vocabulary import correct_key
 
 
 def check(service: StormService) -> Iterator[Violation]:
     variables = TABLES["env"]
     for template in service.templates:
         for container, name, _ in template.environment:
-            meant_name = None if name in variables or name.startswith("VLLM_") else meant("env", name)
+            meant_name = None if name in variables or name.startswith("VLLM_") else correct_key("env", name)
             if meant_name:
                 path = service.wrote_env(template.role, container, name)
                 yield Violation(

@@ -11,7 +11,7 @@ from stormc.facts.known_keys import NOUNS, RESERVED, TABLES
 from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
-from stormc.rules.vocabulary import home, meant
+from stormc.rules.vocabulary import correct_key, right_table
 
 
 def check(service: StormService) -> Iterator[Violation]:
@@ -19,7 +19,7 @@ def check(service: StormService) -> Iterator[Violation]:
         for table, keys in (("labels", template.labels), ("annotations", template.annotations)):
             for key in keys:
                 is_known = key in TABLES[table] or not key.startswith(RESERVED)
-                if not is_known and not home(table, key) and not meant(table, key):
+                if not is_known and not right_table(table, key) and not correct_key(table, key):
                     path = service.wrote_key(template.role, table, key)
                     yield Violation(
                         path,

@@ -14,7 +14,7 @@ from stormc.load.releases import version
 from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
-from stormc.rules.vocabulary import home, known_as
+from stormc.rules.vocabulary import known_as, right_table
 
 
 def check(service: StormService) -> Iterator[Violation]:
@@ -34,13 +34,13 @@ def check(service: StormService) -> Iterator[Violation]:
                 since = entry.since if entry else ""
                 if since and version(service.platform.mindcluster.release) < version(since):
                     yield _too_early(service, template.role, table, key, since)
-                right_table = None if entry else home(table, key)
-                if right_table:
+                other_table = None if entry else right_table(table, key)
+                if other_table:
                     path = service.wrote_key(template.role, table, key)
                     yield Violation(
                         path,
                         phrase("{key} has no effect as {table}", key=key, table=_an(table)),
-                        phrase("it is read as {other}", other=_an(right_table)),
+                        phrase("it is read as {other}", other=_an(other_table)),
                         at_key=True,
                     )
 

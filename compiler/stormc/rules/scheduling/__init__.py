@@ -15,7 +15,9 @@ def gang_of(role: Role, template: Template) -> int | None:
 
 
 def gang_place(service: StormService, role: Role) -> Path:
+    """The place in the spec that gives a role its gang size."""
     return service.wrote_key(role.name, "annotations", Annotation.SCHEDULE_MIN_AVAILABLE, (role.name, "minAvailable"))
 
 
 HANDLER_LABELS = (NodeLabel.ACCELERATOR_TYPE, NodeLabel.HOST_ARCH)
+"""The node labels by which the scheduler picks its handler, up to MindCluster 26.0."""

@@ -19,4 +19,5 @@ def blocks(service: StormService) -> Iterator[tuple[Role, str, Path]]:
 
 
 def without_block(app: App) -> list[Role]:
+    """The serving roles without spBlock, on products with super pods."""
     return [role for role in app.serving_roles if app.profile.super_pod and role.sp_block is None]
