@@ -21,8 +21,8 @@ from stormc.emit.size import SchemaProblem
 from stormc.finding import Finding, Mark
 from stormc.load.sources import Sources
 from stormc.migrate.note import Note
+from stormc.migrate.proposal import Chosen
 from stormc.migrate.refusals import Refusal
-from stormc.migrate.storm_service import Chosen
 from stormc.phrase import Phrase
 from stormc.reference.pages import fields
 from stormc.repository.repository import open_repository

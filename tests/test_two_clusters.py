@@ -10,7 +10,7 @@ import yaml
 
 from stormc.__main__ import main
 from stormc.actions import render
-from stormc.cluster.rendered import chosen, only, rendered_apps
+from stormc.cluster.rendered import choose_app, only_app, rendered_apps
 from stormc.failure import Failure
 from stormc.finding import Finding
 from stormc.repository.namesakes import check_namesakes
@@ -165,12 +165,12 @@ def test_cluster_commands_ask_which(root: Path, capsys: pytest.CaptureFixture[st
         ("inference", "chat"): ["production/chat", "staging/chat"]
     }
     with pytest.raises(Failure, match=r"several clusters.*--rendered rendered/staging"):
-        only(rendered, apps["inference", "chat"])
+        only_app(rendered, apps["inference", "chat"])
     with pytest.raises(Failure, match="several clusters"):
-        chosen(rendered, apps, "chat", None)
-    space, name, manifests = chosen(rendered, apps, "staging/chat", None)
+        choose_app(rendered, apps, "chat", None)
+    space, name, manifests = choose_app(rendered, apps, "staging/chat", None)
     assert (space, name) == ("inference", "chat") and manifests == apps["inference", "chat"]["staging/chat"]
-    assert chosen(Path("rendered/staging"), rendered_apps(Path("rendered/staging")), "chat", None)[2]
+    assert choose_app(Path("rendered/staging"), rendered_apps(Path("rendered/staging")), "chat", None)[2]
     assert main(["deploy", "chat", "--dry-run"]) == 2
     assert "ambiguous: production/chat and staging/chat" in capsys.readouterr().err
     assert main(["deploy", "staging/chat", "--dry-run"]) == 0

@@ -12,13 +12,13 @@ import pytest
 from stormc.__main__ import main
 from stormc.cluster.apply import differences
 from stormc.cluster.connection import problem
-from stormc.cluster.drift import departures
+from stormc.cluster.drift import differing_places
 from stormc.cluster.kinds import POD, STORM_SERVICE
 from stormc.cluster.owner import engine
 from stormc.cluster.preflight import Observed, checks, platform_file
-from stormc.cluster.status import build, instances
+from stormc.cluster.status import AppObjects, build_status, instances
 from stormc.cluster.status_report import age, as_text
-from stormc.cluster.wait import hangs, unready
+from stormc.cluster.wait import reason_to_remain, unready
 from stormc.payload.read import read_payload
 from stormc.repository.profiles import builtin_names, builtin_profile
 from stormc.text.format import formatted
@@ -102,11 +102,14 @@ def test_changes_go_both_ways_and_drift_only_one() -> None:
     old: dict[str, Any] = {"a": 1, "env": [{"name": "c", "value": "1"}], "l": [{"x": 1}], "e": {}}
     new: dict[str, Any] = {"a": 1, "env": [{"name": "c", "value": "2", "d": 3}], "l": [{"x": 1, "y": 2}], "e": {"f": 1}}
     assert differences("Service", old, new) == ["env[c].value", "l", "e", "env[c].d", "e.f"]
-    assert departures("Service", old, new) == ["env[c].value"]
-    assert departures("Service", {"l": [1]}, {"l": [1, 2]}) == ["l"]
-    assert departures("Service", {"a": {"b": {"c": 1, "d": 2}}}, {"a": {}}) == ["a.b"]
-    assert departures("Service", {"ports": [{"port": 1}]}, {"ports": [{"port": 1, "protocol": "TCP"}]}) == []
-    assert departures("Service", {"env": [{"name": "c"}]}, {"env": [{"name": "s"}, {"name": "c", "value": ""}]}) == []
+    assert differing_places("Service", old, new) == ["env[c].value"]
+    assert differing_places("Service", {"l": [1]}, {"l": [1, 2]}) == ["l"]
+    assert differing_places("Service", {"a": {"b": {"c": 1, "d": 2}}}, {"a": {}}) == ["a.b"]
+    assert differing_places("Service", {"ports": [{"port": 1}]}, {"ports": [{"port": 1, "protocol": "TCP"}]}) == []
+    assert (
+        differing_places("Service", {"env": [{"name": "c"}]}, {"env": [{"name": "s"}, {"name": "c", "value": ""}]})
+        == []
+    )
 
 
 def container(state: dict[str, Any]) -> dict[str, Any]:
@@ -126,7 +129,7 @@ def container(state: dict[str, Any]) -> dict[str, Any]:
 )  # fmt: skip
 def test_the_message_of_a_pod(part: Any, said: str) -> None:
     pod = {"kind": "Pod", "metadata": {"name": "p", "labels": {"role-name": "prefill"}}, "status": part}
-    app = build(service(), [role_set(1)], [], [], [pod], [], "n", "a", (), NOW)
+    app = build_status(AppObjects(service(), [role_set(1)], pods=[pod]), "n", "a", (), NOW)
     assert app.roles[0].pods[0].message == said
     assert said in as_text(app)
 
@@ -144,7 +147,8 @@ def test_the_tree_joins_pod_groups_by_owner_and_pod_sets_with_their_events() -> 
          "status": {"phase": "Pending", "conditions": [reason]}}
         for uid in ("2", "9")
     ]  # fmt: skip
-    rows = build(service(), [role_set(2)], [pod_set], groups, [], events, "n", "a", (), NOW).groups
+    objects = AppObjects(service(), [role_set(2)], [pod_set], groups, events=events)
+    rows = build_status(objects, "n", "a", (), NOW).groups
     assert [(row.object, row.message) for row in rows] == [
         ("RoleSet/a-roleset-x", ""), ("PodSet/s", "new"), ("PodGroup/g2", "JobValidateFailed"),
     ]  # fmt: skip
@@ -152,7 +156,7 @@ def test_the_tree_joins_pod_groups_by_owner_and_pod_sets_with_their_events() -> 
 
 def test_the_table_of_the_proxy() -> None:
     row = {"address": "a-prefill-0:8000", "state": "faulty", "score": None, "active": 1, "failures": 4, "requests": 9}
-    app = build(None, [], [], [], [], [], "n", "a", (), NOW)
+    app = build_status(AppObjects(), "n", "a", (), NOW)
     shown = as_text(app._replace(instances=instances({"prefill": [row, "x", {}], "decode": "?"})))
     assert "  proxy: prefill a-prefill-0:8000  faulty  1 active  4 failures  9 requests" in shown
     assert instances(None) == instances({"message": "no endpoints"}) == ()
@@ -172,7 +176,7 @@ def test_ages(seconds: int | None, text: str) -> None:
     ],
 )
 def test_what_hangs_is_explained(metadata: dict[str, Any], said: str) -> None:
-    assert said in hangs({"kind": POD.name, "metadata": metadata})
+    assert said in reason_to_remain({"kind": POD.name, "metadata": metadata})
 
 
 def workload(name: str, tag: str) -> dict[str, Any]:

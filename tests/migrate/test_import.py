@@ -18,9 +18,9 @@ from stormc.actions.importing import Imported, Target, import_into
 from stormc.load.document import load_documents
 from stormc.load.sources import Source, Sources
 from stormc.migrate import deploy_tool
-from stormc.migrate.compare import departures, merged, table
+from stormc.migrate.compare import merged, table, value_differences
 from stormc.migrate.difference import Difference, lines
-from stormc.migrate.storm_service import Chosen
+from stormc.migrate.proposal import Chosen
 from stormc.repository.repository import open_repository
 from tests.migrate import CASES, names, run_case
 from tests.samples import compile_in, container, pod, repository, role
@@ -77,7 +77,7 @@ def test_what_is_not_in_the_list_of_differences_is_equal() -> None:
         {**r, "name": "routing"} if r["name"] == "router" else r for r in named["spec"]["template"]["spec"]["roles"]
     ]
     assert [r["name"] for r in roles] == ["prefill", "decode", "router"]
-    differing = departures(table(storm, {}), table(named, {"prefill": "vllm"}))
+    differing = value_differences(table(storm, {}), table(named, {"prefill": "vllm"}))
     inside = [d for d in differing if "routing" not in str(d.path)]
     listed = [d for d in made.differences if d.role != "routing" and "/" not in d.path.split("[")[0].split(".")[0]]
     assert len(inside) == len([d for d in listed if not d.path.startswith(("Service", "ConfigMap"))])

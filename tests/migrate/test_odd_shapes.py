@@ -16,7 +16,7 @@ from stormc.failure import Failure
 from stormc.finding import has_errors
 from stormc.load.document import load_document
 from stormc.load.sources import Sources
-from stormc.migrate.storm_service import Chosen
+from stormc.migrate.proposal import Chosen
 from stormc.repository.repository import open_repository
 from tests.migrate import CASES, names
 

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stormc.actions.comparing import diff
-from stormc.review import report
+from stormc.review import diff_report
 from stormc.review.diff import Kind
 from stormc.review.effect import What
 from tests.samples import spec_text
@@ -151,7 +151,7 @@ def report_of(case: str, root: Path) -> str:
     """What `stormc diff` says of an edit of the three apps below a directory."""
     CASES[case][0](root)
     changes = diff(root / "specs")
-    return "\n".join(report.text(changes)).replace(f"{root}/", "") + "\n"
+    return "\n".join(diff_report.text(changes)).replace(f"{root}/", "") + "\n"
 
 
 def refresh() -> None:

@@ -14,7 +14,7 @@ from stormc.actions import render
 from stormc.actions.comparing import diff, diff_of_compilers
 from stormc.failure import Failure
 from stormc.history.branching import MAIN_BRANCHES
-from stormc.review import report
+from stormc.review import diff_report
 from stormc.review.diff import AppChange, Kind
 from stormc.review.effect import What
 from tests.review.edits import (
@@ -137,11 +137,11 @@ def test_before_the_first_commit_every_app_is_new(tmp_path: Path) -> None:
 def test_reports(root: Path) -> None:
     several(edit("shared.yaml", f"{SHARED[:-1]}, replicas: 2}}"), edit("own.yaml", "name: own-v2"))(root)
     changes = diff(root / "specs")
-    lines = list(report.text(changes))
+    lines = list(diff_report.text(changes))
     assert "  decode.replicas 2 (not set before)" in lines
     assert any("gang size 3 → 4" in line for line in lines)
     assert lines[-1] == "2 apps changed; 1 restarts NPU pods, 1 deletes NPU pods (112 NPUs)"
-    document = json.loads(report.as_json(changes))
+    document = json.loads(diff_report.as_json(changes))
     assert document["totals"] == {
         "apps": 2,
         "restarting": 1,
@@ -160,8 +160,8 @@ def test_a_side_that_cannot_be_read_has_no_effect_and_no_fields(root: Path) -> N
     (root / "specs/own.yaml").write_text("a: [")
     (change,) = changes = diff(root / "specs")
     assert (change.fields, change.files) == ((), ())
-    assert list(report.text(changes))[-2:] == ["  effect unknown", "1 app changed; 1 with errors, effect unknown"]
-    (app,) = json.loads(report.as_json(changes))["apps"]
+    assert list(diff_report.text(changes))[-2:] == ["  effect unknown", "1 app changed; 1 with errors, effect unknown"]
+    (app,) = json.loads(diff_report.as_json(changes))["apps"]
     assert (app["effect"], app["files"]) == ("unknown", [])
 
 
@@ -184,7 +184,7 @@ def test_what_the_engine_does_with_objects_that_leave(root: Path, change: Callab
     (told,) = changes = diff(root / "specs")
     assert bool(told.engine) == bool(said)
     assert said in "\n".join(told.engine)
-    assert all(line.strip() in report.as_json(changes).replace('\\"', '"') for line in told.engine)
+    assert all(line.strip() in diff_report.as_json(changes).replace('\\"', '"') for line in told.engine)
 
 
 def test_measured_minutes_are_counted_instead_of_the_limit(root: Path) -> None:
@@ -192,17 +192,17 @@ def test_measured_minutes_are_counted_instead_of_the_limit(root: Path) -> None:
     (change,) = changes = diff(root / "specs")
     (prefill,) = [role for role in change.effect.roles if role.role == "prefill"]
     assert (prefill.minutes, prefill.measured, prefill.recreated) == (24, True, 2)
-    assert any("about 24 min" in line for line in report.text(changes))
-    assert "| 24 |" in report.markdown(changes)
+    assert any("about 24 min" in line for line in diff_report.text(changes))
+    assert "| 24 |" in diff_report.markdown(changes)
 
 
 def test_a_comment_never_outgrows_its_limit(root: Path) -> None:
     several(*(edit(f"{name}.yaml", "image: 'x:1'") for name in ("own", "shared", "other")))(root)
     changes = diff(root / "specs")
-    whole = report.markdown(changes)
-    assert whole.startswith(report.MARKER) and whole.count("<details>") == whole.count("</details>") == 3
+    whole = diff_report.markdown(changes)
+    assert whole.startswith(diff_report.MARKER) and whole.count("<details>") == whole.count("</details>") == 3
     for limit in range(400, len(whole) + 100, 300):
-        part = report.markdown(changes, limit=limit)
+        part = diff_report.markdown(changes, limit=limit)
         assert len(part) <= limit
         assert part.count("<details>") == part.count("</details>")
         assert (part == whole) == ("more; run" not in part)
@@ -210,7 +210,7 @@ def test_a_comment_never_outgrows_its_limit(root: Path) -> None:
 
 def test_text_of_a_branch_does_not_leave_its_block(root: Path) -> None:
     edit("own.yaml", 'prefill: {env: {X: "```\\n</details><script>"}}')(root)
-    shown = report.markdown(diff(root / "specs"))
+    shown = diff_report.markdown(diff(root / "specs"))
     fence = next(line for line in shown.splitlines() if line.startswith("````"))
     assert shown.count(f"\n{fence}") >= 2
 
@@ -223,7 +223,7 @@ def test_the_example_of_the_page(root: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.chdir(root)
     page = (Path(__file__).parents[2] / "docs/review.md").read_text(encoding="utf-8")
     documented = page.partition("    $ stormc diff\n")[2].partition("\n\n")[0].splitlines()
-    seen = list(report.text(diff(Path("specs"))))
+    seen = list(diff_report.text(diff(Path("specs"))))
     assert [line.removeprefix("    ") for line in documented] == seen
 
 

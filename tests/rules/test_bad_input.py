@@ -8,7 +8,7 @@ from stormc.compile.compilation import Stage
 from stormc.finding import Finding, dotted, has_errors
 from stormc.load.sources import Source, Sources
 from stormc.payload.read import read_payload
-from stormc.repository.namesakes import check_namesakes, identity
+from stormc.repository.namesakes import check_namesakes, identify_app
 from stormc.repository.profiles import BUILTIN, load_profile
 from stormc.repository.repository import open_repository
 from tests.rules.judged import IN_ROLE, in_role, judge, patched
@@ -136,7 +136,7 @@ def test_one_duplicate_among_five_thousand_apps_is_one_finding() -> None:
         for n, name in enumerate(names)
     )
     made = open_repository(Sources("specs", files, ()))
-    summaries = [who for source in made.apps if (who := identity(made, source))]
+    summaries = [who for source in made.apps if (who := identify_app(made, source))]
     assert [f.rule for f in check_namesakes(summaries)] == ["E301"]
 
 

@@ -19,7 +19,7 @@ from stormc.load.releases import version
 from stormc.load.sources import SUFFIXES, PathFilter, Source, Sources, every_file, read_sources, touched_by
 from stormc.model.layers import load_minutes
 from stormc.payload.read import read_payload
-from stormc.repository.namesakes import identity as identity_of
+from stormc.repository.namesakes import identify_app
 from stormc.repository.repository import Repository, open_repository
 from stormc.repository.selection import affected
 from stormc.review.diff import AppChange, Kind, Side, compare
@@ -58,7 +58,7 @@ def diff(
 def _refuse_unknown(specs: Path, head: str | None, app: str) -> None:
     """Raises Failure where a word means no app of the head. An app that has not changed is fine."""
     repository = open_repository(committed_sources(specs, head) if head is not None else read_sources(specs))
-    known = [(identity_of(repository, source), source.file) for source in repository.apps]
+    known = [(identify_app(repository, source), source.file) for source in repository.apps]
     names = [(f"{who.namespace}/{who.name}", file) for who, file in known if who is not None]
     if not any(is_called(app, label, file) for label, file in names):
         raise no_app(app, names)

@@ -16,8 +16,8 @@ from stormc.load.sources import Source, Sources, read_sources
 from stormc.migrate.difference import Difference
 from stormc.migrate.fitting import Fitting, Place
 from stormc.migrate.note import FOREIGN, REPEATED, Note
+from stormc.migrate.proposal import Chosen, propose
 from stormc.migrate.reading import Original, formats, newer_style, read_originals
-from stormc.migrate.storm_service import Chosen, propose
 from stormc.payload.objects import shared_objects
 from stormc.payload.read import read_payload
 from stormc.phrase import NONE, Phrase, phrase

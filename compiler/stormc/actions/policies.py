@@ -15,7 +15,7 @@ from stormc.load.sources import Source, read_sources
 from stormc.phrase import phrase
 from stormc.policy.admission import admission
 from stormc.record import NamedTuple
-from stormc.repository.namesakes import identity
+from stormc.repository.namesakes import identify_app
 from stormc.repository.policies import policy_of
 from stormc.repository.repository import Repository, open_repository
 
@@ -55,7 +55,7 @@ def export_policy(specs: Path, directory: str, name: str) -> list[str]:
 
 def _app(repository: Repository, specs: Path, app: str) -> Source:
     chosen = [source for source in repository.apps if app in (source.file, source.path, f"{specs.name}/{source.path}")]
-    labels = [(f"{who.namespace}/{who.name}", s) for s in repository.apps if (who := identity(repository, s))]
+    labels = [(f"{who.namespace}/{who.name}", s) for s in repository.apps if (who := identify_app(repository, s))]
     chosen = chosen or [source for label, source in labels if is_called(app, label, source.file)]
     if len(chosen) > 1:
         raise several_apps(app, [source.file for source in chosen])

@@ -20,7 +20,7 @@ from stormc.model.layers import load_minutes
 from stormc.payload.read import Payload, read_payload
 from stormc.phrase import phrase, with_hint
 from stormc.record import NamedTuple
-from stormc.repository.namesakes import identity
+from stormc.repository.namesakes import identify_app
 from stormc.repository.repository import Repository, open_repository
 from stormc.text.edit import ABSENT, rewritten
 from stormc.text.format import formatted
@@ -139,7 +139,7 @@ def _app(repository: Repository, specs: Path, directory: Path, name: str) -> Sou
     if below.split("/")[0] == "..":
         raise Failure(phrase("{directory} is not below {specs}", directory=directory, specs=specs))
     apps = [app for app in repository.apps if below == "." or app.path.startswith(f"{below}/")]
-    names = {app.path: who.name for app in apps if (who := identity(repository, app))}
+    names = {app.path: who.name for app in apps if (who := identify_app(repository, app))}
     matching = [app for app in apps if names.get(app.path) == name]
     if len(matching) > 1:
         raise Failure(

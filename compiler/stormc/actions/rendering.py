@@ -123,7 +123,7 @@ class _Apps(NamedTuple):
         return {path: new for output in self.compiled for path, new in output.new.items()}
 
     @property
-    def right_files(self) -> set[str]:
+    def files_up_to_date(self) -> set[str]:
         """The files that are on disk as they should be."""
         remembered = {path for memory in self.remembered.values() for path in memory.hashes}
         return remembered | {path for output in self.compiled for path in output.hashes if path not in output.new}
@@ -161,12 +161,12 @@ def _render(order: _Order, staging: Path | None) -> Rendered:
     shared = shared_files(needs, order.payload, repository.sources.root, _earlier(out, needs) if partly else None)
     of_all = {**files, **shared}
     new = {path: text for path, text in of_all.items() if on_disk(out, path) != text}
-    right = apps.right_files | (of_all.keys() - new.keys())
+    up_to_date = apps.files_up_to_date | (of_all.keys() - new.keys())
     scope = [summary.directory for summary in apps.summaries] if partly else None
-    plan = make_plan(out, NewFiles({**apps.new_files, **new}), right, scope)
+    plan = make_plan(out, NewFiles({**apps.new_files, **new}), up_to_date, scope)
     versions = other_versions(out, [*plan.writes, *plan.removals], __version__)
     findings = in_order([
-        *findings, *plan.findings, *_unstaged(order, plan, right, scope),
+        *findings, *plan.findings, *_unstaged(order, plan, up_to_date, scope),
         *(_made_by_another(out, plan, versions) if staging is None else ()),
     ])  # fmt: skip
     if has_errors(findings):

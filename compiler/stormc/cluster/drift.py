@@ -12,18 +12,20 @@ from stormc.tree.compare import beginnings, leaves, places
 
 
 def drift(cluster: Cluster, namespace: str, manifests: Iterable[Manifest]) -> Iterator[str]:
-    """Every rendered field that the cluster has otherwise; fields that only the cluster has are defaults. Raises
-    Failure."""
+    """A line for each rendered field that differs on the cluster; fields that only the cluster has are defaults.
+
+    Raises Failure.
+    """
     for kind, manifest in in_order(manifests):
         live = cluster.get(kind, namespace, manifest["metadata"]["name"])
         if live is None:
             yield f"{title(manifest)} is missing"
         else:
-            yield from (f"{title(manifest)} {path}" for path in departures(manifest["kind"], manifest, live))
+            yield from (f"{title(manifest)} {path}" for path in differing_places(manifest["kind"], manifest, live))
 
 
-def departures(kind: str, rendered: Manifest, live: Manifest) -> list[str]:
-    """The places of what `live` lacks or has otherwise."""
+def differing_places(kind: str, rendered: Manifest, live: Manifest) -> list[str]:
+    """The places at which `live` lacks a rendered value or has another."""
     ours, theirs = dict(leaves(kind, rendered)), dict(leaves(kind, live))
     known = beginnings(theirs)
     lacking = [path for path, value in ours.items() if not (path in known and _holds(theirs.get(path, {}), value))]

@@ -1,4 +1,4 @@
-"""Whose the objects on the cluster are: ours by label, and whether a GitOps engine looks after them."""
+"""Which objects on the cluster belong to an app, and whether a GitOps engine owns them."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def owned(cluster: Cluster, namespace: str, app: str) -> list[tuple[Kind, Manife
     ]
 
 
-def shared_by_none(cluster: Cluster, namespace: str, app: str) -> list[tuple[Kind, Manifest]]:
-    """What the apps of a namespace share, where no other app of stormc is left there to need it. Raises Failure."""
+def unneeded_shared(cluster: Cluster, namespace: str, app: str) -> list[tuple[Kind, Manifest]]:
+    """The ConfigMaps that the apps of a namespace share, if no app but this one is left there. Raises Failure."""
     apps = cluster.find(STORM_SERVICE, namespace, {MANAGED_BY: "stormc"}) or ()
     if any(item["metadata"]["name"] != app for item in apps):
         return []
@@ -71,6 +71,6 @@ def of_deploy_tool(cluster: Cluster, namespace: str, app: str) -> list[tuple[Kin
 
 
 def stale(owned: Iterable[tuple[Kind, Manifest]], manifests: Iterable[Manifest]) -> list[tuple[Kind, Manifest]]:
-    """Of what stormc applied earlier, what the manifests no longer hold."""
+    """The objects that stormc applied earlier and that are not among the manifests."""
     rendered = {(kind_of(manifest), manifest["metadata"]["name"]) for manifest in manifests}
     return [(kind, item) for kind, item in owned if (kind, item["metadata"]["name"]) not in rendered]

@@ -1,4 +1,4 @@
-"""Is everything there that an app needs? One check per line, each with what to do."""
+"""Whether a cluster has what apps need: one check per prerequisite, each with what to do."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Check(NamedTuple):
 
 
 class Observed(NamedTuple):
-    """What the cluster said; None where it would not or could not."""
+    """The objects of a cluster that the checks look at; empty where it has none."""
 
     definitions: frozenset[str]
     workloads: tuple[Manifest, ...]
@@ -59,7 +59,7 @@ class Observed(NamedTuple):
     scheduler_configs: tuple[str, ...] = ()
 
 
-def ask(cluster: Cluster) -> Observed:
+def observe(cluster: Cluster) -> Observed:
     """Everything that the checks need. Raises Failure, naming the permission that is lacking."""
     workloads = (*(cluster.find(DEPLOYMENT, None) or ()), *(cluster.find(DAEMON_SET, None) or ()))
     return Observed(
@@ -93,7 +93,7 @@ def checks(observed: Observed) -> list[Check]:
 
 
 def platform_file(observed: Observed, profiles: Iterable[Profile]) -> str:
-    """A platform.yaml with what was found; what was not found keeps its default and is left out.
+    """The text of a platform file with what was observed; anything else is left out and keeps its default.
 
     Several products share an accelerator-type; the inventory takes the one that MindCluster documents for
     StormService, and says which others it may be.
@@ -157,7 +157,7 @@ def _definitions(observed: Observed) -> Iterable[Check]:
 
 def _workloads(observed: Observed) -> Iterable[Check]:
     for part, without in (
-        ("aibrix-controller-manager", "StormServices stay without pods; install AIBrix v0.5.0 or newer"),
+        ("aibrix-controller-manager", f"StormServices stay without pods; install AIBrix {AIBRIX_RELEASES[0]} or newer"),
         ("volcano-scheduler", "NPU pods stay Pending; install Volcano with ascend-for-volcano"),
         ("volcano-controllers", "there are no PodGroups, so no gangs; install Volcano with ascend-for-volcano"),
         ("device-plugin", "nodes show no NPUs; install Ascend Device Plugin"),

@@ -10,7 +10,7 @@ from stormc.cluster.wait import Tell
 
 
 def remove(cluster: Cluster, namespace: str, objects: Iterable[tuple[Kind, Manifest]], tell: Tell) -> None:
-    """Asks for the deletion of every object, the StormService first: its pods need the others until they end.
+    """Asks for the deletion of every object, the last one first: pods of the StormService need the others to the end.
 
     Raises Failure at the first that may not be deleted.
     """

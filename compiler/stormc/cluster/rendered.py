@@ -1,4 +1,4 @@
-"""Finds what was rendered for an app."""
+"""Finds the rendered manifests of an app by its name."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def rendered_apps(rendered: Path) -> RenderedApps:
     return apps
 
 
-def chosen(rendered: Path, apps: RenderedApps, app: str, namespace: str | None) -> tuple[str, str, list[Manifest]]:
+def choose_app(rendered: Path, apps: RenderedApps, app: str, namespace: str | None) -> tuple[str, str, list[Manifest]]:
     """Namespace, name and manifests of the app that a name means, or directory and name as in a3/my-test.
 
     An app that is not rendered has no manifests, and the namespace `default`. Raises Failure where a name means several
@@ -55,10 +55,10 @@ def chosen(rendered: Path, apps: RenderedApps, app: str, namespace: str | None) 
         return matches[0]
     known = [space for space, name in apps if name == app]
     space = namespace or (known[0] if len(known) == 1 else "default")
-    return space, app, only(rendered, apps.get((space, app), {}))
+    return space, app, only_app(rendered, apps.get((space, app), {}))
 
 
-def only(rendered: Path, apps: Mapping[str, list[Manifest]]) -> list[Manifest]:
+def only_app(rendered: Path, apps: Mapping[str, list[Manifest]]) -> list[Manifest]:
     """The manifests of the one app among those of a name, none where there is none. Raises Failure for several."""
     if len(apps) > 1:
         parents = " or ".join(f"--rendered {rendered / directory.rpartition('/')[0]}" for directory in apps)

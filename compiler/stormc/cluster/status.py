@@ -1,4 +1,4 @@
-"""What runs of an app, as values: StormService, RoleSets, PodSets, PodGroups and pods by role.
+"""The status of an app on a cluster: StormService, RoleSets, PodSets, PodGroups and pods by role.
 
 Every field of a status may be missing: AIBrix v0.5.0 writes none while the headless Service fails, and never writes
 roleStatuses (stormservice/sync.go:73-113,338-408).
@@ -6,7 +6,7 @@ roleStatuses (stormservice/sync.go:73-113,338-408).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -92,21 +92,34 @@ class AppStatus(NamedTuple):
         return not self.problem
 
 
-def look(cluster: Cluster, namespace: str, app: str, drift: Iterable[str], now: datetime) -> AppStatus:
-    """Asks for everything that belongs to an app; kinds that the cluster lacks are left out. Raises Failure."""
+class AppObjects(NamedTuple):
+    """The objects of an app on a cluster, and the events of its namespace; any of them may be missing."""
+
+    service: Manifest | None = None
+    role_sets: Sequence[Manifest] = ()
+    pod_sets: Sequence[Manifest] = ()
+    pod_groups: Sequence[Manifest] = ()
+    pods: Sequence[Manifest] = ()
+    events: Sequence[Manifest] = ()
+
+
+def app_status(cluster: Cluster, namespace: str, app: str, drift: Iterable[str], now: datetime) -> AppStatus:
+    """The status of an app, whose drift is known; kinds that the cluster lacks are left out. Raises Failure."""
     labels = {STORM_SERVICE_NAME: app}
-    role_sets = cluster.find(ROLE_SET, namespace, labels) or []
-    pod_sets = cluster.find(POD_SET, namespace, labels) or []
-    status = build(
-        cluster.get(STORM_SERVICE, namespace, app), role_sets, pod_sets,
-        cluster.find(POD_GROUP, namespace) or [], cluster.find(POD, namespace, labels) or [],
-        cluster.find(EVENT, namespace) or [], namespace, app, tuple(drift), now,
-    )  # fmt: skip
+    objects = AppObjects(
+        cluster.get(STORM_SERVICE, namespace, app),
+        cluster.find(ROLE_SET, namespace, labels) or (),
+        cluster.find(POD_SET, namespace, labels) or (),
+        cluster.find(POD_GROUP, namespace) or (),
+        cluster.find(POD, namespace, labels) or (),
+        cluster.find(EVENT, namespace) or (),
+    )
+    status = build_status(objects, namespace, app, tuple(drift), now)
     return status._replace(instances=instances(cluster.ask_service(namespace, f"{app}-router", "http", "status")))
 
 
 def instances(answer: Manifest | None) -> tuple[InstanceRow, ...]:
-    """The proxy's table of instances from its /status; empty where that is not to be had, or of another form."""
+    """The proxy's table of instances from its /status; empty without an answer, or for one of another form."""
     rows = []
     for role in SERVING_ROLES:
         listed = (answer or {}).get(role)
@@ -117,11 +130,9 @@ def instances(answer: Manifest | None) -> tuple[InstanceRow, ...]:
     return tuple(rows)
 
 
-def build(
-    service: Manifest | None, role_sets: list[Manifest], pod_sets: list[Manifest], pod_groups: list[Manifest],
-    pods: list[Manifest], events: list[Manifest], namespace: str, app: str, drift: tuple[str, ...], now: datetime,
-) -> AppStatus:  # fmt: skip
-    """The tree of what was found; pure, and content with any part missing."""
+def build_status(objects: AppObjects, namespace: str, app: str, drift: tuple[str, ...], now: datetime) -> AppStatus:
+    """The status of an app from its objects, of which any part may be missing. `now` counts the ages of pods."""
+    service, role_sets, pod_sets, pod_groups, pods, events = objects
     owners = {item["metadata"].get("uid") for item in (*role_sets, *pod_sets)} - {None}
     groups = [*role_sets, *pod_sets]
     # Volcano makes PodGroups itself, one for each owner of pods: podgroup-<uid of the RoleSet or PodSet>.

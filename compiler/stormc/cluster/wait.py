@@ -1,4 +1,4 @@
-"""Waits until an app is truly ready, or until it is gone.
+"""Waits until an app is ready, or until it is deleted.
 
 A StormService may say Ready for a moment right after an update, from the RoleSet's old status, which has no
 observedGeneration (AIBrix v0.5.0 stormservice/sync.go:338-408). So roles are looked at too, and two polls must agree.
@@ -7,7 +7,7 @@ observedGeneration (AIBrix v0.5.0 stormservice/sync.go:338-408). So roles are lo
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from stormc.cluster.connection import Cluster
 from stormc.cluster.kinds import POD, ROLE_SET, STORM_SERVICE, STORM_SERVICE_NAME, Manifest
@@ -19,7 +19,7 @@ POLL_SECONDS = 2.0
 Tell = Callable[[str], None]
 
 
-def unready(service: Manifest | None, role_sets: list[Manifest]) -> Phrase:
+def unready(service: Manifest | None, role_sets: Sequence[Manifest]) -> Phrase:
     """Why the app is not ready, empty when it is; judged from one look at its StormService and RoleSets."""
     if service is None:
         return phrase("the StormService does not exist")
@@ -60,7 +60,8 @@ def wait_ready(
             tell(phrase("{app}: {reason}", app=app, reason=reason))
         last = reason
         if time.monotonic() >= end:
-            tell(f"{app}: not ready after {timeout:.0f} s: {reason or 'ready only once'}")
+            reason = reason or phrase("ready only once")
+            tell(phrase("{app}: not ready after {seconds} s: {reason}", app=app, seconds=round(timeout), reason=reason))
             return False
         time.sleep(poll)
 
@@ -68,7 +69,7 @@ def wait_ready(
 def wait_gone(
     cluster: Cluster, namespace: str, app: str, timeout: float, tell: Tell, poll: float = POLL_SECONDS
 ) -> bool:
-    """Until StormService, RoleSets and pods are gone; False at the timeout, after telling what hangs and why."""
+    """True when StormService, RoleSets and pods are gone; False at the timeout, after telling what remains and why."""
     end = time.monotonic() + timeout
     while True:
         service = cluster.get(STORM_SERVICE, namespace, app)
@@ -80,13 +81,13 @@ def wait_gone(
         if time.monotonic() >= end:
             for item in rest:
                 tell(phrase("{kind}/{name} is still there: {reason}", kind=item["kind"],
-                            name=item["metadata"]["name"], reason=hangs(item)))  # fmt: skip
+                            name=item["metadata"]["name"], reason=reason_to_remain(item)))  # fmt: skip
             return False
         time.sleep(poll)
 
 
-def hangs(item: Manifest) -> Phrase:
-    """Why an object is not gone yet."""
+def reason_to_remain(item: Manifest) -> Phrase:
+    """Why an object is not deleted yet."""
     metadata = item["metadata"]
     if not metadata.get("deletionTimestamp"):
         return phrase("nothing has asked for its deletion; is the AIBrix controller running?")

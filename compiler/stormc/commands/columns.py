@@ -1,4 +1,4 @@
-"""How wide help may be, found out without shutil, which brings every compression library along."""
+"""The width of help texts, without shutil, whose import loads every compression library."""
 
 from __future__ import annotations
 

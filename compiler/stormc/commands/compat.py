@@ -62,14 +62,14 @@ def _deploy(options: argparse.Namespace) -> int:
 
 
 def _delete(options: argparse.Namespace) -> int:
-    from stormc.cluster.owner import of_deploy_tool, owned, shared_by_none
+    from stormc.cluster.owner import of_deploy_tool, owned, unneeded_shared
     from stormc.commands.connect import connect
     from stormc.commands.delete import delete
 
     cluster = connect(options)
     namespace, app = options.namespace, options.app
     ours = owned(cluster, namespace, app)
-    objects = [*shared_by_none(cluster, namespace, app), *ours] if ours else of_deploy_tool(cluster, namespace, app)
+    objects = [*unneeded_shared(cluster, namespace, app), *ours] if ours else of_deploy_tool(cluster, namespace, app)
     return delete(options, cluster, objects)
 
 

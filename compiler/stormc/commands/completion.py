@@ -52,7 +52,6 @@ compdef _stormc stormc
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of the verb."""
     parser.add_argument(
         "shell", choices=("bash", "zsh", "fish", "apps"),
         help="the shell that reads the script; apps lists the names that it completes",

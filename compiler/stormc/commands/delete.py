@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of the verb."""
     from stormc.commands.connect import add_connection
 
     parser.add_argument("app", metavar="APP", help="the name of an app")
@@ -31,12 +30,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Deletes; 1 when nothing was found, when the answer was no, or when something still hangs at the timeout."""
-    from stormc.cluster.owner import owned, shared_by_none
+    from stormc.cluster.owner import owned, unneeded_shared
     from stormc.commands.connect import connect
 
     cluster = connect(options)
     objects = owned(cluster, options.namespace, options.app)
-    shared = shared_by_none(cluster, options.namespace, options.app) if objects else []
+    shared = unneeded_shared(cluster, options.namespace, options.app) if objects else []
     return delete(options, cluster, [*shared, *objects])
 
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of the verb."""
     from stormc.commands.connect import add_connection
 
     parser.add_argument("app", nargs="+", metavar="APP", help="a rendered app: my-test or a3/my-test")

@@ -38,7 +38,7 @@ def run(options: argparse.Namespace) -> int:
     from stormc.actions.surveying import rollout_between
     from stormc.commands.documents import print_json
     from stormc.history.branching import main_branches
-    from stormc.review import report
+    from stormc.review import diff_report
 
     head = None if options.head in (None, "worktree") else options.head
     branches = main_branches(os.environ)
@@ -49,11 +49,11 @@ def run(options: argparse.Namespace) -> int:
     else:
         changes = diff(options.specs, options.base, head, options.app, branches)
     if options.format == "json":
-        print_json(report.as_json(changes))
+        print_json(diff_report.as_json(changes))
     elif options.format == "markdown":
         pools = rollout_between(options.specs, options.base, head, branches) if not options.compiler_base else None
-        sys.stdout.write(report.markdown(changes, pools, translated=translated))
+        sys.stdout.write(diff_report.markdown(changes, pools, translated=translated))
     else:
-        for line in report.text(changes, options.manifests):
+        for line in diff_report.text(changes, options.manifests):
             say(line)
     return 0

@@ -1,4 +1,4 @@
-"""How commands print YAML and JSON for programs: values arrive, and no terminal or workflow log obeys them."""
+"""How commands print YAML and JSON for programs: values stay the same, and no terminal or log obeys them."""
 
 from __future__ import annotations
 

@@ -10,7 +10,6 @@ from stormc.phrase import phrase
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of the verb."""
     parser.add_argument("name", nargs="?", metavar="RELEASE", help="show this release, such as 0.23, with its sources")
 
 

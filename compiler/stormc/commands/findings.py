@@ -60,7 +60,7 @@ def is_failed(findings: Sequence[Finding], strict: bool) -> bool:
 
 
 def print_findings(findings: Sequence[Finding], apps: int, chosen: str, stream: TextIO) -> None:
-    """Prints the findings as the chosen format; a file that is gone by now is shown without its lines."""
+    """Prints the findings in the chosen format; without lines of a file that cannot be read any more."""
     from stormc import __version__
     from stormc.languages import language_of
     from stormc.report import Report

@@ -11,7 +11,6 @@ from stormc.phrase import phrase
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of the verb."""
     from stormc.commands.findings import add_format
 
     parser.add_argument("path", nargs="*", type=Path, metavar="SPEC|DIR", help="format only these (default: all)")

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of the verb."""
     parser.add_argument("file", nargs="+", type=Path, metavar="FILE", help="config or StormServices; - is stdin")
     parser.add_argument("--out", type=Path, metavar="DIR", help="write NAME.yaml there (default: print the specs)")
     parser.add_argument("--force", action="store_true", help="write over specs that are there")
@@ -37,7 +36,7 @@ def run(options: argparse.Namespace) -> int:
     from stormc.commands.findings import print_findings
     from stormc.finding import in_order
     from stormc.migrate.difference import lines
-    from stormc.migrate.storm_service import Chosen
+    from stormc.migrate.proposal import Chosen
 
     where = target(options.specs, options.out)
     chosen = Chosen(options.hardware, options.model_path)

@@ -11,7 +11,6 @@ from stormc.phrase import phrase
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of the verb."""
     from stormc.commands.connect import add_connection
 
     parser.add_argument("--write-platform", type=Path, metavar="FILE", help="write a platform file with what was found")
@@ -20,7 +19,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints one line per check; 1 when something is missing. Raises Failure rather than overwrite a file."""
-    from stormc.cluster.preflight import ask, checks, platform_file
+    from stormc.cluster.preflight import checks, observe, platform_file
     from stormc.commands.connect import connect
     from stormc.repository.profiles import builtin_names, builtin_profile
     from stormc.text.rewrite import rewrite
@@ -31,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
                 "{write_platform} exists; name another file, or remove it first", write_platform=options.write_platform
             )
         )
-    observed = ask(connect(options))
+    observed = observe(connect(options))
     results = checks(observed)
     for check in results:
         print(f"{check.state:<8}{check.name}: {check.text}")

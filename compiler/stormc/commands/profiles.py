@@ -10,7 +10,6 @@ from stormc.phrase import phrase, with_hint
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of the verb."""
     parser.add_argument("name", nargs="?", metavar="NAME", help="show this profile with its sources")
     parser.add_argument("--specs", type=Path, default=Path("specs"), metavar="DIR", help="where the specs are (specs)")
 

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of the verb."""
     parser.add_argument("app", metavar="APP", help="name of the app in both directories")
     parser.add_argument("--from", type=Path, required=True, dest="origin", metavar="DIR", help="where it was tried out")
     parser.add_argument("--to", type=Path, required=True, dest="destination", metavar="DIR", help="where it goes next")

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of the verb."""
     from stormc.commands.findings import add_format, add_stdin, add_strict
 
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Where the repository is: from a directory below it, commands work as they do at its top, as Git's do."""
+"""Finds the top of the repository, so that commands work in any directory below it, as Git's do."""
 
 from __future__ import annotations
 

@@ -11,7 +11,6 @@ from stormc.phrase import phrase, with_hint
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of the verb."""
     parser.add_argument("id", metavar="ID", help="an id such as E036, as findings show it")
 
 

@@ -7,7 +7,7 @@ import os
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of the verb: none."""
+    """None."""
 
 
 def run(options: argparse.Namespace) -> int:

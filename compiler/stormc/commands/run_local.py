@@ -11,7 +11,6 @@ from stormc.phrase import phrase
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of the verb."""
     parser.add_argument("directory", type=Path, metavar="DIR", help="the rendered directory of an app")
     parser.add_argument("--ask", metavar="PROMPT", help="complete one prompt through the routing Service, then end")
     parser.add_argument(

@@ -20,7 +20,6 @@ POLL_SECONDS = 5.0
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """Adds the arguments of the verb."""
     from stormc.commands.connect import add_connection
 
     parser.add_argument("app", nargs="?", metavar="APP", help="an app: my-test, or its directory and name: a3/my-test")
@@ -60,14 +59,16 @@ def _look(options: argparse.Namespace, cluster: Cluster) -> list[AppStatus]:
 
     from stormc.cluster.drift import drift
     from stormc.cluster.kinds import MANAGED_BY, STORM_SERVICE
-    from stormc.cluster.rendered import chosen, only, rendered_apps
-    from stormc.cluster.status import look
+    from stormc.cluster.rendered import choose_app, only_app, rendered_apps
+    from stormc.cluster.status import app_status
 
     rendered = rendered_apps(options.rendered)
     if options.all:
         services = cluster.find(STORM_SERVICE, options.namespace, {MANAGED_BY: "stormc"}) or []
         names = [(item["metadata"]["namespace"], item["metadata"]["name"]) for item in services]
-        apps = [(ns, app, only(options.rendered, rendered.get((ns, app), {}))) for ns, app in names]
+        apps = [(ns, app, only_app(options.rendered, rendered.get((ns, app), {}))) for ns, app in names]
     else:
-        apps = [chosen(options.rendered, rendered, options.app, options.namespace)]
-    return [look(cluster, ns, app, drift(cluster, ns, manifests), datetime.now(UTC)) for ns, app, manifests in apps]
+        apps = [choose_app(options.rendered, rendered, options.app, options.namespace)]
+    return [
+        app_status(cluster, ns, app, drift(cluster, ns, manifests), datetime.now(UTC)) for ns, app, manifests in apps
+    ]

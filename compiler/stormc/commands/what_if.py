@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> int:
     faults = [what_if.Fault(options.fail)] if options.fail else possible
     consequences = what_if.consequences(named[0].manifests, faults)
     if options.at:
-        role = what_if.located(named[0].manifests, options.at)
+        role = what_if.role_at(named[0].manifests, options.at)
         consequences = [one for one in consequences if one.role in (role, what_if.EVERY_ROLE)]
     free = capacity.free_for(capacity.capacity(surveyed.pools, surveyed.demands), named[0].label)
     if options.format == "json":

@@ -1,10 +1,10 @@
-"""Argo CD: an AppProject, an ApplicationSet over the app directories, and the settings that tell it the truth.
+"""Argo CD: an AppProject, an ApplicationSet over the app directories, and settings for health and comparison.
 
 People apply the entry once: an Application that syncs the rest of the wiring, and a fragment of argocd-cm.
 
 The settings suit services that load models for half an hour. No sync waves and no PruneLast, which would hold the
-operation until everything is healthy; retries are for refused requests, not for slow pods. Objects of a directory that
-is gone stay in the cluster: the ApplicationSet lets go of them.
+operation until everything is healthy; retries are for refused requests, not for slow pods. When a directory is
+removed, its objects stay in the cluster: the ApplicationSet removes only the Application.
 """
 
 from __future__ import annotations
@@ -45,12 +45,12 @@ KNOWN_TYPES = "- field: spec.template.spec.roles.template.spec\n  type: core/v1/
 
 
 def entry(wiring: Wiring, settings: ArgoCD) -> list[Manifest]:
-    """What people apply once; the ConfigMap adds keys to Argo CD's own and touches no other."""
+    """The objects that people apply once: an Application, and a ConfigMap that adds keys to Argo CD's own."""
     return [_application(wiring, settings), _settings(settings)]
 
 
 def synced(wiring: Wiring, settings: ArgoCD) -> list[Manifest]:
-    """What the entry's Application keeps up to date."""
+    """The objects that the Application of `entry` keeps up to date."""
     manifests = [_project(wiring, settings)]
     if wiring.shared:
         manifests.append(_shared_set(wiring, settings))

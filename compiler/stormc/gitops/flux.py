@@ -1,8 +1,8 @@
 """Flux: a GitRepository, a Kustomization for the wiring, and below it one Kustomization per app.
 
 People apply the entry once. Each app's Kustomization is ready when its StormService is, for as long as a rollout may
-take: with Flux's default of waiting no longer than the interval, every rollout would end as a failure. Objects of a
-directory that is gone stay in the cluster (deletionPolicy Orphan), those that leave a directory that stays are pruned.
+take: with Flux's default of waiting no longer than the interval, every rollout would end as a failure. When a directory
+is removed, its objects stay in the cluster (deletionPolicy Orphan); when an object leaves a directory, it is pruned.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ HEALTH_EXPRESSIONS = {
 
 
 def entry(wiring: Wiring, settings: Flux) -> list[Manifest]:
-    """What people apply once."""
+    """The objects that people apply once."""
     name = wiring.request.kustomization
     repository = {
         "interval": FETCH_INTERVAL,

@@ -1,4 +1,4 @@
-"""How a rollout stands, declared once per kind; Argo CD's Lua and Flux's CEL are generated from the same rows.
+"""How a rollout is going, declared once per kind; Argo CD's Lua and Flux's CEL are generated from the same rows.
 
 A StormService never says Ready=False: its one condition is Ready, Progressing or ReplicaFailure, always "True" (AIBrix
 v0.5.0 stormservice/sync.go:338-408). So Argo CD without a check of its own shows no health, and kstatus, on which Flux
@@ -85,7 +85,7 @@ STORM_SERVICE = Health(ORCHESTRATION, "v1alpha1", "StormService", (
     Row((READY,), "Healthy", "current", READY_COUNT),
     Row((), "Progressing", "inProgress", READY_COUNT),
 ))  # fmt: skip
-"""A failure shows through a pause. A status of another generation says nothing of this one, not even that it failed."""
+"""A failure counts during a pause too. A status of another generation says nothing about this one."""
 
 # A RoleSet has no observedGeneration, and the text of its Ready condition is not kept up to date
 # (AIBrix v0.5.0 roleset_controller.go).

@@ -1,4 +1,4 @@
-"""What moves from one environment's app to another's."""
+"""Which fields of an app are promoted from one environment to another."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ TUNABLE: tuple[Path, ...] = (
     ("routing", "env"),
     *(("proxy", field) for field in PROXY if field not in ("port", "source")),
 )
-"""The software and how it is set up: what one environment tries out for the next. Everything else belongs to where an
-app runs: its name, hardware, size and parallel layout, storage, scheduling, ports, and what it does about faults."""
+"""The software and its settings, which one environment tries out for the next. Everything else depends on where an app
+runs: its name, hardware, size and parallel layout, storage, scheduling, ports, and what it does about faults."""
 
 
 EXCLUSIVE: tuple[Path, ...] = (("engine", "command"), ("engine", "script"))
-"""Ways to start an engine, of which a spec has one: that of the target gives way."""
+"""Ways to start an engine, of which a spec has one: the source's replaces the target's."""
 
 
 def changes(source: Mapping[str, Any], target: Mapping[str, Any], exact: bool = False) -> list[Change]:
-    """How the source's tunable fields come to the target; both with the defaults of their platform files.
+    """The changes that give the target the source's tunable fields; both with the defaults of their platform files.
 
-    What only the target has stays, unless it is to be `exact`ly like the source, or excludes what comes.
+    Fields that only the target has stay, except with `exact`, and except one that excludes a field of the source.
     """
     old, new = dict(_fields(target)), dict(_fields(source))
     staying = () if exact else set(only_in_target(source, target))
@@ -42,7 +42,7 @@ def changes(source: Mapping[str, Any], target: Mapping[str, Any], exact: bool = 
 
 
 def only_in_target(source: Mapping[str, Any], target: Mapping[str, Any]) -> list[Path]:
-    """The tunable fields that a promotion leaves alone, because the source does not have them."""
+    """The tunable fields that a promotion leaves as they are, because the source does not have them."""
     new = dict(_fields(source))
     comes_in = any(path in new for path in EXCLUSIVE)
     return [path for path, _ in _fields(target) if path not in new and not (comes_in and path in EXCLUSIVE)]

@@ -13,7 +13,7 @@ from stormc.phrase import phrase
 
 
 def check_schemas(wirings: Sequence[Wiring]) -> Iterator[Finding]:
-    """What an engine's CRD would refuse of the wirings."""
+    """A finding for every object of the wirings that the CRDs of Argo CD or Flux would refuse."""
     for wiring in wirings:
         request = wiring.request
         for _, manifests in wiring_directories(wiring):

@@ -1,4 +1,4 @@
-"""The wiring of a directory of apps: which engine objects it takes, where their files lie, and what they are called.
+"""The wiring of a directory of apps: what Argo CD or Flux needs, in which files, under which names.
 
 `_gitops/` lies beside the apps whose platform file asks for it. For each engine it holds one directory that people
 apply once, and below it one that the engine then keeps up to date by itself.
@@ -89,9 +89,10 @@ class Request(NamedTuple):
 
 
 class Wiring(NamedTuple):
-    """A request, the apps below it that no nearer request claims, and all directories of the tree that hold others.
+    """A request and the apps below it that no nearer request claims.
 
-    `shared` are the places of its own that hold what apps share; each is synced like an app, before the apps.
+    `branches` are all directories of the tree that hold other directories. `shared` are the places below the request
+    that hold what apps share; each is synced like an app, before the apps.
     """
 
     request: Request
@@ -125,7 +126,7 @@ def unit_name(path: str) -> str:
 
 
 def shared_set(project: str) -> str:
-    """The name of the ApplicationSet of what the apps of a project share; that of the apps is called like it."""
+    """The name of the ApplicationSet of what the apps of a project share; the other one has the project's name."""
     return f"{project}-shared"
 
 

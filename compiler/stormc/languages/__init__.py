@@ -44,7 +44,7 @@ def language_of(environment: Mapping[str, str]) -> str:
 
 @cache
 def read_language(name: str) -> Language:
-    """The tables of a language; of English, which is in the sources, nothing."""
+    """The tables of a language, read once; empty for English, whose texts are in the sources."""
     if name == ENGLISH:
         return NOTHING
     messages, rules = (_read(name, table) for table in ("messages", "rules"))

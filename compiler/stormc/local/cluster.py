@@ -1,6 +1,6 @@
 """Runs the pods of a rendered app as processes, each on a loopback address of its own, and follows its manifests.
 
-What is played: AIBrix (which pods there are, and their replacement when one fails or its template changes), the
+What is simulated: AIBrix (which pods there are, and their replacement when one fails or its template changes), the
 rescheduling of MindCluster (failed pods of groups, which AIBrix keeps), the kubelet (environment, ConfigMap mounts that
 swap a link, probes, restarts), kube-proxy (Services) and DNS. What is not: the scheduler, NPUs, container images; host
 directories are mounted where this machine has them, `python3` and `vllm` are this interpreter and a stand-in.
@@ -107,7 +107,7 @@ class LocalCluster:
     # What is asked for
 
     async def apply(self, manifests: Sequence[Manifest]) -> list[str]:
-        """Brings pods, ConfigMaps and Services to what the manifests say; returns what is wrong with the selectors.
+        """Brings pods, ConfigMaps and Services to the state of the manifests; returns what is wrong with the selectors.
 
         A role whose template hash changed gets all its pods anew, as under InPlaceUpdate; the others keep running.
         """
@@ -227,7 +227,7 @@ class LocalCluster:
         shutil.rmtree(running.root, ignore_errors=True)
 
     async def _run(self, running: RunningPod) -> None:
-        """The life of one pod: started, and started again or replaced by who does that; else it stays as it is."""
+        """The life of one pod: it is started, and when it fails restarted or replaced, or left as it is."""
         replacer = running.pod.replacer
         while True:
             running.starts += 1

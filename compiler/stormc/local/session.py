@@ -32,9 +32,11 @@ WATCH_SECONDS = 0.5
 
 
 class SessionOptions(NamedTuple):
-    """What the person asked for: one prompt, pods to kill so many seconds after the start, the length of an outage.
+    """The options of a run.
 
-    `release` is the AIBrix whose pods are played.
+    `ask` is a prompt to send before the run ends, `kills` are pods with the seconds after which they are killed,
+    `reschedule_seconds` the time until a failed pod starts again. `run_commands` allows programs of the app without
+    asking. `release` is the AIBrix whose pods are simulated.
     """
 
     ask: str | None

@@ -1,4 +1,4 @@
-"""What runs today as values: the deploy tool's config and hand-written StormServices, their facts, their differences.
+"""What runs today becomes the fields of a spec: the deploy tool's config, and StormServices written by hand.
 
-Pure; actions/importing.py joins it with the compiler.
+Pure functions of values; actions/importing.py joins them with the compiler.
 """

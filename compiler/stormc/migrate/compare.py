@@ -1,7 +1,7 @@
-"""A StormService as a flat table of meanings, where two manifests differ, and the patch that makes one into the other.
+"""A StormService as a flat table of values, where two of them differ, and the patch that turns one into the other.
 
-What Kubernetes or AIBrix read alike is alike here: quantities, defaults, zero values that Go leaves out, a command with
-its arguments, and volumes by what is mounted where, whatever they are called.
+What Kubernetes or AIBrix reads alike is equal here: quantities, defaults, zero values that Go leaves out, a command
+with its arguments, and volumes by what is mounted where, whatever they are called.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from stormc.record import NamedTuple
 from stormc.targets.storm_service import ROLES, Step
 from stormc.tree.compare import differing, leaves
 
-Path = tuple[Step, ...]
-Table = dict[Path, Any]
+TablePath = tuple[Step, ...]
+Table = dict[TablePath, Any]
 Value = Any
 
-POD: Path = ("template", "spec")
+POD: TablePath = ("template", "spec")
 
 WHOLE = frozenset([
     "startupProbe", "readinessProbe", "livenessProbe", "lifecycle", "securityContext", "affinity", "valueFrom",
     "topologySpreadConstraints", "tolerations", "updateStrategy", "schedulingStrategy", "command", "args", "source",
     "dnsConfig", "disruptionTolerance", "env", "volumeMounts", "ports", "imagePullSecrets",
 ])  # fmt: skip
-"""Fields of which a part means nothing without the rest; of the lists among them, it is each item."""
+"""Fields of which a part means nothing without the rest; in a list of these names, each item is one value."""
 
 _DEFAULTS: Mapping[str, Any] = {
     "restartPolicy": "Always", "dnsPolicy": "ClusterFirst", "schedulerName": "default-scheduler",
@@ -49,31 +49,31 @@ _MARKS = (
     keys.KUBECTL_PREFIX, keys.ARGOCD_PREFIX, keys.FLUX_PREFIX, keys.HELM_RELEASE_PREFIX, keys.HELM_PREFIX,
     keys.STORMC_PREFIX, Label.MANAGED_BY,
 )  # fmt: skip
-"""Whose annotations and labels tell by what an object was applied."""
+"""Prefixes of the labels and annotations of the tools that apply objects; they say nothing about the app."""
 
 
-class Departure(NamedTuple):
+class ValueDifference(NamedTuple):
     """A place where our manifest and the original differ; None where one of them has nothing."""
 
-    path: Path
+    path: TablePath
     ours: Value
     theirs: Value
 
 
-def is_mount(path: Path) -> bool:
+def is_mount(path: TablePath) -> bool:
     """Whether a path is that of one volume mount in a container of a role."""
     below = path[len(ROLES) + 1 :] if path[: len(ROLES)] == ROLES else ()
     kinds = tuple(step if isinstance(step, str) else "" for step in below)
     return kinds in ((*POD, "containers", "", "volumeMounts", ""), (*POD, "initContainers", "", "volumeMounts", ""))
 
 
-def departures(ours: Table, theirs: Table) -> list[Departure]:
+def value_differences(ours: Table, theirs: Table) -> list[ValueDifference]:
     """Every difference of two tables, in the order of ours, then of theirs."""
-    return [Departure(path, ours.get(path), theirs.get(path)) for path in differing(ours, theirs)]
+    return [ValueDifference(path, ours.get(path), theirs.get(path)) for path in differing(ours, theirs)]
 
 
 def table(storm: Mapping[str, Any], engines: Mapping[str, str]) -> Table:
-    """The meanings of a StormService; `engines` maps a role to the container that goes by the role's name."""
+    """The values of a StormService by path; `engines` maps a role to the container that is renamed after the role."""
     metadata = {key: value for key, value in storm.get("metadata", {}).items() if key not in _SERVER}
     for field in ("labels", "annotations"):
         own = {k: v for k, v in (metadata.get(field) or {}).items() if not k.startswith(_MARKS)}
@@ -91,7 +91,7 @@ def table(storm: Mapping[str, Any], engines: Mapping[str, str]) -> Table:
     return meanings
 
 
-def _role(role: Mapping[str, Any], engine: str | None) -> Iterator[tuple[Path, Value]]:
+def _role(role: Mapping[str, Any], engine: str | None) -> Iterator[tuple[TablePath, Value]]:
     name = role.get("name", "")
     at = (*ROLES, (name,))
     fields = {**role, "podGroupSize": role.get("podGroupSize") or 1}
@@ -150,8 +150,8 @@ def _amount(value: Any) -> Any:
         return value
 
 
-def _flat(kind: str, path: Path, node: Mapping[str, Any]) -> Iterator[tuple[Path, Value]]:
-    """The leaves that mean something, without what Go leaves out."""
+def _flat(kind: str, path: TablePath, node: Mapping[str, Any]) -> Iterator[tuple[TablePath, Value]]:
+    """The leaves without defaults, and without the empty values that Go leaves out."""
     for where, value in leaves(kind, node, WHOLE, path):
         key = where[-1]
         if not isinstance(key, str):  # an item; one that is taken apart means nothing without fields
@@ -171,12 +171,12 @@ def _settled(value: Any) -> Any:
     return [_settled(item) for item in value] if isinstance(value, list) else value
 
 
-def patch(departure: Departure, mounted: Mapping[str, Any], taken: frozenset[str]) -> dict[str, Any]:
+def patch(difference: ValueDifference, mounted: Mapping[str, Any], taken: frozenset[str]) -> dict[str, Any]:
     """The strategic merge patch that gives our manifest the value of the original at this place.
 
     `mounted` is the original's volume behind a mount, `taken` are the names of our volumes.
     """
-    path, ours, theirs = departure
+    path, ours, theirs = difference
     value = _replacing(ours, theirs)
     if is_mount(path):
         name = mounted["name"] if mounted["name"] not in taken else f"{mounted['name']}-imported"
@@ -196,7 +196,7 @@ def _replacing(ours: Value, theirs: Value) -> Value:
     return theirs
 
 
-def _nested(path: Path, value: Value) -> dict[str, Any]:
+def _nested(path: TablePath, value: Value) -> dict[str, Any]:
     for step, before in zip(reversed(path), (*reversed(path[:-1]), ""), strict=True):
         if isinstance(step, tuple):
             keys = merge_key("StormService", str(before)) or ("name",)
@@ -225,7 +225,7 @@ def merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def shown_path(path: Path) -> tuple[str, str]:
+def shown_path(path: TablePath) -> tuple[str, str]:
     """The role of a path, empty above roles, and the rest as people write it."""
     role = ""
     if path[: len(ROLES)] == ROLES and len(path) > len(ROLES):

@@ -1,18 +1,18 @@
-"""Where rendered manifests are not what was imported, for people and for tests."""
+"""The differences between what was imported and what its spec renders to, as lines for people."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from stormc.migrate.compare import Path
+from stormc.migrate.compare import TablePath
 from stormc.model.app import Ref
 from stormc.passes.origins import Origins
 from stormc.record import NamedTuple
 
 
 class Difference(NamedTuple):
-    """Where the rendered manifests are not what was read: `added`, `changed` or `left out`, and why."""
+    """One difference of the rendered manifests: `kind` is `added`, `changed` or `left out`, `reason` says why."""
 
     kind: str
     role: str
@@ -20,16 +20,18 @@ class Difference(NamedTuple):
     reason: str
 
 
-def because(origins: Origins, storm: Ref, path: Path) -> str:
-    """What the pipeline says of a field of ours: of the first value in it."""
+def reason_of(origins: Origins, storm: Ref, path: TablePath) -> str:
+    """The reason of the first value below a path of our manifest: its pass, and why."""
     for ref, leaf, origin in origins.present():
         if ref == storm and (leaf[: len(path)] == path or path[: len(leaf)] == leaf):
             return f"{origin[-1].writer}: {origin[-1].because.in_words()}"
     return "stormc always has it"
 
 
-def beside(ours: Sequence[Mapping[str, Any]], services: Sequence[Mapping[str, Any]]) -> Iterator[Difference]:
-    """The objects around the StormService: those that stormc adds, and the Services of the deploy tool."""
+def differences_beside(
+    ours: Sequence[Mapping[str, Any]], services: Sequence[Mapping[str, Any]]
+) -> Iterator[Difference]:
+    """The differences in other objects than the StormService: what stormc adds, and the Services of the deploy tool."""
     theirs = {s["metadata"]["name"]: s for s in services}
     for mine in ours:
         ref = Ref(mine["kind"], mine["metadata"]["name"])

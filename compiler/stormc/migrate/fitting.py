@@ -15,13 +15,22 @@ from stormc.facts.known_keys import TABLES, Use
 from stormc.facts.limits import SERVING_ROLES
 from stormc.finding import Finding, Path
 from stormc.migrate.command_line import engine_arguments
-from stormc.migrate.compare import Departure, Table, departures, is_mount, merged, patch, shown_path, table
-from stormc.migrate.compare import Path as Where
-from stormc.migrate.difference import Difference, because, beside
+from stormc.migrate.compare import (
+    Table,
+    TablePath,
+    ValueDifference,
+    is_mount,
+    merged,
+    patch,
+    shown_path,
+    table,
+    value_differences,
+)
+from stormc.migrate.difference import Difference, differences_beside, reason_of
 from stormc.migrate.note import Note
+from stormc.migrate.proposal import Proposal, every_pod_serves
 from stormc.migrate.reading import Original
 from stormc.migrate.refusals import entry_of, reason_to_keep, refusal_of
-from stormc.migrate.storm_service import Proposal, every_pod_serves
 from stormc.model import schema
 from stormc.model.app import ROUTING, Ref
 from stormc.model.pod_fields import REFERENCES
@@ -35,7 +44,7 @@ Spec = dict[str, Any]
 
 
 class Place(NamedTuple):
-    """Where a spec is to stand: what becomes of a text there under an app's name, and the fields that it inherits."""
+    """Where a spec is to stand: `compile` takes an app's name and the text; `inherited` are the platform's defaults."""
 
     compile: Callable[[str, str], Compilation]
     inherited: Mapping[str, Any]
@@ -54,7 +63,7 @@ def _variable(entry: Mapping[str, Any]) -> Any:
 
 
 class Fitting:
-    """One app on its way: the spec grows by what the comparison finds, and shrinks by what is refused."""
+    """One app being fitted: `run` once, then `text`, `compilation`, `notes` and `findings`."""
 
     def __init__(
         self, file: str, original: Original, proposal: Proposal, place: Place, owner: str
@@ -68,8 +77,8 @@ class Fitting:
         self.exported = {name: frozenset(self.spec[name].get("env") or ()) for name in SERVING_ROLES}
         self.theirs = table(self._renamed(), self.engines)
         self.notes: list[Note] = []
-        self.patches: list[tuple[Where, dict[str, Any]]] = []
-        self.refused: dict[Where, str] = {}
+        self.patches: list[tuple[TablePath, dict[str, Any]]] = []
+        self.refused: dict[TablePath, str] = {}
         self.findings: list[Finding] = []
         self._compilations: dict[str, Compilation] = {}
 
@@ -81,14 +90,15 @@ class Fitting:
             self.findings = list(self._compile(self._whole()).findings)
             return []
         self._proposed = storm_service(proposed.manifests)
-        for departure in self._departures():
-            if departure.theirs is not None:
-                self._take(departure)
+        for difference in self._departures():
+            if difference.theirs is not None:
+                self._take(difference)
         self._drop_refused()
         self.findings = list(self._compile(self._whole()).findings)
         return list(self._differences()) if self.compiled() is not None else []
 
     def text(self) -> str:
+        """The spec in canonical form."""
         return spec_text(self._whole())
 
     def _renamed(self) -> Mapping[str, Any]:
@@ -135,11 +145,11 @@ class Fitting:
         assert compiled is not None
         return table(storm_service(compiled.manifests), {}), compiled
 
-    def _departures(self) -> list[Departure]:
-        return departures(self._ours()[0], self.theirs)
+    def _departures(self) -> list[ValueDifference]:
+        return value_differences(self._ours()[0], self.theirs)
 
     def _settle(self) -> None:
-        """Takes out what the spec says without saying it: the computed gang size, and defaults."""
+        """Takes out fields that change nothing: a gang size that stormc computes, and defaults."""
         sizes = {name: self.spec[name]["podGroupSize"] for name in SERVING_ROLES}
         shared = sum(self.spec[name]["replicas"] for name, size in sizes.items() if size == 1)
         for name, size in sizes.items():
@@ -155,41 +165,41 @@ class Fitting:
         items = self.spec.items()
         self.spec = {k: v for k, v in items if k in inherited or schema.APP[k].get("default", ...) != v}
 
-    def _take(self, departure: Departure) -> None:
+    def _take(self, difference: ValueDifference) -> None:
         """Puts a value of the original into the spec, into an override, or onto the list of what is not taken."""
-        path = departure.path
-        if reason := reason_to_keep(departure):
+        path = difference.path
+        if reason := reason_to_keep(difference):
             self.refused[path] = reason
             return
         role, mapped = entry_of(path)
-        if mapped and self._take_entry(departure, role, *mapped):
+        if mapped and self._take_entry(difference, role, *mapped):
             return
         if path[-1] == "command" and role in SERVING_ROLES and "engine" not in self.spec and self.as_fields:
             self.refused[path] = "stormc's launcher runs this vllm serve; its flags are fields"
             return
-        if path[-1] == "command" and (arguments := engine_arguments(departure.ours, departure.theirs)) is not None:
+        if path[-1] == "command" and (arguments := engine_arguments(difference.ours, difference.theirs)) is not None:
             before = dict(self.spec[role])
             self.spec[role]["engineArgs"] = arguments
             if self.compiled() is not None:
                 return
             self.spec[role] = before
         if path[-1] == "args" and (*path[:-1], "command") not in self.theirs:
-            whole = {"command": None, "args": departure.theirs}  # the image's own entry point, with these arguments
-            self.patches.append((path, patch(Departure(path[:-1], {}, whole), {}, frozenset())))
+            whole = {"command": None, "args": difference.theirs}  # the image's own entry point, with these arguments
+            self.patches.append((path, patch(ValueDifference(path[:-1], {}, whole), {}, frozenset())))
             return
         if path[-1] == "command" and "engine" not in self.spec:
-            whole = {"command": departure.theirs, "args": None}  # those of the launcher
-            self.patches.append((path, patch(Departure(path[:-1], {}, whole), {}, frozenset())))
+            whole = {"command": difference.theirs, "args": None}  # those of the launcher
+            self.patches.append((path, patch(ValueDifference(path[:-1], {}, whole), {}, frozenset())))
             return
         mounted = self._mounted(path)
         if mounted.keys() == {"name"}:
             self.refused[path] = f"volume {mounted['name']} is not declared"
             return
-        self.patches.append((path, patch(departure, mounted, self._volumes(path))))
+        self.patches.append((path, patch(difference, mounted, self._volumes(path))))
 
-    def _take_entry(self, departure: Departure, role: str, field: str, key: str) -> bool:
-        """Whether it is settled what becomes of a variable, label or the like: refused, or an entry of the role."""
-        path = departure.path
+    def _take_entry(self, difference: ValueDifference, role: str, field: str, key: str) -> bool:
+        """Whether a variable, label or the like is settled: refused, or written as an entry of the role."""
+        path = difference.path
         if refusal := refusal_of(role, field, key):
             self.refused[path] = refusal.reason
             note = phrase("{role}: {reason}; not copied", role=role, reason=refusal.reason)
@@ -198,7 +208,7 @@ class Fitting:
         if field == "env" and key in self.exported.get(role, ()):
             self.refused[path] = "the script sets it anew"
             return True
-        literal = departure.theirs if field != "env" else _variable(departure.theirs)
+        literal = difference.theirs if field != "env" else _variable(difference.theirs)
         known = TABLES[field].get(key)
         if literal is None or not (known is None or known.use is Use.FREE):
             return False
@@ -209,7 +219,7 @@ class Fitting:
         del entries[key]
         return False
 
-    def _original(self, path: Where) -> Path:
+    def _original(self, path: TablePath) -> Path:
         """The path of the original's document for a place of its table."""
         node: Any = self._renamed()
         steps: list[str | int] = []
@@ -225,7 +235,7 @@ class Fitting:
                 node = node.get(str(step)) if isinstance(node, dict) else None
         return tuple(steps)
 
-    def _mounted(self, path: Where) -> Mapping[str, Any]:
+    def _mounted(self, path: TablePath) -> Mapping[str, Any]:
         """The original's volume behind a mount."""
         if not is_mount(path):
             return {}
@@ -238,7 +248,7 @@ class Fitting:
         volume = next((v for v in pod["spec"].get("volumes") or () if v.get("name") == name), {"name": name})
         return {key: {} if value is None else value for key, value in volume.items()}
 
-    def _volumes(self, path: Where) -> frozenset[str]:
+    def _volumes(self, path: TablePath) -> frozenset[str]:
         """The names of our volumes in the role of a path."""
         if not is_mount(path):
             return frozenset()
@@ -267,25 +277,25 @@ class Fitting:
                 self.refused[path] = "; ".join(sorted(worse))
 
     def _errors(self) -> dict[tuple[str, Path], str]:
-        """The errors of the spec as it is by now: rule and place, and as people read them."""
+        """The errors of the spec as it is now, by rule and path; the values are for people."""
         findings = self._compile(self._whole()).findings
         return {(f.rule, f.path): f"{f.rule}: {f.message}" for f in findings if f.rule[0] == "E"}
 
     def _differences(self) -> Iterator[Difference]:
         ours, compiled = self._ours()
-        yield from beside(compiled.manifests, self.services)
+        yield from differences_beside(compiled.manifests, self.services)
         storm = Ref("StormService", self.spec["name"])
         listed: set[tuple[str, str]] = set()
         origins = self._compile(self._whole()).origins()
-        for departure in departures(ours, self.theirs):
-            role, path = shown_path(departure.path)
-            if role == ROUTING and departure.theirs is None:
+        for difference in value_differences(ours, self.theirs):
+            role, path = shown_path(difference.path)
+            if role == ROUTING and difference.theirs is None:
                 path, reason = "the proxy", "stormc's own proxy is the router"
-            elif departure.theirs is None:
-                reason = because(origins, storm, departure.path)
+            elif difference.theirs is None:
+                reason = reason_of(origins, storm, difference.path)
             else:
-                reason = self.refused.get(departure.path, "no override can say it")
-            kind = "added" if departure.theirs is None else "left out" if departure.ours is None else "changed"
+                reason = self.refused.get(difference.path, "no override can say it")
+            kind = "added" if difference.theirs is None else "left out" if difference.ours is None else "changed"
             if (role, path) not in listed:
                 listed.add((role, path))
                 yield Difference(kind, role, path, reason)

@@ -39,11 +39,11 @@ KINDS = {
     "InferenceService": "an InferenceService", "LeaderWorkerSet": "a LeaderWorkerSet", "RoleBasedGroup": "an RBG",
     "ModelServing": "a ModelServing of Kthena", "Deployment": "a Deployment",
 }  # fmt: skip
-"""What people have that runs vLLM, by the key or kind by which it is known."""
+"""Other objects that run vLLM, by their kind."""
 
 
 def formats(data: Mapping[str, Any]) -> Iterator[str]:
-    """What a document is that holds no StormService, the most telling name first."""
+    """Names for a document without a StormService, the most specific first."""
     yield from (name for key, name in FORMATS.items() if key in data)
     kinds = [str(manifest["kind"]) for _, manifest in _items(data) if manifest.get("kind")]
     yield from (KINDS[kind] for kind in kinds if kind in KINDS)
@@ -51,6 +51,7 @@ def formats(data: Mapping[str, Any]) -> Iterator[str]:
 
 
 def read_originals(file: str, documents: Sequence[Document]) -> tuple[list[Original], list[Finding]]:
+    """The StormServices of a file's documents, and findings on the other objects in it."""
     storms: list[Original] = []
     others: list[Finding] = []
     for document in documents:

@@ -1,4 +1,4 @@
-"""What of an original is taken over into a spec, and what is not, with the reason."""
+"""Why a value of an original is not taken over into a spec."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from stormc.facts.keys import HUAWEI_PREFIX, Directory, Env
 from stormc.facts.known_keys import NOUNS, RESERVED, TABLES, Use
-from stormc.migrate.compare import POD, Departure, Path, is_mount
+from stormc.migrate.compare import POD, TablePath, ValueDifference, is_mount
 from stormc.migrate.note import LEFT_OUT, MISSPELT
 from stormc.migrate.role_facts import ACCELERATOR
 from stormc.model.app import ROUTING
@@ -20,7 +20,7 @@ _ROUTER = (
     "containers", "initContainers", "securityContext", "restartPolicy", "terminationGracePeriodSeconds",
     "topologySpreadConstraints", "enableServiceLinks", "automountServiceAccountToken",
 )  # fmt: skip
-"""Fields of a routing pod that go with the program in it."""
+"""Fields of a routing pod that belong to its program: stormc's own proxy replaces both."""
 
 
 class Refusal(NamedTuple):
@@ -31,8 +31,8 @@ class Refusal(NamedTuple):
     hint: Phrase = NONE
 
 
-def entry_of(path: Path) -> tuple[str, tuple[str, str] | None]:
-    """The role of a path with the map of it that the path is an entry of."""
+def entry_of(path: TablePath) -> tuple[str, tuple[str, str] | None]:
+    """The role of a path; and the map (labels, annotations, nodeSelector, env) with the key, where it is in one."""
     role = str(path[len(ROLES)][0]) if path[: len(ROLES)] == ROLES and len(path) > len(ROLES) else ""
     if role not in ("prefill", "decode", ROUTING):
         return "", None
@@ -74,9 +74,9 @@ def refusal_of(role: str, field: str, key: str) -> Refusal | None:
     return None
 
 
-def reason_to_keep(departure: Departure) -> str:
+def reason_to_keep(difference: ValueDifference) -> str:
     """Why our value stands although the original has another; empty where the original's is to be taken."""
-    path, ours, theirs = departure
+    path, ours, theirs = difference
     role = role_of(path)
     pod = path[len(ROLES) + 1 + len(POD) :] if role and path[len(ROLES) + 1 :][: len(POD)] == POD else ()
     if path[:2] == ("spec", "selector") or path[:4] == ("spec", "template", "metadata", "labels"):

@@ -56,7 +56,7 @@ class RoleFacts:
         return whole_number(self.flag(*names))
 
     def as_fields(self) -> dict[str, Any]:
-        """What its command line says that is no size or port."""
+        """The spec's engineArgs and env for its command line; sizes and ports are fields of their own."""
         assert self.served is not None
         return {"engineArgs": engine_args(self.served.command), "env": dict(self.served.env)}
 

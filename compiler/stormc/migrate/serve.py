@@ -52,8 +52,8 @@ def facts_of(image: str) -> EngineFacts:
 def served(words: Sequence[str], facts: EngineFacts, env: Mapping[str, str] | None = None) -> Served | None:
     """The `vllm serve` that a command line is, by itself or in the end of a shell's script; None for anything else.
 
-    The script may set variables before and read set_env.sh. One that does more is a program of its own, and so is
-    one with a variable of unknown value where a field would have to say it.
+    The script may set variables before and read set_env.sh. None for a script that does more, and where a field would
+    need the value of a variable that is not known.
     """
     script = read_script(words, env or {})
     length = next((len(p) for p in PROGRAMS if script and script.words[: len(p)] == p), 0)

@@ -36,13 +36,13 @@ def ids() -> list[str]:
 
 
 def explanation_of(id_: str, language: str = ENGLISH) -> Explanation:
-    """Title and reason of an id in a language. Raises KeyError for one that is none."""
-    english = explained(id_)
+    """Title and reason of an id in a language. Raises KeyError for an unknown id."""
+    english = rule_or_check(id_)
     return read_language(language).rules.get(id_) or Explanation(english.title, english.why)
 
 
-def explained(id_: str) -> Rule | Check:
-    """What has title and reason of an id. Raises KeyError for one that is none."""
+def rule_or_check(id_: str) -> Rule | Check:
+    """The rule or check of an id. Raises KeyError for an unknown id."""
     known: dict[str, Rule | Check] = {check.id: check for check in CHECKS}
     known |= {rule.id: rule for rule in all_rules()}
     return known[id_]

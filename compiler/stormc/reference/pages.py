@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from stormc.finding import severity_of
 from stormc.languages import ENGLISH, read_language
-from stormc.reference.ids import explained, explanation_of, ids
+from stormc.reference.ids import explanation_of, ids, rule_or_check
 from stormc.rules.rule import Example, Rule, Subject
 
 _HEAD = """\
@@ -64,7 +64,7 @@ def place(example: Example) -> str:
 
 def explanation(id_: str, language: str = ENGLISH) -> Iterator[str]:
     """Title, severity, reason, examples and source of one id. Raises KeyError for one that is none."""
-    rule, text = explained(id_), explanation_of(id_, language)
+    rule, text = rule_or_check(id_), explanation_of(id_, language)
     yield f"{id_} ({severity_of(id_)}): {text.title}"
     yield ""
     yield from wrapped(text.why)
@@ -87,7 +87,7 @@ def document(language: str = ENGLISH) -> str:
     titles = {id_: explanation_of(id_, language) for id_ in ids()}
     lines += [f"| [{id_}](#{id_.lower()}) | {severity_of(id_)} | {text.title} |" for id_, text in titles.items()]
     for id_, text in titles.items():
-        rule = explained(id_)
+        rule = rule_or_check(id_)
         lines += ["", f"## {id_}", "", f"**{text.title}** {text.why}"]
         if isinstance(rule, Rule):
             for head, examples in _groups(rule):

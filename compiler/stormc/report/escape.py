@@ -1,4 +1,4 @@
-"""What a branch wrote, as it may be printed: shown, but obeyed neither by a terminal nor by a workflow's log.
+"""Makes text of a branch safe to print: neither a terminal nor the log of a workflow may obey it.
 
 A terminal obeys control characters. GitHub's runner obeys `::command::` at the start of a line, blanks left out, and
 `##[command]` anywhere in one (actions/runner, src/Runner.Common/ActionCommand.cs); Azure Pipelines obeys `##vso[`.
@@ -20,7 +20,7 @@ _AT_START = r"(?m)^([ \t]*):(?=:)"
 
 
 def escaped(text: str, at_start: bool = True) -> str:
-    """A text of several lines; `at_start` tells whether it begins a line."""
+    """A text of several lines, made safe; `at_start` tells whether it begins a line."""
     if not text.replace("\n", "").replace("\t", "").isprintable():
         text = "".join(c if c.isprintable() or c in "\n\t" else repr(c)[1:-1] for c in text)
     if "##" in text:

@@ -1,4 +1,4 @@
-"""What is said of all specs together: rules about several apps, and the comments in specs that take findings back."""
+"""The findings of a run: of each app, of rules about several apps, without those that comments in specs suppress."""
 
 from __future__ import annotations
 
@@ -21,19 +21,20 @@ def collect_findings(
     repository: Repository, chosen: Sequence[Source], summaries: Sequence[Summary], findings: Iterable[Finding],
     today: str, partly: bool,
 ) -> list[Finding]:  # fmt: skip
-    """All findings of a run over the chosen apps, in order: those given, on the apps together, and on shared files.
+    """All findings of a run over the chosen apps, in order.
 
-    Where apps were chosen (`partly`), others that may have the name of a chosen one are read too.
+    `findings` are those of single apps; added are those on the apps together and on the files that they share.
+    `partly` says that the repository has other apps; those that may have the name of a chosen one are read too.
     """
     others = list(namesakes(repository, summaries, chosen)) if partly else []
     everything = [*_on_shared_files(repository, chosen, partly), *findings, *check_namesakes([*summaries, *others])]
     everything += check_repository(repository, [*summaries, *others], today)
     everything += policy_findings(repository, sorted(summaries, key=lambda each: (each.file, each.mark)), today)
-    return in_order(_as_commented(repository, chosen, everything, partly))
+    return in_order(_unsuppressed(repository, chosen, everything, partly))
 
 
 def _on_shared_files(repository: Repository, chosen: Sequence[Source], partly: bool) -> Iterator[Finding]:
-    """The findings on platform files and profiles; a run over some apps does without the pins of other directories."""
+    """The findings on platform files and profiles; a partial run leaves out version pins of other directories."""
     above = {directory for source in chosen for directory in repository.platforms.chain(source.directory)}
     files = {repository.platforms.sources[directory].file for directory in above}
     for finding in repository.findings:
@@ -42,7 +43,7 @@ def _on_shared_files(repository: Repository, chosen: Sequence[Source], partly: b
 
 
 def check_repository(repository: Repository, summaries: Iterable[Summary], today: str) -> Iterator[Finding]:
-    """The findings of every rule about several apps, or about the day, on all apps that the run knows of."""
+    """The findings of every rule about several apps, or about the date, on all apps that the run knows."""
     apps = sorted(summaries, key=lambda summary: (summary.file, summary.mark))
     shown = Apps(apps, repository.inventories, today)
     sources = {source.file: source for source in repository.apps}
@@ -53,13 +54,13 @@ def check_repository(repository: Repository, summaries: Iterable[Summary], today
                 yield finding_of(rule.id, violation, layered)
 
 
-def _as_commented(
+def _unsuppressed(
     repository: Repository, chosen: Collection[Source], findings: list[Finding], partly: bool
 ) -> list[Finding]:  # fmt: skip
-    """The findings as the comments of the specs leave them.
+    """The findings without those that comments suppress, and with findings on comments that suppress nothing.
 
-    A comment may be unused because an error kept the rules from running: that is no finding yet. Those of apps that
-    nobody asked about count only where one of the findings stands.
+    A comment may be unused because an error kept the rules from running: that is not reported. Of the other apps of a
+    partial run, only comments in files with a finding count.
     """
     files = repository.sources.files
     about = {source.file for source in chosen} | {finding.file for finding in findings}

@@ -1,4 +1,4 @@
-"""Who an app is, found out without compiling it, and apps that take each other's name or directory."""
+"""An app's name, namespace and directory without compiling it, and apps that collide in one of them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from stormc.repository.repository import Repository
 from stormc.tree.shared import DIRECTORY as SHARED
 
 
-def identity(repository: Repository, source: Source) -> Summary | None:
-    """Who an app is, without checking it: enough to see whether another one has the same name."""
+def identify_app(repository: Repository, source: Source) -> Summary | None:
+    """Name, namespace, directory and cluster of an app, unchecked; None for a file without a name."""
     layered, _ = repository.layered(source)
     if layered is None:
         return None
@@ -32,9 +32,9 @@ def identity(repository: Repository, source: Source) -> Summary | None:
 def namesakes(
     repository: Repository, summaries: Sequence[Summary], selected: Sequence[Source]
 ) -> Iterator[Summary]:  # fmt: skip
-    """The identities of unselected apps that may collide with one of the summaries.
+    """The unselected apps that may collide with one of the summaries.
 
-    Reads no more YAML than it must: an app of the same name has that name in its text.
+    Parses only files whose text holds one of the names.
     """
     names = sorted({summary.name for summary in summaries}, key=len)
     if not names:
@@ -45,7 +45,7 @@ def namesakes(
     chosen = {source.path for source in selected}
     for source in repository.apps:
         if only in source.raw and source.path not in chosen and re.search(pattern, source.raw):
-            summary = identity(repository, source)
+            summary = identify_app(repository, source)
             if summary is not None:
                 yield summary
 

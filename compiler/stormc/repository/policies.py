@@ -1,4 +1,4 @@
-"""Policies of a repository: which layers hold for a directory, and what they say of platform files and of all apps."""
+"""Policies of a repository: which layers hold for a directory, and findings on platform files and on all apps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stormc.repository.repository import Repository
 
 ALWAYS = ("apiVersion", "kind", "policy")
-"""Fields that a platform file may have under any policy: one of its own only narrows."""
+"""Fields that a platform file may have under any policy; a `policy` of its own can only narrow what is allowed."""
 
 
 def policy_of(platforms: Platforms, directory: str) -> Policy:
@@ -64,7 +64,7 @@ def _at(rule: str, document: Document, path: Path, message: Phrase, hint: Phrase
 
 
 def policy_findings(repository: Repository, apps: Sequence[Summary], today: str) -> Iterator[Finding]:
-    """What policies say of all apps together, and of the day: NPUs, ends of overrides and of exceptions."""
+    """Findings of policies on all apps together, and on the date: NPUs, ends of overrides and of exceptions."""
     for directory, document in repository.platforms.documents.items():
         fields = document.data.get("policy")
         if not fields:
@@ -103,7 +103,7 @@ def _days(first: str, last: str) -> int:
 
 
 def wiring_findings(repository: Repository, wirings: Iterable[Wiring]) -> Iterator[Finding]:
-    """Wirings that deploy where nobody allowed it, or as a service account that is not the policy's."""
+    """Findings on wirings that deploy where no policy allows it, or as another service account than the policy's."""
     for wiring in wirings:
         request, (argocd, flux) = wiring.request, wiring.request.gitops
         policy = policy_of(repository.platforms, request.directory)

@@ -33,7 +33,7 @@ class Repository(Record):
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """The findings on the files that are no apps, and on those that cannot be read."""
+        """The findings on platform files and profiles, and on files that cannot be read."""
         products = unknown_products(self.platforms, self.profiles)
         return (*self.sources.findings, *self.platforms.findings, *self.profiles.findings, *products)
 
@@ -47,7 +47,7 @@ class Repository(Record):
     ) -> Compilation:
         """One spec from bytes to files.
 
-        An app below a platform file with errors is not looked at: what is wrong there would be reported as wrong here.
+        An app below a platform file with errors is not checked: every finding there would be repeated for the app.
         """
         from stormc.compile.stages import compile_app
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Wired(NamedTuple):
-    """What the platform files ask for, settled on the apps below them, and what is wrong with it."""
+    """The wiring of each platform file that asks for it, with the apps below it, and findings on the wiring."""
 
     wirings: Sequence[Wiring] = ()
     findings: Sequence[Finding] = ()
@@ -43,7 +43,7 @@ def wiring_requests(repository: Repository) -> list[Request]:
 
 
 def shared_needs(repository: Repository, summaries: Sequence[Summary]) -> dict[Place, frozenset[str]]:
-    """What the apps of each place share, by the scopes of the wiring."""
+    """The names of the shared ConfigMaps that the apps of each place mount."""
     requests = wiring_requests(repository)
     needs: dict[Place, frozenset[str]] = {}
     for app in summaries:
@@ -66,7 +66,7 @@ def _place(repository: Repository, requests: Sequence[Request], app: Summary) ->
 
 
 def wire(repository: Repository, summaries: Sequence[Summary]) -> Wired:
-    """The wiring of all apps. It belongs to the whole tree: a run over some of the apps has none."""
+    """The wiring of all apps, which `summaries` must hold: wiring is about the whole tree."""
     requests = wiring_requests(repository)
     if not requests:
         return Wired()

@@ -1,1 +1,1 @@
-"""Two compilations side by side: what a change does to running pods, and how it is told."""
+"""Two compilations side by side: what a change does to running pods, and reports about it."""

@@ -56,8 +56,8 @@ def capacity(pools: Sequence[Pool], demands: Sequence[Demand]) -> Capacity:
 class Rollout(NamedTuple):
     """The pools before a change, while it rolls out, and after it. `staying` are apps whose old pods stay meanwhile.
 
-    A pod that is replaced gives its NPUs back first: AIBrix deletes it, then makes the new one. Pods of apps that are
-    gone, or that the controller leaves behind, hold theirs until somebody prunes or deletes them.
+    A pod that is replaced gives its NPUs back first: AIBrix deletes it, then makes the new one. Pods of removed
+    apps, and pods that the controller leaves behind, hold theirs until somebody prunes or deletes them.
     """
 
     before: Capacity
@@ -67,7 +67,7 @@ class Rollout(NamedTuple):
 
 
 def rollout(before: Capacity, after: Capacity, left_behind: Collection[str]) -> Rollout:
-    """The pools at the three times; `left_behind` are apps of both sides of which old pods stay."""
+    """The pools at the three times; `left_behind` are apps of both sides whose old pods stay."""
     named = {demand.app for demand in after.demands}
     old = [demand for demand in before.demands if demand.app not in named or demand.app in left_behind]
     both = [*after.demands, *(demand._replace(app=f"{demand.app} (old pods)") for demand in old)]

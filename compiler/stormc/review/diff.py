@@ -63,9 +63,9 @@ class FileChange(NamedTuple):
 
 @dataclass(frozen=True)
 class AppChange:
-    """One app that the change touches. `label` is its name after the change, or before it where it is gone.
+    """One app that the change touches. `label` is its name after the change, or before it for a removed app.
 
-    `engine` are lines on what Argo CD or Flux does with objects that leave the rendered tree, or change hands.
+    `engine` are lines on what Argo CD or Flux does with objects that leave the rendered tree or move in it.
     """
 
     label: str
@@ -85,7 +85,7 @@ class AppChange:
 
     @property
     def severity(self) -> int:
-        """The rank of the gravest effect: apps with the largest are told first."""
+        """The rank of the gravest effect: reports start with the largest."""
         return -1 if self.kind is Kind.BROKEN else SEVERITY[self.effect.worst]
 
 
@@ -99,7 +99,7 @@ def compare(before: Mapping[str, Side], after: Mapping[str, Side]) -> list[AppCh
 
 
 def _pairs(before: Mapping[str, Side], after: Mapping[str, Side]) -> Iterator[tuple[Side | None, Side | None]]:
-    """The two sides of each app: of one spec file, of one name where the file moved, or of specs that are alike."""
+    """The two sides of each app: by spec file, else by name, else by similar specs; None where one side lacks it."""
     yield from ((before[path], after[path]) for path in after if path in before)
     only_before = [side for path, side in before.items() if path not in after]
     only_after = [side for path, side in after.items() if path not in before]
@@ -115,7 +115,7 @@ def _pairs(before: Mapping[str, Side], after: Mapping[str, Side]) -> Iterator[tu
 
 
 ALIKE = 0.5
-"""The share of equal fields that makes one app of a spec that goes and one that comes, as a rename is to Git."""
+"""The share of equal fields from which a removed and an added spec are one renamed app, as Git finds renames."""
 
 
 def _same_name(before: Side, after: Side) -> float:
@@ -123,7 +123,7 @@ def _same_name(before: Side, after: Side) -> float:
 
 
 def _mostly_equal(before: Side, after: Side) -> float:
-    """The share of the fields, its name and place aside, that both specs have with the same value."""
+    """The share of fields that both specs have with the same value; name and namespace do not count."""
     sides = [dict(_fields(side.fields, ())) for side in (before, after)]
     one, other = ({path: value for path, value in fields.items() if path not in _IDENTITY} for fields in sides)
     together = {*one, *other}
@@ -198,7 +198,7 @@ def field_changes(before: Any, after: Any, path: Path) -> Iterator[FieldChange]:
 
 
 def file_changes(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> Iterator[FileChange]:
-    """The rendered files that differ; a file that only moved, its name and content equal, is told once."""
+    """The rendered files that differ; a file that only moved is one change."""
     removed = {path: text for path, text in before.items() if path not in after}
     for path, text in after.items():
         if path in before:
@@ -222,9 +222,9 @@ def _lines(before: bytes, after: bytes, old: str, new: str) -> tuple[str, ...]:
 
 
 class Totals(NamedTuple):
-    """The sums that a headline has. `npus` are those of running pods, the others count apps.
+    """The sums of a headline. `npus` counts those of running pods that are disturbed, the others count apps.
 
-    `stuck` are those whose roles cannot change in place.
+    `stuck` are apps with roles that cannot change in place.
     """
 
     apps: int
@@ -237,7 +237,7 @@ class Totals(NamedTuple):
 
 
 def totals(changes: Collection[AppChange]) -> Totals:
-    """How many apps change, what becomes of NPU pods that run, and the NPUs of these."""
+    """How many apps change, by what happens to their running NPU pods, and the NPUs of these pods."""
     hit = [change.effect for change in changes if change.effect.restarts_npus]
     deleted = sum(effect.worst is What.DELETED for effect in hit)
     orphaned = sum(effect.worst is What.ORPHANED for effect in hit)

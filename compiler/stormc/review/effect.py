@@ -95,7 +95,7 @@ class RoleEffect:
 class AppEffect:
     """All roles of an app in the order in which AIBrix updates them, those first that go all at once.
 
-    `keeps` is the way round a restart, if there is one.
+    `keeps` says how to avoid a restart, where that is possible.
     """
 
     roles: tuple[RoleEffect, ...]
@@ -108,12 +108,12 @@ class AppEffect:
 
     @property
     def disturbed_npus(self) -> int:
-        """The NPUs of pods that are replaced, lost or left behind; new pods of new services are none of them."""
+        """The NPUs of pods that are replaced, deleted or left behind; pods of new services do not count."""
         return sum(role.disturbed_npus for role in self.roles if SEVERITY[role.worst] >= SEVERITY[What.RECREATED])
 
     @property
     def restarts_npus(self) -> bool:
-        """Whether pods that hold NPUs are replaced, lost or left behind."""
+        """Whether pods that hold NPUs are replaced, deleted or left behind."""
         return self.disturbed_npus > 0
 
 

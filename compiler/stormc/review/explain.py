@@ -48,8 +48,9 @@ class Earlier(NamedTuple):
 class Explained(NamedTuple):
     """One value of a manifest and its reason.
 
-    `decided` are the fields that gave the value, `over` those that lost against the first of them, `given` those that
-    decide whether the value is there; `unset` may decide and are not set. `line` is its first line in `file`.
+    `decided` are the fields that gave the value, `over` fields that give way to the first of these, `exists_if` fields on
+    which it depends whether there is a value; `unset` are fields that would decide if they were set. `line` is the
+    first line of the value in `file`.
     """
 
     object: str
@@ -62,7 +63,7 @@ class Explained(NamedTuple):
     decided: tuple[Field, ...]
     over: tuple[Field, ...]
     unset: tuple[str, ...]
-    given: tuple[Field, ...]
+    exists_if: tuple[Field, ...]
     fact: str
     fact_place: Place | None
     source: str
@@ -168,7 +169,7 @@ def _explained(
         decided=tuple(_field(field, layered) for field in there if field not in lost),
         over=tuple(_field(field, layered) for field in lost),
         unset=tuple(dotted(field) for field in because.fields if field not in there),
-        given=tuple(_field(field, layered) for field in because.exists_if),
+        exists_if=tuple(_field(field, layered) for field in because.exists_if),
         fact=because.fact,
         fact_place=_fact_place(because, facts),
         source=because.source,
@@ -237,10 +238,10 @@ def words_of_path(path: str) -> list[str]:
 def at_path(explanation: Explanation, path: str) -> list[Explained]:
     """The values whose path has the given steps in this order; the steps between them may be left out."""
     words = [word.removeprefix("--") for word in words_of_path(path)]
-    return [value for value in explanation.values if _has(value, words)]
+    return [value for value in explanation.values if _has_steps(value, words)]
 
 
-def _has(value: Explained, words: list[str]) -> bool:
+def _has_steps(value: Explained, words: list[str]) -> bool:
     steps = iter(value.steps)
     return all(any(word in (step.removeprefix("--"), step.rpartition("/")[2]) for step in steps) for word in words)
 
@@ -254,7 +255,7 @@ def decided_by(explanation: Explanation, field: str) -> list[Explained]:
     return [
         value
         for value in explanation.values
-        if any(map(is_meant, (*value.unset, *(one.name for one in (*value.decided, *value.over, *value.given)))))
+        if any(map(is_meant, (*value.unset, *(one.name for one in (*value.decided, *value.over, *value.exists_if)))))
     ]
 
 

@@ -39,7 +39,7 @@ def page(explanation: Explanation) -> str:
 
 
 def _places(value: Explained, files: Mapping[str, int]) -> Iterator[str]:
-    places: list[Place | None] = [field.place for field in (*value.decided, *value.over, *value.given)]
+    places: list[Place | None] = [field.place for field in (*value.decided, *value.over, *value.exists_if)]
     for place in (*places, value.fact_place):
         if place is not None and place.file in files:
             yield f"s{files[place.file]}-{place.line}"

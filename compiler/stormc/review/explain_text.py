@@ -19,7 +19,7 @@ COLUMN = 56
 
 
 def text(values: Iterable[Explained], translated: Callable[[str], str] = str) -> Iterator[str]:
-    """All that is known of some values, a block per origin: what has the same one is listed above it."""
+    """All that is known of some values, a block per origin, below the values that share it."""
     origins: dict[tuple[str, ...], list[Explained]] = {}
     for value in values:
         origins.setdefault(tuple(_origin(value, translated)), []).append(value)
@@ -59,10 +59,10 @@ def _origin(value: Explained, translated: Callable[[str], str]) -> Iterator[str]
         yield _line(translated(phrase("over")), _field(field))
     if value.unset:
         yield _line(not_set, ", ".join(value.unset))
-    for field in value.given:
+    for field in value.exists_if:
         if field.place is not None:
             yield _line(depends, _field(field))
-    if absent := [field.name for field in value.given if field.place is None]:
+    if absent := [field.name for field in value.exists_if if field.place is None]:
         yield _line(depends, f"{', '.join(absent)}; {not_set}")
     if value.fact:
         yield _line(translated(phrase("fact")), _fact(value))
@@ -162,7 +162,7 @@ def _plain(value: Explained) -> dict[str, Any]:
         "decidedBy": [_plain_field(field) for field in value.decided],
         "over": [_plain_field(field) for field in value.over],
         "notSet": list(value.unset),
-        "dependsOn": [_plain_field(field) for field in value.given],
+        "dependsOn": [_plain_field(field) for field in value.exists_if],
         "fact": value.fact,
         "factPlace": value.fact_place._asdict() if value.fact_place else None,
         "source": value.source,

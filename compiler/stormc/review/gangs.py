@@ -1,4 +1,4 @@
-"""The gangs of an app: what Volcano with MindCluster's plugin places together, or leaves Pending together."""
+"""The gangs of an app: pods that Volcano with MindCluster's plugin places together or leaves Pending together."""
 
 from __future__ import annotations
 

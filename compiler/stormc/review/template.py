@@ -9,7 +9,7 @@ from typing import Any
 from stormc.facts.keys import Annotation
 from stormc.phrase import phrase
 from stormc.record import NamedTuple
-from stormc.tree.compare import Path, differing, leaves
+from stormc.tree.compare import LeafPath, differing, leaves
 
 # Go writes these back even when they are empty: their fields are pointers (k8s.io/api core/v1 types.go).
 _POINTERS = frozenset({
@@ -68,9 +68,9 @@ def changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[Change
     return tuple(sorted(differences, key=lambda change: (order.index(change.field), change.name)))
 
 
-def _leaves(template: Mapping[str, Any]) -> dict[Path, Any]:
+def _leaves(template: Mapping[str, Any]) -> dict[LeafPath, Any]:
     """What people change in a template: each argument by its flag, and lists that are one value as text."""
-    values: dict[Path, Any] = {}
+    values: dict[LeafPath, Any] = {}
     for path, value in leaves("StormService", as_stored(template)):
         if path[-1:] == ("args",) and isinstance(value, list):
             values |= {(*path, flag): argument for flag, argument in flags(value).items()}
@@ -95,7 +95,7 @@ def flags(arguments: list[Any]) -> dict[str, str]:
     return values
 
 
-def _described(path: Path, before: Any, after: Any) -> Change:
+def _described(path: LeafPath, before: Any, after: Any) -> Change:
     steps = [str(step[0]) if isinstance(step, tuple) else step for step in path]
     if steps[:2] == ["metadata", "annotations"]:
         if steps[-1] == GANG_SIZE_ANNOTATION:

@@ -47,7 +47,7 @@ class Fault(Enum):
 
 
 class Handling(Enum):
-    """Who brings back what."""
+    """Who brings the pods back; the value is what people read."""
 
     POD = phrase("MindCluster deletes and reschedules the pod")
     INSTANCE = phrase("MindCluster deletes and reschedules all pods of the instance")
@@ -107,8 +107,8 @@ def _only_prefill_is_gone(remaining: Mapping[str, float]) -> bool:
     return [role for role, share in remaining.items() if share <= 0] == [SERVING_ROLES[0]]
 
 
-def located(manifests: Sequence[Mapping[str, Any]], place: str) -> str:
-    """The role of a `role/replica/pod`. Raises Failure where the app has no such place."""
+def role_at(manifests: Sequence[Mapping[str, Any]], place: str) -> str:
+    """The role that a place `role[/replica[/pod]]` is in. Raises Failure where the app has no such place."""
     name, *indices = place.split("/")
     storm = service_in(manifests)
     roles = {str(r["name"]): r for r in roles_of(storm)} if storm else {}

@@ -1,4 +1,4 @@
-"""Effects as sentences for people. Everything is made from the values of `effect`; nothing is read back from a text."""
+"""Effects as sentences for people, made from the values of review/effect.py."""
 
 from __future__ import annotations
 

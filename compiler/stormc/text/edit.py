@@ -28,7 +28,7 @@ class Change(NamedTuple):
 def rewritten(text: str, changes: list[Change]) -> str:
     """The spec's text with the changes made; comments, order and quotes of everything else stay.
 
-    Raises Failure for a text that ruamel cannot read, such as one with a tab behind a colon.
+    Raises Failure for a text that ruamel cannot read, such as one with a tab after a colon.
     """
     try:
         _, indent, offset = load_yaml_guess_indent(text)

@@ -22,7 +22,7 @@ from stormc.text.roundtrip import dumped, round_trip
 from stormc.text.write import spec_text
 
 MAX_BYTES = 1 << 18
-"""A quarter of what a spec may have: its form is made by ruamel, four times, at a microsecond per character."""
+"""A quarter of the limit for specs: ruamel reads and writes the text four times, a microsecond per character."""
 _COMMENT = re.compile(r"(?:^|(?<=\s))#.*$", re.M)
 _LONG_NUMBER = re.compile("[0-9_]{4000}")
 _NO_PLACE = phrase("a comment stands where its place cannot be kept")
@@ -30,10 +30,10 @@ _OWN_LINE = phrase("move it onto a line of its own")
 
 
 def formatted(file: str, raw: bytes) -> tuple[str | None, list[Finding]]:
-    """The canonical text of a spec, or the findings that tell why there is none; the same text again for itself.
+    """The canonical text of a spec, or None and the findings that say why there is none.
 
-    It says what the file says, and has the same comments: where that cannot be kept, it is a finding. A file without
-    comments always has a canonical text.
+    Values and comments are those of the file; where a comment cannot keep its place, that is a finding. A canonical
+    text is its own canonical text, and a YAML file without comments always has one.
     """
     document, findings = load_document(file, raw)
     if document is None:
@@ -52,7 +52,7 @@ def formatted(file: str, raw: bytes) -> tuple[str | None, list[Finding]]:
 
 
 def _formatted(document: Document) -> tuple[str | None, list[Finding]]:
-    """The canonical text with the comments of a document, or what keeps them from their places."""
+    """The canonical text with the comments of a document, or a finding where they cannot keep their places."""
     try:
         text = _once(document)
         again, _ = load_document(document.file, text.encode())
@@ -76,7 +76,7 @@ def _formatted(document: Document) -> tuple[str | None, list[Finding]]:
 
 
 def _misplaced(document: Document, text: str) -> Finding:
-    """A finding at the first comment that is not in the canonical text; at the first of all where each one is."""
+    """A finding at the first comment that the canonical text lacks; at the first comment where it lacks none."""
     unmatched = Counter(_comments(text))
     marks = []
     for number, line in enumerate(document.text.split("\n"), 1):
@@ -109,7 +109,7 @@ def _once(document: Document) -> str:
 
 
 def _comments(text: str) -> list[str]:
-    """What follows every `#` that may start a comment, without quotes: where one is inside of a string, they differ."""
+    """What follows every `#` that may start a comment, without quotes, as formatting may change those of a string."""
     return sorted(_words_of(match) for match in _COMMENT.findall(text))
 
 

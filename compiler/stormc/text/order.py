@@ -28,7 +28,7 @@ _DASH = re.compile(r"^( *)- ")
 
 
 FEW = 16
-"""Mappings that are tried one by one where they cannot be put in order together, as every trial reads the file."""
+"""The most mappings that are tried one by one where they cannot be ordered together: each try parses the file."""
 
 
 def ordered(document: Document) -> Document:
@@ -74,7 +74,7 @@ def _at(data: Any, path: Path) -> Any:
 
 
 def _fields(data: Mapping[str, Any], path: Path) -> list[str]:
-    """The fields of the mapping at a path, in their order; none where the user's own keys stand."""
+    """The fields of the mapping at a path, in the order of docs/spec.md; empty where users choose the keys."""
     kind = data.get("kind")
     table: Any = TABLES.get(kind, {}) if isinstance(kind, str) else {}
     fields: Any = {**table, **_APP} if kind == "App" else table
@@ -92,6 +92,7 @@ def _fields(data: Mapping[str, Any], path: Path) -> list[str]:
 
 
 def sorted_keys(data: Mapping[str, Any], path: Path) -> list[str]:
+    """The keys of the mapping at a path in canonical order; keys without an order come last, as they stand."""
     order = {name: index for index, name in enumerate(_fields(data, path))}
     keys = list(_at(data, path))
     return sorted(keys, key=lambda key: order.get(key, len(order)))

@@ -20,7 +20,7 @@ _SAFE = re.compile(
     r"(?:/|-{0,2}[A-Za-z])[A-Za-z0-9 _./@%+=()*'-]*(?::[A-Za-z0-9_./@%+=-]+)*"
     r"|[0-9]+(?:[KMGT]i|m|-[A-Za-z][A-Za-z0-9_.-]*)"
 )
-"""A string that is one for every reader of YAML, 1.1 or 1.2, in block and in flow style; some words apart."""
+"""What every reader of YAML 1.1 or 1.2 takes for a string without quotes, in block and flow style; but for _WORDS."""
 
 
 _WORDS = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "nan", "inf"])

@@ -51,7 +51,7 @@ _SUFFIXES = {"910b": "", "a3": "-a3", "850": "-a5", "950": "-a5", "350": "-a5"}
 
 
 def starter(name: str, profile: Profile, namespace: str | None, model_path: str | None, image: str | None) -> str:
-    """The text of a spec whose prefill and decode instances take one whole node of the profile each.
+    """The text of a spec whose prefill and decode instances each take one whole node of the profile.
 
     The connector is the one that the image's release of vllm-ascend recommends.
     """

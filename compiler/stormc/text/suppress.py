@@ -1,7 +1,7 @@
 """Comments that accept a finding: `# stormc: ignore[W020] reason`, beside the line it is about or above it.
 
-Findings are remembered as they were made and suppressed each time they are reported, so that an edit of a comment
-counts at once. A file without the word `stormc:` costs one search in its bytes.
+The memory of a render keeps all findings; comments are applied at each report, so that an edited comment counts at
+once. A file without the word `stormc:` costs one search in its bytes.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ _COMMENT = r"#\s*stormc:\s*(?P<rest>.*)"
 _IGNORE = r"ignore\[(?P<ids>[^\]]*)\]\s*(?P<reason>.*)"
 _ID = r"[EWI][0-9]{3}"
 _SOME_ID = r"\b[EWI][0-9]{3}\b"
-MANY = 1 << 62
+_LAST = 1 << 62
+"""A line or column after all others."""
 MOST_SHOWN = 60
 """Characters of a comment that a hint repeats."""
 _FORM = phrase("write # stormc: ignore[W020] and the reason")
@@ -87,7 +88,7 @@ def _unused(suppression: Suppression, known: Collection[str], elsewhere: Mapping
 
 
 def read_suppressions(document: Document) -> tuple[list[Suppression], list[Finding]]:
-    """The suppressions of a file, and the findings on comments that are none: E110 to E113."""
+    """The suppressions of a file, and findings on comments that are meant as suppressions but are not: E110 to E113."""
     suppressions: list[Suppression] = []
     problems: list[Finding] = []
     lines = document.text.split("\n")
@@ -145,7 +146,7 @@ def _comments(document: Document, lines: Sequence[str]) -> Iterator[tuple[int, i
         scalars = sorted(_scalars(document)) if scalars is None else scalars
         for match in re.finditer(_HASH, line):
             here = (number, match.start() + 1)
-            before = bisect(scalars, Mark(*here, MANY, MANY)) - 1  # scalars do not overlap
+            before = bisect(scalars, Mark(*here, _LAST, _LAST)) - 1  # scalars do not overlap
             if before < 0 or scalars[before][2:] <= here:
                 yield number, here[1], line[match.start() :].rstrip()
                 break

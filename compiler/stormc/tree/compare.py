@@ -1,4 +1,4 @@
-"""What two manifests differ in: leaves by path, in which an item of a list stands under its merge keys."""
+"""How two manifests differ: leaves by path, in which an item of a list is addressed by its merge keys."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Any
 
 from stormc.facts.kinds import merge_key
 
-Path = tuple[str | tuple[Any, ...], ...]
+LeafPath = tuple[str | tuple[Any, ...], ...]
 """Steps to a value: the key of a mapping, or the values of an item's merge keys as a tuple."""
-Leaves = Mapping[Path, Any]
+Leaves = Mapping[LeafPath, Any]
 
 
-def leaves(kind: str, node: Any, whole: Collection[str] = (), path: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Every value of a manifest, or of the part of it at `path`, that is not taken apart further.
+def leaves(kind: str, node: Any, whole: Collection[str] = (), path: LeafPath = ()) -> Iterator[tuple[LeafPath, Any]]:
+    """Every leaf of a manifest, or of the part of it at `path`: its path and value.
 
     A list is one value unless the API server merges its items by keys (facts/kinds.py) and all of them have keys of
     their own. Fields of `whole` are one value each, and of a list among them each item is.
@@ -49,7 +49,7 @@ _DEFAULTS = {"protocol": "TCP"}
 """What the API server writes for a merge key that is left out."""
 
 
-def differing(before: Leaves, after: Leaves) -> list[Path]:
+def differing(before: Leaves, after: Leaves) -> list[LeafPath]:
     """The paths of leaves that only one side has, or that differ; in the order of `before`, then of `after`."""
     return [path for path in {**before, **after} if before.get(path, _ABSENT) != after.get(path, _ABSENT)]
 
@@ -57,13 +57,13 @@ def differing(before: Leaves, after: Leaves) -> list[Path]:
 _ABSENT = object()
 
 
-def beginnings(side: Leaves) -> set[Path]:
-    """The paths of all that a side has: of leaves, and of what they are in."""
+def beginnings(side: Leaves) -> set[LeafPath]:
+    """The paths of all leaves and of everything that contains them."""
     return {path[:length] for path in side for length in range(len(path) + 1)}
 
 
-def places(paths: Iterable[Path], before: Leaves, after: Leaves) -> list[str]:
-    """Paths of leaves as people write them, `containers[decode].image`; what one side lacks wholly is one place."""
+def places(paths: Iterable[LeafPath], before: Leaves, after: Leaves) -> list[str]:
+    """Paths of leaves as people write them, `containers[decode].image`; a part that one side lacks is one place."""
     shared = beginnings(before) & beginnings(after)
     shortest = (
         next((path[:length] for length in range(1, len(path)) if path[:length] not in shared), path) for path in paths
@@ -71,7 +71,7 @@ def places(paths: Iterable[Path], before: Leaves, after: Leaves) -> list[str]:
     return list(dict.fromkeys(map(_written, shortest)))
 
 
-def _written(path: Path) -> str:
+def _written(path: LeafPath) -> str:
     text = ""
     for step in path:
         if isinstance(step, tuple):

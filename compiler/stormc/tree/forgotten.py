@@ -1,7 +1,7 @@
-"""The memories of trees that are gone: removed, so that the user's cache directory does not grow without bound.
+"""Removes the memories of rendered trees that no longer exist, so that the user's cache directory stays small.
 
-Looked at once a day, and only by a render that begins to remember a new tree: nobody else pays for it. Another process
-may read, write or remove the same memories meanwhile; whoever finds none compiles everything, and renders the same.
+That happens at most once a day, in a render that starts the memory of a new tree. Another process may read, write or
+remove the same memories meanwhile; a render without a memory compiles everything, with the same result.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ OUTPUT = "output"
 MEMORY = "compiled.json"
 """The file of the memory itself; one that is being written has an ending more."""
 LONGEST_UNUSED = 90 * 86_400
-"""Seconds after which a memory is removed in which no render remembered anything."""
+"""Seconds after the last change of a memory until it is removed."""
 BETWEEN_LOOKS = 86_400
 """Seconds between two looks."""
 _LOOKED = "looked"
@@ -29,10 +29,9 @@ def note_output(directory: Path, out: Path) -> None:
 
 
 def remove_forgotten(home: Path, now: float) -> None:
-    """Removes memories whose output directory is gone, or that are long unused; `now` in seconds since 1970.
+    """Removes memories whose output directory does not exist, or that are long unused; `now` in seconds since 1970.
 
-    Nothing else: no link is followed, and a directory with a file that is not of a memory stays. Silent about what it
-    may not remove.
+    Nothing else is removed: no link is followed, and a directory with any other file stays. Errors are ignored.
     """
     with suppress(OSError):
         looked = home / _LOOKED
@@ -61,7 +60,7 @@ def _remove_if_forgotten(directory: Path, now: float) -> None:
 
 
 def _is_gone(directory: int) -> bool:
-    """Whether the output directory of a memory is noted, and is no more."""
+    """Whether a memory notes its output directory, and that does not exist."""
     try:
         file = os.open(OUTPUT, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
     except FileNotFoundError:  # of an older stormc

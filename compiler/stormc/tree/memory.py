@@ -1,9 +1,9 @@
-"""What the last render of a tree found out, so that an unchanged spec is not compiled again.
+"""What the last render of a tree learned, so that an unchanged spec is not compiled again.
 
-An entry holds for one digest of everything that goes into an app: spec, platform files, profiles; and all of them for
-one compiler.
-Nothing depends on it but speed: a missing, foreign or damaged file means that everything is compiled. It lies in the
-user's cache directory and never in a work tree: `render --check` believes it, so no branch may be able to bring one.
+An entry is valid for one digest of everything that goes into an app (spec, platform files, profiles), and all entries
+for one compiler. Only speed depends on it: a missing, foreign or damaged file means that everything is compiled. It
+lies in the user's cache directory and never in a work tree: `render --check` believes it, so no branch may
+be able to bring one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _COMPILER = b"compiler"
 class Memory(NamedTuple):
     """An app as the last render left it: input digest, summary, findings, and the hash of each rendered file.
 
-    `stamp` is what the file system said of the files when they had these hashes; empty where it is not known.
+    `stamp` is that of the files (tree/read.py) when they had these hashes; empty where it is not known.
     """
 
     digest: str
@@ -43,16 +43,16 @@ class Memory(NamedTuple):
 
 
 class Compiler(NamedTuple):
-    """Which compiler it was: the digest of its own files, and what the file system says of them (tree/read.py)."""
+    """A compiler: the digest of its own files, and their stamp (tree/read.py)."""
 
     digest: str
     stamp: str
 
 
 class Memories(NamedTuple):
-    """The memories by spec path that somebody wants, and the lines of all, as they stand in the file.
+    """The memories that were asked for, by spec path, and the lines of all memories as they are in the file.
 
-    The compiler is the one that they hold for, None where nobody needed to know it yet.
+    `compiler` is the one for which they are valid; None where it is not known yet.
     """
 
     apps: Mapping[str, Memory] = {}
@@ -60,7 +60,7 @@ class Memories(NamedTuple):
     compiler: Compiler | None = None
 
     def after(self, apps: Mapping[str, Memory], partly: bool) -> Memories:
-        """What to remember after a render of these apps: those alone, or where it went over some, the others too."""
+        """What to remember after a render of these apps: only they, or after a partial render the others too."""
         earlier = _lines(self.text)
         lines = dict(earlier) if partly else {}
         for path, memory in apps.items():
@@ -83,7 +83,7 @@ def _parts(content: bytes) -> tuple[bytes, bytes, bytes]:
 
 
 def _line_of(text: bytes, key: bytes) -> bytes | None:
-    """The line of one key, which is found sooner than a thousand lines are told apart."""
+    """The line of one key, by a search: splitting a thousand lines takes longer."""
     begin = b"\n%b\t" % key
     at = text.find(begin)
     return text[at + len(begin) :].partition(b"\n")[0] if at >= 0 else None
@@ -99,7 +99,7 @@ def _line(key: bytes, memory: Memory) -> bytes:
 
 
 def _sealed(key: bytes, content: bytes) -> bytes:
-    """What stands behind a key, with a digest by which damage is seen without reading what nobody asks for."""
+    """The content of a key's line with a digest of it: damage shows without parsing the other lines."""
     return b"%b\t%b" % (digest(key, content).encode(), content)
 
 
@@ -146,7 +146,7 @@ def memory_directory(out: Path, specs: Path) -> Path | None:
 
 
 def _is_private(directory: Path) -> bool:
-    """Whether it is a directory and no link, of this user, that nobody else may enter, in one that only he changes."""
+    """Whether it is a directory of this user, not a link, that nobody else may enter or put another in place of."""
     try:
         status, above = os.lstat(directory), os.lstat(directory.parent)
     except OSError:
@@ -159,9 +159,9 @@ def _is_private(directory: Path) -> bool:
 
 
 def recall(directory: Path | None, paths: Iterable[str] | None = None) -> Memories:
-    """The memories of the compiler that runs; empty when there are none or they cannot be trusted.
+    """The memories that are valid for this compiler; empty when there are none or they cannot be trusted.
 
-    `paths` are the specs of which somebody asks, None for all: an entry takes as long to read as a spec.
+    `paths` are the specs whose memories are asked for, None for all: reading one takes as long as reading a spec.
     """
     if directory is None or not _is_private(directory):
         return Memories()
@@ -269,7 +269,7 @@ def _content(file: Path) -> bytes:
 
 
 def remember(directory: Path | None, out: Path, memories: Memories) -> None:
-    """Keeps the memories of an output directory; atomic, and silent where their directory cannot be written."""
+    """Writes the memories of an output directory, atomically; does nothing where their directory cannot be written."""
     if directory is None:
         return
     compiler = _sealed(_COMPILER, json.dumps(memories.compiler or this_compiler()).encode())

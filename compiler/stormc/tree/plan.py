@@ -31,16 +31,16 @@ class Plan(NamedTuple):
         return not self.writes and not self.removals
 
 
-def make_plan(out: Path, writes: NewFiles, right: Collection[str], scope: Collection[str] | None = None) -> Plan:
-    """How to get from what is on disk to `writes` plus `right`, the files that are already as they should be.
+def make_plan(out: Path, writes: NewFiles, up_to_date: Collection[str], scope: Collection[str] | None = None) -> Plan:
+    """The changes that leave `out` with the files of `writes`, and with those that are `up_to_date` already.
 
-    Without `scope` everything else below `out` is stale; with it only what lies in these directories themselves:
-    another app may render below them. Stale files that carry our header are removed, others are findings and stay.
+    Any other file is stale; with `scope` only files directly in these directories are, as other apps may render below
+    them. A stale file with our header is to be removed; one without is a finding and stays.
     """
     removals: list[str] = []
     findings: list[Finding] = []
     for path in sorted(_present(out, scope)):
-        if path in right or path in writes or is_version_file(out, path):
+        if path in up_to_date or path in writes or is_version_file(out, path):
             continue
         if path.endswith("/") or is_ours(out, path):
             removals.append(path)
@@ -55,7 +55,7 @@ def make_plan(out: Path, writes: NewFiles, right: Collection[str], scope: Collec
                 )
             )
     findings += _obstacles(out, writes)
-    return Plan(writes, len(right), tuple(removals), tuple(findings))
+    return Plan(writes, len(up_to_date), tuple(removals), tuple(findings))
 
 
 def _present(out: Path, scope: Collection[str] | None) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Reading what is on disk below an output directory; nothing is followed that a branch may have put there."""
+"""Reading what is on disk below an output directory. Links are not followed: a branch may have put them there."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def is_ours(out: Path, path: str) -> bool:
 
 
 def stamp(out: Path, paths: Iterable[str], before: float = _NEVER) -> str:
-    """What the file system says of files: their digest is other after any write to one of them, and costs no reading.
+    """A digest of the times, sizes and inodes of files: it changes with any write to one of them. No file is read.
 
     Empty where a file is missing, or was written no earlier than `before` (in nanoseconds of `clock`): then it may
     have been written twice between two ticks of the file system's clock, which no stamp shows. Git trusts its index

@@ -1,7 +1,7 @@
-"""The manifests of a rendered app, as a command that applies or runs them reads them: data of a branch.
+"""Reads the manifests of a rendered app for commands that apply or run them. They are data of a branch, not trusted.
 
-Only regular files of the app's own directory are read, and each has to be what the API server would take, of a kind
-that stormc renders: what follows may rely on its shape.
+Only regular files of the app's own directory are read, and each has to be of a kind that stormc renders and valid for
+the API server: code that gets them may rely on their shape.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ Manifest = Mapping[str, Any]
 def read_manifests(directory: Path) -> list[Manifest]:
     """The objects that a rendered app's kustomization lists, and those that it shares with others of its namespace.
 
-    Raises Failure when the directory is no app's, for a file that is none of stormc's making, and where something that
-    is shared is missing.
+    Raises Failure for a directory without an app, for a file that stormc cannot have rendered, and where a shared file
+    is missing.
     """
     if not (directory / "kustomization.yaml").exists():
         raise Failure(

@@ -41,8 +41,8 @@ def shared_files(
 ) -> dict[str, bytes]:
     """The files of all places. `specs` is the name of the specs directory, for their first lines.
 
-    `earlier` are names of files that stay beside them: those of versions that other apps may still mount. Raises
-    Failure for a damaged installation.
+    `earlier` are the names of files that stay: other versions, which other apps may still mount. Raises Failure for a
+    damaged installation.
     """
     files = {}
     for place, names in sorted(needs.items()):
@@ -76,13 +76,13 @@ def mounted(manifests: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
 
 
 def shared_paths(app: Path, manifests: Iterable[Mapping[str, Any]]) -> Iterator[Path]:
-    """The files of the ConfigMaps that a rendered app shares: below the nearest directory above it that has them.
+    """The files of the ConfigMaps that a rendered app shares with others: in the nearest directory above that has them.
 
-    Where several wirings share a cluster, the first of them has them; it may lie beside the app's own. Raises Failure
-    for one of stormc's that is nowhere.
+    Where several wirings share a cluster, the first of them has the files, perhaps in a sibling directory. Raises
+    Failure where a ConfigMap of stormc has no file.
     """
     for namespace, name in mounted(manifests):
-        path = _found(app.resolve(), f"{DIRECTORY}/{namespace}/configmap-{name}.yaml")
+        path = _nearest_file(app.resolve(), f"{DIRECTORY}/{namespace}/configmap-{name}.yaml")
         if path is not None:
             yield path
         elif name.startswith(OURS):
@@ -96,7 +96,7 @@ def shared_paths(app: Path, manifests: Iterable[Mapping[str, Any]]) -> Iterator[
             )
 
 
-def _found(app: Path, file: str) -> Path | None:
+def _nearest_file(app: Path, file: str) -> Path | None:
     for above in app.parents:
         candidates = [above / file, *sorted(above.glob(f"*/{file}"))]
         path = next((candidate for candidate in candidates if candidate.is_file()), None)

@@ -35,7 +35,8 @@ def refuse_link(out: Path) -> None:
 def staged_beside(out: Path) -> Iterator[Path]:
     """An empty directory beside `out`, on its file system, held under a lock that waits for other renders to end.
 
-    It is gone afterwards. What killed renders left behind is removed too. Raises Failure for an `out` that is a link.
+    It is removed afterwards, and so are those that killed renders left behind. Raises Failure for an `out` that is a
+    link.
     """
     refuse_link(out)
     out.parent.mkdir(parents=True, exist_ok=True)
@@ -81,7 +82,7 @@ class NewFiles(Mapping[str, bytes]):
         return len(self._files)
 
     def stage(self, staging: Path) -> dict[str, str]:
-        """Stages the texts that are not yet; gives every directory with new files, and where these are staged."""
+        """Stages the texts that are not staged yet; the place where the new files of each directory are staged."""
         places: dict[str, str] = {}
         texts: dict[str, dict[str, bytes]] = {}
         for path, new in self._files.items():
@@ -98,7 +99,7 @@ class NewFiles(Mapping[str, bytes]):
 
 
 def stage(staging: Path, number: int, texts: Mapping[str, bytes]) -> dict[str, str]:
-    """Writes the new files of one directory into a new directory of this number; says of each that it is there."""
+    """Writes the new files of one directory into a new directory of this number; the place of each file."""
     if not texts:
         return {}
     place = f"{staging}/{number}"
@@ -119,7 +120,7 @@ def _write(path: str, text: bytes) -> None:
 
 
 def clock(staging: Path) -> int:
-    """The time of the file system, less what its clock may be coarse by, in nanoseconds."""
+    """The time of the file system in nanoseconds, less the resolution that its clock may have."""
     os.utime(staging)
     return staging.stat().st_mtime_ns - _COARSE
 

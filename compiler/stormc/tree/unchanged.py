@@ -35,7 +35,7 @@ def split(chosen: Iterable[Source], memories: Mapping[str, Memory], inputs: Inpu
 
 
 def _intact(out: Path, memory: Memory, now: int) -> Memory | None:
-    """The memory of an app whose files are as it knows them, with the stamp that they have now."""
+    """The memory with the current stamp of its files; None where one of them has other content."""
     if memory.stamp and memory.stamp == stamp(out, memory.hashes):
         return memory
     current_stamp = stamp(out, memory.hashes, now)
@@ -47,9 +47,9 @@ def _intact(out: Path, memory: Memory, now: int) -> Memory | None:
 
 
 def stamp_after(out: Path, paths: Collection[str], written: Collection[str], start: int, moved: int) -> str:
-    """The stamp of files of which a render has written some: those before `moved`, and read the others since `start`.
+    """The stamp of an app's files after a render that staged `written` before `moved`, and read the rest after `start`.
 
-    Empty where one of them may have changed meanwhile.
+    Both are instants of `clock`. Empty where a file may have changed meanwhile.
     """
     untouched: Sequence[str] = [path for path in paths if path not in written]
     return stamp(out, paths, moved) if not untouched or stamp(out, untouched, start) else ""

@@ -1,7 +1,7 @@
-"""Which stormc made a rendered tree: `.stormc` at its top, a line per directory of specs. No engine reads it.
+"""Which stormc rendered a tree: `.stormc` at its top, a line per directory of specs. No GitOps engine reads it.
 
-It tells a tree that another version made from one that somebody forgot to render. It is no part of what is compared: a
-tree in which this stormc would change nothing is right, whoever made it.
+With it, `render --check` can say that another version rendered the tree, instead of that nobody did. The file itself is
+not compared: a tree in which this stormc would change nothing is right, whichever version rendered it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from stormc.tree.shared import DIRECTORY as SHARED
 WIRING = "_gitops"
 FILE = ".stormc"
 EARLIER = "0.1"
-"""What made a tree without the file, by the first line of its manifests."""
+"""The version of a tree without the file, if the first lines of its manifests are in the form of that time."""
 
 _FIRST_LINE = "# The version of stormc that rendered each directory; stormc writes this file.\n"
 _LINE = re.compile(r"(?P<directory>[^:#\n]{1,4096}): (?P<version>[0-9A-Za-z.+!-]{1,40})")
@@ -36,7 +36,7 @@ def is_version_file(out: Path, path: str) -> bool:
 
 
 def read_versions(out: Path) -> dict[str, str]:
-    """The version by directory of specs ("" for their top); empty where nothing usable says so."""
+    """The version by directory of specs ("" for their top); empty without a readable file."""
     text = (on_disk(out, FILE, _MOST_BYTES) or b"").decode("utf-8", "replace")
     matches = (_LINE.fullmatch(line) for line in text.splitlines())
     return {line["directory"].removeprefix("."): line["version"] for line in matches if line is not None}
@@ -78,9 +78,10 @@ def _is_of_an_earlier_release(out: Path, path: str) -> bool:
 def versions_after(
     out: Path, changed: Iterable[str], complete: Collection[str], version: str, partly: bool
 ) -> dict[str, str]:
-    """What the file says after a render by this version: of directories that it has rendered completely.
+    """The versions by directory after a render by this version.
 
-    A directory that stays as it is keeps the version that made it. `partly` says that others exist.
+    `complete` are the directories of specs of which all apps were rendered, `changed` the files that changed. A
+    directory without a changed file keeps its version. `partly` says that there are other directories.
     """
     known, touched = read_versions(out), {spec_directory(path) for path in changed}
     unchanged = {directory: made_by for directory, made_by in known.items() if partly or directory in complete}

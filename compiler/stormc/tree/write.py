@@ -49,7 +49,7 @@ def _move(place: str, target: str) -> None:
 
 
 def write_versions(out: Path, staging: Path, versions: Mapping[str, str]) -> None:
-    """Says in the tree which stormc made it; not touched where it says so already, and not there without apps."""
+    """Writes the version file where it differs, and removes it where there are no versions."""
     text = version_text(versions)
     if not versions and is_version_file(out, FILE):
         (out / FILE).unlink()

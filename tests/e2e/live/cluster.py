@@ -9,7 +9,7 @@ from typing import Any
 
 from stormc.cluster.apply import apply, ensure_namespace
 from stormc.cluster.kinds import POD, POD_SET, ROLE_SET, STORM_SERVICE, STORM_SERVICE_NAME, Kind
-from stormc.cluster.owner import owned, shared_by_none
+from stormc.cluster.owner import owned, unneeded_shared
 from stormc.cluster.removal import remove
 from stormc.cluster.wait import unready
 from stormc.facts.limits import AIBRIX_RELEASES
@@ -78,7 +78,7 @@ class LiveCluster:
     def remove(self, namespace: str, app: str) -> None:
         """Takes an app off the cluster as `stormc delete` does, and waits until nothing of it is left."""
         found = owned(self.cluster, namespace, app)
-        shared = shared_by_none(self.cluster, namespace, app) if found else []
+        shared = unneeded_shared(self.cluster, namespace, app) if found else []
         remove(self.cluster, namespace, [*shared, *found], lambda line: None)
         labels = {STORM_SERVICE_NAME: app}
 

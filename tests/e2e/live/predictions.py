@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from stormc.actions.comparing import committed_sources, diff
 from stormc.payload.read import read_payload
 from stormc.repository.repository import open_repository
-from stormc.review.report import as_json
+from stormc.review.diff_report import as_json
 from tests.e2e.live.kubelet import Happening
 from tests.e2e.live.pairs import Pair
 

@@ -1,4 +1,4 @@
-"""What a StormService says that a spec can say: its facts, read from fields, labels, environment and command lines."""
+"""A first spec for a StormService, from its fields, labels, environment and command lines."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _TOLERATION = ("key", "operator", "value", "effect", "tolerationSeconds")
 
 
 class Chosen(NamedTuple):
-    """What the user says where the file does not."""
+    """What the user adds because the file does not tell it."""
 
     hardware: str | None = None
     model_path: str | None = None

@@ -17,7 +17,7 @@ from stormc.review.words import app_lines, change_text, role_line, way_round
 COMMENT_LIMIT = 65_536
 """Characters that a comment on GitHub may have; GitLab takes more."""
 MARKER = "<!-- stormc diff -->"
-"""By this line a workflow finds the comment that it wrote before."""
+"""A line by which a workflow finds its earlier comment."""
 SHOWN_VALUE = 60
 
 
@@ -85,7 +85,7 @@ def _what(change: AppChange) -> Phrase:
 
 
 def _fields(change: AppChange) -> Iterator[Phrase]:
-    """The fields that differ; of an app that comes or goes these would be all of them."""
+    """The fields that differ; none for a created or removed app, where it would be all of them."""
     if change.before is not None and change.after is not None:
         yield from map(field_text, change.fields)
 
@@ -164,7 +164,7 @@ SHOWN_APPS = 20
 
 
 def _fitting(parts: Sequence[str], room: int) -> list[str]:
-    """The parts from the first on that fit."""
+    """The first parts, as many as fit into `room` characters."""
     fitting: list[str] = []
     for part in parts:
         room -= len(part) + 2
