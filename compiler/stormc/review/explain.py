@@ -48,9 +48,9 @@ class Earlier(NamedTuple):
 class Explained(NamedTuple):
     """One value of a manifest and its reason.
 
-    `decided` are the fields that gave the value, `over` fields that give way to the first of these, `exists_if` fields on
-    which it depends whether there is a value; `unset` are fields that would decide if they were set. `line` is the
-    first line of the value in `file`.
+    `decided` are the fields that gave the value, `over` fields that give way to the first of these, `exists_if`
+    fields on which it depends whether there is a value; `unset` are fields that would decide if they were set. `line`
+    is the first line of the value in `file`.
     """
 
     object: str
