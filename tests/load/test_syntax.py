@@ -24,6 +24,21 @@ CASES = {
     "a no-break space": ("a:\n\xa0\xa0b: 1\n  c: 1\n", 2, 1, "a no-break space (U+00A0) indents this line"),
     "an ideographic space": ("a:\n\u3000b: 1\n  c: 1\n", 2, 1, "an ideographic space (U+3000) indents this line"),
     "a tab": ("a:\n  b: 1\n\tc: 1\n", 3, 1, "a tab indents this line"),
+    "a no-break space of a key": (
+        "a:\n  b: 1\n\xa0\xa0c: 1\n",
+        3,
+        1,
+        "a no-break space (U+00A0) indents",
+    ),
+    "a conflict": ("a: 1\n<<<<<<< HEAD\nb: 1\n=======\nb: 2\n>>>>>>> x\n", 2, 1, "a merge of Git left its conflict"),
+    "a comma of an input method": ("a: {b: c，d: 1}\n", 1, 9, "full-width comma '，' (U+FF0C)"),
+    "a character that YAML keeps": ("a: 1\nb: {c: @d}\n", 2, 8, "a value that begins with @ needs quotes"),
+    "a percent sign": ("a: 1\nb: %d\n", 2, 4, "a value that begins with % needs quotes"),
+    "brackets in braces": ("a: {b: http://x?c=[d]}\n", 1, 8, "in {…} and […], a value that holds brackets"),
+    "a variable in braces": ("a: {b: ${C}}\n", 1, 8, "in {…} and […], a value that holds brackets"),
+    "a template": ("a: {{ .Values.a }}\n", 1, 5, "{{…}} is a template's"),
+    "a mapping over lines is closed": ("a: {\n  b: 1,\n  c: 2\n}\nd: @x\n", 5, 4, "a value that begins with @"),
+    "a no-break space after a colon": ("a: 1\nb:\xa01\nc: 1\n", 2, 2, "no space after the colon of b"),
     "nothing that is known": ("a: 1\n- b\n", 2, 1, "not YAML"),
 }
 

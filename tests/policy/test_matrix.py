@@ -144,6 +144,15 @@ def test_a_platform_file_below_one_without_policy_excuses_nothing(tmp_path: Path
     assert rule in {finding.rule for finding in validate(tmp_path / "specs", today="2026-11-28").findings}
 
 
+def test_of_what_the_topmost_platform_file_says_only_a_plain_secret_is_warned_about(tmp_path: Path) -> None:
+    (tmp_path / "specs").mkdir()
+    fields = "defaults: {hostNetwork: true, interface: eth1, engine: {env: {HF_TOKEN: abc}}}"
+    (tmp_path / "specs/platform.yaml").write_text(PLATFORM + fields)
+    (tmp_path / "specs/app.yaml").write_text(APP)
+    findings = validate(tmp_path / "specs", today="2026-11-28").findings
+    assert [(f.rule, f.file[-13:]) for f in findings if f.rule.startswith("W8")] == [("W815", "platform.yaml")]
+
+
 def test_an_exception_of_the_policy_allows_and_ends(judged: Judge) -> None:
     fields, _ = HOSTILE["hostNetwork"]
     entry = "{spec: 'app.*', rule: E804, owner: platform-team, reason: r, expires: 2026-12-31}"

@@ -12,6 +12,7 @@ from stormc.model.layers import Layered
 from stormc.phrase import Phrase, phrase
 from stormc.policy.breach import Case
 from stormc.policy.check import breaches
+from stormc.policy.concerns import PLAIN_SECRET
 from stormc.rules import rules_for
 from stormc.rules.rule import Subject, Violation, finding_of, of_both_roles
 from stormc.rules.storm_service import patched_near
@@ -31,14 +32,18 @@ def apply_rules(subject: Subject, layered: Layered, app: App, *arguments: Any) -
 
 
 def policy_breaches(case: Case, layered: Layered, spec: str) -> Iterator[Finding]:
-    """What the policy forbids, and warnings for the reviewer; none of what the topmost platform file itself says."""
+    """What the policy forbids, and warnings for the reviewer; none of what the topmost platform file itself says.
+
+    A secret in plain text is one wherever it stands.
+    """
     by_rule: dict[str, list[Violation]] = {}
     for breach in breaches(case, spec):
         by_rule.setdefault(breach.rule, []).append(Violation(breach.path, breach.message, breach.hint))
     for rule, violations in by_rule.items():
         for violation in of_both_roles(violations):
             finding = finding_of(rule, violation, layered)
-            if finding.severity == Severity.ERROR or finding.file != case.policy.top:
+            excused = finding.file == case.policy.top and not PLAIN_SECRET.warns_as(rule)
+            if finding.severity == Severity.ERROR or not excused:
                 yield finding
 
 

@@ -197,8 +197,7 @@ class Builder:
 
     def _key(self, event: Any, kind: str, node: dict[str, Any], where: Path) -> tuple[str, Any, str]:
         if kind != "ScalarEvent":
-            raise self._stop(NOT_PLAIN, event, phrase("a key must be a plain string"),
-                             phrase("write one key: value pair per line"))  # fmt: skip
+            raise self._no_key(event)
         key: str = event.value
         if key == "<<" and event.implicit[0]:
             raise self._stop(
@@ -221,6 +220,13 @@ class Builder:
                                  phrase("remove what is no spec"))  # fmt: skip
         value = self._parser.get_event()
         return key, value, type(value).__name__
+
+    def _no_key(self, event: Any) -> Stop:
+        if self.text[event.start_mark.index - 1 : event.start_mark.index + 1] == "{{":
+            message = phrase("{{{{…}}}} is a template's, and nobody fills it in")
+            return self._stop(NOT_PLAIN, event, message, phrase("write the value itself"))
+        message = phrase("a key must be a plain string")
+        return self._stop(NOT_PLAIN, event, message, phrase("write one key: value pair per line"))
 
     def _new(self, event: Any) -> Any:
         if event.tag is not None and event.tag not in ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq", "!"):

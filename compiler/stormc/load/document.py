@@ -65,8 +65,18 @@ def load_document(file: str, raw: bytes) -> tuple[Document | None, list[Finding]
         from stormc.load.syntax import unseen
 
         return None, [unseen(file, text, hidden.start())]
+    if not text.isascii() and any(_begins_oddly(path[-1]) for path in builder.keys):
+        from stormc.load.syntax import odd_indentation
+
+        if odd := list(odd_indentation(file, text)):
+            return None, odd
     document = Document(file, data, builder.keys, builder.values, text)
     return (None if builder.findings else document), builder.findings
+
+
+def _begins_oddly(key: str | int) -> bool:
+    """Whether a key begins with a space of another kind, which no reader of YAML takes for indentation."""
+    return isinstance(key, str) and key[:1] > "~" and key[:1].isspace()
 
 
 def load_documents(file: str, raw: bytes) -> tuple[list[Document], list[Finding]]:

@@ -16,9 +16,13 @@ from stormc.phrase import Phrase, phrase
 from stormc.record import NamedTuple
 
 _FULL_WIDTH = re.compile(r"""^\s*(?:-\s+)?["'“”]?(?P<key>[\w./-]+)["'“”]?\s*(?P<colon>：)""")
+_CONFLICT = re.compile(r"^(?:<{7}|>{7}|\|{7})(?: .*)?$|^={7}$", re.MULTILINE)
+_FULL_WIDTH_COMMA = re.compile(r"""^[^"'#]*[\[{][^"'#]*?(?P<comma>[，、])""")
+_NO_START = re.compile(r"(?:[:,\[{]|-)\s+(?P<value>(?P<character>[@`%])[^\s,\]}]*)|[\[{](?P<first>[@`%])")
+_IN_BRACES = re.compile(r"[:,\[{]\s*(?P<value>[^\s\"'\[\]{},#][^\s\"'\[\]{},]*[\[{])")
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _INDENTED = re.compile(r"^ *(?P<character>[\t\xa0\u1680\u2000-\u200b\u202f\u205f\u3000\ufeff])")
-_NO_SPACE = re.compile(r"^\s*(?:-\s+)?(?P<key>[A-Za-z][\w.-]*):(?P<value>[^\s:/][^:]*)$")
+_NO_SPACE = re.compile(r"^\s*(?:-\s+)?(?P<key>[A-Za-z][\w.-]*):(?P<value>(?:[^\s:/]|[\xa0\u3000])[^:]*)$")
 _NO_COLON = re.compile(r"^\s*(?:-\s+)?(?P<key>[A-Za-z][\w.-]*)(?P<gap>\s*=\s*|\s+)(?P<value>[^\s:=][^:]*)$")
 _TWO_COLONS = re.compile(r"^\s*(?:-\s+)?(?P<key>[A-Za-z][\w.-]*):\s+(?P<value>[^\s\"'\[{|>][^\"]*:(?:\s.*|$))$")
 _OPENED = re.compile(r"""(?P<before>\s*(?:-\s+)*(?:[\w./-]+:\s+)?)(?P<opening>["'\[{])""")
@@ -47,10 +51,10 @@ def explained(file: str, text: str, line: int) -> list[Finding]:
 
     Several findings only where they are independent.
     """
-    if characters := [*full_width_colons(file, text), *_odd_indentation(file, text)]:
+    if characters := [*_conflict(file, text), *full_width_colons(file, text), *odd_indentation(file, text)]:
         return characters
     lines = text.split("\n")
-    mistakes = (_second_colon, _colon_without_space, _no_colon, _item_beside_key)
+    mistakes = (_unquoted, _second_colon, _colon_without_space, _no_colon, _item_beside_key)
     nearest = next((finding for mistake in mistakes if (finding := mistake(file, lines, line))), None)
     return [finding for finding in (nearest or _unclosed(file, text) or _uneven(file, lines, line),) if finding]
 
@@ -63,6 +67,15 @@ def full_width_colons(file: str, text: str) -> Iterator[Finding]:
             message = phrase("full-width colon '：' (U+FF1A) after {key}", key=match["key"])
             hint = phrase("write '{key}: ' with an ASCII colon and a space", key=match["key"])
             yield _at(file, number, match.start("colon") + 1, message, hint)
+
+
+def _conflict(file: str, text: str) -> Iterator[Finding]:
+    """The first of the lines that a merge of Git leaves where both sides changed the same."""
+    match = _CONFLICT.search(text)
+    if match is not None:
+        number = text.count("\n", 0, match.start()) + 1
+        hint = phrase("choose what holds, and take out the lines with <<<<<<<, ======= and >>>>>>>")
+        yield _at(file, number, 1, phrase("a merge of Git left its conflict here"), hint)
 
 
 def unprintable(text: str) -> Mark:
@@ -85,7 +98,7 @@ def _at(file: str, line: int, column: int, message: Phrase, hint: Phrase) -> Fin
     return Finding(NOT_PLAIN, file, Mark(line, column, line, column + 1), message, hint)
 
 
-def _odd_indentation(file: str, text: str) -> Iterator[Finding]:
+def odd_indentation(file: str, text: str) -> Iterator[Finding]:
     """The first line that something else than spaces indents."""
     for number, line in enumerate(text.split("\n"), 1):
         match = _INDENTED.match(line)
@@ -96,6 +109,23 @@ def _odd_indentation(file: str, text: str) -> Iterator[Finding]:
             column = match.start("character") + 1
             yield _at(file, number, column, message, phrase("YAML indents with spaces only"))
             return
+
+
+def _unquoted(file: str, lines: Sequence[str], line: int) -> Finding | None:
+    """A value that begins with a character that YAML keeps for itself, or one in braces that holds brackets itself."""
+    here = _without_comment(lines[line - 1]) if line <= len(lines) else ""
+    if match := _FULL_WIDTH_COMMA.match(here):
+        message = phrase("full-width comma '{comma}' (U+{code:04X})", comma=match["comma"], code=ord(match["comma"]))
+        return _at(file, line, match.start("comma") + 1, message, phrase("write an ASCII comma and a space"))
+    if match := _NO_START.search(here):
+        character = match["character"] or match["first"]
+        message = phrase("a value that begins with {character} needs quotes", character=character)
+        at = match.start("value") if match["value"] else match.start("first")
+        return _at(file, line, at + 1, message, phrase("quote it"))
+    if match := _IN_BRACES.search(here):
+        message = phrase("in {{…}} and […], a value that holds brackets needs quotes")
+        return _at(file, line, match.start("value") + 1, message, phrase("quote it"))
+    return None
 
 
 def _colon_without_space(file: str, lines: Sequence[str], line: int) -> Finding | None:
@@ -151,7 +181,7 @@ def _unclosed(file: str, text: str) -> Finding | None:
         match = _OPENED.match(text, start, end)
         if match is not None:
             opening, after = match["opening"], match.end()
-            around = match.end("before") - start
+            around = len(match["before"]) - len(match["before"].lstrip(" "))
             closed, culprit = _quoted(text, after) if opening in "\"'" else _bracketed(text, after, around)
             if culprit is not None:
                 return _open_at(file, text, culprit)
@@ -179,10 +209,10 @@ def _quoted(text: str, start: int) -> tuple[int, int | None]:
     return closing.end(), None
 
 
-def _bracketed(text: str, start: int, column: int) -> tuple[int, int | None]:
+def _bracketed(text: str, start: int, indent: int) -> tuple[int, int | None]:
     """Where a flow collection ends that starts there, or where the bracket is that nothing closes.
 
-    A key of the lines around it ends it, too, and so does the bracket of another kind.
+    A key beside the one on whose line it starts ends it, too, and so does the bracket of another kind.
     """
     opened = [start - 1]
     for token in _IN_BRACKETS.finditer(text, start):
@@ -195,7 +225,7 @@ def _bracketed(text: str, start: int, column: int) -> tuple[int, int | None]:
                 return start, innermost
             if not opened:
                 return token.end(), None
-        elif word == "\n" and _KEY.match(token["next"]) and _indent(token["next"]) < column:
+        elif word == "\n" and _KEY.match(token["next"]) and _indent(token["next"]) <= indent:
             break
     return start, opened[-1]
 

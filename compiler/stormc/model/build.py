@@ -9,7 +9,7 @@ from typing import Any
 from stormc.digest import digest
 from stormc.load.engines import Engines
 from stormc.model.app import App, Engine, Faults, Model, Override, Script
-from stormc.model.build_role import build_kv, build_pods, build_roles
+from stormc.model.build_role import build_kv, build_pods, build_roles, release_text
 from stormc.model.profile import Platform, Profile
 from stormc.model.proxy_fields import PROXY
 from stormc.model.role import Routing
@@ -83,7 +83,7 @@ def _engine(data: Mapping[str, Any]) -> Engine:
         startup_seconds=data["startupSeconds"],
         command=tuple(command) if command else None,
         script=Script(script["hostPath"], script["command"]) if script else None,
-        version=str(data["version"]).removeprefix("v") if "version" in data else None,
+        version=release_text(data["version"]) if "version" in data else None,
         load_minutes=data.get("loadMinutes"),
     )
 

@@ -36,10 +36,16 @@ def facts_for(data: Mapping[str, Any], image: str, engines: Engines) -> tuple[En
 
     Where none does, the facts of the newest stable line hold.
     """
-    version = str(data["engine"].get("version", "")).removeprefix("v")
+    version = release_text(data["engine"].get("version", ""))
     line = ".".join(version.split(".")[:2]) if version else engines.of_image(image)
     is_known = line in engines.releases
     return engines[line if line is not None and is_known else engines.newest], is_known
+
+
+def release_text(version: object) -> str:
+    """0.23 of "v0.23" and of 0.23; 0.20 of 0.2, which is what YAML makes of it: no release is older than 0.7."""
+    text = str(version).removeprefix("v")
+    return f"{text}0" if isinstance(version, float) and version < 0.7 and len(text) == 3 else text
 
 
 def _role(name: str, data: Mapping[str, Any], profile: Profile, moe: bool | None, engines: Engines) -> Role:

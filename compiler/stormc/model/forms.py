@@ -21,6 +21,15 @@ LABEL_KEY = rf"(?![^/]{{254}})({DNS_SUBDOMAIN}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{{0,6
 REPOSITORY_PATH = r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*"
 REVISION = r"[A-Za-z0-9][A-Za-z0-9._/-]*"
 TARGET = r"(StormService|Service|ConfigMap|PodDisruptionBudget|NetworkPolicy)(/[a-z]([-a-z0-9]*[a-z0-9])?)?"
+MODEL_NAME = r"[^\s\x00-\x1f]+"
+CONNECTOR = r"[A-Za-z][A-Za-z0-9_]*"
+RELEASE = r"v?[0-9]+\.[0-9]+(\.[0-9]+)?[a-z0-9.]*"
+GIT_URL = r"(https?|ssh)://[^\s]+"
+GIT_URL_OR_SCP = rf"{GIT_URL}|[^\s@/]+@[^\s:]+:[^\s]+"
+SERVER = r"https://[^\s]+"
+NAMESPACES = r"[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?"
+PROJECT = r"(?!default$)[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+POLICY_RULE = r"E8[0-9]{2}"
 DATE = r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
 
 

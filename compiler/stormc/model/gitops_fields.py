@@ -3,7 +3,18 @@
 from __future__ import annotations
 
 from stormc.facts import limits
-from stormc.model.forms import DNS_SUBDOMAIN, REPOSITORY_PATH, REVISION, Schema, field
+from stormc.model.forms import (
+    DNS_SUBDOMAIN,
+    GIT_URL,
+    GIT_URL_OR_SCP,
+    NAMESPACES,
+    PROJECT,
+    REPOSITORY_PATH,
+    REVISION,
+    SERVER,
+    Schema,
+    field,
+)
 
 _CHECKOUT: Schema = {
     "revision": field("string", "Branch that is synced; default: main.", regex=REVISION),
@@ -15,23 +26,23 @@ GITOPS: Schema = {
     "argocd": field("dict", "Wiring for Argo CD.", schema={
         "repoURL": field(
             "string", "Git repository, as Argo CD clones it.", required=True,
-            regex=r"(https?|ssh)://[^\s]+|[^\s@/]+@[^\s:]+:[^\s]+",
+            regex=GIT_URL_OR_SCP,
         ),
         **_CHECKOUT,
         "project": field(
             "string", "AppProject of the apps, written by stormc; not Argo CD's own, default.", required=True,
-            regex=f"(?!default$){limits.NAMESPACE_PATTERN}", maxlength=limits.LABEL_BYTES,
+            regex=PROJECT, maxlength=limits.LABEL_BYTES,
         ),
         "namespace": field("string", "Namespace of Argo CD; default: argocd.", regex=limits.NAMESPACE_PATTERN),
         "destinations": field(
             "list", "Namespaces to which the AppProject allows to deploy; default: those of the apps.",
-            schema={"type": "string", "regex": r"[a-z0-9*]([-a-z0-9*]*[a-z0-9*])?"}, minlength=1,
+            schema={"type": "string", "regex": NAMESPACES}, minlength=1,
         ),
-        "server": field("string", "API server that the apps run on; default: Argo CD's own.", regex=r"https://[^\s]+"),
+        "server": field("string", "API server that the apps run on; default: Argo CD's own.", regex=SERVER),
     }),
     "flux": field("dict", "Wiring for Flux.", schema={
         "repoURL": field(
-            "string", "Git repository, as Flux clones it.", required=True, regex=r"(https?|ssh)://[^\s]+"
+            "string", "Git repository, as Flux clones it.", required=True, regex=GIT_URL
         ),
         **_CHECKOUT,
         "namespace": field("string", "Namespace of Flux; default: flux-system.", regex=limits.NAMESPACE_PATTERN),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stormc.model.forms import DATE, Schema, field, whole
+from stormc.model.forms import DATE, POLICY_RULE, Schema, field, whole
 
 LEVELS = ("npu", "baseline", "restricted")
 """From the loosest to the strictest: npu is baseline and two host paths that are only read."""
@@ -59,7 +59,7 @@ POLICY: Schema = {
     }),
     "exceptions": field("list", "What is allowed all the same.", schema={"type": "dict", "schema": {
         "spec": field("string", "Path of the spec below specs/; * stands for any characters.", required=True),
-        "rule": field("string", "Id of the finding.", required=True, regex=r"E8[0-9]{2}"),
+        "rule": field("string", "Id of the finding.", required=True, regex=POLICY_RULE),
         "owner": field("string", "Who answers for it.", required=True, minlength=1),
         "reason": field("string", "Why.", required=True, minlength=1),
         "expires": field("string", "Last day, YYYY-MM-DD.", regex=DATE),

@@ -10,8 +10,11 @@ from stormc.facts import keys, limits
 from stormc.facts.keys import Resource
 from stormc.model.forms import (
     ABSOLUTE_PATH,
+    CONNECTOR,
     DATE,
     DNS_SUBDOMAIN,
+    MODEL_NAME,
+    RELEASE,
     TARGET,
     Schema,
     field,
@@ -62,7 +65,7 @@ APP: Schema = {
 }  # fmt: skip
 
 MODEL: Schema = {
-    "name": field("string", "Name that clients send as `model`.", required=True, regex=r"[^\s\x00-\x1f]+"),
+    "name": field("string", "Name that clients send as `model`.", required=True, regex=MODEL_NAME),
     "path": field("string", "Directory of the weights inside the pod.", required=True, regex=ABSOLUTE_PATH),
     "volume": field(
         "dict", "Where the weights come from; default: the host directory above model.path.",
@@ -115,7 +118,7 @@ ROUTING: Schema = {
 KV_TRANSFER: Schema = {
     "connector": field(
         "string", "vLLM KV connector between the roles; it decides the proxy's protocol too. `stormc engines` lists "
-        "those of each release.", regex=r"[A-Za-z][A-Za-z0-9_]*",
+        "those of each release.", regex=CONNECTOR,
     ),
     "port": whole("First KV port of a pod; default: the profile's.", 1024, limits.PORT_MAX),
     "extra": field(
@@ -148,7 +151,7 @@ FAULTS: Schema = {
 ENGINE: Schema = {
     "version": field(
         ["string", "float"], "Release line of vllm-ascend, such as 0.23; default: that of the image's tag.",
-        regex=r"v?[0-9]+\.[0-9]+(\.[0-9]+)?[a-z0-9.]*",
+        regex=RELEASE,
     ),
     "args": field("dict", "vLLM flags of both roles, as engineArgs; a role's own win.", **FLAGS),
     "env": field("dict", "Environment of both engine roles; a role's own variables win.", **ENVIRONMENT),

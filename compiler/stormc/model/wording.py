@@ -57,6 +57,9 @@ _EXAMPLES = {
 """What may stand in required fields of an app."""
 
 
+_SYNONYMS = {"amd64": "x86", "x86_64": "x86", "arm64": "arm", "aarch64": "arm"}
+"""Other words for what a field takes: kubernetes.io/arch and uname."""
+
 _YAML_11_BOOLEANS = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 
 
@@ -112,7 +115,7 @@ def _finding(layered: Layered, table: forms.Schema, prefix: Path, error: Any, gu
                           hint)  # fmt: skip
     if error.code in (errors.UNALLOWED_VALUE.code, errors.UNALLOWED_VALUES.code):
         allowed = [str(a) for a in constraint]
-        meant = closest(str(value), allowed)
+        meant = closest(_SYNONYMS.get(str(value), str(value)), allowed)
         hint = phrase("did you mean {meant}?", meant=meant) if meant else NONE
         return finding_at(layered, NOT_ALLOWED, path, phrase("{name} {value} is not one of {allowed}", name=name,
                                                              value=shown(value), allowed=", ".join(allowed)),
@@ -135,11 +138,17 @@ def _added(path: Path, rules: Mapping[str, Any]) -> Phrase:
 
 def _unknown(layered: Layered, path: Path, known: Mapping[str, Any], guess: bool, of_app: bool) -> Finding:
     word = str(path[-1]).split("：")[0]
-    elsewhere = hint_for(path) if guess and of_app else NONE
+    elsewhere = _spaced(word) or (hint_for(path) if guess and of_app else NONE)
     hint = elsewhere or (did_you_mean(word, known) if guess else NONE) or _all(known)
     unknown = finding_at(layered, UNKNOWN_KEY, path, phrase("unknown key {name}", name=dotted(path)), hint, key=True)
     meant = name_meant(path) if of_app else None
     return unknown._replace(meant=meant or (closest(word, known) if guess and not elsewhere else None))
+
+
+def _spaced(key: str) -> Phrase:
+    """What was meant by `{port:8000}`, which is a key without a value."""
+    name, colon, value = key.partition(":")
+    return phrase("write a space after the colon: {key}: {value}", key=name, value=value) if colon and value else NONE
 
 
 def _all(known: Mapping[str, Any]) -> Phrase:
@@ -156,8 +165,9 @@ def _text_finding(layered: Layered, path: Path, error: Any) -> Finding:
             if on_key
             else verbatim(f"{name} {shown(value)}")
         )
-        return finding_at(layered, WRONG_FORM, path, phrase("{what} has the wrong form", what=what),
-                          _form(constraint, value), key=on_key)  # fmt: skip
+        hint = (_spaced(str(value)) if on_key else NONE) or _form(constraint, value)
+        message = phrase("{what} has the wrong form", what=what)
+        return finding_at(layered, WRONG_FORM, path, message, hint, key=on_key)
     if error.code == errors.MAX_LENGTH.code:
         return finding_at(layered, WRONG_FORM, path, phrase("{name} has {length} characters, the limit is {constraint}",
                                                             name=name, length=len(value), constraint=constraint),
@@ -190,6 +200,17 @@ _FORMS = {
         "StormService, Service, ConfigMap, PodDisruptionBudget or NetworkPolicy, or KIND/NAME for one of several"
     ),
     forms.DATE: phrase("a day as YYYY-MM-DD"),
+    forms.MODEL_NAME: phrase("a name without spaces"),
+    forms.CONNECTOR: phrase("letters, digits and '_', first a letter, such as MooncakeConnectorV1"),
+    forms.RELEASE: phrase("a release line, such as 0.23"),
+    forms.GIT_URL: phrase("an address that begins with https:// or ssh://"),
+    forms.GIT_URL_OR_SCP: phrase("https://…, ssh://… or git@host:path"),
+    forms.SERVER: phrase("an address that begins with https://"),
+    forms.NAMESPACES: phrase("a namespace, with '*' for any part of it"),
+    forms.PROJECT: phrase("lower-case letters, digits and '-', first and last no '-', and not 'default'"),
+    forms.REVISION: phrase("a branch or a tag of Git"),
+    forms.REPOSITORY_PATH: phrase("a directory of the repository, without '..' and without '/' in front"),
+    forms.POLICY_RULE: phrase("the id of a finding of the policy, such as E804"),
 }
 
 
@@ -210,7 +231,7 @@ def _form(pattern: str, value: object = "") -> Phrase:
     if pattern == quantity.PATTERN and (amount := re.fullmatch(r"([0-9.]+)\s*([KkMGTP])i?[Bb]?", str(value))):
         return phrase("write {binary} or {decimal}", binary=f"{amount[1]}{amount[2].upper()}i",
                       decimal=f"{amount[1]}{amount[2].replace('K', 'k')}")  # fmt: skip
-    return _FORMS.get(pattern) or phrase("the form is {pattern}", pattern=pattern)
+    return _FORMS[pattern]
 
 
 OF_APPS = [schema.APP, *schema.SECTIONS.values()]

@@ -20,6 +20,10 @@ class Concern(NamedTuple):
     warned: Check | None = None
     key: str = ""
 
+    def warns_as(self, rule: str) -> bool:
+        """Whether an id is that of the concern's warning."""
+        return self.warned is not None and self.warned.id == rule
+
 
 NAMESPACE = Concern(
     Check(

@@ -22,7 +22,8 @@ OF_APPS = (
     "parallelism.idle_npus", "parallelism.ranks", "ports.driver_ports", "ports.kv_ports", "ports.rank_ports",
     "engine.connectors", "engine.dense_internal", "engine.dense_or_moe", "engine.directories", "engine.flags",
     "engine.image_age", "engine.image_hardware", "engine.kv_peer", "engine.load_time", "engine.model_label",
-    "engine.negations", "engine.one_value", "engine.release", "engine.release_limits", "engine.start_script",
+    "engine.negations", "engine.one_release", "engine.one_value", "engine.release", "engine.release_limits",
+    "engine.start_script",
     "names.length", "pods.tiny_memory", "workload.proxy_image", "workload.size",
 )  # fmt: skip
 OF_OVERRIDDEN_APPS = (
@@ -33,7 +34,7 @@ OF_MANIFESTS = (
     "super_pod.product", "super_pod.racks", "keys.foreign", "keys.mindie", "keys.misspelt", "keys.misspelt_variables",
     "keys.reserved", "keys.service_affinity", "keys.tor_affinity", "keys.tor_affinity_use", "keys.without_effect",
     "engine.batch_sizes", "engine.expected", "engine.flag_values", "engine.gateway_labels", "engine.host_interface",
-    "engine.keys_of_one_role", "engine.known_flags", "engine.kv_config", "engine.paths",
+    "engine.keys_of_one_role", "engine.known_flags", "engine.kv_config", "engine.own_address", "engine.paths",
     "engine.recomputes", "engine.references", "engine.refused_keys", "engine.removed_variables",
     "engine.role_agreement", "engine.shell_variables", "engine.startup_time", "engine.tensor_sizes",
     "engine.visible_devices", "pods.pinned_images", "pods.requests", "pods.tolerations",

@@ -1,7 +1,7 @@
-"""The release registers the KV connector.
+"""The release registers the KV connector, and the pool's is that of a pool.
 
 A connector that the release does not know ends the engine at its start. Another module can register one: then the
-warning can be suppressed.
+warning can be suppressed. One that carries KV cache between the roles stores nothing for later requests.
 """
 
 from __future__ import annotations
@@ -32,17 +32,24 @@ CAME_WITH = {
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     facts, reported = app.prefill.facts, set[str]()
     for name, path, config in _named(app):
-        if name in reported or "kv_connector_module_path" in (*config, *app.kv.extra):
+        if (name in reported and path != POOL) or "kv_connector_module_path" in (*config, *app.kv.extra):
             continue
         reported.add(name)
         if name not in facts.connectors:
             since = CAME_WITH.get(name, "")
-            close = did_you_mean(name, (c for c, protocol in facts.connectors.items() if protocol))
+            usable = {c for c, protocol in facts.connectors.items() if protocol} - UPSTREAM.keys()
+            close = did_you_mean(name, sorted(usable | CAME_WITH.keys()))
             hint = phrase("take an image of release {since} or newer", since=since) if since else close
             yield Violation(
                 path,
                 phrase("release {release} has no connector {name}", release=facts.release, name=name),
                 hint or phrase("stormc engines {release} lists them", release=facts.release),
+            )
+        elif path == POOL and facts.connectors[name] in ("prefill-first", "decode-first"):
+            yield Violation(
+                path,
+                phrase("{name} carries KV cache between the roles and is no pool", name=name),
+                phrase("leave the pool out, or write AscendStoreConnector"),
             )
         elif name in UPSTREAM:
             yield Violation(
@@ -53,6 +60,9 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
                     upstream=UPSTREAM[name],
                 ),
             )
+
+
+POOL: Path = ("kvTransfer", "pool", "connector")
 
 
 def _named(app: App) -> Iterator[tuple[str, Path, Mapping[str, Any]]]:
@@ -68,7 +78,7 @@ def _named(app: App) -> Iterator[tuple[str, Path, Mapping[str, Any]]]:
     if app.connector not in pasted:
         yield app.connector, ("kvTransfer", "connector"), {}
     if app.kv.pool:
-        yield app.kv.pool["connector"], ("kvTransfer", "pool", "connector"), {}
+        yield app.kv.pool["connector"], POOL, {}
 
 
 RULE = Rule(
@@ -87,6 +97,11 @@ RULE = Rule(
             kvTransfer:
               connector: MooncakeConnector
             """, at="kvTransfer.connector"),
+        Example("""
+            kvTransfer:
+              pool:
+                connector: MooncakeConnectorV1
+            """, at="kvTransfer.pool.connector"),
     ),
     instead=(
         Example("""
@@ -95,6 +110,8 @@ RULE = Rule(
               moe: true
             kvTransfer:
               connector: MooncakeHybridConnector
+              pool:
+                connector: AscendStoreConnector
             """),
     ),
 )  # fmt: skip

@@ -13,7 +13,7 @@ from typing import Any
 from stormc.facts.limits import PORT_MAX
 from stormc.finding import did_you_mean, shown
 from stormc.phrase import Phrase, phrase
-from stormc.rules.engine_run import runs
+from stormc.rules.engine_run import Run, runs
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
@@ -35,6 +35,14 @@ RANGES: dict[str, tuple[float, float]] = {
     "max-logprobs": (-1, 10_000_000),
 }
 """Values for which vLLM's own validation of its config classes is known (vllm/config/)."""
+NESTED: dict[tuple[str, str], tuple[str, ...]] = {
+    ("compilation-config", "cudagraph_mode"): (
+        "NONE", "PIECEWISE", "FULL", "FULL_DECODE_ONLY", "FULL_AND_PIECEWISE",
+    ),
+}  # fmt: skip
+"""Words that a key of a JSON flag takes, in any case (vllm/config/compilation.py, CUDAGraphMode)."""
+COUNTS = (("speculative-config", "num_speculative_tokens"),)
+"""Keys of JSON flags whose value is a whole number from 1 on (vllm/config/speculative.py)."""
 _ANY = (-float("inf"), float("inf"))
 _NUMBERS = {
     "int": (r"-?[0-9]+", phrase("a whole number")),
@@ -56,6 +64,36 @@ def check(service: StormService) -> Iterator[Violation]:
                     problem=problem[0],
                 )
                 yield Violation(run.at(flag), message, problem[1])
+        yield from _nested(run)
+
+
+def _nested(run: Run) -> Iterator[Violation]:
+    """What is wrong with the keys of JSON flags that are known."""
+    for (flag, key), (noun, hint) in _wrong_keys(run):
+        config = run.mapping(flag)
+        message = phrase(
+            "{role}: {key} of --{flag} is {value}, vLLM wants {problem}",
+            role=run.role.name,
+            key=key,
+            flag=flag,
+            value=shown(config[key]),
+            problem=noun,
+        )
+        yield Violation(run.at(flag) if run.own_command else (*run.at(flag), key), message, hint)
+
+
+def _wrong_keys(run: Run) -> Iterator[tuple[tuple[str, str], tuple[Phrase, Phrase]]]:
+    for (flag, key), words in NESTED.items():
+        value = run.mapping(flag).get(key)
+        if isinstance(value, str) and value.upper() not in words:
+            known = ", ".join(words)
+            hint = did_you_mean(value.upper(), words) or phrase("known: {words}", words=known)
+            yield (flag, key), (phrase("one of {words}", words=known), hint)
+    for flag, key in COUNTS:
+        value = run.mapping(flag).get(key)
+        if isinstance(value, (int, float)) and (type(value) is not int or value < 1):
+            stretch = phrase("a whole number from 1 on")
+            yield (flag, key), (stretch, phrase("write {noun}", noun=stretch))
 
 
 def _problem(flag: str, value: Any, kind: Any) -> tuple[Phrase, Phrase] | None:
@@ -123,6 +161,19 @@ RULE = Rule(
         Example("""
             decode:
               engineArgs:
+                compilation-config:
+                  cudagraph_mode: FULL_DECODE
+            """, at="decode.engineArgs.compilation-config.cudagraph_mode"),
+        Example("""
+            engine:
+              args:
+                speculative-config:
+                  method: mtp
+                  num_speculative_tokens: -1
+            """, at="engine.args.speculative-config.num_speculative_tokens"),
+        Example("""
+            decode:
+              engineArgs:
                 scheduling-policy: fifo
             """, at="decode.engineArgs.scheduling-policy"),
         Example("""
@@ -145,6 +196,8 @@ RULE = Rule(
                 gpu-memory-utilization: 0.9
                 scheduling-policy: priority
                 enforce-eager: true
+                compilation-config:
+                  cudagraph_mode: full_decode_only
             """),
     ),
     subject=Subject.MANIFESTS,

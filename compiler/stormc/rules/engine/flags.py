@@ -41,6 +41,9 @@ FLAGS: Mapping[str, str] = {
 }
 
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in app.serving_roles:
         neutral = _neutral(app, role)
@@ -57,6 +60,13 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
                 phrase("{role}: {flag} is {value}, {told}", role=role.name, flag=flag, value=shown(value), told=set_to),
                 phrase("use {field}", field=field) if field else phrase("remove it"),
                 at_key=True,
+            )
+        host = str(role.engine_args.get("host", ""))
+        if host in LOOPBACK:
+            yield Violation(
+                role.flag_path("host"),
+                phrase("{role}: at {host} only the pod itself reaches the engine", role=role.name, host=host),
+                phrase("remove it: probes, Services and the proxy ask the pod's address"),
             )
 
 
@@ -107,6 +117,11 @@ RULE = Rule(
               args:
                 data-parallel-backend: ray
             """, at="engine.args.data-parallel-backend"),
+        Example("""
+            decode:
+              engineArgs:
+                host: 127.0.0.1
+            """, at="decode.engineArgs.host"),
     ),
     instead=(
         Example("""

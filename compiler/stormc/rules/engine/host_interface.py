@@ -15,8 +15,9 @@ from stormc.rules.storm_service import StormService
 
 
 def check(service: StormService) -> Iterator[Violation]:
+    named = {role.name for role in service.app.serving_roles if role.interface and role.host_network}
     for template in service.templates:
-        if template.pod.get("hostNetwork"):
+        if template.pod.get("hostNetwork") and template.role not in named:
             for container, name, entry in template.environment:
                 if name.endswith("_SOCKET_IFNAME") and entry.get("value") == INTERFACE:
                     path = service.wrote_env(template.role, container, name)
@@ -52,6 +53,10 @@ RULE = Rule(
         Example("""
             decode:
               hostNetwork: true
+            """),
+        Example("""
+            hostNetwork: true
+            interface: eth0
             """),
     ),
     subject=Subject.MANIFESTS,

@@ -18,16 +18,16 @@ OLD = r"v?0\.([0-9]+)\.[0-9]"
 
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
-    for role in app.serving_roles:
+    roles = {role.image: role for role in reversed(app.serving_roles)}
+    for role in roles.values():
         image, _, tag = role.image.partition("@")[0].rpartition(":")
         match = re.match(OLD, tag) if image.endswith("vllm-ascend") else None
         if match and int(match[1]) < 12:
             yield Violation(
-                ("image",),
+                ("image",) if len(roles) == 1 else (role.name, "image"),
                 phrase("vllm-ascend {tag} is older than 0.12, the first that P/D is documented for", tag=tag),
                 phrase("take a later image, such as v0.23.0"),
             )
-            return
 
 
 RULE = Rule(
@@ -37,6 +37,10 @@ RULE = Rule(
         Example("""
             image: vllm-ascend:v0.11.0rc2-a3
             """, at="image"),
+        Example("""
+            prefill:
+              image: vllm-ascend:v0.10.2rc1-a3
+            """, at="prefill.image"),
     ),
     instead=(
         Example("""

@@ -14,6 +14,9 @@ from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
 UPSTREAM = "/ascend/vllm-ascend:"
+PUBLISHED = ("main", "latest", "nightly", "releases")
+"""How tags that vllm-ascend publishes begin, if not with a version; one of another form may be built for any hardware.
+"""
 SUFFIXES = ("a3", "a5", "310p")
 GENERATIONS = {"910b": "", "a3": "a3", "850": "a5", "950": "a5", "350": "a5", "310": "310p"}
 
@@ -21,18 +24,23 @@ GENERATIONS = {"910b": "", "a3": "a3", "850": "a5", "950": "a5", "350": "a5", "3
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     kind = app.profile.accelerator_type.lower()
     expected = next((suffix for part, suffix in GENERATIONS.items() if part in kind), None)
-    for role in app.serving_roles:
+    roles = {role.image: role for role in reversed(app.serving_roles)}
+    for role in roles.values():
         tag = role.image.partition("@")[0].rpartition(":")[2]
         suffix = next(filter(None, map(_suffix, tag.lower().split("-")[1:])), "")
-        if expected is None or suffix == expected or not (suffix or UPSTREAM in f"/{role.image}"):
+        if expected is None or suffix == expected or not (suffix or _published(role.image, tag)):
             continue
         needed = f"-{expected}" if expected else phrase("no suffix")
         yield Violation(
-            ("image",),
+            ("image",) if len(roles) == 1 else (role.name, "image"),
             phrase("image {tag} is not made for {product}", tag=tag, product=app.profile.product),
             phrase("take the tag with {made}", made=needed),
         )
-        return
+
+
+def _published(image: str, tag: str) -> bool:
+    """Whether vllm-ascend itself made an image, so that the tag says for which hardware."""
+    return UPSTREAM in f"/{image}" and (tag.removeprefix("v")[:1].isdigit() or tag.startswith(PUBLISHED))
 
 
 def _suffix(part: str) -> str:
@@ -61,6 +69,10 @@ RULE = Rule(
         Example("""
             image: vllm-ascend:v0.12.0rc1-310p
             """, at="image"),
+        Example("""
+            decode:
+              image: vllm-ascend:v0.12.0rc1-310p
+            """, at="decode.image"),
     ),
     instead=(
         Example("""
@@ -70,6 +82,11 @@ RULE = Rule(
     good=(
         Example("""
             image: mirror/vllm-ascend:v0.12.0rc1
+            """),
+        Example("""
+            image: mirror/ascend/vllm-ascend:team-7
+            engine:
+              version: 0.12
             """),
     ),
 )  # fmt: skip

@@ -36,7 +36,9 @@ def check(service: StormService) -> Iterator[Violation]:
             yield from _config(service.app, run, config)
         elif not isinstance(config, str):
             text = phrase("{role} has no KV transfer", role=run.role.name)
-            yield Violation(run.at(CONFIG), text, phrase("remove the flag, or write a mapping"))
+            given = phrase("remove the flag, or write a mapping")
+            hint = phrase("pass --kv-transfer-config with {connector}", connector=service.app.connector)
+            yield Violation(run.at(CONFIG), text, hint if config is None and run.own_command else given)
 
 
 def _config(app: App, run: Run, config: Mapping[str, Any]) -> Iterator[Violation]:

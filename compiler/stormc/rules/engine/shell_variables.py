@@ -1,7 +1,7 @@
-"""A variable of the environment has no shell variable in its value.
+"""A variable of the environment has no shell variable and no command in its value.
 
-Nobody expands `$NAME` or `${NAME}` in an env entry: the engine gets the literal text, and for LD_LIBRARY_PATH loses
-the image's own path to CANN and the driver with it.
+Nobody expands `$NAME`, `${NAME}` or `$(hostname -i)` in an env entry: the engine gets the literal text, and for
+LD_LIBRARY_PATH loses the image's own path to CANN and the driver with it.
 """
 
 from __future__ import annotations
@@ -14,21 +14,29 @@ from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
 SHELL = r"(?<!\$)\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))"
+COMMAND = r"(?<!\$)\$\((?![A-Za-z_][-._A-Za-z0-9]*\))[^)]+\)?|`[^`]+`"
+"""What a shell runs. Kubernetes itself reads $(NAME), about which E058 is."""
 
 
 def check(service: StormService) -> Iterator[Violation]:
     for template in service.templates:
         for container, name, entry in template.environment:
             value = str(entry.get("value", ""))
-            match = re.search(SHELL, value) if "$" in value else None
+            command = re.search(COMMAND, value) if "$(" in value or "`" in value else None
+            match = command or (re.search(SHELL, value) if "$" in value else None)
             if match is None:
                 continue
-            hint = prepended(name, value, match[0]) if name in match.groups() else NONE
+            hint = ADDRESS if command else NONE
+            if name in match.groups():
+                hint = prepended(name, value, match[0])
             yield Violation(
                 service.wrote_env(template.role, container, name),
                 phrase("{match} in {name} stays literal", match=match[0], name=name),
                 hint or phrase("write the value itself"),
             )
+
+
+ADDRESS = phrase("write the value itself; a pod's address is {{fieldRef: {{fieldPath: status.podIP}}}}")
 
 
 def prepended(name: str, value: str, own: str) -> Phrase:
@@ -53,6 +61,11 @@ RULE = Rule(
               env:
                 PATH_OF_LOGS: ${HOME}/logs
             """, at="engine.env.PATH_OF_LOGS"),
+        Example("""
+            decode:
+              env:
+                VLLM_HOST_IP: $(hostname -I | awk '{print $1}')
+            """, at="decode.env.VLLM_HOST_IP"),
     ),
     instead=(
         Example("""

@@ -18,7 +18,7 @@ NAME = Env.RUNTIME_DEVICES
 
 def check(service: StormService) -> Iterator[Violation]:
     for run in runs(service):
-        devices = [device for device in run.env.get(NAME, "").split(",") if device.strip()]
+        devices = {device.strip() for device in run.env.get(NAME, "").split(",")} - {""}
         if devices and len(devices) < run.role.npus_used:
             needed = run.role.npus_used
             text = phrase(
@@ -41,6 +41,11 @@ RULE = Rule(
               env:
                 ASCEND_RT_VISIBLE_DEVICES: '0,1'
             """, at="decode.env.ASCEND_RT_VISIBLE_DEVICES"),
+        Example("""
+            prefill:
+              env:
+                ASCEND_RT_VISIBLE_DEVICES: 0,0,1,2,3,4,5,6,7,8,9,10,11,12,13,14
+            """, at="prefill.env.ASCEND_RT_VISIBLE_DEVICES"),
     ),
     instead=(
         Example("""

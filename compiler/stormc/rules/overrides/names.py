@@ -33,7 +33,7 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
             if name in ROLE_NAMES:
                 own = ROUTER if name == ROUTING else name
                 yield from _containers(role, own, (*inside, place, *CONTAINERS))
-            elif "replicas" not in role:
+            elif "replicas" not in role or "template" not in role:
                 yield _unknown((*inside, place), phrase("the app has no role {name}", name=name), name, ROLE_NAMES)
 
 
@@ -75,6 +75,19 @@ RULE = Rule(
                         template:
                           spec:
                             priority: 1
+            """, at="overrides[0].patch.spec.template.spec.roles[0].name"),
+        Example("""
+            overrides:
+            - target: StormService
+              reason: a trial
+              owner: team-a
+              patch:
+                spec:
+                  template:
+                    spec:
+                      roles:
+                      - name: prefil
+                        replicas: 2
             """, at="overrides[0].patch.spec.template.spec.roles[0].name"),
         Example("""
             overrides:
