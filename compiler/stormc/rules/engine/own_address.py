@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.facts.keys import Env
 from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
 
-OWN = ("HCCL_IF_IP", "POD_IP", "VLLM_HOST_IP")
+OWN: tuple[str, ...] = (Env.HCCL_IF_IP, Env.POD_IP, "VLLM_HOST_IP")
 
 
 def check(service: StormService) -> Iterator[Violation]:
