@@ -1,7 +1,7 @@
 """The ranks of a dense model are engines of their own.
 
-vLLM sets the data-parallel size of each to 1 by itself, which then contradicts the KV-transfer config, and all of a
-pod take the same KV ports.
+vLLM sets the data-parallel size of each rank to 1 by itself. That contradicts the KV-transfer config, and all ranks of
+a pod take the same KV ports.
 """
 
 from __future__ import annotations

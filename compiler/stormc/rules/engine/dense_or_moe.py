@@ -1,4 +1,4 @@
-"""The spec says whether the model is dense, where the engine starts another way.
+"""The spec says whether the model is dense where that changes how the engine starts.
 
 From vLLM 0.18 on the data-parallel ranks of a dense model know nothing of each other, and from 0.21 on external ranks
 are refused at the start. stormc starts them as engines of their own where `model.moe` is false; it does not guess.

@@ -1,4 +1,4 @@
-"""engineArgs leave to the spec's fields what ports, ranks and Services are derived from.
+"""engineArgs do not set ports, ranks and names that have a field in the spec.
 
 The proxy, the Services and the launcher are made from the fields. With another value in the flag alone the engine
 listens where nobody asks, or waits for ranks that nobody starts.

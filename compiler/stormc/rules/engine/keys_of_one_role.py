@@ -1,4 +1,4 @@
-"""What helps decode only stays out of prefill.
+"""Settings that help only decode are not set on prefill.
 
 The recompute scheduler takes part on decode instances; on prefill it is ignored with a warning. MLAPO is a decode
 kernel: on prefill it costs memory and no prompt uses it.

@@ -1,10 +1,9 @@
 """Prefill and decode agree on KV transfer.
 
-A kv-transfer-config of the user's own replaces stormc's. Connector, role and the sizes of both roles stand in
-that of each, in a MultiConnector in the one of its connectors that carries KV cache between the roles; the proxy
-speaks the protocol of the connector. Where they differ requests hang at their first token, with every pod
-healthy, or the engine does not start. An engine_id that two instances have mixes up their KV cache, up to
-vllm-ascend 0.12.
+A kv-transfer-config in the spec replaces stormc's. It names the connector, the role and the sizes of both roles; of a
+MultiConnector, the inner connector that carries KV cache between the roles names them. The proxy speaks the protocol
+of the connector. Where prefill and decode differ, requests hang at their first token with every pod healthy, or the
+engine does not start. Two instances with the same engine_id mix up their KV cache, up to vllm-ascend 0.12.
 """
 
 from __future__ import annotations

@@ -43,15 +43,15 @@ RULE = Rule(
               name: Qwen/Qwen3-8B
             """, at="model.name"),
     ),
-    good=(
+    instead=(
+        Example("""
+            model:
+              name: Qwen3-8B
+            """),
         Example("""
             gateway: 'off'
             model:
               name: Qwen/Qwen3-8B
-            """),
-        Example("""
-            model:
-              name: Qwen3-8B
             """),
     ),
 )  # fmt: skip

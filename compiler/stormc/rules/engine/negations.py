@@ -1,6 +1,6 @@
-"""A flag that is false has a negation, or says nothing.
+"""A flag can only be false where vLLM has its negation.
 
-`false` is passed as `--no-x`. A flag that vLLM has in one form only stays as it is by default, which may be on.
+`false` is passed as `--no-x`. Where vLLM has no such flag, nothing is passed: the default holds, which may be on.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The startup probe waits as long as the engine itself.
 
-vLLM waits VLLM_ENGINE_READY_TIMEOUT_S for its workers to load the model. A probe that gives up earlier kills an
-engine that is well, each time at the same point.
+vLLM waits VLLM_ENGINE_READY_TIMEOUT_S for its workers to load the model. A probe that gives up earlier kills a
+healthy engine, each time at the same point.
 """
 
 from __future__ import annotations

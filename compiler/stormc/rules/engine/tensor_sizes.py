@@ -1,4 +1,4 @@
-"""Prefill has a multiple of decode's tensor-parallel NPUs.
+"""tensorParallel of prefill is a multiple of decode's.
 
 A decode rank takes its heads from prefill ranks that hold as many or fewer each. The connector raises at the start,
 or at the first transfer, where decode's tensor parallelism is the larger one or does not divide prefill's.

@@ -40,6 +40,12 @@ RULE = Rule(
               retries: 0
             """, at="faults.retries"),
     ),
+    instead=(
+        Example("""
+            faults:
+              retries: 3
+            """),
+    ),
     good=(
         Example("""
             faults:

@@ -45,12 +45,14 @@ RULE = Rule(
               terminationGracePeriodSeconds: 900
             """),
     ),
-    good=(
+    instead=(
         Example("""
             faults:
               scheduling: grace
               gracePeriodSeconds: 899
             """),
+    ),
+    good=(
         Example(role="decode", template="""
             spec:
               terminationGracePeriodSeconds: 900

@@ -43,6 +43,13 @@ RULE = Rule(
                 pod-rescheduling: 'on'
             """),
     ),
+    instead=(
+        Example("""
+            decode:
+              podGroupSize: 1
+              dataParallel: 16
+            """),
+    ),
     good=(
         Example(role="prefill", template="""
             metadata:

@@ -42,7 +42,7 @@ RULE = Rule(
               restartPolicy: null
             """),
     ),
-    good=(
+    instead=(
         Example("""
             faults:
               retries: 0

@@ -45,11 +45,13 @@ RULE = Rule(
                 fault-retry-times: '101'
             """),
     ),
-    good=(
+    instead=(
         Example("""
             faults:
               retries: 100
             """),
+    ),
+    good=(
         Example("""
             faults:
               retries: 0

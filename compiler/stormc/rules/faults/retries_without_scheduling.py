@@ -21,7 +21,7 @@ def check(service: StormService) -> Iterator[Violation]:
             yield Violation(
                 path,
                 phrase("{role} has fault-retry-times and no fault-scheduling", role=role.name),
-                phrase("remove one of both"),
+                phrase("set faults.scheduling: force or grace, or remove the label"),
             )
 
 
@@ -40,10 +40,10 @@ RULE = Rule(
               restartPolicy: Never
             """),
     ),
-    good=(
+    instead=(
         Example("""
             faults:
-              scheduling: 'off'
+              scheduling: force
               retries: 3
             """),
     ),

@@ -36,11 +36,13 @@ RULE = Rule(
                 fault-scheduling: external-force
             """),
     ),
-    good=(
+    instead=(
         Example("""
             faults:
               scheduling: 'off'
             """),
+    ),
+    good=(
         Example("""
             faults:
               scheduling: grace

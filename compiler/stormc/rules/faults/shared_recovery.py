@@ -50,10 +50,9 @@ RULE = Rule(
             """),
     ),
     instead=(
-        Example(role="prefill", template="""
-            metadata:
-              labels:
-                pod-rescheduling: 'on'
+        Example("""
+            faults:
+              scheduling: 'off'
             """),
     ),
     subject=Subject.MANIFESTS,

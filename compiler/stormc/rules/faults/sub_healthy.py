@@ -36,7 +36,7 @@ RULE = Rule(
                 subHealthyStrategy: hotSwitch
             """),
     ),
-    good=(
+    instead=(
         Example("""
             faults:
               subHealthy: graceExit

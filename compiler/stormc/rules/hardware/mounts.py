@@ -1,7 +1,7 @@
-"""The engine container has /etc/hccn.conf and a /dev/shm of its own.
+"""The engine container keeps the mounts of device files and of its own /dev/shm.
 
-Without the first KV transfer does not know the NPUs' addresses, and Ascend Docker Runtime does not mount it;
-without the second the ranks of a pod have 64 MB of shared memory and die under load.
+Without /etc/hccn.conf (on the 950 series, other files) KV transfer does not know the NPUs' addresses, and Ascend Docker
+Runtime does not mount it; without /dev/shm the ranks of a pod have 64 MB of shared memory and die under load.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def check(service: StormService) -> Iterator[Violation]:
                     yield Violation(
                         where,
                         phrase("{role} does not mount {path}", role=role.name, path=path),
-                        phrase("keep stormc's mount"),
+                        phrase("leave this mount of stormc's as it is"),
                     )
 
 

@@ -40,9 +40,9 @@ RULE = Rule(
               dataParallel: 16
             """, at="hardware"),
     ),
-    good=(
+    instead=(
         Example("""
-            hardware: atlas-900-a3-superpod
+            hardware: atlas-800i-a3
             """),
     ),
 )  # fmt: skip

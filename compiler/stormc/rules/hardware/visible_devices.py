@@ -44,13 +44,9 @@ RULE = Rule(
             """),
     ),
     instead=(
-        Example(role="decode", template="""
-            spec:
-              containers:
-              - name: decode
-                env:
-                - name: A
-                  value: b
+        Example("""
+            decode:
+              npus: 16
             """),
     ),
     subject=Subject.MANIFESTS,

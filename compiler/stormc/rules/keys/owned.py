@@ -1,7 +1,7 @@
 """Keys that stormc or a controller writes are set through the spec field that owns them.
 
 A second value for such a key either loses without a word or breaks what reads it: a gang size that contradicts the
-replicas leaves the PodGroup Pending, a role-name of one's own cuts the pod off from its Service.
+replicas leaves the PodGroup Pending, and a label role-name set by hand cuts the pod off from its Service.
 """
 
 from __future__ import annotations

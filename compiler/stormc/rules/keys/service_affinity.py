@@ -37,7 +37,7 @@ RULE = Rule(
                 inferserviceid: a
             """, at="prefill.labels.inferserviceid"),
     ),
-    good=(
+    instead=(
         Example("""
             hardware: atlas-850-superpod
             prefill:

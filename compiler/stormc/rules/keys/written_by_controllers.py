@@ -69,8 +69,8 @@ RULE = Rule(
             """),
     ),
     instead=(
-        Example(role="decode", template="""
-            metadata:
+        Example("""
+            decode:
               labels:
                 team: search
             """),

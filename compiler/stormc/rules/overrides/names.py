@@ -1,7 +1,7 @@
-"""An override of the StormService names roles that the app has, and their containers.
+"""An override of the StormService names roles of the app, and their containers.
 
-A strategic merge patch finds list entries by name. An entry of another name is no change but a new entry, here a role
-without pods, or a container without an image.
+A strategic merge patch finds list entries by name. An entry with another name changes nothing: it is a new entry, here
+a role without pods, or a container without an image.
 """
 
 from __future__ import annotations

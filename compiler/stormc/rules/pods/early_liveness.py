@@ -1,7 +1,7 @@
 """A liveness probe lets the engine load its model.
 
 Without a startup probe the kubelet asks from the first second on. Loading takes up to `engine.startupSeconds`; a
-liveness probe that gives up earlier kills an engine that is well, each time at the same point.
+liveness probe that gives up earlier kills a healthy engine, each time at the same point.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ RULE = Rule(
                 startupProbe: null
             """),
     ),
-    good=(
+    instead=(
         Example(role="decode", template="""
             spec:
               containers:
@@ -59,6 +59,8 @@ RULE = Rule(
                   tcpSocket:
                     port: 8080
             """),
+    ),
+    good=(
         Example(role="decode", template="""
             spec:
               containers:

@@ -95,7 +95,7 @@ RULE = Rule(
               kvPort: 13380
             """, at="decode.kvPort"),
     ),
-    good=(
+    instead=(
         Example("""
             port: 36100
             kvTransfer:

@@ -32,7 +32,7 @@ def check(repository: Repository) -> Iterator[Violation]:
                         app=app.name,
                         who=who,
                     ),
-                    phrase("take whole nodes, or a port and kvPort per role"),
+                    phrase("give each role whole nodes, or its own port and kvPort"),
                     app=number,
                 )
                 break

@@ -1,4 +1,4 @@
-"""Roles that share a PodGroup ask for as many NPUs per pod.
+"""Roles that share a PodGroup ask for the same number of NPUs per pod.
 
 Volcano takes the demand of the first pod for that of all, so the decision to enqueue is made on a wrong number.
 """

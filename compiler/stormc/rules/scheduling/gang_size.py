@@ -1,7 +1,7 @@
 """minAvailable is a number from 1 to the pods of the PodGroup, the same in all roles that share it.
 
-Above the number of pods the PodGroup is Pending for ever; without a number there is no gang; of two values in one
-PodGroup that of an arbitrary pod counts, and sticks.
+Above the number of pods the PodGroup is Pending for ever; without a number there is no gang. Where a PodGroup has two
+values, that of an arbitrary pod counts, and stays.
 """
 
 from __future__ import annotations

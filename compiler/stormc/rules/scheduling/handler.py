@@ -63,10 +63,8 @@ RULE = Rule(
             """),
     ),
     instead=(
-        Example(role="decode", template="""
-            metadata:
-              annotations:
-                huawei.com/schedule_policy: chip2-node16-sp
+        Example("""
+            hardware: atlas-800i-a3
             """),
     ),
     subject=Subject.MANIFESTS,

@@ -43,11 +43,10 @@ RULE = Rule(
                 host-arch: huawei-arm
             """, platform="mindcluster: '26.1'"),
     ),
-    good=(
-        Example(platform="mindcluster: '26.1'"),
+    instead=(
         Example("""
             hostArch: arm
-            """),
+            """, platform="mindcluster: '26.1'"),
     ),
     subject=Subject.MANIFESTS,
     only_when_overridden=True,

@@ -1,7 +1,7 @@
 """Roles other than prefill and decode are not scheduled by Volcano.
 
 Their pods would join the PodGroup of the roles of podGroupSize 1: each counts as a member, fails the NPU check on
-A3, and if it comes first the PodGroup is none with NPUs and no pod gets any.
+A3, and if it comes first, the PodGroup counts as one without NPUs and no pod gets any.
 """
 
 from __future__ import annotations

@@ -34,8 +34,11 @@ RULE = Rule(
               schedulerName: default-scheduler
             """),
     ),
-    good=(
-        Example(),
+    instead=(
+        Example("""
+            decode:
+              queue: default
+            """),
     ),
     subject=Subject.MANIFESTS,
     only_when_overridden=True,

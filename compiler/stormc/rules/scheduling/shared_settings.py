@@ -1,7 +1,7 @@
 """Roles that share a PodGroup agree in everything that Volcano reads from it.
 
 Volcano merges the labels and selectors of all its pods: different fault settings become `grace|force`, which is no
-setting, and switch recovery off. Of different annotations, queues and priorities that of an arbitrary pod counts.
+setting, and switch recovery off. Where annotations, queues or priorities differ, those of an arbitrary pod count.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""No schedulingStrategy: volcano-controller makes the PodGroups.
+"""The StormService has no schedulingStrategy: volcano-controller makes the PodGroups.
 
 AIBrix v0.5.0 marks its pods with a group that Volcano does not read; later releases make PodGroups without the NPU
 demand and with another minMember, and MindCluster then ignores the gang size. Installed by Helm, AIBrix may not
@@ -68,11 +68,10 @@ RULE = Rule(
                             minMember: 2
             """, at="overrides[0].patch.spec.template.spec.roles[0].schedulingStrategy"),
     ),
-    good=(
-        Example(role="decode", template="""
-            metadata:
-              labels:
-                a: b
+    instead=(
+        Example("""
+            decode:
+              minAvailable: 2
             """),
     ),
     subject=Subject.MANIFESTS,

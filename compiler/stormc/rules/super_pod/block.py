@@ -103,12 +103,14 @@ RULE = Rule(
                 sp-block: all
             """),
     ),
-    good=(
+    instead=(
         Example("""
             prefill:
               replicas: 2
               spBlock: 16
             """),
+    ),
+    good=(
         Example("""
             decode:
               spBlock: 32

@@ -24,7 +24,7 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
                     pod_group_size=role.pod_group_size * role.npus,
                     sp_block=role.sp_block,
                 ),
-                phrase("RoCE must connect the super pods"),
+                phrase("connect the super pods by RoCE, or set spBlock: {npus}", npus=role.pod_group_size * role.npus),
             )
 
 

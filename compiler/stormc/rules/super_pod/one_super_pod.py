@@ -24,7 +24,11 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
                     gang=app.gang(role),
                     super_pod_size=platform.super_pod_size,
                 ),
-                phrase("set spBlock"),
+                phrase(
+                    "set spBlock to a divisor of {total} that is a multiple of {node}",
+                    total=app.gang(role) * role.npus,
+                    node=app.profile.npus,
+                ),
             )
             return
 

@@ -44,7 +44,7 @@ RULE = Rule(
                 sp-block: '32'
             """),
     ),
-    good=(
+    instead=(
         Example("""
             decode:
               spBlock: 32

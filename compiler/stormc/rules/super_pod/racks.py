@@ -35,7 +35,7 @@ def check(service: StormService) -> Iterator[Violation]:
             yield Violation(
                 path,
                 phrase("ra-block {value} is no power of two from 1 to 64", value=value),
-                phrase("the default is 8"),
+                phrase("write a power of two from 1 to 64; the default is 8"),
             )
         else:
             block = role.sp_block or service.app.gang(role) * role.npus

@@ -64,17 +64,11 @@ RULE = Rule(
     ),
     instead=(
         Example("""
-            overrides:
-            - target: StormService
-              reason: a trial
-              owner: team-a
-              patch:
-                spec:
-                  template:
-                    spec:
-                      roles:
-                      - name: routing
-                        replicas: 3
+            prefill:
+              replicas: 3
+            decode:
+              podGroupSize: 4
+              dataParallel: 64
             """),
     ),
     subject=Subject.MANIFESTS,

@@ -54,13 +54,8 @@ RULE = Rule(
     ),
     instead=(
         Example("""
-            overrides:
-            - target: StormService
-              reason: a trial
-              owner: team-a
-              patch:
-                spec:
-                  revisionHistoryLimit: 3
+            decode:
+              replicas: 2
             """),
     ),
     subject=Subject.MANIFESTS,

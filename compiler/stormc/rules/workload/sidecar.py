@@ -21,7 +21,7 @@ def check(service: StormService) -> Iterator[Violation]:
         yield Violation(
             path,
             phrase("{key} changes every pod template in the cluster", key=key),
-            phrase("patch in a container aibrix-runtime"),
+            phrase("remove it; an override of containers can add aibrix-runtime"),
             at_key=True,
         )
 

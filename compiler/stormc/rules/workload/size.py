@@ -45,7 +45,7 @@ RULE = Rule(
               dataParallel: 8
             """, at="prefill.replicas"),
     ),
-    good=(
+    instead=(
         Example("""
             prefill:
               replicas: 20
