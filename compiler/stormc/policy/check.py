@@ -12,11 +12,15 @@ OF_APPS = (
     objects.namespace, objects.services, objects.network, objects.metadata, overrides.overrides, plain_text.plain_text,
 )  # fmt: skip
 OF_PODS = (
-    isolation.security, isolation.service_account, isolation.surroundings, volumes.host_paths, volumes.other_volumes,
-    placement.nodes, placement.neighbours, placement.taints, placement.priority, placement.queue, placement.npus,
-    placement.devices, programs.containers, programs.hidden_programs, programs.flags, programs.engine,
+    isolation.security, isolation.service_account, isolation.surroundings, volumes.host_paths,
+    placement.nodes, placement.neighbours, placement.taints, placement.priority, placement.queue, placement.devices,
+    programs.containers, programs.hidden_programs, programs.flags, programs.engine,
     environment.secrets, environment.variables,
 )  # fmt: skip
+OF_OVERRIDDEN_PODS = (
+    *OF_PODS, isolation.taken_back, volumes.other_volumes, placement.npus, programs.patched_commands,
+)  # fmt: skip
+"""What only an override can write is looked for only where there is one."""
 
 
 def breaches(case: Case, spec: str) -> Iterator[Breach]:
@@ -30,5 +34,5 @@ def _all(case: Case) -> Iterator[Breach]:
     for check in OF_APPS:
         yield from check(case)
     for pod in pods_of(case):
-        for check_pod in OF_PODS:
+        for check_pod in OF_OVERRIDDEN_PODS if case.app.overrides else OF_PODS:
             yield from check_pod(pod)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from stormc.finding import Path, shown
@@ -57,9 +58,9 @@ def _secret_names(pod: Pod) -> Iterator[tuple[str, Path]]:
     for index, entry in enumerate(pod.spec.get("imagePullSecrets") or ()):
         yield str(entry.get("name")), pod.at(("imagePullSecrets", index), ("imagePullSecrets",))
     for index, volume in enumerate(pod.spec.get("volumes") or ()):
-        path = pod.at(("volumes", index), volume_field(pod, str(volume.get("name"))))
-        yield from ((name, path) for name in _secrets_of(volume))
-    for at, container in pod.containers():
+        for secret in _secrets_of(volume):
+            yield secret, pod.at(("volumes", index), volume_field(pod, str(volume.get("name"))))
+    for at, container in pod.containers:
         for index, entry in enumerate(container.get("env") or ()):
             name = ((entry.get("valueFrom") or {}).get("secretKeyRef") or {}).get("name")
             if name:
@@ -80,14 +81,15 @@ def _secrets_of(volume: Mapping[str, Any]) -> Iterator[str]:
         if "serviceAccountToken" in source:
             yield "serviceAccountToken"
     for source in volume.values():
-        for field in ("secretRef", "nodePublishSecretRef"):
-            if isinstance(source, dict) and (name := (source.get(field) or {}).get("name")):
-                yield str(name)
+        if isinstance(source, dict):
+            for field in ("secretRef", "nodePublishSecretRef"):
+                if name := (source.get(field) or {}).get("name"):
+                    yield str(name)
 
 
 def variables(pod: Pod) -> Iterator[Breach]:
     """Variables and flags that hold secrets in plain text, and variables by which programs load code."""
-    for at, container in pod.containers():
+    for at, container in pod.containers:
         mounts = [str(mount.get("mountPath")) for mount in container.get("volumeMounts") or ()]
         for place, name, value in _variables(container):
             loads, holds = _loads(name, value, mounts), _is_plain(name, value or "")
@@ -132,11 +134,16 @@ def _variables(container: Container) -> Iterator[tuple[Path, str, str | None]]:
 
 def _loads(name: str, value: str | None, mounts: list[str]) -> bool:
     """Whether a variable makes programs load code that is not the image's."""
-    if not (name in LOADERS or name.startswith(PREFIXES)) or name in HARMLESS or value == "":
+    if not _names_code(name) or value == "":
         return False
     places = re.split(r"[: ;]", value) if value is not None else [""]
     itself = (f"${name}", f"${{{name}}}")  # nobody expands it: W720
     return not all(_in_image(place, mounts) for place in places if place not in itself)
+
+
+@lru_cache(4096)
+def _names_code(name: str) -> bool:
+    return (name in LOADERS or name.startswith(PREFIXES)) and name not in HARMLESS
 
 
 def _in_image(place: str, mounts: list[str]) -> bool:
@@ -157,7 +164,7 @@ def _of_some_image(value: str | None, mounts: list[str]) -> bool:
 def _is_plain(name: str, value: str) -> bool:
     """Whether a name says that its value is a secret; what the form of one shows is found by plain_text.py."""
     return (
-        value != "" and "$(" not in value and names_secret(name) and not (holds_password(value) or holds_secret(value))
+        names_secret(name) and value != "" and "$(" not in value and not (holds_password(value) or holds_secret(value))
     )
 
 

@@ -36,13 +36,18 @@ _REMOVE = phrase("remove it, or ask for an exception")
 
 
 def security(pod: Pod) -> Iterator[Breach]:
-    """The level of pod security, and the settings of stormc that an override takes back."""
+    """The level of pod security, and what a policy demands besides."""
     level = pod.case.policy.level
     for path, text in problems(pod.spec, level):
         own: Path = (pod.role, "hostNetwork") if path == ("hostNetwork",) else ()
         message = phrase("{role}: {text} (pod security {level})", role=pod.role, text=text, level=level)
         yield from pod.case.breach(POD_SECURITY, pod.at(path, own), message, _REMOVE)
-    yield from _demanded(pod)
+    if pod.case.policy:
+        yield from _demanded(pod)
+
+
+def taken_back(pod: Pod) -> Iterator[Breach]:
+    """The settings of stormc that an override takes back."""
     for path, text in _taken_back(pod):
         if patched := pod.patched(path):
             message = phrase("{role}: an override takes back {text}", role=pod.role, text=text)
@@ -52,7 +57,7 @@ def security(pod: Pod) -> Iterator[Breach]:
 def _demanded(pod: Pod) -> Iterator[Breach]:
     """What a policy demands of every container besides its level."""
     shared = pod.spec.get("securityContext") or {}
-    for at, container in pod.containers():
+    for at, container in pod.containers:
         context: Mapping[str, Any] = container.get("securityContext") or {}
         profile = (context.get("seccompProfile") or shared.get("seccompProfile") or {}).get("type")
         dropped = (context.get("capabilities") or {}).get("drop") or ()
@@ -78,7 +83,7 @@ def _demanded(pod: Pod) -> Iterator[Breach]:
 def _taken_back(pod: Pod) -> Iterator[tuple[Path, Phrase]]:
     """What stormc writes into its containers (passes/engine, passes/proxy) and is not there any more."""
     routing, shared = pod.role == ROUTING, pod.spec.get("securityContext") or {}
-    for at, container in pod.containers():
+    for at, container in pod.containers:
         if not pod.own(at, container):
             continue
         context: Mapping[str, Any] = container.get("securityContext") or {}
@@ -102,7 +107,7 @@ def _taken_back(pod: Pod) -> Iterator[tuple[Path, Phrase]]:
 
 
 def _group_of_root(pod: Pod) -> Iterator[tuple[Path, Phrase]]:
-    for at, holder in (((), pod.spec), *pod.containers()):
+    for at, holder in (((), pod.spec), *pod.containers):
         inside: Path = (*at, "securityContext")
         context: Mapping[str, Any] = holder.get("securityContext") or {}
         for field in ("runAsGroup", "fsGroup", "supplementalGroups"):
@@ -134,7 +139,7 @@ def surroundings(pod: Pod) -> Iterator[Breach]:
             continue
         message = phrase("{role} has {field}, which changes how its pods are kept apart", role=pod.role, field=field)
         yield from pod.case.breach(ISOLATION, pod.at((field,)), message, _REMOVE)
-    for at, container in pod.containers():
+    for at, container in pod.containers:
         for path, text in _odd_fields(at, container):
             message = phrase("container {name} {text}", name=container.get("name"), text=text)
             yield from pod.case.breach(ISOLATION, pod.at(path), message, _REMOVE)

@@ -9,7 +9,7 @@ from stormc.finding import Path
 from stormc.phrase import Phrase, both, phrase, verbatim
 from stormc.policy.breach import Breach, Case
 from stormc.policy.concerns import COMMAND, EXPOSURE, METADATA, NAMESPACE, NETWORK
-from stormc.policy.policy import matches, matches_any
+from stormc.policy.policy import matches_any
 
 _SYSTEM_NAMESPACES = (
     "kube-*", "*-system", "argo", "argocd*", "argo-*", "mindx-dl", "npu-exporter", "cluster-system", "cert-manager",
@@ -52,7 +52,7 @@ _SELECTING = ("affinity", "topologySpreadConstraints")
 def namespace(case: Case) -> Iterator[Breach]:
     """The namespace of the app."""
     name = case.app.namespace
-    unusual = any(matches(pattern, name) for pattern in _SYSTEM_NAMESPACES)
+    unusual = matches_any(_SYSTEM_NAMESPACES, name)
     yield from case.breach(
         NAMESPACE,
         ("namespace",),
@@ -67,6 +67,8 @@ def namespace(case: Case) -> Iterator[Breach]:
 def services(case: Case) -> Iterator[Breach]:
     """What opens Services, once per override, which may patch those of all pods in several fields."""
     said: set[tuple[str, Path]] = set()
+    if not case.app.overrides and not case.policy.covers("serviceTypes"):
+        return  # stormc's own are all of type ClusterIP
     for manifest in case.manifests:
         if manifest["kind"] != "Service":
             continue

@@ -127,7 +127,7 @@ def queue(pod: Pod) -> Iterator[Breach]:
 
 def npus(pod: Pod) -> Iterator[Breach]:
     """Devices that a container other than the engine's takes: no sum counts them."""
-    for at, container in pod.containers():
+    for at, container in pod.containers:
         resources = container.get("resources") or {}
         for field in ("limits", "requests"):
             for name in resources.get(field) or {}:
@@ -141,7 +141,7 @@ def npus(pod: Pod) -> Iterator[Breach]:
 
 def devices(pod: Pod) -> Iterator[Breach]:
     """Variables by which the container runtime gives devices or directories of the node, which nobody counts."""
-    for at, container in pod.containers():
+    for at, container in pod.containers:
         for index, entry in enumerate(container.get("env") or ()):
             name = str(entry.get("name"))
             counted = name == Env.VISIBLE_DEVICES and "valueFrom" in entry and pod.role != ROUTING

@@ -27,6 +27,8 @@ class Pod(NamedTuple):
     """The role's name."""
     spec: Mapping[str, Any]
     """The pod spec."""
+    containers: tuple[tuple[Path, Container], ...]
+    """Every container with its path in the pod spec."""
 
     @property
     def template(self) -> Mapping[str, Any]:
@@ -35,17 +37,23 @@ class Pod(NamedTuple):
 
     def at(self, path: Path, otherwise: Path = ()) -> Path:
         """Where an override writes a field of the pod spec; else `otherwise`, else the role."""
+        if not self.case.app.overrides:
+            return otherwise or (self.role,)
         base: Path = (*ROLES, self.number, "template", "spec")
         whole: Path = (*base, *path)
         return self.overridden(path) or otherwise or self.case.wrote(self.storm, whole, (self.role,), len(base) + 1)
 
     def overridden(self, path: Path) -> Path:
         """Where an override writes exactly this field of the pod spec; empty where none does."""
+        if not self.case.app.overrides:
+            return ()
         whole: Path = (*ROLES, self.number, "template", "spec", *path)
         return self.case.wrote(self.storm, whole, (), len(whole))
 
     def patched(self, path: Path) -> Path:
         """Where an override writes a field of the pod spec, or something around it: within its container or volume."""
+        if not self.case.app.overrides:
+            return ()
         base: Path = (*ROLES, self.number, "template", "spec")
         least = 3 if path[0] in CONTAINER_LISTS else 2 if path[0] == "volumes" else 1
         return self.case.wrote(self.storm, (*base, *path), (), len(base) + min(least, len(path)))
@@ -61,17 +69,11 @@ class Pod(NamedTuple):
         engine = self.role if self.role in SERVING_ROLES else None
         return at[0] == "containers" and container.get("name") == (ROUTER if self.role == ROUTING else engine)
 
-    def containers(self) -> Iterator[tuple[Path, Container]]:
-        """Every container with its path in the pod spec."""
-        for kind in CONTAINER_LISTS:
-            for index, container in enumerate(self.spec.get(kind) or ()):
-                yield (kind, index), container
-
     def mounts(self, volume: str) -> list[Mapping[str, Any]]:
         """The mounts of a volume in all containers."""
         return [
             mount
-            for _, container in self.containers()
+            for _, container in self.containers
             for mount in container.get("volumeMounts") or ()
             if mount.get("name") == volume
         ]
@@ -94,11 +96,16 @@ def flags_of(container: Container) -> Iterator[tuple[str, str]]:
 
 def pods_of(case: Case) -> list[Pod]:
     """The pod templates of the app."""
-    storm = storm_service(case.manifests)
-    return [
-        Pod(case, storm, index, str(role.get("name", "")), (role.get("template") or {}).get("spec") or {})
-        for index, role in enumerate(roles(storm))
-    ]
+    storm, pods = storm_service(case.manifests), []
+    for number, role in enumerate(roles(storm)):
+        spec = (role.get("template") or {}).get("spec") or {}
+        containers = [
+            ((kind, index), container)
+            for kind in CONTAINER_LISTS
+            for index, container in enumerate(spec.get(kind) or ())
+        ]
+        pods.append(Pod(case, storm, number, str(role.get("name", "")), spec, tuple(containers)))
+    return pods
 
 
 def volume_field(pod: Pod, name: str) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any
 
 from stormc.facts.keys import Directory
@@ -41,8 +42,8 @@ _TRUST = "trust-remote-code"
 
 
 def containers(pod: Pod) -> Iterator[Breach]:
-    """Images, containers beside stormc's, commands that an override replaces, hooks and probes that run something."""
-    for (kind, index), container in pod.containers():
+    """Images, and containers beside stormc's."""
+    for (kind, index), container in pod.containers:
         at: Path = (kind, index)
         own, name = pod.own(at, container), str(container.get("name"))
         yield from _image(pod, pod.at((*at, "image"), (pod.role, "image") if own else ()), str(container.get("image")))
@@ -52,6 +53,12 @@ def containers(pod: Pod) -> Iterator[Breach]:
             message = beside if pod.role in (*SERVING_ROLES, ROUTING) else new_role
             hint = phrase("remove it, or say in a comment what it is for: # stormc: ignore[W808] REASON")
             yield from pod.case.breach(CONTAINER, pod.at(at), message, hint)
+
+
+def patched_commands(pod: Pod) -> Iterator[Breach]:
+    """Commands, hooks and probes that an override writes."""
+    for at, container in pod.containers:
+        own, name = pod.own(at, container), str(container.get("name"))
         for hook, handler in _hooks(container):
             if patched := pod.patched((*at, *hook)):
                 words = shown(" ".join(map(str, handler)))
@@ -99,10 +106,10 @@ def hidden_programs(pod: Pod) -> Iterator[Breach]:
     sources = {
         str(volume.get("name")): (volume.get("hostPath") or {}).get("path") for volume in pod.spec.get("volumes") or ()
     }
-    for at, container in pod.containers():
+    for at, container in pod.containers:
         for index, mount in enumerate(container.get("volumeMounts") or ()):
             name, place = str(mount.get("name")), posixpath.normpath(str(mount.get("mountPath")))
-            if sources.get(name) == place or not any(below(each, place) for each in PROGRAMS):
+            if not _holds_programs(place) or sources.get(name) == place:
                 continue
             field: Path = ("model", "path") if name == Volume.MODEL else pod.volume_path(name)
             if path := pod.overridden((*at, "volumeMounts", index)) or field:
@@ -110,10 +117,15 @@ def hidden_programs(pod: Pod) -> Iterator[Breach]:
                 yield from pod.case.breach(COMMAND, path, message, phrase("build it into the image"))
 
 
+@lru_cache(1024)
+def _holds_programs(place: str) -> bool:
+    return any(below(each, place) for each in PROGRAMS)
+
+
 def flags(pod: Pod) -> Iterator[Breach]:
     """Flags by which the engine runs code of the model's directory, or from anywhere."""
     denied = next((number for number, value in pod.case.policy.values("trustRemoteCode") if value == "deny"), None)
-    for at, container in pod.containers():
+    for at, container in pod.containers:
         if pod.role == ROUTING and pod.own(at, container):
             continue
         for written, value in flags_of(container):

@@ -33,11 +33,13 @@ def host_paths(pod: Pod) -> Iterator[Breach]:
             continue
         host, name = posixpath.normpath(str(source.get("path", ""))), volume.get("name", "")
         host = "/" + host.lstrip("/")
-        path = pod.at(("volumes", index), volume_field(pod, name))
         read_only = all(mount.get("readOnly") for mount in pod.mounts(name))
         usual = host in DEVICE_FILES or (name == Volume.MODEL and host == (app.model.host_path or app.model.mount_path))
         script = app.engine.script is not None and host == app.engine.script.directory
         unusual = not (usual or script) or (not read_only and not script) or _is_system(host)
+        if not unusual and not pod.case.policy.covers("hostPaths"):
+            continue
+        path = pod.at(("volumes", index), volume_field(pod, name))
         access = "" if read_only else phrase(" and may write there")
         message = phrase("{role} mounts {host} of the node{word}", role=pod.role, host=shown(host), word=access)
         yield from _host_path(pod, path, host, message, unusual, read_only or script)
@@ -71,7 +73,7 @@ def other_volumes(pod: Pod) -> Iterator[Breach]:
         for kind, source in volume.items():
             if path and kind not in _JUDGED and kind not in _OWN and source is not None:
                 yield from _volume(pod, path, kind, source)
-    for at, container in pod.containers():
+    for at, container in pod.containers:
         for field in ("env", "envFrom"):
             for index, entry in enumerate(container.get(field) or ()):
                 source = entry.get("configMapRef") or (entry.get("valueFrom") or {}).get("configMapKeyRef") or {}
