@@ -27,8 +27,10 @@ Manifest = Mapping[str, Any]
 def apply_rules(subject: Subject, layered: Layered, app: App, *arguments: Any) -> Iterator[Finding]:
     """The findings of every rule of a subject; `arguments` are what the checks of that subject take (`Subject`)."""
     for rule in rules_for(subject, overridden=bool(app.overrides)):
-        for violation in of_both_roles(rule.check(*arguments)):
-            yield finding_of(rule.id, violation, layered)
+        violations = list(rule.check(*arguments))
+        if violations:  # nearly never
+            for violation in of_both_roles(violations):
+                yield finding_of(rule.id, violation, layered)
 
 
 def policy_breaches(case: Case, layered: Layered, spec: str) -> Iterator[Finding]:

@@ -52,13 +52,13 @@ def emit_yaml(manifest: Mapping[str, Any]) -> str:
 def _mapping(node: Mapping[str, Any], first: str, indent: str, alphabetical: bool, lines: list[str]) -> None:
     """Appends the lines of a mapping; `first` starts its first line (a list dash), `indent` all others."""
     lead = first or indent
+    known = _scalars.get
     for key in sorted(node) if alphabetical else _ordered(tuple(node)):
         value = node[key]
-        name = _scalars.get(key) or _scalar(key)
+        name = known(key) or _scalar(key)
         kind = type(value)
         if kind is str:
-            text = _scalars.get(value) or _text(value, indent)
-            lines.append(f"{lead}{name}: {text}")
+            lines.append(f"{lead}{name}: {known(value) or _text(value, indent)}")
         elif kind is bool:
             lines.append(f"{lead}{name}: {'true' if value else 'false'}")
         elif kind is int:

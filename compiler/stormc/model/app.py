@@ -141,6 +141,11 @@ class App(Record):
     overrides: tuple[Override, ...]
     payload: Payload
 
+    @cached_property
+    def storm_service(self) -> Ref:
+        """The StormService, which most edits of a compilation are about."""
+        return Ref("StormService", self.name)
+
     @property
     def serving_roles(self) -> tuple[Role, Role]:
         """Prefill and decode, in this order."""
@@ -213,7 +218,7 @@ class App(Record):
         services = [pod.service for pod in self.serving_pods] + [self.router_service]
         services += [self.router_peers] if self.router_peers else []
         return [
-            Ref("StormService", self.name),
+            self.storm_service,
             Ref("ConfigMap", self.proxy_config),
             *(Ref("Service", name) for name in services),
             *([Ref("PodDisruptionBudget", self.router_service)] if self.routing.replicas > 1 else []),

@@ -10,7 +10,7 @@ from stormc.model.role import Reference
 from stormc.passes.because import Reason
 from stormc.record import NamedTuple
 from stormc.targets.programs import PREPEND
-from stormc.targets.storm_service import KIND, Item, Step
+from stormc.targets.storm_service import Item, Step
 
 
 class Edit(NamedTuple):
@@ -37,7 +37,7 @@ ARGUMENTS = "args"
 
 def storm(app: App) -> Ref:
     """The StormService of an app."""
-    return Ref(KIND, app.name)
+    return app.storm_service
 
 
 def argument_keys(words: Sequence[str]) -> list[Item]:

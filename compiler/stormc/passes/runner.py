@@ -67,14 +67,16 @@ def run_pipeline(pipeline: Iterable[Pass], app: App, platform: Platform, watch: 
     Raises SecondWriter when two passes set the same field.
     """
     objects: dict[Ref, _Fields] = {}
+    last: tuple[object, ...] = ()
     for step in pipeline:
         rewrites = step.rewrites
         for edit in step.apply(app, platform):
-            root = objects.get(edit.object)
-            if root is None:
-                root = objects[edit.object] = _scaffold(edit.object, app)
+            path = edit.path
+            place = edit.object, path[:-1], type(path[-1])
             try:
-                _fold(root, edit, rewrites)
+                if place != last:  # half of all edits stand beside the one before
+                    parent, last = _parent(objects, app, edit, rewrites), place
+                _set(parent, path[-1], edit.value, rewrites)
             except _Taken:
                 raise SecondWriter(edit, step.name, _first_writer(pipeline, app, platform, edit)) from None
             if watch is not None:
@@ -87,8 +89,11 @@ def _scaffold(ref: Ref, app: App) -> _Fields:
     return _Fields(apiVersion=API_VERSIONS[ref.kind], kind=ref.kind, metadata=metadata)
 
 
-def _fold(root: _Fields, edit: Edit, rewrites: bool) -> None:
-    node: Any = root
+def _parent(objects: dict[Ref, _Fields], app: App, edit: Edit, rewrites: bool) -> _Fields | _Items:
+    """The mapping or list that holds what an edit sets; made where it is not there yet."""
+    node: Any = objects.get(edit.object)
+    if node is None:
+        node = objects[edit.object] = _scaffold(edit.object, app)
     path = edit.path
     part = path[0]
     for following in path[1:]:
@@ -101,12 +106,17 @@ def _fold(root: _Fields, edit: Edit, rewrites: bool) -> None:
             child = node[part] = _opened(edit, node, part, following, child)
         node = child
         part = following
-    if edit.value is REMOVED:
-        node.pop(part, None)
-        return
-    if part in node and not rewrites:
+    parent: _Fields | _Items = node
+    return parent
+
+
+def _set(parent: dict[Any, Any], part: Step, value: Any, rewrites: bool) -> None:
+    if value is REMOVED:
+        parent.pop(part, None)
+    elif part in parent and not rewrites:
         raise _Taken
-    node[part] = edit.value
+    else:
+        parent[part] = value
 
 
 def _new(edit: Edit, node: Any, part: Step, following: Step) -> Any:

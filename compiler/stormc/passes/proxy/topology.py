@@ -50,21 +50,12 @@ def config_text(app: App) -> str:
         config["metaserverPort"] = app.metaserver_port
     if app.router_peers:
         config["peers"] = app.router_peers
+    # one setting and one instance per line, so that a change of topology reads as such in a diff
+    lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in config.items()]
     for role in app.serving_roles:
-        config[role.name] = [
-            {"host": pod.service, "port": port}
+        instances = ",\n".join(
+            f'    {{"host": {json.dumps(pod.service)}, "port": {port}}}'
             for pod in app.serving_pods if pod.role == role.name for port in pod.ports
-        ]  # fmt: skip
-    return _readable(config)
-
-
-def _readable(config: dict[str, Any]) -> str:
-    """JSON with one setting and one instance per line, so that a change of topology reads as such in a diff."""
-    lines = []
-    for key, value in config.items():
-        if isinstance(value, list):
-            items = ",\n".join(f"    {json.dumps(item)}" for item in value)
-            lines.append(f"  {json.dumps(key)}: [\n{items}\n  ]")
-        else:
-            lines.append(f"  {json.dumps(key)}: {json.dumps(value)}")
+        )  # fmt: skip
+        lines.append(f"  {json.dumps(role.name)}: [\n{instances}\n  ]")
     return "{\n" + ",\n".join(lines) + "\n}\n"
