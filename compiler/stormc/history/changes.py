@@ -8,7 +8,7 @@ from pathlib import Path
 from git import GitCommandError, GitCommandNotFound, Repo
 
 from stormc.failure import Failure
-from stormc.history.branching import MAIN_BRANCHES, base_of
+from stormc.history.branching import MAIN_BRANCHES, Base, base_of
 from stormc.history.repository import open_repository
 from stormc.phrase import phrase
 
@@ -16,6 +16,8 @@ PLAIN = (
     "-z", "--name-only", "--no-renames", "--no-ext-diff", "--no-textconv", "--no-relative", "--ignore-submodules=all",
 )  # fmt: skip
 """Options of a diff that names files and runs no program of the repository's settings."""
+_STATUS = ("-z", "--porcelain", "--no-renames", "--untracked-files=all", "--ignore-submodules=all")
+"""Options of a status that says of HEAD at once what takes two diffs and a listing for any other commit."""
 
 
 def changed_files(
@@ -29,7 +31,7 @@ def changed_files(
     """
     with open_repository(directory) as repository:
         try:
-            return _changed(repository, directory, base_of(repository, base, branches))
+            return changed_since(repository, directory, base_of(repository, base, branches))
         except GitCommandNotFound:
             raise Failure(phrase("--changed needs git on the PATH")) from None
         except GitCommandError as error:
@@ -37,16 +39,20 @@ def changed_files(
             raise Failure(phrase("git {command}: {reason}", command=error.command[1], reason=reason)) from None
 
 
-def _changed(repository: Repo, directory: Path, start: str | None) -> frozenset[str]:
+def changed_since(repository: Repo, directory: Path, base: Base) -> frozenset[str]:
+    """The paths that `changed_files` gives, for a base that is known. Raises GitCommandError."""
     git = repository.git
     where = ("--", f":(literal){os.path.realpath(directory)}")
-    untracked = _paths(git.ls_files("-z", "--full-name", "--others", "--exclude-standard", *where))
-    if start is None:
-        changed = _paths(git.ls_files("-z", "--full-name", *where))
+    untracked = ("-z", "--full-name", "--others", "--exclude-standard")
+    if base.commit is None:
+        changed = _paths(git.ls_files("--cached", *untracked, *where))
+    elif base.commit == base.head:
+        changed = frozenset(line[len("XY ") :] for line in _paths(git.status(*_STATUS, *where)))
     else:
-        changed = _paths(git.diff(*PLAIN, start, *where)) | _paths(git.diff("--cached", *PLAIN, start, *where))
+        unstaged, staged = git.diff(*PLAIN, base.commit, *where), git.diff("--cached", *PLAIN, base.commit, *where)
+        changed = _paths(unstaged) | _paths(staged) | _paths(git.ls_files(*untracked, *where))
     top = os.path.relpath(os.path.realpath(directory), os.path.realpath(str(repository.working_dir)))
-    return frozenset(path if top == "." else path.removeprefix(f"{top}/") for path in changed | untracked)
+    return frozenset(path if top == "." else path.removeprefix(f"{top}/") for path in changed)
 
 
 def _paths(output: str) -> frozenset[str]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
+from typing import IO
 
 from git import GitCommandError, Repo
 
 from stormc.failure import Failure
-from stormc.history.branching import base_of, commit_of
-from stormc.history.changes import PLAIN, changed_files
+from stormc.history.branching import base_of, commits_of
+from stormc.history.changes import PLAIN, changed_since
 from stormc.history.repository import open_repository
 from stormc.phrase import phrase
 from stormc.record import NamedTuple
@@ -44,17 +45,17 @@ def comparison(directory: Path, base: str | None, head: str | None, branches: tu
     with open_repository(directory) as repository:
         try:
             start = base_of(repository, base, branches, exact=True)
-            end = commit_of(repository, head) if head else None
-            if head and end is None:
-                raise Failure(phrase("{head} names no commit", head=head))
+            if not head:
+                return Comparison(start.commit, None, changed_since(repository, directory, start))
+            (end,) = commits_of(repository, head)
             if end is None:
-                return Comparison(start, None, changed_files(directory, start, branches))
+                raise Failure(phrase("{head} names no commit", head=head))
             below = _below(repository, directory)
-            listed = repository.git.diff(*PLAIN, start or EMPTY_TREE, end, "--", f":(top,literal){below}")
+            listed = repository.git.diff(*PLAIN, start.commit or EMPTY_TREE, end, "--", f":(top,literal){below}")
         except GitCommandError as error:
             raise Failure(phrase("git cannot compare: {reason}", reason=_reason(error))) from None
     paths = frozenset(path.removeprefix(below) for path in listed.split("\0") if path)
-    return Comparison(start, end, paths)
+    return Comparison(start.commit, end, paths)
 
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
@@ -74,29 +75,28 @@ def read_tree(directory: Path, commit: str, suffixes: tuple[str, ...], chosen: C
         below = _below(repository, directory)
         try:
             listing = repository.git.ls_tree(
-                "-r", "-z", "-l", "--full-tree", commit, "--", below or ".", env={"GIT_LITERAL_PATHSPECS": "1"}
+                "-r", "-z", "--full-tree", commit, "--", below or ".", env={"GIT_LITERAL_PATHSPECS": "1"}
             )
             entries = [_entry(line, below) for line in listing.split("\0") if line]
             listed = [e for e in entries if e.path.endswith(suffixes) and chosen(e.path)]
-            regular = [e for e in listed if e.mode in REGULAR and e.size <= LIMIT]
-            contents = _blobs(repository, [entry.object_id for entry in regular])
+            regular = [e for e in listed if e.mode in REGULAR]
+            contents = list(_blobs(repository, [entry.object_id for entry in regular]))
         except GitCommandError as error:
             raise Failure(phrase("git cannot read {commit}: {reason}", commit=commit, reason=_reason(error))) from None
-    files = {entry.path: content for entry, content in zip(regular, contents, strict=True)}
+    files = {entry.path: content for entry, content in zip(regular, contents, strict=True) if content is not None}
     return Tree(files, tuple(e.path for e in listed if e.mode not in REGULAR))
 
 
 class _Entry(NamedTuple):
     mode: str
     object_id: str
-    size: int
     path: str
 
 
 def _entry(line: str, below: str) -> _Entry:
     facts, _, path = line.partition("\t")
-    mode, _, object_id, size = facts.split()
-    return _Entry(mode, object_id, int(size) if size.isdigit() else 0, path.removeprefix(below))
+    mode, _, object_id = facts.split()
+    return _Entry(mode, object_id, path.removeprefix(below))
 
 
 def _below(repository: Repo, directory: Path) -> str:
@@ -106,23 +106,32 @@ def _below(repository: Repo, directory: Path) -> str:
     return "" if relative == "." else relative.replace(os.sep, "/") + "/"
 
 
-def _blobs(repository: Repo, ids: list[str]) -> list[bytes]:
-    """The contents of blobs, in one call."""
+def _blobs(repository: Repo, ids: Sequence[str]) -> Iterator[bytes | None]:
+    """The contents of blobs, in one call; None for one over the limit. Raises Failure for one that is not there."""
     if not ids:
-        return []
+        return
     with TemporaryFile() as names:
         names.write("".join(f"{object_id}\n" for object_id in ids).encode())
         names.seek(0)
-        output: bytes = repository.git.cat_file(
-            "--batch", istream=names, stdout_as_string=False, strip_newline_in_stdout=False
-        )
-    contents, at = [], 0
-    for _ in ids:
-        end = output.index(b"\n", at)
-        size = int(output[at:end].split()[2])
-        contents.append(output[end + 1 : end + 1 + size])
-        at = end + size + 2
-    return contents
+        process = repository.git.cat_file("--batch", istream=names, as_process=True)
+        for object_id in ids:
+            header = process.stdout.readline().split()
+            if len(header) != len(("id", "type", "size")):
+                raise Failure(phrase("git cannot read {commit}: {reason}", commit=object_id, reason="missing"))
+            size = int(header[2])
+            if size > LIMIT:
+                _pass_over(process.stdout, size)
+                yield None
+            else:
+                yield process.stdout.read(size)
+            process.stdout.read(len(b"\n"))
+        process.wait()
+
+
+def _pass_over(stream: IO[bytes], size: int) -> None:
+    """Reads what nobody wants, a piece at a time."""
+    while size:
+        size -= len(stream.read(min(size, LIMIT)))
 
 
 def _reason(error: GitCommandError) -> str:
