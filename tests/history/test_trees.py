@@ -10,7 +10,7 @@ from stormc.failure import Failure
 from stormc.history.branching import commits_of
 from stormc.history.repository import open_repository
 from stormc.history.trees import LIMIT, read_tree
-from tests.history.test_changes import git, write
+from tests.review.edits import git
 
 
 @pytest.fixture
@@ -18,7 +18,9 @@ def root(tmp_path: Path) -> Path:
     """A commit with three specs, the second of which is too long to be one, and a link."""
     git(tmp_path, "init", "-q", "-b", "main")
     for path, text in {"a.yaml": "a: 1\n", "b.yaml": "#" * (LIMIT + 1), "deep/ç.yaml": "c: 3\n", "d.txt": "d"}.items():
-        write(tmp_path, f"specs/{path}", text)
+        file = tmp_path / "specs" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
     (tmp_path / "specs/link.yaml").symlink_to("a.yaml")
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-qm", "one")
