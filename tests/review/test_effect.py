@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
+from stormc.load.releases import AIBrix, aibrix
 from stormc.review.effect import AppEffect, Keeps, What, effect
 from stormc.review.template import Change, Field, changes, flags
 from stormc.review.words import app_lines, role_line
@@ -96,19 +97,21 @@ def test_no_way_round_where_more_than_the_gang_size_changes() -> None:
 
 
 GROUPED = "decode: {podGroupSize: 4, dataParallel: 64}"
+V05, V06, V07 = (aibrix(release) for release in ("v0.5.0", "v0.6.0", "v0.7.0"))
+IMAGINARY = V07._replace(release="v0.10.0")
 SIZES = [
     # sizes before and after, AIBrix, what, recreated, orphaned
-    ("", GROUPED, (0, 5), What.RECREATED, 4, 0),
-    (SHARED, "decode: {podGroupSize: 2, dataParallel: 32}", (0, 5), What.ORPHANED, 2, 1),
-    (SHARED, "decode: {podGroupSize: 2, dataParallel: 32}", (0, 7), What.RECREATED, 2, 0),
-    ("", SHARED, (0, 5), What.CANNOT_CHANGE, 1, 2),
-    ("", SHARED, (0, 10), What.RECREATED, 1, 0),
+    ("", GROUPED, V05, What.RECREATED, 4, 0),
+    (SHARED, "decode: {podGroupSize: 2, dataParallel: 32}", V05, What.ORPHANED, 2, 1),
+    (SHARED, "decode: {podGroupSize: 2, dataParallel: 32}", V07, What.RECREATED, 2, 0),
+    ("", SHARED, V05, What.CANNOT_CHANGE, 1, 2),
+    ("", SHARED, IMAGINARY, What.RECREATED, 1, 0),
 ]
 
 
 @pytest.mark.parametrize(("before", "after", "release", "what", "recreated", "orphaned"), SIZES)
 def test_another_pod_group_size(
-    before: str, after: str, release: tuple[int, int], what: What, recreated: int, orphaned: int
+    before: str, after: str, release: AIBrix, what: What, recreated: int, orphaned: int
 ) -> None:
     seen = effect(manifests(before), manifests(before, after), (release, release))
     (decode,) = [role for role in seen.roles if role.role == "decode"]
@@ -120,7 +123,7 @@ def test_fewer_replicas_remove_no_pod_of_another_shape() -> None:
     """Watched on v0.6.0 by `make e2e`: who makes groups does not see the single pods that were there."""
     before = manifests(SHARED, "decode: {replicas: 2}")
     after = manifests(SHARED, "decode: {replicas: 1, podGroupSize: 4, dataParallel: 64}")
-    seen = effect(before, after, ((0, 6), (0, 6)))
+    seen = effect(before, after, (V06, V06))
     assert roles(seen)["decode"] == ((What.ORPHANED,), 4, 0, 0, 2, 96)
 
 
@@ -128,16 +131,18 @@ def test_instances_that_become_pods_of_their_own_go_all_at_once_and_before_the_o
     """Watched on v0.7.0 by `make e2e`: AIBrix cleans up what it makes in another way before it updates roles."""
     change = "{image: 'vllm-ascend:v0.13.0', decode: {podGroupSize: 1, dataParallel: 16}}"
     before = manifests("decode: {replicas: 3}")
-    seen = effect(before, manifests("decode: {replicas: 3}", change), ((0, 7), (0, 7)))
+    seen = effect(before, manifests("decode: {replicas: 3}", change), (V07, V07))
     assert [(role.role, role.at_once) for role in seen.roles][:2] == [("decode", True), ("prefill", False)]
     assert (seen.roles[0].away, seen.roles[0].minutes) == (1.0, 30)
     assert "3 pods recreated, all at once" in role_line(seen.roles[0])
 
 
-def test_the_upgrade_that_cuts_the_hash_replaces_every_pod() -> None:
+def test_another_length_of_the_hash_replaces_every_pod() -> None:
     same = manifests()
-    assert {role.worst for role in effect(same, same, ((0, 5), (0, 6))).roles} == {What.RECREATED}
-    assert {role.worst for role in effect(same, same, ((0, 6), (0, 7))).roles} == {What.NOTHING}
+    assert {role.worst for role in effect(same, same, (V05, V06)).roles} == {What.RECREATED}
+    assert {role.worst for role in effect(same, same, (V06, V05)).roles} == {What.RECREATED}
+    assert {role.worst for role in effect(same, same, (V06, V07)).roles} == {What.NOTHING}
+    assert {role.worst for role in effect(same, same, (V07, IMAGINARY)).roles} == {What.NOTHING}
 
 
 def edited(change: Any) -> list[Any]:

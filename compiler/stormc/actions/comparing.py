@@ -15,7 +15,6 @@ from stormc.finding import Severity, has_errors
 from stormc.history.branching import MAIN_BRANCHES
 from stormc.history.trees import Comparison, comparison, read_tree
 from stormc.load.document import load_document
-from stormc.load.releases import version
 from stormc.load.sources import SUFFIXES, PathFilter, Source, Sources, every_file, read_sources, touched_by
 from stormc.model.layers import load_minutes
 from stormc.payload.read import read_payload
@@ -136,7 +135,7 @@ def _side(repository: Repository, compilation: Compilation) -> Side:
     name, namespace = fields.get("name"), fields.get("namespace", platform.namespace)
     return Side(
         f"{namespace}/{name}" if name else "", compilation.source.file, fields, manifests, compilation.files or {},
-        version(platform.aibrix.release), tuple(errors), load_minutes(compilation.layered), platform.cluster,
+        platform.aibrix, tuple(errors), load_minutes(compilation.layered), platform.cluster,
     )  # fmt: skip
 
 

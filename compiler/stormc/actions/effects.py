@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stormc.load.document import load_document
-from stormc.load.releases import version
 from stormc.model.layers import load_minutes
 from stormc.record import NamedTuple
 from stormc.repository.repository import Repository
+from stormc.targets.programs import proxy_config_name
 from stormc.tree.layout import Identity, identity
 from stormc.tree.plan import Plan
 from stormc.tree.read import on_disk
@@ -19,7 +19,8 @@ from stormc.tree.read import on_disk
 if TYPE_CHECKING:
     from stormc.review.effect import AppEffect
 
-STORM_SERVICE, PROXY_CONFIG = "/stormservice-", "-proxy-config.yaml"
+STORM_SERVICE, PROXY_CONFIG = "/stormservice-", f"{proxy_config_name('')}.yaml"
+"""Parts of the paths of rendered files (tree/layout.py)."""
 MOST = 50
 """Services whose effects are worked out in one render; a new stormc may change thousands."""
 
@@ -104,7 +105,7 @@ def _effect(repository: Repository, out: Path, plan: Plan, label: str, before: s
     old, new = _manifests(before, lambda at: on_disk(out, at)), None
     if path is not None:
         new = _manifests(path, lambda at: plan.writes.get(at) or on_disk(out, at))
-    release = version(repository.platforms.platform(directory.rpartition("/")[0]).aibrix.release)
+    release = repository.platforms.platform(directory.rpartition("/")[0]).aibrix
     minutes = _load_minutes(repository, plan.writes.get(path) if path else None)
     moved = directory if path and path.rpartition("/")[0] != directory else ""
     return ServiceEffect(label, effect(old, new, (release, release), minutes), moved)

@@ -14,7 +14,6 @@ from stormc.failure import Failure
 from stormc.finding import Finding, did_you_mean, dotted, has_errors, in_order
 from stormc.gitops.promotion import changes, only_in_target
 from stormc.load.document import load_document
-from stormc.load.releases import version
 from stormc.load.sources import Source, Sources, read_sources
 from stormc.model.layers import load_minutes
 from stormc.payload.read import Payload, read_payload
@@ -93,7 +92,7 @@ def _effect(repository: Repository, before: Compilation, after: Compilation) -> 
 
     if before.compiled is None or after.compiled is None:
         return None
-    release = version(repository.platforms.platform(after.source.directory).aibrix.release)
+    release = repository.platforms.platform(after.source.directory).aibrix
     minutes = load_minutes(after.layered) if after.layered is not None else None
     return effect(before.compiled.manifests, after.compiled.manifests, (release, release), minutes)
 

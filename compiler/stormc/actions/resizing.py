@@ -12,7 +12,7 @@ from stormc.phrase import phrase
 from stormc.repository.checks import FOUGHT_FOR, LEFT_BEHIND, REPLACED
 from stormc.review.diff import AppChange, Side
 from stormc.review.effect import RoleEffect, What
-from stormc.targets.storm_service import roles, service_in
+from stormc.targets.storm_service import pod_group_size, roles, service_in
 
 ANOTHER_NAME = phrase("deploy the app under another name, then delete the old one")
 
@@ -33,7 +33,7 @@ def check_resizing(changes: Iterable[AppChange]) -> Iterator[Finding]:
 def _sizes(side: Side) -> dict[str, int]:
     """The podGroupSize of each role, as it is rendered."""
     storm = service_in(side.manifests or ())
-    return {role["name"]: int(role.get("podGroupSize") or 1) for role in roles(storm)} if storm else {}
+    return {role["name"]: pod_group_size(role) for role in roles(storm)} if storm else {}
 
 
 def _finding(after: Side, role: RoleEffect, sizes: tuple[int, int]) -> Finding:

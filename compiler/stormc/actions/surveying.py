@@ -8,7 +8,7 @@ from typing import Any
 
 from stormc.compile.compilation import Stage
 from stormc.finding import Finding, has_errors
-from stormc.load.releases import version
+from stormc.load.releases import AIBrix
 from stormc.load.sources import Sources, read_sources
 from stormc.payload.read import read_payload
 from stormc.record import NamedTuple
@@ -30,7 +30,7 @@ class App(NamedTuple):
     name: str
     file: str
     manifests: Sequence[Mapping[str, Any]]
-    aibrix: tuple[int, ...]
+    aibrix: AIBrix
     super_pod: bool
 
 
@@ -53,7 +53,7 @@ def survey(specs: Path | Sources) -> Survey:
         if has_errors(compilation.findings) or compilation.compiled is None or compilation.summary is None:
             errors += [f for f in compilation.findings if f.rule[0] == "E"]
             continue
-        release = version(repository.platforms.platform(source.directory).aibrix.release)
+        release = repository.platforms.platform(source.directory).aibrix
         compiled.append((source.file, compilation.summary, compilation.compiled.manifests, release))
     names = [(f"{summary.namespace}/{summary.name}", summary.cluster) for _, summary, _, _ in compiled]
     demands, apps = [], []

@@ -26,6 +26,7 @@ from stormc.cluster.wait import unready
 from stormc.facts.keys import HUAWEI_PREFIX, Label, Resource
 from stormc.facts.limits import SERVING_ROLES
 from stormc.record import NamedTuple
+from stormc.targets.programs import router_service_name
 
 REPLICA = Label.ROLE_REPLICA
 IN_GROUP = Label.POD_GROUP_INDEX
@@ -115,7 +116,9 @@ def app_status(cluster: Cluster, namespace: str, app: str, drift: Iterable[str],
         cluster.find(EVENT, namespace) or (),
     )
     status = build_status(objects, namespace, app, tuple(drift), now)
-    return status._replace(instances=instances(cluster.ask_service(namespace, f"{app}-router", "http", "status")))
+    return status._replace(
+        instances=instances(cluster.ask_service(namespace, router_service_name(app), "http", "status"))
+    )
 
 
 def instances(answer: Manifest | None) -> tuple[InstanceRow, ...]:

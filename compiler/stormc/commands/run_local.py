@@ -11,6 +11,8 @@ from stormc.phrase import phrase
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
+    from stormc.facts.limits import AIBRIX_RELEASES
+
     parser.add_argument("directory", type=Path, metavar="DIR", help="the rendered directory of an app")
     parser.add_argument("--ask", metavar="PROMPT", help="complete one prompt through the routing Service, then end")
     parser.add_argument(
@@ -26,8 +28,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="run engine.command, engine.script and other programs of the app without asking: on this machine, as you",
     )  # fmt: skip
     parser.add_argument(
-        "--aibrix", default="v0.5.0", metavar="RELEASE",
-        help="whose pods are played: their labels, annotations and order of variables (v0.5.0)",
+        "--aibrix", default=AIBRIX_RELEASES[0], metavar="RELEASE",
+        help=f"whose pods are played: their labels, annotations and order of variables ({AIBRIX_RELEASES[0]})",
     )  # fmt: skip
     parser.add_argument("--state", type=Path, metavar="DIR", help="keep logs and mounted files there")
 

@@ -39,6 +39,8 @@ class AIBrix(NamedTuple):
     """Whether pods outside of groups carry labels with the revision of their role; pods in groups never do."""
     gateway_takes_whole_groups: bool
     """Whether the gateway sends requests to every pod of a group, those included that answer no HTTP."""
+    removes_pods_of_old_shape: bool
+    """Whether the old pods of a role go when podGroupSize changes from 1 or to 1; else they are left behind."""
 
     def __str__(self) -> str:
         return self.release
@@ -67,6 +69,7 @@ def aibrix(release: str) -> AIBrix:
         str(facts["rolesetIndex"]),
         facts["labelsRevision"],
         facts["gatewayTakesWholeGroups"],
+        facts["removesPodsOfOldShape"],
     )
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from stormc.facts.keys import Label
+from stormc.facts.limits import ROUTING
 from stormc.failure import Failure
 from stormc.load.releases import AIBrix
 from stormc.local import names, vllm
@@ -163,7 +164,7 @@ class LocalCluster:
 
     async def instances(self) -> dict[str, str]:
         """What a proxy thinks of the pods that it routes to, in words; nothing while none answers."""
-        proxies = [running for running in self.pods.values() if running.pod.role == "routing" and running.ready]
+        proxies = [running for running in self.pods.values() if running.pod.role == ROUTING and running.ready]
         if not proxies:
             return {}
         port = proxies[0].pod.container["ports"][0]["containerPort"]
@@ -188,7 +189,7 @@ class LocalCluster:
     def client_service(self) -> str:
         """The Service of the routing pods."""
         for service in self._of_kind("Service"):
-            if service["spec"]["selector"].get(Label.ROLE) == "routing":
+            if service["spec"]["selector"].get(Label.ROLE) == ROUTING:
                 return str(service["metadata"]["name"])
         raise Failure(phrase("no Service selects the routing pods"))
 

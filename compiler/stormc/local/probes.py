@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 
+from stormc.facts.limits import SERVING_ROLES
 from stormc.tree.rendered_app import Manifest
 
 
@@ -37,7 +38,7 @@ async def instances_of(address: str, port: int) -> dict[str, list[bool]]:
     except ValueError:
         return {}
     healthy: dict[str, list[bool]] = {}
-    for instance in (*status.get("prefill", ()), *status.get("decode", ())):
+    for instance in (each for role in SERVING_ROLES for each in status.get(role, ())):
         host = instance["address"].rpartition(":")[0]
         healthy.setdefault(host, []).append(instance["state"] == "healthy")
     return healthy

@@ -12,7 +12,7 @@ from typing import Any
 
 from stormc.facts.keys import VOLCANO, Annotation, Directory, Env, Label, Resource
 from stormc.facts.kinds import API_VERSIONS
-from stormc.facts.limits import SERVING_ROLES
+from stormc.facts.limits import ROUTING, SERVING_ROLES
 from stormc.finding import Path, closest, dotted, shown
 from stormc.migrate.note import ASSUMED, LACKING, LEFT_OUT, MISSPELT, Note
 from stormc.model.quantity import whole_number
@@ -38,15 +38,14 @@ _TABLES = ("annotations", "labels", "nodeSelector")
 _ROLE = (*_COUNTS, "image", *_TABLES)
 _FIELDS: Mapping[Path, tuple[str, ...]] = {
     (): ("app_name", "app_namespace", "storm_service"),
-    ("storm_service",): ("model_name", "model_path", "distributed_dp", "prefill", "decode", "routing"),
-    ("storm_service", "prefill"): _ROLE,
-    ("storm_service", "decode"): _ROLE,
-    ("storm_service", "routing"): ("replicas", "image", *_TABLES),
+    ("storm_service",): ("model_name", "model_path", "distributed_dp", *SERVING_ROLES, ROUTING),
+    **{("storm_service", role): _ROLE for role in SERVING_ROLES},
+    ("storm_service", ROUTING): ("replicas", "image", *_TABLES),
 }
 _REQUIRED: tuple[Path, ...] = (
     ("app_name",),
     ("storm_service",),
-    *(("storm_service", field) for field in ("model_name", "model_path", "prefill", "decode")),
+    *(("storm_service", field) for field in ("model_name", "model_path", *SERVING_ROLES)),
     *(("storm_service", role, "image") for role in SERVING_ROLES),
 )
 
@@ -99,12 +98,12 @@ def _shape(config: Mapping[str, Any]) -> Iterator[Note]:
         if _at(config, path) in (None, "") and isinstance(_at(config, path[:-1]), dict):
             yield Note(LACKING, path[:-1], phrase("{path} is missing", path=dotted(path)),
                        phrase("the k8s-deploy-tool requires it too"))  # fmt: skip
-    for path in (*_REQUIRED, ("app_namespace",), ("storm_service", "routing", "image")):
+    for path in (*_REQUIRED, ("app_namespace",), ("storm_service", ROUTING, "image")):
         value = _at(config, path)
-        if path[-1] not in ("storm_service", "prefill", "decode") and isinstance(value, (dict, list)):
+        if path[-1] not in ("storm_service", *SERVING_ROLES) and isinstance(value, (dict, list)):
             yield Note(LACKING, path, phrase("{path} must be a string, got {value}", path=dotted(path),
                                              value=shown(value)))  # fmt: skip
-    for role in ("prefill", "decode", "routing"):
+    for role in (*SERVING_ROLES, ROUTING):
         fields = _at(config, ("storm_service", role))
         if isinstance(fields, dict):
             yield from _counts(role, fields)
@@ -155,7 +154,7 @@ def _settled(config: Mapping[str, Any], notes: list[Note]) -> dict[str, Any]:
         notes.append(Note(ASSUMED, ("storm_service", "distributed_dp"), text,
                           phrase("read as {said}", said=_truth(distributed))))  # fmt: skip
     service["distributed_dp"] = _truth(distributed)
-    for role in ("prefill", "decode", "routing"):
+    for role in (*SERVING_ROLES, ROUTING):
         fields = service.get(role)
         if not isinstance(fields, dict):
             continue
@@ -168,7 +167,7 @@ def _settled(config: Mapping[str, Any], notes: list[Note]) -> dict[str, Any]:
             fields[count] = _count(fields.get(count, 1))
         for table in _TABLES:
             fields[table] = {key: _text(value) for key, value in (fields.get(table) or {}).items()}
-    if service["distributed_dp"] == "true" and "routing" not in service:
+    if service["distributed_dp"] == "true" and ROUTING not in service:
         notes.append(Note(LEFT_OUT, ("storm_service",),
                           phrase("distributed_dp needs a routing role, and there is none"),
                           phrase("stormc always has one")))  # fmt: skip
@@ -186,8 +185,8 @@ def _text(value: object) -> str:
 
 def _storm_service(config: Mapping[str, Any]) -> Manifest:
     service, app = config["storm_service"], {"app": config["app_name"]}
-    roles = [_engine(config, "prefill"), _engine(config, "decode")]
-    if isinstance(service.get("routing"), dict):
+    roles = [_engine(config, role) for role in SERVING_ROLES]
+    if isinstance(service.get(ROUTING), dict):
         roles.append(_routing(service))
     return {
         "apiVersion": API_VERSIONS["StormService"], "kind": "StormService",
@@ -239,7 +238,7 @@ def _engine(config: Mapping[str, Any], name: str) -> Manifest:
 
 
 def _routing(service: Mapping[str, Any]) -> Manifest:
-    role = service["routing"]
+    role = service[ROUTING]
     env = _environment(service, PREFILL_NUM="replicas", PREFILL_POD="podGroupSize", PREFILL_DP_SIZE="dp_size",
                        DECODE_NUM="replicas", DECODE_POD="podGroupSize", DECODE_DP_SIZE="dp_size")  # fmt: skip
     container = {
@@ -250,7 +249,7 @@ def _routing(service: Mapping[str, Any]) -> Manifest:
         container["image"] = str(role["image"])
     volumes = [{"name": "scripts", "hostPath": {"path": SCRIPTS}}]
     return {
-        "name": "routing", "replicas": role["replicas"], "stateful": True,
+        "name": ROUTING, "replicas": role["replicas"], "stateful": True,
         "template": {
             "metadata": {"annotations": role["annotations"], "labels": role["labels"]},
             "spec": {"nodeSelector": role["nodeSelector"], "containers": [container], "volumes": volumes},

@@ -258,7 +258,7 @@ class Fitting:
     def _drop_refused(self) -> None:
         """Takes out of the overrides and of the roles' maps what a rule or the API server calls an error."""
         for field in ("labels", "annotations", "nodeSelector", "env"):
-            for role in ("prefill", "decode", ROUTING):
+            for role in (*SERVING_ROLES, ROUTING):
                 for finding in self._compile({**self.spec, "overrides": []}).findings:
                     if finding.rule[0] == "E" and finding.path[:2] == (role, field) and len(finding.path) == 3:
                         key = str(finding.path[2])

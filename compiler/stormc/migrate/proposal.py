@@ -15,13 +15,14 @@ from stormc.facts.keys import (
     NodeLabel,
     Resource,
 )
-from stormc.facts.limits import SERVING_ROLES, SPEC_VERSION
+from stormc.facts.limits import ROUTING, SERVING_ROLES, SPEC_VERSION
 from stormc.finding import Path
 from stormc.load.releases import version
 from stormc.migrate.command_line import LAUNCHER
 from stormc.migrate.note import ASSUMED, LACKING, LEFT_OUT, Note
 from stormc.migrate.role_facts import RoleFacts
 from stormc.migrate.serve import kv_transfer
+from stormc.model import schema
 from stormc.model.build_role import SIZE_FLAGS
 from stormc.model.profile import Profile
 from stormc.model.quantity import canonical, whole_number
@@ -80,7 +81,7 @@ def propose(storm: Mapping[str, Any], profiles: Mapping[str, Profile], chosen: C
         if role.engine.get("image") != spec["image"]:
             spec[role.name]["image"] = str(role.engine.get("image", ""))
     if router is not None:
-        spec["routing"] = _routing(router, spec["image"], notes)
+        spec[ROUTING] = _routing(router, spec["image"], notes)
     spec |= {"faults": _faults(serving), "gateway": _gateway(serving, router)}
     engines = {r.name: str(r.engine.get("name")) for r in serving}
     return Proposal(spec, notes, engines, router.name if router else None, as_fields)
@@ -96,8 +97,8 @@ def _lacking(roles: Mapping[str, RoleFacts], missing: list[str]) -> Note:
 
 def _router(roles: Mapping[str, RoleFacts], notes: list[Note]) -> RoleFacts | None:
     """The role named routing, or the only other one if it has no accelerators."""
-    if "routing" in roles:
-        return roles["routing"]
+    if ROUTING in roles:
+        return roles[ROUTING]
     others = [role for name, role in roles.items() if name not in SERVING_ROLES]
     if len(others) != 1 or others[0].accelerators:
         return None
@@ -216,7 +217,7 @@ def _port(serving: Sequence[RoleFacts]) -> int:
     label = str(role.labels.get(Label.MODEL_PORT, ""))
     ports = [p.get("containerPort") for p in role.engine.get("ports") or ()]
     port = role.number("port") or whole_number(label) or next(iter(ports), None)
-    return int(port) if port else 8080
+    return int(port) if port else int(schema.APP["port"]["default"])
 
 
 def _kv_transfer(role: RoleFacts, hardware: Profile, notes: list[Note]) -> dict[str, Any]:

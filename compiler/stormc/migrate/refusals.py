@@ -7,10 +7,10 @@ from typing import Any
 
 from stormc.facts.keys import HUAWEI_PREFIX, Directory, Env
 from stormc.facts.known_keys import NOUNS, RESERVED, TABLES, Use
+from stormc.facts.limits import ROUTING, SERVING_ROLES
 from stormc.migrate.compare import POD, TablePath, ValueDifference, is_mount
 from stormc.migrate.note import LEFT_OUT, MISSPELT
 from stormc.migrate.role_facts import ACCELERATOR
-from stormc.model.app import ROUTING
 from stormc.phrase import NONE, Phrase, phrase
 from stormc.record import NamedTuple
 from stormc.rules.vocabulary import correct_key, right_table
@@ -34,7 +34,7 @@ class Refusal(NamedTuple):
 def entry_of(path: TablePath) -> tuple[str, tuple[str, str] | None]:
     """The role of a path; and the map (labels, annotations, nodeSelector, env) with the key, where it is in one."""
     role = str(path[len(ROLES)][0]) if path[: len(ROLES)] == ROLES and len(path) > len(ROLES) else ""
-    if role not in ("prefill", "decode", ROUTING):
+    if role not in (*SERVING_ROLES, ROUTING):
         return "", None
     rest = path[len(ROLES) + 1 :]
     if rest[:2] == ("template", "metadata") and len(rest) == 4 and rest[2] in ("labels", "annotations"):

@@ -21,6 +21,7 @@ from stormc.model.role import Routing as Routing
 from stormc.payload.objects import shared_names
 from stormc.payload.read import Payload
 from stormc.record import NamedTuple, Record
+from stormc.targets.programs import proxy_config_name, router_service_name
 from stormc.targets.storm_service import role_labels
 
 ROUTER = "router"
@@ -200,7 +201,7 @@ class App(Record):
     @property
     def proxy_config(self) -> str:
         """The ConfigMap that holds the proxy's config file."""
-        return f"{self.name}-proxy-config"
+        return proxy_config_name(self.name)
 
     @property
     def shared(self) -> tuple[str, ...]:
@@ -248,8 +249,8 @@ class App(Record):
 
     @property
     def router_service(self) -> str:
-        """The Service that clients use; the name of the app itself belongs to AIBrix's headless Service."""
-        return f"{self.name}-router"
+        """The Service that clients use."""
+        return router_service_name(self.name)
 
     @property
     def router_peers(self) -> str:

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 from stormc.finding import Finding, Path
+from stormc.load.releases import AIBrix
 from stormc.phrase import phrase
 from stormc.record import NamedTuple
 from stormc.review.effect import SEVERITY, AppEffect, What, effect
@@ -38,7 +39,7 @@ class Side:
     fields: Mapping[str, Any]
     manifests: Sequence[Mapping[str, Any]] | None
     files: Mapping[str, bytes]
-    aibrix: tuple[int, ...]
+    aibrix: AIBrix
     errors: tuple[Finding, ...] = ()
     load_minutes: int | None = None
     cluster: str = ""

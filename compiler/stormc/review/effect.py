@@ -15,20 +15,15 @@ from typing import Any
 
 from stormc.facts.keys import HUAWEI_PREFIX
 from stormc.facts.limits import ROUTING
+from stormc.load.releases import AIBrix
+from stormc.model.profile import Platform
 from stormc.phrase import phrase
 from stormc.review.template import Change, Field, as_stored, changes
+from stormc.targets.programs import is_proxy_config
+from stormc.targets.storm_service import pod_group_size, service_in
 from stormc.targets.storm_service import roles as roles_of
-from stormc.targets.storm_service import service_in
 
 Manifest = Mapping[str, Any]
-Release = tuple[int, ...]
-ORPHANS_CLEANED = (0, 7)
-"""From this AIBrix release on, pods of the old shape go when podGroupSize crosses 1 (AIBrix #2131).
-
-All of them at once, before any role is updated in its order (v0.7.0 roleset/rolesyncer.go:49-59; watched).
-"""
-HASH_CUT = (0, 6)
-"""This AIBrix release cut the template hash to six characters: the upgrade replaces every pod (AIBrix #1789)."""
 
 
 class What(Enum):
@@ -128,12 +123,13 @@ class Keeps:
 def effect(
     before: Sequence[Manifest] | None,
     after: Sequence[Manifest] | None,
-    releases: tuple[Release, Release] = ((0, 5), (0, 5)),
+    releases: tuple[AIBrix, AIBrix] | None = None,
     load_minutes: int | None = None,
 ) -> AppEffect:
     """What AIBrix does to the pods of one app when `after` replaces `before`; None is an app that is not there.
 
-    `releases` are AIBrix's before and after, `load_minutes` the measured minutes until an engine pod is ready.
+    `releases` are those of AIBrix before and after (both: that of a platform file that names none). `load_minutes` are
+    the measured minutes until an engine pod is ready.
     """
     old, new = (_roles(side) for side in (before, after))
     if not old or not new:
@@ -142,6 +138,7 @@ def effect(
         whole = [_whole(role, what, load_minutes) for role in (new or old).values()]
         return AppEffect(tuple(replace(role, measured=measured and any(role.npus_per_pod)) for role in whole))
     assert before is not None and after is not None
+    releases = releases or (Platform().aibrix, Platform().aibrix)
     everything = _for_all(before, after, releases)
     cause = _upgrade(releases) if everything is What.RECREATED else ()
     pairs = [(old.get(name), new.get(name)) for name in {**new, **old}]
@@ -160,7 +157,7 @@ def _roles(manifests: Sequence[Manifest] | None) -> dict[str, Manifest]:
     return {str(role["name"]): role for role in roles_of(storm)} if storm else {}
 
 
-def _for_all(before: Sequence[Manifest], after: Sequence[Manifest], releases: tuple[Release, Release]) -> What | None:
+def _for_all(before: Sequence[Manifest], after: Sequence[Manifest], releases: tuple[AIBrix, AIBrix]) -> What | None:
     """What happens to every role, whatever its own template says."""
     old, new = service_in(before), service_in(after)
     assert old is not None and new is not None
@@ -168,20 +165,17 @@ def _for_all(before: Sequence[Manifest], after: Sequence[Manifest], releases: tu
         return What.CANNOT_CHANGE  # the RoleSets of the old selector are no longer counted, and stay
     if new["spec"].get("updateStrategy", {}).get("type") != "InPlaceUpdate" and _differ(old, new, "template"):
         return What.NEW_ROLE_SET
-    return What.RECREATED if releases[0] < HASH_CUT <= releases[1] else None
+    # AIBrix compares a hash of the template with the one on the pod, and both have the length of their release.
+    return What.RECREATED if releases[0].hash_length != releases[1].hash_length else None
 
 
-def _upgrade(releases: tuple[Release, Release]) -> tuple[Change, ...]:
-    before, after = (f"v{'.'.join(map(str, release))}" for release in releases)
-    return (Change(Field.AIBRIX, Field.AIBRIX.value, before, after),)
+def _upgrade(releases: tuple[AIBrix, AIBrix]) -> tuple[Change, ...]:
+    before, after = releases
+    return (Change(Field.AIBRIX, Field.AIBRIX.value, before.release, after.release),)
 
 
 def _differ(old: Manifest, new: Manifest, field: str) -> bool:
     return bool(as_stored(old["spec"].get(field)) != as_stored(new["spec"].get(field)))
-
-
-def _size(role: Manifest) -> int:
-    return int(role.get("podGroupSize") or 1)
 
 
 def npus_of(role: Manifest) -> int:
@@ -192,7 +186,7 @@ def npus_of(role: Manifest) -> int:
 
 
 def _whole(role: Manifest, what: What, load_minutes: int | None) -> RoleEffect:
-    instances, size = int(role["replicas"]), _size(role)
+    instances, size = int(role["replicas"]), pod_group_size(role)
     pods = instances * size
     counts = (0, instances) if what is What.CREATED else (instances, 0)
     return RoleEffect(
@@ -205,11 +199,11 @@ def _whole(role: Manifest, what: What, load_minutes: int | None) -> RoleEffect:
 
 def _gangs(role: Manifest, instances: int) -> int:
     """PodGroups that are touched: one per instance of several pods, the shared one otherwise."""
-    return 0 if not npus_of(role) or not instances else instances if _size(role) > 1 else 1
+    return 0 if not npus_of(role) or not instances else instances if pod_group_size(role) > 1 else 1
 
 
 def _role(
-    old: Manifest | None, new: Manifest | None, release: Release, everything: What | None, load_minutes: int | None
+    old: Manifest | None, new: Manifest | None, release: AIBrix, everything: What | None, load_minutes: int | None
 ) -> RoleEffect:
     if old is None or new is None:
         role = new or old
@@ -217,7 +211,7 @@ def _role(
         if old is None:
             return _whole(role, What.CREATED, load_minutes)
         instances = int(role["replicas"])  # AIBrix creates no pods for the role any more, and deletes none
-        pods = instances * _size(role)
+        pods = instances * pod_group_size(role)
         return RoleEffect(
             str(role["name"]), (What.ORPHANED,), (instances, 0), orphaned=pods, gangs=_gangs(role, instances),
             npus_per_pod=(npus_of(role), 0),
@@ -225,7 +219,7 @@ def _role(
     what = everything or _replacement(old, new, release)
     counts = int(old["replicas"]), int(new["replicas"])
     more = counts[1] - counts[0]
-    staying, sizes = min(counts), (_size(old), _size(new))
+    staying, sizes = min(counts), (pod_group_size(old), pod_group_size(new))
     left_behind = what in (
         What.ORPHANED,
         What.CANNOT_CHANGE,
@@ -248,10 +242,10 @@ def _role(
     )  # fmt: skip
 
 
-def _replacement(old: Manifest, new: Manifest, release: Release) -> What | None:
+def _replacement(old: Manifest, new: Manifest, release: AIBrix) -> What | None:
     """Whether and how the running pods of a role that stays are replaced."""
-    sizes = _size(old), _size(new)
-    if _crosses(sizes) and release < ORPHANS_CLEANED:
+    sizes = pod_group_size(old), pod_group_size(new)
+    if _crosses(sizes) and not release.removes_pods_of_old_shape:
         # n to 1: the controllers of PodSet and RoleSet delete and create the same pods for ever; watched on v0.5.0.
         return What.ORPHANED if sizes[0] == 1 else What.CANNOT_CHANGE
     if not old.get("stateful") and new.get("stateful"):
@@ -301,8 +295,7 @@ def _reloaded(role: RoleEffect, before: Sequence[Manifest], after: Sequence[Mani
 
 
 def _configuration(manifests: Sequence[Manifest]) -> list[Any]:
-    name = "-proxy-config"
-    return [m.get("data") for m in manifests if m["kind"] == "ConfigMap" and str(m["metadata"]["name"]).endswith(name)]
+    return [manifest.get("data") for manifest in manifests if is_proxy_config(manifest)]
 
 
 def _way_round(roles: Sequence[RoleEffect], new: Mapping[str, Manifest]) -> Keeps | None:
@@ -310,10 +303,10 @@ def _way_round(roles: Sequence[RoleEffect], new: Mapping[str, Manifest]) -> Keep
     hit = [role for role in roles if role.worst is What.RECREATED]
     if not hit or any({c.field for c in role.changes} != {Field.GANG_SIZE} for role in hit):
         return None
-    if any(_size(new[role.role]) != 1 for role in hit):
+    if any(pod_group_size(new[role.role]) != 1 for role in hit):
         return None
     values = {role.changes[0].before for role in hit}
-    sharing = sum(int(role["replicas"]) for role in new.values() if _size(role) == 1 and npus_of(role))
+    sharing = sum(int(role["replicas"]) for role in new.values() if pod_group_size(role) == 1 and npus_of(role))
     if len(values) != 1 or int(next(iter(values))) > sharing:
         return None  # a gang larger than its PodGroup is never placed
     return Keeps(tuple(role.role for role in hit), int(values.pop()))

@@ -8,7 +8,7 @@ from typing import Any
 from stormc.facts.keys import Annotation
 from stormc.record import NamedTuple
 from stormc.review.effect import npus_of
-from stormc.targets.storm_service import roles, service_in
+from stormc.targets.storm_service import pod_group_size, roles, service_in
 
 BLOCK = Annotation.SP_BLOCK
 """NPUs of one logical super pod; without it a gang on super-pod hardware is one block (superpod/frame.go:55-156)."""
@@ -45,7 +45,7 @@ def gangs(app: str, manifests: Sequence[Mapping[str, Any]]) -> Iterator[Gang]:
     shared: list[tuple[str, int, int]] = []
     blocks: set[int | None] = set()
     for role in roles(storm):
-        npus, size, instances = npus_of(role), int(role.get("podGroupSize") or 1), int(role["replicas"])
+        npus, size, instances = npus_of(role), pod_group_size(role), int(role["replicas"])
         if not npus or not instances:
             continue
         sp_block = (role["template"].get("metadata", {}).get("annotations") or {}).get(BLOCK)

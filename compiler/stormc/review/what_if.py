@@ -21,8 +21,9 @@ from stormc.finding import did_you_mean
 from stormc.phrase import phrase, with_hint
 from stormc.record import NamedTuple
 from stormc.review.effect import npus_of
+from stormc.targets.programs import is_proxy_config
+from stormc.targets.storm_service import pod_group_size, service_in
 from stormc.targets.storm_service import roles as roles_of
-from stormc.targets.storm_service import service_in
 
 RESCHEDULING, RECOVER, SCHEDULING, RETRIES = (
     Label.POD_RESCHEDULING, Annotation.RECOVER_POLICY_PATH, Label.FAULT_SCHEDULING, Label.FAULT_RETRY_TIMES,
@@ -31,9 +32,6 @@ RESCHEDULING, RECOVER, SCHEDULING, RETRIES = (
 
 EVERY_ROLE = "all"
 """The role of a fault that hits every pod of an app."""
-
-
-PROXY_CONFIG = "-proxy-config"
 
 
 class Fault(Enum):
@@ -95,7 +93,7 @@ def consequences(manifests: Sequence[Mapping[str, Any]], faults: Sequence[Fault]
 def _falls_back(manifests: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the proxy sends requests to decode alone where no prefill is left (docs/proxy.md, fallback)."""
     for manifest in manifests:
-        if manifest["kind"] == "ConfigMap" and str(manifest["metadata"]["name"]).endswith(PROXY_CONFIG):
+        if is_proxy_config(manifest):
             try:
                 return bool(json.loads(manifest["data"]["config.json"]).get("fallback", True))
             except (LookupError, AttributeError, ValueError):  # an override may have left anything there
@@ -114,7 +112,7 @@ def role_at(manifests: Sequence[Mapping[str, Any]], place: str) -> str:
     roles = {str(r["name"]): r for r in roles_of(storm)} if storm else {}
     if name not in roles:
         raise Failure(with_hint(phrase("no role {name}", name=name), did_you_mean(name, roles)))
-    limits = (int(roles[name]["replicas"]), _size(roles[name]))
+    limits = (int(roles[name]["replicas"]), pod_group_size(roles[name]))
     if len(indices) > 2:
         raise Failure(phrase("{place} has more parts than role/replica/pod", place=place))
     for word, index, limit in zip(("replica", "pod"), indices, limits, strict=False):
@@ -149,7 +147,7 @@ def _of(fault: Fault, roles: Sequence[Mapping[str, Any]]) -> Iterator[Consequenc
 
 def _at(fault: Fault, role: Mapping[str, Any], serving: Sequence[Mapping[str, Any]]) -> Consequence:
     handling = _handling(fault, role)
-    size, shared = _size(role), [other for other in serving if _size(other) == 1]
+    size, shared = pod_group_size(role), [other for other in serving if pod_group_size(other) == 1]
     whole = handling is Handling.GANG
     down = {str(r["name"]): int(r["replicas"]) for r in shared} if whole else {str(role["name"]): 1}
     pods = sum(down.values()) if whole else 1 if handling in (Handling.POD, Handling.AIBRIX) else size
@@ -165,7 +163,7 @@ def _handling(fault: Fault, role: Mapping[str, Any]) -> Handling:
     """What becomes of a pod with a fault, by the labels that MindCluster reads."""
     labels, annotations = _metadata(role, "labels"), _metadata(role, "annotations")
     off = labels.get(SCHEDULING) not in RECOVERING
-    alone, group = labels.get(RESCHEDULING) == "on", _size(role) > 1
+    alone, group = labels.get(RESCHEDULING) == "on", pod_group_size(role) > 1
     by_path = annotations.get(RECOVER) == "pod"
     if fault is Fault.PROCESS and not group:
         return Handling.AIBRIX  # the RoleSet controller deletes failed pods itself, with or without a budget
@@ -178,18 +176,14 @@ def _handling(fault: Fault, role: Mapping[str, Any]) -> Handling:
 
 def _everything(serving: Sequence[Mapping[str, Any]]) -> Consequence:
     """The worst case of a super pod that fails: all of the app was in it."""
-    pods = sum(int(role["replicas"]) * _size(role) for role in serving)
-    npus = sum(int(role["replicas"]) * _size(role) * npus_of(role) for role in serving)
+    pods = sum(int(role["replicas"]) * pod_group_size(role) for role in serving)
+    npus = sum(int(role["replicas"]) * pod_group_size(role) * npus_of(role) for role in serving)
     off = any(_metadata(role, "labels").get(SCHEDULING) not in RECOVERING for role in serving)
     minutes = [minutes for role in serving if (minutes := _minutes(role)) is not None]
     return Consequence(
         Fault.SUPER_POD, EVERY_ROLE, pods, Handling.NOBODY if off else Handling.EVERYTHING,
         {str(role["name"]): 0.0 for role in serving}, None, npus, max(minutes, default=None),
     )  # fmt: skip
-
-
-def _size(role: Mapping[str, Any]) -> int:
-    return int(role.get("podGroupSize") or 1)
 
 
 def _metadata(role: Mapping[str, Any], which: str) -> Mapping[str, str]:

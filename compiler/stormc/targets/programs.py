@@ -6,6 +6,7 @@ Passes write all of it; rules, policies and import look for it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from stormc.facts.keys import Directory
 
@@ -37,6 +38,21 @@ class Volume:
     PROXY_SOURCE = "proxy-source"
     PROXY_CONFIG = "proxy-config"
     SCRATCH = "tmp"
+
+
+def proxy_config_name(app: str) -> str:
+    """The name of the ConfigMap with the proxy's config file."""
+    return f"{app}-proxy-config"
+
+
+def is_proxy_config(manifest: Mapping[str, Any]) -> bool:
+    """Whether a manifest is the ConfigMap with the proxy's config file."""
+    return manifest["kind"] == "ConfigMap" and str(manifest["metadata"]["name"]).endswith(proxy_config_name(""))
+
+
+def router_service_name(app: str) -> str:
+    """The name of the Service that clients use; the app's own name is that of AIBrix's headless Service."""
+    return f"{app}-router"
 
 
 VOLUME_NAMES = frozenset(value for name, value in vars(Volume).items() if name.isupper())

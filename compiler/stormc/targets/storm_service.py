@@ -55,6 +55,11 @@ def roles(manifest: Mapping[str, Any]) -> list[Any]:
     return entries
 
 
+def pod_group_size(role: Mapping[str, Any]) -> int:
+    """The pods of an instance of a role."""
+    return int(role.get("podGroupSize") or 1)
+
+
 def role_labels(service: str, role: str) -> dict[str, str]:
     """The labels of every pod of a role, as far as they are known before it starts."""
     return {Label.STORM_SERVICE: service, Label.ROLE: role}

@@ -13,6 +13,10 @@ from typing import Any, NamedTuple
 import yaml
 
 from stormc.cluster.kinds import WEBHOOKS, Kind
+from stormc.facts.limits import AIBRIX_RELEASES
+from stormc.load.releases import AIBrix as Facts
+from stormc.load.releases import aibrix as facts_of
+from stormc.load.releases import version
 from tests.e2e.conftest import CACHE
 from tests.e2e.live.control_plane import ControlPlane
 
@@ -33,6 +37,16 @@ class Release(NamedTuple):
     version: tuple[int, ...]
     program: Path
     manifests: Path
+
+    @property
+    def known(self) -> str:
+        """What a platform file says: this release, or the newest known one before it."""
+        return [release for release in AIBRIX_RELEASES if version(release) <= self.version][-1]
+
+    @property
+    def facts(self) -> Facts:
+        """What stormc knows of the release."""
+        return facts_of(self.known)
 
 
 def releases() -> list[Release]:

@@ -12,8 +12,6 @@ from stormc.cluster.kinds import POD, POD_SET, ROLE_SET, STORM_SERVICE, STORM_SE
 from stormc.cluster.owner import owned, unneeded_shared
 from stormc.cluster.removal import remove
 from stormc.cluster.wait import unready
-from stormc.facts.limits import AIBRIX_RELEASES
-from stormc.load.releases import version
 from tests.e2e.live.aibrix import AIBrix, Release
 from tests.e2e.live.control_plane import ControlPlane, eventually
 from tests.e2e.live.kubelet import Kubelet, is_ready
@@ -72,8 +70,8 @@ class LiveCluster:
 
     @property
     def platform_release(self) -> str:
-        """What the platform file says: this release, or the newest known one before it."""
-        return [r for r in AIBRIX_RELEASES if version(r) <= self.release.version][-1]
+        """What the platform file says."""
+        return self.release.known
 
     def remove(self, namespace: str, app: str) -> None:
         """Takes an app off the cluster as `stormc delete` does, and waits until nothing of it is left."""

@@ -103,7 +103,7 @@ def test_an_upgrade_of_aibrix_does_what_diff_says(live: LiveCluster, namespace: 
     newer = [release for release in releases() if release.version > live.release.version]
     target = min(newer, key=lambda release: release.version)
     manifests = shaped("{}", live.platform_release, namespace)
-    said = effect(manifests, manifests, (live.release.version, target.version))
+    said = effect(manifests, manifests, (live.release.facts, target.facts))
     before = live.uids(namespace, NAME)
     try:
         live.aibrix.run(target)
