@@ -11,8 +11,8 @@ import ssl
 import sys
 from pathlib import Path
 
-from stormc_proxy.edge.listen import raise_descriptors
 from stormc_proxy.edge.server import Server
+from stormc_proxy.edge.sockets import raise_descriptors
 from stormc_proxy.settings import Settings, SettingsError, from_arguments
 from stormc_proxy.workers import Crew, run
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 
 class Meaning(NamedTuple):
-    """What an outcome is worth."""
+    """What follows from an outcome, and how it is called."""
 
     counts: bool
     """A failure of the instance: it adds to what isolates it."""
@@ -69,7 +69,7 @@ class Outcome(Enum):
     BUG = Meaning(False, False, 500, "internal_error")
 
     def __init__(self, *meaning: object) -> None:
-        """Its row as attributes."""
+        """Gives the columns of its row as attributes."""
         self.counts, self.elsewhere, self.status, self.text = Meaning(*meaning)  # type: ignore[arg-type]
 
 
@@ -82,7 +82,7 @@ SECOND_OPINION = frozenset((401, 403, 404, 405, 408, 413, 429, 501))
 
 
 def of_status(status: int) -> Outcome:
-    """What an engine's status means."""
+    """The outcome that an engine's status stands for."""
     if status == 200:
         return Outcome.COMPLETE
     if status in SECOND_OPINION:

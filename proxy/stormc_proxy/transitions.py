@@ -22,7 +22,7 @@ class Machine(dict[tuple[str, str], str]):
         self.name, self.about, self.start = name, about, start
 
     def __missing__(self, step: tuple[str, str]) -> str:
-        """Of no step."""
+        """Raises Impossible."""
         state, event = step
         raise Impossible(f"{self.name}: {event} while {state}")
 
@@ -65,7 +65,7 @@ ATTEMPT = Machine("attempt", "a request at one decode instance", "asked", {
     ("over", "prefill fails"): "over",
 })  # fmt: skip
 
-KEPT = Machine("kept KV cache", "what a prefill instance holds for decode (standard mode)", "held", {
+KV_CACHE = Machine("kept KV cache", "what a prefill instance holds for decode (standard mode)", "held", {
     ("held", "decode is asked"): "offered",
     ("held", "nobody needs it"): "farewell",
     ("offered", "decode speaks"): "fetched",
@@ -89,7 +89,7 @@ INSTANCE = Machine("instance", "an engine as the proxy sees it", "expected", {
     ("leaving", "is done"): "gone",
 })  # fmt: skip
 
-MACHINES = (EXCHANGE, ATTEMPT, KEPT, INSTANCE)
+MACHINES = (EXCHANGE, ATTEMPT, KV_CACHE, INSTANCE)
 
 
 def drawing(machine: Machine) -> str:

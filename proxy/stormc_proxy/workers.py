@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from stormc_proxy.fleet.board import Board
-from stormc_proxy.http.answer import Heads
+from stormc_proxy.fleet.shared_table import SharedTable
+from stormc_proxy.http.answer_head import Heads
 from stormc_proxy.http.connection import Connection
 from stormc_proxy.http.deadline import Sweep
 from stormc_proxy.http.failure import UpstreamError
@@ -33,7 +33,7 @@ class Crew:
 
     index: int
     count: int
-    board: Board
+    table: SharedTable
     parent: int
 
     def address(self, index: int) -> str:
@@ -46,10 +46,10 @@ class Crew:
         return os.getppid() != self.parent
 
     def listening(self) -> socket.socket:
-        """This worker's socket."""
-        bound = socket.socket(socket.AF_UNIX)
-        bound.bind(self.address(self.index))
-        return bound
+        """The socket on which this worker answers the others."""
+        sock = socket.socket(socket.AF_UNIX)
+        sock.bind(self.address(self.index))
+        return sock
 
     def others(self) -> Iterable[int]:
         """The other workers."""
@@ -62,7 +62,7 @@ class Crew:
         peer.setblocking(False)
         try:
             peer.connect(self.address(index))
-            _, connection = await loop.create_unix_connection(lambda: Connection(_Nowhere(loop)), sock=peer)
+            _, connection = await loop.create_unix_connection(lambda: Connection(_UsedOnce(loop)), sock=peer)
         except OSError as error:
             peer.close()
             raise UpstreamError(Outcome.REFUSED, sent=False) from error
@@ -76,27 +76,27 @@ class Crew:
     async def ask_all(self, path: str) -> dict[int, bytes]:
         """What the other workers answer to a GET, by their number; those that do not are left out."""
         others = list(self.others())
-        asked = [asyncio.wait_for(self.ask(index, path), ASK_SECONDS) for index in others]
-        answers = await asyncio.gather(*asked, return_exceptions=True)
+        questions = [asyncio.wait_for(self.ask(index, path), ASK_SECONDS) for index in others]
+        answers = await asyncio.gather(*questions, return_exceptions=True)
         return {
             index: answer[1] for index, answer in zip(others, answers, strict=True)
             if not isinstance(answer, BaseException) and answer[0] == 200
         }  # fmt: skip
 
 
-class _Nowhere:
-    """Where a connection to another worker belongs: it is used once."""
+class _UsedOnce:
+    """The owner of a connection to another worker: it is closed after one exchange."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Keeps nothing."""
+        """Keeps no connection."""
         self.loop, self.sweep, self.heads = loop, Sweep(loop), Heads()
 
     def put(self, connection: Connection) -> None:
-        """Not kept."""
+        """Close the connection."""
         connection.close()
 
     def drop(self, connection: Connection) -> None:
-        """It was not kept."""
+        """The connection is closed already."""
 
 
 def summed_metrics(texts: Mapping[int, str], own: int) -> str:
@@ -131,9 +131,9 @@ def summed_status(own: dict[str, Any], others: Iterable[bytes]) -> dict[str, Any
         for end, count in other["ends"].items():
             whole["ends"][end] = whole["ends"].get(end, 0) + count
         for role in ("prefill", "decode"):
-            found = {instance["address"]: instance for instance in other[role]}
+            other_instances = {instance["address"]: instance for instance in other[role]}
             for instance in whole[role]:
-                same = found.get(instance["address"])
+                same = other_instances.get(instance["address"])
                 score = ["score"] if instance["score"] is not None else []
                 for key in ("active", "requests", "failedRequests", *score):
                     instance[key] += same[key] or 0 if same else 0
@@ -153,7 +153,7 @@ def _take_later_failure(instance: dict[str, Any], same: Mapping[str, Any]) -> No
             instance[key] = same[key]
 
 
-def _forked(work: Callable[[], int]) -> int:
+def _fork(work: Callable[[], int]) -> int:
     """The process id of a child that does some work and ends with its code."""
     child = os.fork()
     if not child:
@@ -172,7 +172,7 @@ def run(count: int, serve: Callable[[Crew], int]) -> int:
 
     A worker that dies is replaced; what it had put on the instances is taken back first.
     """
-    board = Board(count)
+    table = SharedTable(count)
     parent = os.getpid()
     stopping = False
     children: dict[int, int] = {}
@@ -184,7 +184,7 @@ def run(count: int, serve: Callable[[Crew], int]) -> int:
             os.kill(child, signal.SIGTERM)
 
     def start(index: int) -> None:
-        children[_forked(lambda: serve(Crew(index, count, board, parent)))] = index
+        children[_fork(lambda: serve(Crew(index, count, table, parent)))] = index
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
@@ -193,13 +193,13 @@ def run(count: int, serve: Callable[[Crew], int]) -> int:
     worst = 0
     while children:
         child, status = os.wait()
-        ended = children.pop(child, None)
-        if ended is None:
+        index_of_dead = children.pop(child, None)
+        if index_of_dead is None:
             continue
         if stopping:
             worst = max(worst, os.waitstatus_to_exitcode(status) & 0xFF)
             continue
-        board.clear(ended)
+        table.clear(index_of_dead)
         time.sleep(FORK_SECONDS)
-        start(ended)
+        start(index_of_dead)
     return worst

@@ -21,8 +21,8 @@ from typing import NamedTuple
 
 from stormc_proxy.fleet.affinity import Affinity
 from stormc_proxy.fleet.instance import prefill_load
-from stormc_proxy.fleet.lease import Policy
 from stormc_proxy.fleet.pool import Pool
+from stormc_proxy.fleet.pool_policy import PoolPolicy
 from stormc_proxy.fleet.prompt_keys import prompt_of
 from stormc_proxy.flow.body import Body
 from stormc_proxy.settings import Address
@@ -177,17 +177,17 @@ def chat(start: str, size: int) -> Body:
 
 def cost(size: int) -> float:
     """Microseconds that the choice adds to a request of `size` bytes, half of it known to 16 instances."""
-    pool = Pool("prefill", [Address(f"prefill-{number}", 8000) for number in range(16)], Policy(), time.monotonic)
+    pool = Pool("prefill", [Address(f"prefill-{number}", 8000) for number in range(16)], PoolPolicy(), time.monotonic)
     affinity, instances = Affinity(KEYS, 5.0), list(pool)
     starts = [os.urandom(12_000).hex() for _ in range(16)]
     number = 0
     while len(affinity.index) < KEYS:
         number += 1
         known = prompt_of(chat(starts[number % 16][: number * 997 % 20_000], 20_000 + number * 991 % 20_000))
-        affinity.chosen(known, instances[number % 16])
+        affinity.note_choice(known, instances[number % 16])
     body = chat(starts[0], size)
     for instance in instances:
-        affinity.chosen(prompt_of(chat(starts[0], 25_000)), instance)
+        affinity.note_choice(prompt_of(chat(starts[0], 25_000)), instance)
 
     def choose() -> None:
         lease = affinity.pick(pool, affinity.prompt(body, HEADERS), "layerwise")

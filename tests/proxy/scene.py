@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from stormc_proxy.fleet.instance import SCALE, Instance
-from stormc_proxy.fleet.lease import Lease, Policy
+from stormc_proxy.fleet.lease import Lease
 from stormc_proxy.fleet.pool import Pool
+from stormc_proxy.fleet.pool_policy import PoolPolicy
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import Address
 
@@ -34,7 +35,7 @@ class Scene:
         self.now = 0.0
         self.told: list[tuple[float, str, str]] = []
         self.leases: list[Lease] = []
-        self.pool = Pool("prefill", addresses, Policy(**policy), lambda: self.now, self._tell)
+        self.pool = Pool("prefill", addresses, PoolPolicy(**policy), lambda: self.now, self._tell)
 
     def _tell(self, event: str, instance: Instance) -> None:
         self.told.append((self.now, event, instance.address.host[-1]))

@@ -21,7 +21,7 @@ from typing import Any
 from unittest.mock import patch
 
 from stormc_proxy.fleet.instance import HEALTHY
-from stormc_proxy.flow import kept
+from stormc_proxy.flow import kv_cache
 from tests.proxy.answers import answer_to
 from tests.proxy.client import Client, Reply, ask, path_of, question, request
 from tests.proxy.engine import Engine
@@ -174,10 +174,10 @@ async def rest_of(s: Service) -> None:
     s.server.router.apply(replace(s.server.router.settings, **PATIENT))
     await until(lambda: not (s.leaks() or s.server.router.late), 5, lambda: "; ".join(s.leaks()) or "late farewells")
     await until(lambda: all(i.state == HEALTHY for pool in s.server.router.pools.values() for i in pool), 3)
-    upstream, names = s.server.router.upstream, s.server.router.names
+    upstream, names = s.server.router.upstream, s.server.router.resolver
     now = asyncio.get_running_loop().time()
     waiting = [c for c in upstream._sweep._waiting if c.seconds_left(now) < math.inf]  # type: ignore[attr-defined]
-    assert not waiting and not names._asking, "something is still watched"
+    assert not waiting and not names._questions, "something is still watched"
     assert not s.server.metrics.internal_errors, s.log.getvalue()[-2000:]
     end = asyncio.get_running_loop().time() + SECONDS
     while found := await gauges_of(s):  # a probe that began within the short limits may still fail
@@ -201,7 +201,7 @@ async def episode(mode: str, seed: int) -> None:
     chance = random.Random(f"{mode} {seed}")
     counts = chance.choice((1, 2, 2, 3)), chance.choice((1, 2, 2, 3))
     before = descriptors()
-    soon = patch.object(kept, "LATE_SECONDS", (0.05, 0.2, 0.5))
+    soon = patch.object(kv_cache, "LATE_SECONDS", (0.05, 0.2, 0.5))
     async with service(mode, *counts, **settings_of(chance)) as s:
         engines: list[Engine] = [*s.prefill, *s.decode]
         for engine in chance.sample(engines, chance.randrange(len(engines) + 1)):

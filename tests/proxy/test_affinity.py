@@ -12,13 +12,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stormc_proxy.fleet.affinity import LOST_TOKENS, MOST_OFFERS, Affinity, CachedTokens
-from stormc_proxy.fleet.board import Board, shared_pool
 from stormc_proxy.fleet.instance import Instance, prefill_load
-from stormc_proxy.fleet.lease import Lease, Policy
+from stormc_proxy.fleet.lease import Lease
 from stormc_proxy.fleet.pool import Pool
+from stormc_proxy.fleet.pool_policy import PoolPolicy
 from stormc_proxy.fleet.prefill_choice import cheapest
 from stormc_proxy.fleet.prompt_keys import Prompt, prompt_of
+from stormc_proxy.fleet.shared_pool import shared_pool
+from stormc_proxy.fleet.shared_table import SharedTable
 from stormc_proxy.flow.body import Body
+from stormc_proxy.flow.prefill import report_of
 from stormc_proxy.settings import Address
 
 WORK = partial(prefill_load, mode="layerwise")
@@ -80,7 +83,7 @@ class Scene:
     def __init__(self, number: int, weight: float = 5.0, kind: type[Pool] = Pool) -> None:
         self.affinity = Affinity(10_000, weight)
         addresses = [Address(f"p{index}", 8000) for index in range(number)]
-        self.pool = kind("prefill", addresses, Policy(), lambda: 0.0, self.affinity.heard)
+        self.pool = kind("prefill", addresses, PoolPolicy(), lambda: 0.0, self.affinity.instance_changed)
 
     def send(self, prompt: Prompt, avoid: Iterable[Address] = ()) -> Lease:
         lease = self.affinity.pick(self.pool, prompt, "layerwise", avoid)
@@ -113,12 +116,12 @@ def chat(name: str, turn: int, session: str = "", system: str = "Rules. " * 60) 
 
 
 def worker_pool() -> type[Pool]:
-    return shared_pool(Board(2), 0)
+    return shared_pool(SharedTable(2), 0)
 
 
 def workers(number: int, instances: int = 4) -> list[Scene]:
-    board = Board(number)
-    return [Scene(instances, kind=shared_pool(board, worker)) for worker in range(number)]
+    table = SharedTable(number)
+    return [Scene(instances, kind=shared_pool(table, worker)) for worker in range(number)]
 
 
 @pytest.mark.parametrize("kind", [Pool, worker_pool()], ids=["one process", "workers"])
@@ -169,9 +172,9 @@ def test_an_isolated_instance_loses_its_conversations_at_once() -> None:
 def test_events_that_empty_a_cache(event: str) -> None:
     scene = Scene(2)
     scene.turns("Ada", 3, "session")
-    scene.affinity.heard("leaving", scene.instance("p0"))
+    scene.affinity.instance_changed("leaving", scene.instance("p0"))
     assert list(scene.affinity.offers(chat("Ada", 3), WORK))
-    scene.affinity.heard(event, scene.instance("p0"))
+    scene.affinity.instance_changed(event, scene.instance("p0"))
     assert not list(scene.affinity.offers(chat("Ada", 3, "session"), WORK))
 
 
@@ -245,7 +248,7 @@ def test_a_session_is_promised_no_more_than_it_sent() -> None:
 def test_sessions_are_bounded() -> None:
     scene = Scene(2)
     for number in range(3000):
-        scene.affinity.chosen(prompt_of(Body(b'{"prompt":"p"}'), f"session {number}"), scene.instance("p0"))
+        scene.affinity.note_choice(prompt_of(Body(b'{"prompt":"p"}'), f"session {number}"), scene.instance("p0"))
     assert len(scene.affinity._sessions) <= 10_000 // 8
 
 
@@ -255,8 +258,8 @@ def test_sessions_are_bounded() -> None:
 def test_what_all_of_a_large_fleet_have_costs_no_more() -> None:
     scene = Scene(300)
     for instance in scene.pool:
-        scene.affinity.chosen(chat("Ada", 0), instance)
-    scene.affinity.chosen(chat("Ada", 5), scene.instance("p299"))
+        scene.affinity.note_choice(chat("Ada", 0), instance)
+    scene.affinity.note_choice(chat("Ada", 5), scene.instance("p299"))
     offers = list(scene.affinity.offers(chat("Ada", 6), WORK))
     assert len(offers) == MOST_OFFERS
     assert offers[0][0].address.host == "p299", "the longest match is among them"
@@ -273,7 +276,8 @@ def answer(scene: Scene, cached: int | None) -> CachedTokens:
     usage: dict[str, object] = {"prompt_tokens": prompt.size // 4, "completion_tokens": 1}
     if cached is not None:
         usage["prompt_tokens_details"] = {"cached_tokens": cached}
-    return scene.affinity.answered(prompt, lease, {"usage": usage})
+    report = report_of({"usage": usage})
+    return scene.affinity.compared(prompt, lease, report.prompt, report.cached)
 
 
 @pytest.mark.parametrize("content", [{}, {"usage": 1}, {"usage": {"prompt_tokens_details": None}}])
@@ -281,7 +285,8 @@ def test_an_answer_without_usage_is_not_counted(content: dict[str, object]) -> N
     scene = Scene(1)
     scene.turns("Ada", 41)
     prompt = chat("Ada", 40)
-    estimated, reported = scene.affinity.answered(prompt, scene.send(prompt), content)
+    report = report_of(content)
+    estimated, reported = scene.affinity.compared(prompt, scene.send(prompt), report.prompt, report.cached)
     assert reported is None and prompt.size // 4 - 512 <= estimated <= prompt.size // 4
     assert scene.affinity.prompt_tokens == 0
 
@@ -302,7 +307,7 @@ def test_an_instance_that_lost_its_cache_is_forgotten() -> None:
     scene = Scene(2)
     scene.turns("Bob", 3)
     bob = {offer[0] for offer in scene.affinity.offers(chat("Bob", 3), WORK)}
-    scene.affinity.chosen(chat("Ada", 40), scene.instance("p0"))
+    scene.affinity.note_choice(chat("Ada", 40), scene.instance("p0"))
     assert chat("Ada", 40).size // 4 > LOST_TOKENS and bob == {scene.instance("p0")}
     answer(scene, 0)
     assert list(scene.affinity.offers(chat("Bob", 3), WORK)), "once may be two prompts at the same time"

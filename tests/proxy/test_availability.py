@@ -14,7 +14,7 @@ import pytest
 
 from stormc_proxy.http.endpoint import Endpoint
 from stormc_proxy.http.failure import UpstreamError
-from stormc_proxy.http.names import Names
+from stormc_proxy.http.resolver import Resolver
 from stormc_proxy.settings import Address
 from tests.proxy.answers import answer_to, refusal
 from tests.proxy.client import COMPLETIONS, ask, question
@@ -170,7 +170,7 @@ async def test_a_name_with_several_addresses_that_all_fail_says_so(monkeypatch: 
 
     monkeypatch.setattr(loop, "getaddrinfo", resolve)
     with pytest.raises(UpstreamError, match="connection refused"):
-        await Endpoint(Address("localhost", 1), loop, Names(loop), 3.0).new_connection()
+        await Endpoint(Address("localhost", 1), loop, Resolver(loop), 3.0).new_connection()
 
 
 async def test_a_name_is_resolved_for_every_new_connection(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -202,7 +202,7 @@ async def test_a_client_that_leaves_while_it_sends_its_body() -> None:
     async with service("layerwise") as s:
         client = await Client.connect(s.port)
         client.send(b"POST /v1/completions HTTP/1.1\r\nHost: p\r\nContent-Length: 1000\r\n\r\n{")
-        await until(lambda: any(c.deadline for site in s.server._sites for c in site.connections))
+        await until(lambda: any(c.deadline for listener in s.server._listeners for c in listener.connections))
         client.reset()
         await s.settled(1.0)
 

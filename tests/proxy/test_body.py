@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stormc_proxy.flow.body import LARGE_BYTES, Body, BodyError, dumped
-from stormc_proxy.flow.large import MOST_MARKS, MOST_MEMBERS, Unread, members_of
+from stormc_proxy.flow.large_json import MOST_MARKS, MOST_MEMBERS, Unread, members_of
 
 TEXT = st.text(st.characters(codec="utf-8"), max_size=12)
 NAMES = ("stream", "max_tokens", "kv_transfer_params", "prompt", 'q"\\', "ü", "\u2028", "")

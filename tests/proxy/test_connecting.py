@@ -13,7 +13,7 @@ import trustme
 
 from stormc_proxy.http.endpoint import Endpoint
 from stormc_proxy.http.failure import UpstreamError
-from stormc_proxy.http.names import Names
+from stormc_proxy.http.resolver import Resolver
 from stormc_proxy.http.tls import Tls
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import Address
@@ -49,13 +49,13 @@ def sockets() -> set[str]:
 async def test_a_caller_that_leaves_at_any_moment(tls: bool, addresses: str, monkeypatch: pytest.MonkeyPatch) -> None:
     loop = asyncio.get_running_loop()
     server_tls, client_tls = secured() if tls else (None, None)
-    names = Names(loop)
+    names = Resolver(loop)
 
     async def known(host: str, anew: bool = False) -> list[str]:
         return list(ADDRESSES[addresses])
 
     monkeypatch.setattr(names, "addresses", known)
-    monkeypatch.setattr("stormc_proxy.http.names.STAGGER_SECONDS", 0.0)
+    monkeypatch.setattr("stormc_proxy.http.resolver.STAGGER_SECONDS", 0.0)
     server = await loop.create_server(asyncio.Protocol, "0.0.0.0", 0, ssl=server_tls)
     endpoint = Endpoint(Address("engine.example", server.sockets[0].getsockname()[1]), loop, names, 5.0, tls=client_tls)
     (await endpoint.new_connection()).close()
@@ -81,7 +81,7 @@ async def test_a_connection_that_opens_in_the_moment_of_its_time_limit(
     """Whichever is first, the other one leaves nothing behind."""
     loop = asyncio.get_running_loop()
     server_tls, client_tls = secured() if tls else (None, None)
-    names = Names(loop)
+    names = Resolver(loop)
 
     async def known(host: str, anew: bool = False) -> list[str]:
         return ["127.0.0.1"]
@@ -111,7 +111,7 @@ async def test_a_head_that_is_too_long_is_one_also_if_it_comes_at_once() -> None
             self.transport.write(b"HTTP/1.1 200 OK\r\nX: %b\r\nContent-Length: 2\r\n\r\n{}" % (b"a" * 100_000))
 
     server = await loop.create_server(Talkative, "127.0.0.1", 0)
-    endpoint = Endpoint(Address("127.0.0.1", server.sockets[0].getsockname()[1]), loop, Names(loop), 5.0)
+    endpoint = Endpoint(Address("127.0.0.1", server.sockets[0].getsockname()[1]), loop, Resolver(loop), 5.0)
     connection = await endpoint.new_connection()
     with pytest.raises(UpstreamError) as raised:
         await connection.send(b"GET / HTTP/1.1\r\n\r\n", b"", None, 0.0)

@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from stormc_proxy.edge.admission import FREE_BYTES, Admission
-from stormc_proxy.edge.listen import bound, raise_descriptors
+from stormc_proxy.edge.sockets import bound, raise_descriptors
 from stormc_proxy.http.deadline import LATE_SECONDS, Deadline
-from stormc_proxy.http.names import Names, NoAddress
+from stormc_proxy.http.resolver import NoAddress, Resolver
 from stormc_proxy.transitions import MACHINES, Impossible, drawing
 from tests.proxy.client import CHAT, COMPLETIONS, Client, ask, question, request
 from tests.proxy.manner import Manner
@@ -54,7 +54,7 @@ async def test_with_keys_only_those_who_show_one_are_served(tmp_path: Path) -> N
 async def test_health(path: str) -> None:
     async with service("standard", prefill=1, decode=1) as s:
         assert (await ask(s.port, "GET", path)).status == 200
-        s.server.engines.draining = True
+        s.server.engine_requests.draining = True
         assert (await ask(s.port, "GET", path)).status == (200 if path == "/livez" else 503)
 
 
@@ -89,7 +89,7 @@ async def test_web_pages(origin: str | None, allowed: str, told: str | None) -> 
 
 async def test_every_path_takes_its_methods_and_names_them() -> None:
     async with service("standard") as s:
-        routes = s.server._sites[0].respond.__self__  # type: ignore[attr-defined]
+        routes = s.server._listeners[0].respond.__self__  # type: ignore[attr-defined]
         for path in sorted(routes._paths):
             taken = {method for method, known in routes._table if known == path}
             for method in {"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD"} - taken - {"HEAD"}:
@@ -234,7 +234,7 @@ async def test_what_the_proxy_itself_lacks_is_held_against_no_engine(
             raise OSError(error, "switched on")
 
         with monkeypatch.context() as patch:
-            patch.setattr("stormc_proxy.http.endpoint.connected", lacking)
+            patch.setattr("stormc_proxy.http.endpoint.connect_first", lacking)
             for _ in range(6):
                 assert (await s.ask(question(False, False))).status == 503
             await asyncio.sleep(0.5)
@@ -261,7 +261,7 @@ async def test_a_resolver_that_is_away_takes_no_address_away(monkeypatch: pytest
         return [(0, 0, 0, "", (address, 0)) for address in found]
 
     monkeypatch.setattr(loop, "getaddrinfo", resolve)
-    names = Names(loop, failed.append)
+    names = Resolver(loop, failed.append)
     assert await names.addresses("127.0.0.1") == ["127.0.0.1"]
     assert await names.addresses("a") == ["10.0.0.1", "10.0.0.2"]
     names.answered("a", "10.0.0.2")

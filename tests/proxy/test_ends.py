@@ -222,7 +222,7 @@ async def test_a_client_that_still_reads_is_not_idle(monkeypatch: pytest.MonkeyP
         client = await Client.connect(s.port, buffer=16_384)
         client.send(request("GET", "/v1/models"))
         await until(lambda: bool(s.server.metrics.requests), 3.0)
-        connection = next(iter(s.server._sites[0].connections))
+        connection = next(iter(s.server._listeners[0].connections))
         await until(lambda: connection.deadline > 0)
         assert connection.transport is not None
         assert connection.transport.get_write_buffer_size()

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stormc_proxy.http.answer import Heads, read_head
+from stormc_proxy.http.answer_head import Heads, read_head
 from stormc_proxy.http.events import unframed
 from stormc_proxy.http.framing import ChunkedFeed, FramingError
 

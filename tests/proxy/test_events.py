@@ -11,13 +11,13 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stormc_proxy.http.answer import Head
+from stormc_proxy.http.answer_head import Head
+from stormc_proxy.http.body_sink import CollectedBody
 from stormc_proxy.http.connection import Connection
 from stormc_proxy.http.endpoint import Endpoint
 from stormc_proxy.http.events import BLOCK_BYTES, DONE, Transcript, chunk, event, is_done, parsed, split, unframed
 from stormc_proxy.http.failure import UpstreamError
-from stormc_proxy.http.names import Names
-from stormc_proxy.http.sink import Collected
+from stormc_proxy.http.resolver import Resolver
 from stormc_proxy.settings import Address
 
 PAYLOAD = st.binary(min_size=1, max_size=40)
@@ -141,7 +141,7 @@ def receive(pieces: list[bytes], sink: Any, close: bool = False, early: int = 0)
 
     async def exchange() -> tuple[Head, Connection]:
         loop = asyncio.get_running_loop()
-        connection = Connection(Endpoint(Address("127.0.0.1", 1), loop, Names(loop), 0.0))
+        connection = Connection(Endpoint(Address("127.0.0.1", 1), loop, Resolver(loop), 0.0))
         connection.connection_made(Wire(connection))
         head = asyncio.ensure_future(connection.send(b"GET / HTTP/1.1\r\n\r\n", b"", None, 0.0))
         await asyncio.sleep(0)
@@ -239,7 +239,7 @@ def test_chunked_bytes_cut_anywhere(payload: bytes, chunk_cuts: list[int], cuts:
 def test_a_body_of_known_or_unknown_length_cut_anywhere(
     payload: bytes, cuts: list[int], early: int, known: bool
 ) -> None:
-    collected = Collected()
+    collected = CollectedBody()
     length = b"Content-Length: %d\r\n" % len(payload) if known else b""
     _, connection = receive(cut(HEAD % (TEXT, length) + payload, cuts), collected, close=True, early=early)
     assert collected.body() == payload
@@ -291,7 +291,7 @@ def test_a_body_that_is_cut_is_an_error(fields: bytes, body: bytes) -> None:
 ])  # fmt: skip
 def test_heads(raw: bytes, body: bytes, keep: bool) -> None:
     for pieces in ([raw], [raw[at : at + 1] for at in range(len(raw))]):
-        collected = Collected()
+        collected = CollectedBody()
         head, connection = receive(list(pieces), collected)
         assert head.status in (200, 204) and collected.body() == body
         assert connection.reusable == keep or len(pieces) > 1
@@ -300,7 +300,7 @@ def test_heads(raw: bytes, body: bytes, keep: bool) -> None:
 def test_what_comes_unasked_ends_the_connection() -> None:
     async def stray() -> None:
         loop = asyncio.get_running_loop()
-        connection = Connection(Endpoint(Address("127.0.0.1", 1), loop, Names(loop), 0.0))
+        connection = Connection(Endpoint(Address("127.0.0.1", 1), loop, Resolver(loop), 0.0))
         wire = Wire(connection)
         connection.connection_made(wire)
         connection.data_received(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
@@ -325,7 +325,7 @@ def test_a_connection_for_a_caller_that_left_is_closed(turns: int) -> None:
             return made[0], connection
 
         loop.create_connection = connect  # type: ignore[method-assign, assignment]
-        caller = asyncio.ensure_future(Endpoint(Address("127.0.0.1", 1), loop, Names(loop), 5.0).new_connection())
+        caller = asyncio.ensure_future(Endpoint(Address("127.0.0.1", 1), loop, Resolver(loop), 5.0).new_connection())
         for _ in range(turns):
             await asyncio.sleep(0)
         left = caller.cancel()

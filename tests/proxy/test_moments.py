@@ -103,7 +103,7 @@ async def test_a_bug_is_an_answer_too(mode: str, monkeypatch: pytest.MonkeyPatch
     def broken(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr("stormc_proxy.flow.prefill.reported", broken)
+    monkeypatch.setattr("stormc_proxy.flow.prefill.report_of", broken)
     async with service(mode) as s:
         reply = await asyncio.wait_for(s.ask(question(False, True)), 10)
         assert (reply.status, reply.json["error"]["code"]) == (500, 500)
@@ -164,8 +164,9 @@ async def _written(s: Service) -> int:
     """Bytes that wait for clients, when they are no more than a moment ago."""
     before = -1
     while True:
-        waiting = sum(c.transport.get_write_buffer_size() for site in s.server._sites for c in site.connections
-                      if c.transport is not None)  # fmt: skip
+        waiting = sum(c.transport.get_write_buffer_size()
+                      for listener in s.server._listeners
+                      for c in listener.connections if c.transport is not None)  # fmt: skip
         if waiting == before:
             return waiting
         before = waiting

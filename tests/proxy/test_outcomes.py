@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stormc_proxy.flow.exchange import error_status
-from stormc_proxy.flow.prefill import _sound
+from stormc_proxy.flow.prefill import _answer_object
 from stormc_proxy.outcomes import error_in, of_error
 
 
@@ -30,7 +30,7 @@ def test_errors_with_status_200(value: dict[str, Any], status: int) -> None:
     assert error_status(json.dumps(value).encode()) == status
     error = error_in(value)
     assert (of_error(error) if error is not None else 0) == status
-    assert (_sound(json.dumps(value).encode()) is None) == bool(status)
+    assert (_answer_object(json.dumps(value).encode()) is None) == bool(status)
 
 
 @pytest.mark.parametrize(("value", "status"), [

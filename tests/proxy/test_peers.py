@@ -15,11 +15,13 @@ from hypothesis import strategies as st
 
 from stormc_proxy.edge.peering import Peering
 from stormc_proxy.fleet.affinity import Affinity
-from stormc_proxy.fleet.board import Board, shared_pool
-from stormc_proxy.fleet.lease import Lease, Policy
+from stormc_proxy.fleet.lease import Lease
 from stormc_proxy.fleet.peers import DATAGRAM_BYTES, Peers, Sender
 from stormc_proxy.fleet.pool import Pool
+from stormc_proxy.fleet.pool_policy import PoolPolicy
 from stormc_proxy.fleet.prompt_keys import Prompt, chained_everywhere, prompt_of
+from stormc_proxy.fleet.shared_pool import shared_pool
+from stormc_proxy.fleet.shared_table import SharedTable
 from stormc_proxy.flow.body import Body
 from stormc_proxy.settings import Address, Settings
 from tests.proxy.service import until
@@ -35,7 +37,8 @@ class Pod:
         self.affinity = Affinity(10_000, 5.0)
         self.affinity.chain = chained_everywhere
         self.pools = {
-            role: kind(role, ADDRESSES, Policy(), lambda: 0.0, self.affinity.heard) for role in ("prefill", "decode")
+            role: kind(role, ADDRESSES, PoolPolicy(), lambda: 0.0, self.affinity.instance_changed)
+            for role in ("prefill", "decode")
         }
         self.peers = Peers(self.pools, self.affinity, Sender(pod, worker), secret, lambda: self.now)
 
@@ -139,8 +142,8 @@ def test_a_reset_and_an_isolation() -> None:
 
 
 def test_workers_pass_on_what_one_of_them_heard() -> None:
-    board = Board(2)
-    workers = [Pod(7, worker=number, kind=shared_pool(board, number)) for number in range(2)]
+    table = SharedTable(2)
+    workers = [Pod(7, worker=number, kind=shared_pool(table, number)) for number in range(2)]
     other = Pod(9)
     address = other.send("Ada", 3).instance.address
     tell(other, workers[0])
@@ -148,7 +151,7 @@ def test_workers_pass_on_what_one_of_them_heard() -> None:
     prefill = workers[1].pools["prefill"]
     assert prefill.queue(prefill.instances[address]) >= other.loads()[0]
     datagrams = workers[1].peers.datagrams()
-    assert not any(workers[0].peers.received(datagram) for datagram in datagrams), "the board told it already"
+    assert not any(workers[0].peers.received(datagram) for datagram in datagrams), "the table told it already"
     for datagram in datagrams:
         assert other.peers.received(datagram)
     assert sum(other.foreign()) == workers[1].loads()[0], "its own load, not what others told it"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from stormc_proxy.http.coding import NotDecoded, TooLong, decoded
+from stormc_proxy.http.content_coding import NotDecoded, TooLong, decoded
 from stormc_proxy.http.request import (
     HEAD_BYTES,
     KNOWN_HEADS,

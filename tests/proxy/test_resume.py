@@ -8,16 +8,16 @@ from typing import Any
 import pytest
 
 from stormc_proxy.flow.body import Body
+from stormc_proxy.flow.cached_tokens import usage_with_cached
 from stormc_proxy.flow.resume import (
-    Said,
-    continued,
+    PartialAnswer,
+    continuation_body,
     gave_up,
-    joined,
+    joined_answer,
     limit,
     resumable,
     summed_usage,
     total_usage,
-    with_cached_tokens,
 )
 
 
@@ -26,9 +26,9 @@ def body_of(**values: Any) -> Body:
     return Body(json.dumps(values).encode())
 
 
-def said_of(text: str = "", tokens: int = 0, ids: list[int] | None = None) -> Said:
+def said_of(text: str = "", tokens: int = 0, ids: list[int] | None = None) -> PartialAnswer:
     """What was said."""
-    return Said(text=text, tokens=tokens, token_ids=ids or [], ids_complete=ids is not None)
+    return PartialAnswer(text=text, tokens=tokens, token_ids=ids or [], ids_complete=ids is not None)
 
 
 @pytest.mark.parametrize(("stop", "yes"), [
@@ -59,7 +59,7 @@ def test_limit(values: dict[str, Any], chat: bool, tokens: int | None) -> None:
     assert limit(body_of(**values), chat) == tokens
 
 
-CONTINUED: tuple[tuple[str, bool, dict[str, Any], Said, bool, dict[str, Any]], ...] = (
+CONTINUED: tuple[tuple[str, bool, dict[str, Any], PartialAnswer, bool, dict[str, Any]], ...] = (
     (
         "a prompt grows by the text",
         False,
@@ -212,9 +212,11 @@ CONTINUED: tuple[tuple[str, bool, dict[str, Any], Said, bool, dict[str, Any]], .
 @pytest.mark.parametrize(
     ("chat", "values", "said", "first", "expected"), [row[1:] for row in CONTINUED], ids=[row[0] for row in CONTINUED]
 )
-def test_continued(chat: bool, values: dict[str, Any], said: Said, first: bool, expected: dict[str, Any]) -> None:
+def test_continued(
+    chat: bool, values: dict[str, Any], said: PartialAnswer, first: bool, expected: dict[str, Any]
+) -> None:
     extra = {"model": "qwen", "temperature": 0.5}
-    assert continued(body_of(**values, **extra), said, chat, first).values == {**expected, **extra}
+    assert continuation_body(body_of(**values, **extra), said, chat, first).values == {**expected, **extra}
 
 
 @pytest.mark.parametrize(("values", "chat", "said", "yes"), [
@@ -222,13 +224,13 @@ def test_continued(chat: bool, values: dict[str, Any], said: Said, first: bool, 
     ({"prompt": [1]}, False, said_of("a", 1), False),
     ({"prompt": [1]}, False, said_of("a", 1, [2]), True),
     ({"messages": []}, True, said_of("a", 1), True),
-    ({"messages": []}, True, Said(opaque=True), False),
+    ({"messages": []}, True, PartialAnswer(opaque=True), False),
     ({"prompt": "S", "guided_json": {"a": 1}}, False, said_of("{", 1), False),
     ({"prompt": "S", "guided_json": {"a": 1}}, False, said_of("", 0), True),
     ({"messages": [], "response_format": {"type": "json_object"}}, True, said_of("{", 1), False),
     ({"messages": [], "response_format": {"type": "text"}}, True, said_of("{", 1), True),
 ])  # fmt: skip
-def test_resumable(values: dict[str, Any], chat: bool, said: Said, yes: bool) -> None:
+def test_resumable(values: dict[str, Any], chat: bool, said: PartialAnswer, yes: bool) -> None:
     assert resumable(body_of(**values), said, chat) == yes
 
 
@@ -274,20 +276,20 @@ COUNTED: tuple[tuple[str, bool, list[dict[str, Any]], tuple[int | None, int]], .
 
 @pytest.mark.parametrize(("chat", "values", "counts"), [r[1:] for r in COUNTED], ids=[r[0] for r in COUNTED])
 def test_tokens_are_counted(chat: bool, values: list[dict[str, Any]], counts: tuple[int | None, int]) -> None:
-    assert Said().add(values, chat) == counts
+    assert PartialAnswer().add(values, chat) == counts
 
 
 @pytest.mark.parametrize("part", [
     {"tool_calls": [{"id": "x"}]}, {"reasoning_content": "hm"}, {"reasoning": "hm"},
 ])  # fmt: skip
 def test_what_text_cannot_carry_is_noticed(part: dict[str, Any]) -> None:
-    said = Said()
+    said = PartialAnswer()
     said.add([{"choices": [{"delta": part}]}], True)
     assert said.opaque
 
 
 def test_a_joined_answer_is_one_answer() -> None:
-    said = Said(text=" a b", tokens=2, token_ids=[1, 2], prompt_tokens=3, logprobs=[{"tokens": [" a", " b"]}])
+    said = PartialAnswer(text=" a b", tokens=2, token_ids=[1, 2], prompt_tokens=3, logprobs=[{"tokens": [" a", " b"]}])
     first = {"id": "cmpl-1", "created": 5, "model": "qwen"}
     last = {
         "id": "cmpl-2", "created": 9, "model": "qwen",
@@ -295,7 +297,7 @@ def test_a_joined_answer_is_one_answer() -> None:
                      "finish_reason": "length"}],
         "usage": {"prompt_tokens": 5, "completion_tokens": 1, "total_tokens": 6},
     }  # fmt: skip
-    assert joined(last, first, said, False) == {
+    assert joined_answer(last, first, said, False) == {
         "id": "cmpl-1", "created": 5, "model": "qwen",
         "choices": [{"index": 0, "text": " a b c", "token_ids": [1, 2, 3], "logprobs": {"tokens": [" a", " b", " c"]},
                      "finish_reason": "length"}],
@@ -304,24 +306,24 @@ def test_a_joined_answer_is_one_answer() -> None:
 
 
 def test_a_joined_answer_tells_places_in_the_whole_text_and_the_clients_own_prompt() -> None:
-    said = Said()
+    said = PartialAnswer()
     said.add([{"choices": [{"text": "äb", "logprobs": {"tokens": ["ä", "b"], "text_offset": [0, 1]}}]}], False)
     said.add([{"choices": [{"text": "c", "logprobs": {"tokens": ["c"], "text_offset": [0]}}]}], False)
     first = {"id": "cmpl-1", "choices": [{"text": "äb", "prompt_logprobs": [None], "prompt_token_ids": [7]}]}
     last = {"id": "cmpl-3", "choices": [
         {"text": "d", "prompt_logprobs": [None, 1, 2], "prompt_token_ids": [7, 8, 9],
          "logprobs": {"tokens": ["d"], "text_offset": [0]}}]}  # fmt: skip
-    (choice,) = joined(last, first, said, False)["choices"]
+    (choice,) = joined_answer(last, first, said, False)["choices"]
     assert choice["text"] == "äbcd" and choice["logprobs"]["text_offset"] == [0, 1, 2, 3]
     assert choice["prompt_token_ids"] == [7] and choice["prompt_logprobs"] == [None]
 
 
 def test_usage_of_all_attempts() -> None:
-    said = Said(tokens=4, prompt_tokens=10)
+    said = PartialAnswer(tokens=4, prompt_tokens=10)
     assert summed_usage({"prompt_tokens": 14, "completion_tokens": 6, "total_tokens": 20}, said) == {
         "prompt_tokens": 10, "completion_tokens": 10, "total_tokens": 20,
     }  # fmt: skip
-    unknown = Said(tokens=4)
+    unknown = PartialAnswer(tokens=4)
     assert summed_usage({"prompt_tokens": 14, "completion_tokens": 6}, unknown)["prompt_tokens"] == 10
     assert total_usage(said) == {"prompt_tokens": 10, "completion_tokens": 4, "total_tokens": 14}
 
@@ -332,7 +334,7 @@ def test_usage_of_all_attempts() -> None:
     ({"prompt_tokens_details": {"cached_tokens": 1, "audio_tokens": 2}}, {"cached_tokens": 7, "audio_tokens": 2}),
 ])  # fmt: skip
 def test_cached_tokens(usage: dict[str, Any], details: dict[str, Any]) -> None:
-    assert with_cached_tokens({"prompt_tokens": 9, **usage}, 7) == {
+    assert usage_with_cached({"prompt_tokens": 9, **usage}, 7) == {
         "prompt_tokens": 9, "prompt_tokens_details": details,
     }  # fmt: skip
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from stormc_proxy.flow.attempt import is_at
-from stormc_proxy.telemetry.journal import new_id
+from stormc_proxy.random_ids import new_id
 from tests.proxy.client import ask, question
 from tests.proxy.manner import Manner
 from tests.proxy.service import Service, service, until

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stormc_proxy.flow.output import Source
 from stormc_proxy.flow.stream import Stream
-from stormc_proxy.http.answer import Head, Heads
+from stormc_proxy.http.answer_head import Head, Heads
 from stormc_proxy.http.connection import Connection
 from stormc_proxy.http.deadline import Sweep
 from stormc_proxy.http.events import chunk, event, split, unframed
@@ -91,7 +91,7 @@ def test_a_client_sees_one_stream(
         if not last:
             known, spoken = stream.take()
             assert known == (count if usage else None) and spoken == count
-            stream.said.tokens += count
+            stream.partial.tokens += count
     values = [json.loads(raw[6:]) for raw in split(output.payload) if raw != b"data: [DONE]\n\n"]
     assert output.payload.endswith(b"data: [DONE]\n\n") and output.payload.count(b"[DONE]") == 1
     assert b"recomputed" not in output.payload

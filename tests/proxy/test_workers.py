@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from stormc_proxy.fleet.board import Board, SharedPool, shared_pool
 from stormc_proxy.fleet.instance import FAULTY, HEALTHY
-from stormc_proxy.fleet.lease import Policy
+from stormc_proxy.fleet.pool_policy import PoolPolicy
+from stormc_proxy.fleet.shared_pool import SharedPool, shared_pool
+from stormc_proxy.fleet.shared_table import SharedTable
 from stormc_proxy.settings import Address
 from stormc_proxy.workers import summed_metrics, summed_status
 from tests.proxy.answers import answer_to
@@ -35,9 +36,10 @@ class Pair:
     """The same role in two workers, on one clock."""
 
     def __init__(self, **policy: Any) -> None:
-        self.now, self.board = 100.0, Board(2)
+        self.now, self.table = 100.0, SharedTable(2)
         self.first, self.second = (
-            shared_pool(self.board, worker)("decode", [A, B], Policy(**policy), lambda: self.now) for worker in (0, 1)
+            shared_pool(self.table, worker)("decode", [A, B], PoolPolicy(**policy), lambda: self.now)
+            for worker in (0, 1)
         )
 
     def states(self, address: Address) -> list[str]:
@@ -103,16 +105,16 @@ def test_a_lease_from_before_the_reset_changes_nothing() -> None:
 def test_what_a_dead_worker_held_is_free_again() -> None:
     pair = Pair()
     assert pair.second.pick(100, [B]) is not None
-    pair.board.clear(1)
+    pair.table.clear(1)
     assert sum(pair.first.instances[A].loads) == 0
 
 
 def test_a_table_that_is_full_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stormc_proxy.fleet.board.ROWS", 2)
-    board = Board(1)
-    assert len({board.row("decode", Address("h", port)) for port in (1, 2)}) == 2
+    monkeypatch.setattr("stormc_proxy.fleet.shared_table.ROWS", 2)
+    table = SharedTable(1)
+    assert len({table.row("decode", Address("h", port)) for port in (1, 2)}) == 2
     with pytest.raises(OverflowError, match="more than 2 instances"):
-        board.row("decode", Address("h", 3))
+        table.row("decode", Address("h", 3))
 
 
 def test_metrics_and_status_add_up() -> None:

@@ -5,30 +5,31 @@ from __future__ import annotations
 import asyncio
 import json
 
+from stormc_proxy.edge.client_keys import is_admin
 from stormc_proxy.edge.connection import Request
-from stormc_proxy.edge.keys import is_admin
 from stormc_proxy.fleet.instance import LEAVING, Instance
 from stormc_proxy.fleet.probe import Prober
 from stormc_proxy.flow.exchange import exchange
 from stormc_proxy.flow.router import Router
 from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.http.reply import Reply, json_reply
+from stormc_proxy.random_ids import new_id
 from stormc_proxy.settings import ROLES, Address, SettingsError, address_of
-from stormc_proxy.telemetry.journal import Journal, new_id
+from stormc_proxy.telemetry.journal import Journal
 
 RESET_SECONDS = 30.0
 WELCOME_SECONDS = 0.05
 
 
 class Admin:
-    """Off without a token."""
+    """The requests of administration; all are refused where no token is set."""
 
     def __init__(self, router: Router, prober: Prober, journal: Journal, alone: bool) -> None:
         """`alone`: there are no other workers, which would not hear of a change."""
         self._router, self._prober, self._journal, self._alone = router, prober, journal, alone
 
     def refusal(self, request: Request) -> Reply | None:
-        """Why a request may not be here."""
+        """Why a request may not administrate: no token is set, or it shows another one; None if it may."""
         token = self._router.settings.admin_token
         if not token:
             return json_reply(403, {"error": "off: set PROXY_ADMIN_TOKEN"})
@@ -37,7 +38,7 @@ class Admin:
         return None
 
     async def reset_prefix_cache(self, request: Request) -> Reply:
-        """Tell every instance, all at once."""
+        """Have all instances empty their prefix caches, at the same time; 500 names those that did not."""
         refused = self.refusal(request)
         if refused is not None:
             return refused
@@ -45,22 +46,26 @@ class Admin:
         path = "/reset_prefix_cache" + (f"?{query}" if query else "")
         self._router.affinity.clear(self._router.prefill)
         instances = [i for pool in self._router.pools.values() for i in pool if i.state != LEAVING]
-        done = await asyncio.gather(*(self._told(instance, path) for instance in instances))
-        failed = [f"http://{instance.address}" for instance, told in zip(instances, done, strict=True) if not told]
+        were_reset = await asyncio.gather(*(self._reset_cache(instance, path) for instance in instances))
+        failed = [
+            f"http://{instance.address}"
+            for instance, was_reset in zip(instances, were_reset, strict=True)
+            if not was_reset
+        ]
         return json_reply(500, {"failed": failed}) if failed else Reply(200, b"")
 
-    async def _told(self, instance: Instance, path: str) -> bool:
+    async def _reset_cache(self, instance: Instance, path: str) -> bool:
         key = self._router.settings.api_key
         fields = f"Authorization: Bearer {key}\r\n".encode() if key else b""
         line = f"POST {path} HTTP/1.1\r\n".encode()
         try:
-            told = exchange(self._router.upstream, instance, line, fields, b"", new_id())
-            return (await asyncio.wait_for(told, RESET_SECONDS)).head.status == 200
+            exchanged = exchange(self._router.upstream, instance, line, fields, b"", new_id())
+            return (await asyncio.wait_for(exchanged, RESET_SECONDS)).head.status == 200
         except (UpstreamError, asyncio.TimeoutError):
             return False
 
     async def instances(self, request: Request) -> Reply:
-        """Add or remove instances."""
+        """Add or remove instances; 403 with several workers, of which only one would learn of it."""
         refused = self.refusal(request)
         if refused is not None:
             return refused

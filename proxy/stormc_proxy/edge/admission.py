@@ -10,7 +10,7 @@ class Admission:
     """Counts what is there; what comes over the limits is refused at once, before it costs anything."""
 
     def __init__(self, max_requests: int, max_bytes: int) -> None:
-        """0 is no limit."""
+        """How many requests and bytes may be held at a time; 0 is no limit."""
         self.max_requests, self.max_bytes = max_requests, max_bytes
         self.requests = self.bytes = 0
 
@@ -22,7 +22,7 @@ class Admission:
         return True
 
     def give_bytes(self, count: int) -> None:
-        """It is over."""
+        """So many bytes are not held any more."""
         self.bytes -= count
 
     def take(self, count: int = 1) -> bool:
@@ -33,5 +33,5 @@ class Admission:
         return True
 
     def give(self, count: int = 1) -> None:
-        """They are over."""
+        """So many requests are over."""
         self.requests -= count

@@ -24,7 +24,7 @@ _OK = Reply(200, b'{"status":"ok"}')
 
 
 class Callbacks:
-    """The metaserver."""
+    """What vllm-ascend calls the metaserver: decode posts here where prefill has to push a KV cache."""
 
     def __init__(self, router: Router, journal: Journal) -> None:
         """`journal` hears of callbacks that are refused."""
@@ -39,10 +39,10 @@ class Callbacks:
             value = loaded(request.body)
         except (ValueError, RecursionError):
             value = None
-        found = value.get("request_id") if isinstance(value, dict) else None
-        if not isinstance(found, str):
+        request_id = value.get("request_id") if isinstance(value, dict) else None
+        if not isinstance(request_id, str):
             return _error(400, "request_id is missing", "invalid_request_error")
-        attempt = self._attempt(request.head.path[len(PATH) :], found, value.get("remote_host"))
+        attempt = self._attempt(request.head.path[len(PATH) :], request_id, value.get("remote_host"))
         late = self._router.settings.metaserver_ack == "late"
         if attempt is None or not attempt.called_back(self._router.spawn, request.body.decode()):
             return _error(404, "no such request", "not_found") if late else _OK

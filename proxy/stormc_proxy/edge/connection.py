@@ -10,7 +10,7 @@ from functools import partial
 from typing import cast
 
 from stormc_proxy.edge.admission import FREE_BYTES
-from stormc_proxy.edge.site import Site
+from stormc_proxy.edge.listener import Listener
 from stormc_proxy.flow.api import GENERATING, error_value
 from stormc_proxy.http.reply import Reply, head_of
 from stormc_proxy.http.request import BadRequest, BodyReader, Field, RequestHead, body_reader, end_of_head
@@ -24,7 +24,7 @@ HIGH_WATER, LOW_WATER = 256 * 1024, 64 * 1024
 
 
 class Request:
-    """A whole request."""
+    """A request that was read to its end."""
 
     __slots__ = ("body", "connection", "head")
 
@@ -37,13 +37,25 @@ class ClientConnection(asyncio.Protocol):
     """Reads requests and has them answered."""
 
     __slots__ = (
-        "_buffer", "_discarding", "_head", "_held", "_parts", "_reader", "_reserved", "_size", "_task", "deadline",
-        "is_slow", "on_slow", "site", "transport",
+        "_buffer",
+        "_discarding",
+        "_head",
+        "_held",
+        "_parts",
+        "_reader",
+        "_reserved",
+        "_size",
+        "_task",
+        "deadline",
+        "is_slow",
+        "listener",
+        "on_slow",
+        "transport",
     )  # fmt: skip
 
-    def __init__(self, site: Site) -> None:
-        """Made by a listener."""
-        self.site = site
+    def __init__(self, listener: Listener) -> None:
+        """Waits for its transport; `listener` has what all its connections share."""
+        self.listener = listener
         self.transport: asyncio.Transport | None = None
         self.deadline = 0.0
         """When it waited long enough for the client; 0 while the client waits for us."""
@@ -63,11 +75,11 @@ class ClientConnection(asyncio.Protocol):
     # -- asyncio.Protocol ----------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Wait for a request."""
+        """The client is connected: its time to send a request begins."""
         self.transport = cast(asyncio.Transport, transport)
         self.transport.set_write_buffer_limits(HIGH_WATER, LOW_WATER)
-        self.site.connections.add(self)
-        self.deadline = self.site.loop.time() + self.site.settings.keep_alive_seconds
+        self.listener.connections.add(self)
+        self.deadline = self.listener.loop.time() + self.listener.settings.keep_alive_seconds
 
     def data_received(self, data: bytes) -> None:
         """Part of a request, or of one that comes before its turn."""
@@ -98,7 +110,7 @@ class ClientConnection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The client left; what runs for it ends."""
         self.transport = None
-        self.site.connections.discard(self)
+        self.listener.connections.discard(self)
         self._forget_body()
         if self._task is not None:
             self._task.cancel()
@@ -110,7 +122,7 @@ class ClientConnection(asyncio.Protocol):
             self.on_slow(True)
 
     def resume_writing(self) -> None:
-        """It has caught up."""
+        """The client has read enough for more to be written."""
         self.is_slow = False
         if self.on_slow is not None:
             self.on_slow(False)
@@ -128,12 +140,12 @@ class ClientConnection(asyncio.Protocol):
         end = end_of_head(data)
         if not end:
             if data and not self._buffer:
-                self.deadline = self.site.loop.time() + HEAD_SECONDS
+                self.deadline = self.listener.loop.time() + HEAD_SECONDS
             self._buffer = data
             return b""
         self._buffer = b""
-        head, length = self.site.heads.read(data[:end])
-        if 0 <= length <= len(data) - end and length <= min(FREE_BYTES, self.site.settings.max_body_bytes):
+        head, length = self.listener.heads.read(data[:end])
+        if 0 <= length <= len(data) - end and length <= min(FREE_BYTES, self.listener.settings.max_body_bytes):
             self._respond(Request(head, data[end : end + length], self))  # as nearly all come: in one piece
             return data[end + length :]
         self._head = head
@@ -151,13 +163,13 @@ class ClientConnection(asyncio.Protocol):
         if taken:
             self._parts.append(taken)
             self._size += len(taken)
-            if self._size > self.site.settings.max_body_bytes:
+            if self._size > self.listener.settings.max_body_bytes:
                 self._too_large()
                 return b""
             if self._size > max(self._reserved, FREE_BYTES) and not self._reserve(self._size):
                 return b""
         if not reader.done:
-            self.deadline = self.site.loop.time() + (self.site.settings.body_timeout_seconds or 86400.0)
+            self.deadline = self.listener.loop.time() + (self.listener.settings.body_timeout_seconds or 86400.0)
             return b""
         body = self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
         head = self._head
@@ -168,7 +180,7 @@ class ClientConnection(asyncio.Protocol):
 
     def _admits(self, length: int) -> bool:
         """Whether there is room for the body that a head announces."""
-        if length > self.site.settings.max_body_bytes:
+        if length > self.listener.settings.max_body_bytes:
             self._too_large()
             return False
         return length <= FREE_BYTES or self._reserve(length)
@@ -185,32 +197,32 @@ class ClientConnection(asyncio.Protocol):
         more = max(size - self._reserved, FREE_BYTES if self._reserved else 0)
         if size <= max(FREE_BYTES, self._reserved):
             return True
-        if not self.site.admission.take_bytes(more):
+        if not self.listener.admission.take_bytes(more):
             return False
         self._reserved += more
         return True
 
     def _too_large(self) -> None:
-        most = self.site.settings.max_body_bytes
+        most = self.listener.settings.max_body_bytes
         self._refuse(Outcome.TOO_LARGE, 413, f"the body is larger than {most} bytes")
 
     def _forget_body(self) -> None:
         self._parts, self._reader, self._head, self._size = [], None, None, 0
-        self.site.admission.give_bytes(self._reserved)
+        self.listener.admission.give_bytes(self._reserved)
         self._reserved = 0
 
     # -- answering -----------------------------------------------------------------------------------------------------
 
     def _respond(self, request: Request) -> None:
         self.deadline = 0.0
-        answer = self.site.respond(request)
+        answer = self.listener.respond(request)
         if isinstance(answer, Reply):
-            self._answered(request, answer)
+            self._finish_request(request, answer)
             return
-        task = self._task = self.site.loop.create_task(answer)
-        task.add_done_callback(partial(self._done, request))
+        task = self._task = self.listener.loop.create_task(answer)
+        task.add_done_callback(partial(self._task_done, request))
 
-    def _done(self, request: Request, task: asyncio.Task[Reply | bool]) -> None:
+    def _task_done(self, request: Request, task: asyncio.Task[Reply | bool]) -> None:
         self._task = None
         if task.cancelled() or self.transport is None:
             self._forget_body()
@@ -218,19 +230,19 @@ class ClientConnection(asyncio.Protocol):
             return
         error = task.exception()
         if error is not None:
-            self.site.loop.call_exception_handler({"message": "a handler failed", "exception": error})
+            self.listener.loop.call_exception_handler({"message": "a handler failed", "exception": error})
             self.abort()
             return
-        self._answered(request, task.result())
+        self._finish_request(request, task.result())
         if self._held:
-            held, self._held = self._held, b""
-            self._read(held)
+            next_data, self._held = self._held, b""
+            self._read(next_data)
 
-    def _answered(self, request: Request, answer: Reply | bool) -> None:
+    def _finish_request(self, request: Request, answer: Reply | bool) -> None:
         """Write an answer that is not written yet, and go on with the next request."""
         keep = answer
         if isinstance(answer, Reply):
-            keep = request.head.keep_alive and request.head.modern and not self.site.draining
+            keep = request.head.keep_alive and request.head.modern and not self.listener.draining
             self.write(request.head, answer, keep)
         if self._reserved:
             self._forget_body()
@@ -241,26 +253,26 @@ class ClientConnection(asyncio.Protocol):
             if transport is not None:
                 transport.close()
             return
-        self.deadline = self.site.loop.time() + self.site.settings.keep_alive_seconds
+        self.deadline = self.listener.loop.time() + self.listener.settings.keep_alive_seconds
         if transport is not None and not transport.is_reading():
             with contextlib.suppress(RuntimeError):
                 transport.resume_reading()
 
     def write(self, head: RequestHead | None, reply: Reply, keep: bool) -> None:
-        """A whole answer."""
+        """Write a whole answer; without a connection, nothing."""
         if self.transport is None or self.transport.is_closing():
             return
         modern = head is None or head.modern
         fields = reply.fields
         if head is not None and b"origin" in head.values:
-            fields += self.site.cors(head.get(b"origin"))
+            fields += self.listener.cors(head.get(b"origin"))
         lines = head_of(reply.status, reply.content_type, fields, modern, keep)
         body = b"" if head is not None and head.method == "HEAD" else reply.body
         self.transport.write(b"%bContent-Length: %d\r\n\r\n%b" % (lines, len(reply.body), body))
 
     def _refuse(self, outcome: Outcome, status: int, text: str, retry_after: bool = False) -> None:
         """Answer a request that is not read to its end; then the connection takes no more."""
-        self.site.ended(outcome)
+        self.listener.ended(outcome)
         head = self._head
         self._forget_body()
         kind = "rate_limit_error" if status == 429 else "invalid_request_error"
@@ -269,7 +281,7 @@ class ClientConnection(asyncio.Protocol):
         more: tuple[Field, ...] = ((b"Retry-After", b"1"),) if retry_after else ()
         self.write(head, Reply(status, json.dumps(value).encode(), fields=more), keep=False)
         self._discarding = True
-        self.deadline = self.site.loop.time() + LINGER_SECONDS
+        self.deadline = self.listener.loop.time() + LINGER_SECONDS
         if self.transport is not None and self.transport.can_write_eof():
             with contextlib.suppress(OSError, RuntimeError):
                 self.transport.write_eof()  # closed at once, a client that still sends would lose the answer
@@ -278,14 +290,14 @@ class ClientConnection(asyncio.Protocol):
         """The client kept us waiting too long; one that still reads the last answer has not begun to be idle."""
         unread = self.transport is not None and self.transport.get_write_buffer_size() > 0
         if unread and self._reader is None and not self._discarding:
-            self.deadline = self.site.loop.time() + self.site.settings.keep_alive_seconds
+            self.deadline = self.listener.loop.time() + self.listener.settings.keep_alive_seconds
         elif self._reader is not None:
             self._refuse(Outcome.BODY_TIMEOUT, 408, "the body did not come in time")
         else:
             self.abort()
 
     def abort(self) -> None:
-        """Cut it."""
+        """Cut the connection at once; what runs for it is cancelled."""
         self.deadline = 0.0
         if self.transport is not None:
             self.transport.abort()

@@ -55,13 +55,13 @@ class Pages:
     def _missing(self) -> list[str]:
         """Roles without which nothing can be served."""
         missing = [role for role, pool in self._router.pools.items() if not pool.ready]
-        seen = any(instance.seen for instance in self._router.prefill)
-        if missing == ["prefill"] and self._router.settings.fallback and seen:
+        prefill_seen = any(instance.seen for instance in self._router.prefill)
+        if missing == ["prefill"] and self._router.settings.fallback and prefill_seen:
             return []  # it was there and will be again; decode serves alone until then
         return missing
 
     def metrics(self, request: Request) -> Reply | Coroutine[Any, Any, Reply]:
-        """For Prometheus; of all workers."""
+        """Numbers for Prometheus, summed over all workers."""
         if self._crew is None or "own" in request.head.query:
             return _metrics(self._metrics.text())
         return self._all_metrics(self._crew)
@@ -93,7 +93,7 @@ class Pages:
         }  # fmt: skip
 
     def page(self, request: Request) -> Reply:
-        """The status for people."""
+        """The status page for people, which reads /status."""
         policy = (b"Content-Security-Policy", b"default-src 'self' 'unsafe-inline'")
         return Reply(200, STATUS_PAGE.read_bytes(), b"text/html; charset=utf-8", (policy,))
 

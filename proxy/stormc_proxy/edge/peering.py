@@ -7,7 +7,7 @@ import contextlib
 import socket
 from typing import Any, Protocol
 
-from stormc_proxy.edge.listen import EVERYWHERE
+from stormc_proxy.edge.sockets import EVERYWHERE
 from stormc_proxy.fleet.affinity import Affinity
 from stormc_proxy.fleet.peers import Peers, Sender
 from stormc_proxy.fleet.pool import Pool
@@ -29,7 +29,7 @@ class Peering(asyncio.DatagramProtocol):
     """Speaks with the pods that `peers` names, and stops when a reload of the settings takes the names away."""
 
     def __init__(self, router: Routing, sender: Sender, loop: asyncio.AbstractEventLoop) -> None:
-        """Nothing runs yet."""
+        """Sends and receives nothing before `run`."""
         self._router, self._sender, self._loop = router, sender, loop
         self._peers: Peers | None = None
         self._others: dict[str, Any] = {}
@@ -78,14 +78,14 @@ class Peering(asyncio.DatagramProtocol):
         flags = socket.AI_V4MAPPED | socket.AI_ALL if self._family == socket.AF_INET6 else 0
         while True:
             settings = self._router.settings
-            found: dict[str, Any] = {}
+            addresses: dict[str, Any] = {}
             for name in settings.peers.replace(",", " ").split():
                 with contextlib.suppress(OSError):
                     entries = await self._loop.getaddrinfo(
                         name, settings.port, family=self._family, type=socket.SOCK_DGRAM, flags=flags
                     )
-                    found.update((str(entry[4][0]), entry[4]) for entry in entries)
-            self._others = found or self._others
+                    addresses.update((str(entry[4][0]), entry[4]) for entry in entries)
+            self._others = addresses or self._others
             await asyncio.sleep(RESOLVE_SECONDS)
 
 
@@ -95,15 +95,15 @@ def _bound(host: str, port: int, shared: bool) -> socket.socket:
     if host in EVERYWHERE and not socket.has_dualstack_ipv6():
         host = "0.0.0.0"
     family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM, flags=socket.AI_PASSIVE)[0]
-    made = socket.socket(family, socket.SOCK_DGRAM)
+    sock = socket.socket(family, socket.SOCK_DGRAM)
     try:
         if shared:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host not in EVERYWHERE))
-        made.bind(address)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(host not in EVERYWHERE))
+        sock.bind(address)
     except OSError:
-        made.close()
+        sock.close()
         raise
-    made.setblocking(False)
-    return made
+    sock.setblocking(False)
+    return sock

@@ -9,11 +9,12 @@ import time
 from stormc_proxy.edge.connection import Request
 from stormc_proxy.flow.api import error_event
 from stormc_proxy.flow.output import Source
-from stormc_proxy.http.answer import Head
+from stormc_proxy.http.answer_head import Head
 from stormc_proxy.http.events import chunk, unframed
 from stormc_proxy.http.reply import head_bytes
 from stormc_proxy.http.request import Passed, RequestHead
-from stormc_proxy.telemetry.journal import Record, new_id
+from stormc_proxy.random_ids import new_id
+from stormc_proxy.telemetry.journal import Record
 
 _ID = re.compile(r"[\x21-\x7e]{1,256}")
 HEARTBEAT = b": keep-alive\n\n"
@@ -22,8 +23,8 @@ _EVENT_STREAM = Head(200, b"OK", [(b"Content-Type", b"text/event-stream; charset
 
 def client_id(head: RequestHead) -> str:
     """The id that the client gave, if it can stand in a header and a log; else a new one."""
-    given = head.get(b"x-request-id")
-    return given if _ID.fullmatch(given) else new_id()
+    client_id = head.get(b"x-request-id")
+    return client_id if _ID.fullmatch(client_id) else new_id()
 
 
 def forwarded(passed: Passed, api_key: str, keep_keys: bool = True, traced: bool = False) -> bytes:
@@ -46,14 +47,14 @@ class Relay:
 
     def __init__(self, request: Request, record: Record, closing: bool, dialect: str = "openai") -> None:
         """`closing`: the connection takes no further request; `dialect` is how errors are written."""
-        head, site = request.head, request.connection.site
-        self._request, self._record, self._loop, self._dialect = request, record, site.loop, dialect
+        head, listener = request.head, request.connection.listener
+        self._request, self._record, self._loop, self._dialect = request, record, listener.loop, dialect
         self._chunked = head.modern
         self._keep_alive = head.keep_alive and not closing and self._chunked
-        self._cors = site.cors(head.get(b"origin")) if b"origin" in head.values else ()
+        self._cors = listener.cors(head.get(b"origin")) if b"origin" in head.values else ()
         self._pending = b""
         self._sources: dict[Source, None] = {}
-        self._heartbeat = site.settings.heartbeat_seconds
+        self._heartbeat = listener.settings.heartbeat_seconds
         self._beat: asyncio.TimerHandle | None = None
         self.status = 0
 
@@ -75,7 +76,7 @@ class Relay:
         self._pending = lines + (b"Transfer-Encoding: chunked\r\n\r\n" if self._chunked else b"\r\n")
 
     def write(self, framed: bytes) -> None:
-        """Whole chunks."""
+        """Send whole chunks, with the head before the first ones; for HTTP/1.0 without chunk framing."""
         transport = self._request.connection.transport
         if transport is None or transport.is_closing():
             return
@@ -94,7 +95,7 @@ class Relay:
         self._beat = self._loop.call_later(self._heartbeat, self._waits) if self._heartbeat else None
 
     def end(self) -> bool:
-        """The end of a streamed answer."""
+        """End a streamed answer; whether the connection takes another request."""
         if self._pending:
             self._send(self._first(b""), b"")
             self._pending = b""

@@ -10,7 +10,7 @@ from stormc_proxy.edge.admin import Admin
 from stormc_proxy.edge.callbacks import PATH as CALLBACK_PATH
 from stormc_proxy.edge.callbacks import Callbacks
 from stormc_proxy.edge.connection import Request
-from stormc_proxy.edge.generate import Engines
+from stormc_proxy.edge.engine_requests import EngineRequests
 from stormc_proxy.edge.pages import Pages
 from stormc_proxy.flow.api import GENERATING, error_value
 from stormc_proxy.http.reply import Reply, json_reply
@@ -27,51 +27,51 @@ _METHODS = b"GET, POST, OPTIONS"
 
 
 class Routes:
-    """Answers every request that is HTTP."""
+    """Finds who answers a request: by method and path."""
 
     def __init__(
         self,
-        engines: Engines,
+        engine_requests: EngineRequests,
         pages: Pages,
         admin: Admin,
         callbacks: Callbacks | None,
         ended: Callable[[Outcome], None],
     ) -> None:
         """`callbacks` are here only when they have no port of their own; `ended` hears of what nobody answers."""
-        self._engines, self._callbacks, self._ended = engines, callbacks, ended
-        self._table = _table(engines, pages, admin)
+        self._engine_requests, self._callbacks, self._ended = engine_requests, callbacks, ended
+        self._table = _table(engine_requests, pages, admin)
         self._paths = {path for _, path in self._table}
 
     def respond(self, request: Request) -> Reply | Coroutine[Any, Any, Reply | bool]:
-        """The answer, or what will give it."""
+        """The answer, or a coroutine that gives it."""
         head = request.head
         method, path = head.method, head.path
-        found = self._table.get(("GET" if method == "HEAD" else method, path))
-        if found is not None:
-            return found(request)
+        answerer = self._table.get(("GET" if method == "HEAD" else method, path))
+        if answerer is not None:
+            return answerer(request)
         if self._callbacks is not None and path.startswith(CALLBACK_PATH):
             return self._callbacks.respond(request)
         if method == "OPTIONS" and (path in self._paths or path == "*" or path.startswith(MODELS)):
             return Reply(200, b"", fields=_preflight(head.get(b"access-control-request-headers")))
         if method in ("GET", "HEAD") and path.startswith(MODELS):
-            return self._engines.forward(path, request)
+            return self._engine_requests.forward(path, request)
         if path in self._paths:
             self._ended(Outcome.WRONG_METHOD)
-            taken = ", ".join(sorted({m for m, known in self._table if known == path} | {"OPTIONS"}))
-            return _error(Outcome.WRONG_METHOD, f"{path} does not take this method", ((b"Allow", taken.encode()),))
+            methods = ", ".join(sorted({m for m, known_path in self._table if known_path == path} | {"OPTIONS"}))
+            return _error(Outcome.WRONG_METHOD, f"{path} does not take this method", ((b"Allow", methods.encode()),))
         self._ended(Outcome.NOT_FOUND)
         return _error(Outcome.NOT_FOUND, "no such path")
 
 
 class CallbackRoutes:
-    """A port for callbacks alone."""
+    """Finds who answers on a port that is for decode's callbacks alone."""
 
     def __init__(self, callbacks: Callbacks, ended: Callable[[Outcome], None]) -> None:
-        """As Routes."""
+        """`ended` hears of what nobody answers."""
         self._callbacks, self._ended = callbacks, ended
 
     def respond(self, request: Request) -> Reply | Coroutine[Any, Any, Reply | bool]:
-        """As Routes."""
+        """The answer, or a coroutine that gives it."""
         if request.head.path.startswith(CALLBACK_PATH):
             return self._callbacks.respond(request)
         self._ended(Outcome.NOT_FOUND)
@@ -83,8 +83,8 @@ def _error(outcome: Outcome, message: str, fields: tuple[tuple[bytes, bytes], ..
     return json_reply(outcome.status, value, fields)
 
 
-def _table(engines: Engines, pages: Pages, admin: Admin) -> Mapping[tuple[str, str], Answerer]:
-    """Method and path to what answers."""
+def _table(engine_requests: EngineRequests, pages: Pages, admin: Admin) -> Mapping[tuple[str, str], Answerer]:
+    """What answers each method and path."""
     table: dict[tuple[str, str], Answerer] = {
         ("POST", "/reset_prefix_cache"): admin.reset_prefix_cache,
         ("POST", "/instances/add"): admin.instances,
@@ -99,16 +99,16 @@ def _table(engines: Engines, pages: Pages, admin: Admin) -> Mapping[tuple[str, s
         table["GET", path] = pages.readyz
     table["POST", "/ping"] = pages.readyz
     for api in GENERATING.values():
-        table["POST", api.path] = partial(engines.generate, api)
+        table["POST", api.path] = partial(engine_requests.generate, api)
     for method, paths in FORWARDED.items():
         for path in paths:
-            table[method, path] = partial(engines.forward, path)
+            table[method, path] = partial(engine_requests.forward, path)
     return table
 
 
 def _preflight(headers: str) -> tuple[tuple[bytes, bytes], ...]:
-    wanted = headers.encode("latin-1") or b"Authorization, Content-Type"
+    requested_headers = headers.encode("latin-1") or b"Authorization, Content-Type"
     return (
-        (b"Access-Control-Allow-Methods", _METHODS), (b"Access-Control-Allow-Headers", wanted),
+        (b"Access-Control-Allow-Methods", _METHODS), (b"Access-Control-Allow-Headers", requested_headers),
         (b"Access-Control-Max-Age", b"600"), (b"Allow", _METHODS),
     )  # fmt: skip

@@ -14,18 +14,18 @@ from typing import Any
 from stormc_proxy.edge.admin import Admin
 from stormc_proxy.edge.admission import Admission
 from stormc_proxy.edge.callbacks import PATH, Callbacks
+from stormc_proxy.edge.client_keys import InboundKeys
 from stormc_proxy.edge.connection import ClientConnection
-from stormc_proxy.edge.generate import Engines
-from stormc_proxy.edge.keys import InboundKeys
-from stormc_proxy.edge.listen import OWN_DESCRIPTORS, PER_REQUEST, bound, listen
+from stormc_proxy.edge.engine_requests import EngineRequests
+from stormc_proxy.edge.listener import Listener, Responder
 from stormc_proxy.edge.pages import Pages
 from stormc_proxy.edge.peering import Peering
 from stormc_proxy.edge.routes import CallbackRoutes, Routes
-from stormc_proxy.edge.site import Responder, Site
-from stormc_proxy.fleet.board import shared_pool
+from stormc_proxy.edge.sockets import OWN_DESCRIPTORS, PER_REQUEST, bound, listen
 from stormc_proxy.fleet.instance import Instance
 from stormc_proxy.fleet.peers import Sender
 from stormc_proxy.fleet.probe import Prober
+from stormc_proxy.fleet.shared_pool import shared_pool
 from stormc_proxy.flow.router import Router
 from stormc_proxy.http.endpoint import OWN_LIMITS
 from stormc_proxy.http.tls import Tls, of_clients
@@ -33,7 +33,7 @@ from stormc_proxy.options import FIXED_AT_START
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import ROLES, Address, Settings, SettingsError, from_file
 from stormc_proxy.telemetry.journal import Journal
-from stormc_proxy.telemetry.lag import LoopLag
+from stormc_proxy.telemetry.loop_lag import LoopLag
 from stormc_proxy.telemetry.metrics import Metrics
 from stormc_proxy.telemetry.otlp import Exporter, resource_of
 from stormc_proxy.telemetry.tracing import Tracer
@@ -52,8 +52,8 @@ class Server:
         """`config` is the file to watch, if there is one; `crew` the other workers. Raises OSError for keys."""
         self._settings, self._config, self._loop, self._crew = settings, config, loop, crew
         self.journal = journal or Journal(loop)
-        pool = {} if crew is None else {"pool": shared_pool(crew.board, crew.index)}
-        self.router = Router(settings, loop, self._tell, unresolved=self._unresolved, **pool)
+        pool = {} if crew is None else {"pool": shared_pool(crew.table, crew.index)}
+        self.router = Router(settings, loop, self._instance_changed, unresolved=self._unresolved, **pool)
         self.lag = LoopLag(loop, self._stalled)
         self.metrics = Metrics(self.router, self.lag, crew.index if crew is not None else None)
         self.prober = Prober(self.router)
@@ -64,13 +64,15 @@ class Server:
         self.keys = InboundKeys(settings.inbound_keys_file, settings.inbound_keys)
         self.exporter = _exporter(settings, self.journal)
         self.tracer = Tracer(settings.trace_percent, self.exporter.ended) if self.exporter is not None else None
-        self.engines = Engines(self.router, self.metrics, self.journal, self.admission, self.keys, self.tracer)
+        self.engine_requests = EngineRequests(
+            self.router, self.metrics, self.journal, self.admission, self.keys, self.tracer
+        )
         self.callbacks = Callbacks(self.router, self.journal)
         self._pages = Pages(self.router, self.metrics, crew, lambda: self.draining)
         self._admin = Admin(self.router, self.prober, self.journal, crew is None)
         self._version = _version_of(config)
         self._background: list[asyncio.Task[None]] = []
-        self._sites: list[Site] = []
+        self._listeners: list[Listener] = []
         self._servers: list[asyncio.Server] = []
         self.port = self.callback_port = 0
 
@@ -79,13 +81,13 @@ class Server:
     @property
     def draining(self) -> bool:
         """Whether it takes no more requests."""
-        return self.engines.draining
+        return self.engine_requests.draining
 
     async def start(self) -> None:
         """Probe once, so that the first request knows who is there; then keep at it. One worker probes for all."""
         self._loop.set_exception_handler(self._failed)
         crew = self._crew
-        sender = Sender(secrets.randbits(64), 0) if crew is None else Sender(crew.board.pod, crew.index)
+        sender = Sender(secrets.randbits(64), 0) if crew is None else Sender(crew.table.pod, crew.index)
         peering = Peering(self.router, sender, self._loop)
         self._background = [self._loop.create_task(self._tick()), self._loop.create_task(peering.run())]
         if self.exporter is not None:
@@ -100,33 +102,35 @@ class Server:
         settings, crew = self._settings, self._crew
         layerwise = settings.mode == "layerwise"
         apart = layerwise and (not settings.metaserver_port or settings.metaserver_port != settings.port)
-        routes = Routes(self.engines, self._pages, self._admin, self._shared_callbacks(apart), self._ended)
+        routes = Routes(self.engine_requests, self._pages, self._admin, self._shared_callbacks(apart), self._ended)
         self.port = await self._serve(routes.respond, settings.port, self.tls, shared=crew is not None)
         if layerwise:
             tls = self.tls if settings.metaserver_tls or not apart else None
-            wanted = settings.metaserver_port + (crew.index if crew is not None and settings.metaserver_port else 0)
+            callback_port = settings.metaserver_port + (
+                crew.index if crew is not None and settings.metaserver_port else 0
+            )
             answers = CallbackRoutes(self.callbacks, self._ended).respond
-            self.callback_port = await self._serve(answers, wanted, tls) if apart else self.port
+            self.callback_port = await self._serve(answers, callback_port, tls) if apart else self.port
             scheme = "http" if tls is None else "https"
             self.router.callback_url = f"{scheme}://{Address(settings.advertised, self.callback_port)}{PATH}"
         if crew is not None:
-            site = self._site(routes.respond)
-            self._servers += await listen(lambda: ClientConnection(site), [crew.listening()])
+            listener = self._listener(routes.respond)
+            self._servers += await listen(lambda: ClientConnection(listener), [crew.listening()])
 
     def _shared_callbacks(self, apart: bool) -> Callbacks | None:
         return self.callbacks if self._settings.mode == "layerwise" and not apart else None
 
     async def _serve(self, respond: Responder, port: int, tls: Tls | None, shared: bool = False) -> int:
-        """The port that it listens on."""
-        site = self._site(respond)
+        """Listen on a port, 0 for any; which one it is."""
+        listener = self._listener(respond)
         sockets = bound(self._settings.host, port, shared)
-        self._servers += await listen(lambda: ClientConnection(site), sockets, tls)
+        self._servers += await listen(lambda: ClientConnection(listener), sockets, tls)
         return int(sockets[0].getsockname()[1])
 
-    def _site(self, respond: Responder) -> Site:
-        site = Site(self._loop, self.router.settings, self.admission, respond, self._ended)
-        self._sites.append(site)
-        return site
+    def _listener(self, respond: Responder) -> Listener:
+        listener = Listener(self._loop, self.router.settings, self.admission, respond, self._ended)
+        self._listeners.append(listener)
+        return listener
 
     @property
     def _probes(self) -> bool:
@@ -151,12 +155,12 @@ class Server:
 
     async def drain(self) -> bool:
         """Refuse new requests and wait for the running ones, whose callbacks still come; False if time ran out."""
-        self.engines.draining = True
-        for site in self._sites:
-            site.draining = True
+        self.engine_requests.draining = True
+        for listener in self._listeners:
+            listener.draining = True
         self.journal.event("draining", active=self.metrics.active)
         try:
-            await asyncio.wait_for(self.engines.idle.wait(), self._settings.drain_seconds)
+            await asyncio.wait_for(self.engine_requests.idle.wait(), self._settings.drain_seconds)
         except asyncio.TimeoutError:
             return False
         return True
@@ -170,8 +174,8 @@ class Server:
         for server in self._servers:
             server.close()
         await asyncio.sleep(0)  # what was written last goes out
-        for site in self._sites:
-            site.close()
+        for listener in self._listeners:
+            listener.close()
         self.lag.close()
         self.router.close()
         self.journal.event("stopped", active=self.metrics.active)
@@ -219,8 +223,8 @@ class Server:
         fixed = [name for name in FIXED_AT_START if getattr(settings, name) != getattr(self._settings, name)]
         self._settings = settings = replace(settings, **{name: getattr(self._settings, name) for name in fixed})
         self.router.apply(settings)
-        for site in self._sites:
-            site.settings = settings
+        for listener in self._listeners:
+            listener.settings = settings
         self._limit(settings)
         if self.tracer is not None:
             self.tracer.percent = settings.trace_percent
@@ -229,7 +233,7 @@ class Server:
 
     # -- what is told --------------------------------------------------------------------------------------------------
 
-    def _tell(self, event: str, instance: Instance) -> None:
+    def _instance_changed(self, event: str, instance: Instance) -> None:
         self.metrics.instance_event(event, instance)
         why = {"why": instance.last_failure} if event == "isolated" else {}
         self.journal.event(event, role=instance.role, instance=str(instance.address), failures=instance.failures, **why)
@@ -272,7 +276,7 @@ def _exporter(settings: Settings, journal: Journal) -> Exporter | None:
 def _version_of(path: Path | None) -> tuple[int, int, int] | None:
     """What tells one state of a file from another; links are followed, ConfigMap mounts swap one."""
     try:
-        found = path.stat() if path is not None else None
+        stat = path.stat() if path is not None else None
     except OSError:
         return None
-    return (found.st_ino, found.st_mtime_ns, found.st_size) if found else None
+    return (stat.st_ino, stat.st_mtime_ns, stat.st_size) if stat else None

@@ -7,10 +7,9 @@ that has nothing of what it should have is believed.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from itertools import islice
-from typing import Any
 
 from stormc_proxy.fleet.instance import Instance, prefill_load
 from stormc_proxy.fleet.lease import Lease
@@ -65,26 +64,26 @@ class Affinity:
 
     def pick(self, pool: Pool, prompt: Prompt, mode: str, avoid: Iterable[Address] = ()) -> Lease | None:
         """A lease on the instance that the rule chooses, which will have the prompt in its cache."""
-        if pool.told:
+        if pool.shares_choices:
             self.listen(pool)
         work = partial(prefill_load, mode=mode)
         lease = pool.pick(work(prompt.size), avoid, partial(self.offers, prompt, work), self.weight)
         if lease is not None:
-            self.chosen(prompt, lease.instance)
-            if (pool.told or self.outbox is not None) and (prompt.keys or prompt.session):
-                self._tell(pool, prompt, lease.instance)
+            self.note_choice(prompt, lease.instance)
+            if (pool.shares_choices or self.outbox is not None) and (prompt.keys or prompt.session):
+                self._share(pool, prompt, lease.instance)
         return lease
 
-    def _tell(self, pool: Pool, prompt: Prompt, instance: Instance) -> None:
-        pool.tell_choice(instance, prompt)
+    def _share(self, pool: Pool, prompt: Prompt, instance: Instance) -> None:
+        pool.share_choice(instance, prompt)
         if self.outbox is not None:
             self.outbox.append((instance, prompt))
 
     def listen(self, pool: Pool) -> None:
-        """Take over what other workers did."""
-        for instance, prompt in pool.heard_choices():
+        """Take over where other workers have sent prompts since the last call."""
+        for instance, prompt in pool.choices_of_others():
             if prompt.keys or prompt.session:
-                self.chosen(prompt, instance)
+                self.note_choice(prompt, instance)
             else:
                 self.forget(instance)
 
@@ -98,19 +97,19 @@ class Affinity:
         size = prompt.size
         holder, promised = self._sessions.get(prompt.session, (None, 0)) if prompt.session else (None, 0)
         promised = min(promised, size)
-        depth_before = matched = left = 0
+        depth_before = matched = work_left = 0
         for instance, depth in islice(self.index.matches(prompt.keys, least), MOST_OFFERS):
             if depth != depth_before:
                 depth_before, matched = depth, prompt.matched(depth)
-                left = work(size - matched)
+                work_left = work(size - matched)
                 if holder is not None and promised > matched:
                     yield holder, work(size - promised), promised
                     holder = None
-            yield instance, left, matched
+            yield instance, work_left, matched
         if holder is not None:
             yield holder, work(size - promised), promised
 
-    def chosen(self, prompt: Prompt, instance: Instance) -> None:
+    def note_choice(self, prompt: Prompt, instance: Instance) -> None:
         """A prompt goes to an instance, which will have it in its cache."""
         self.index.remember(prompt.keys, instance)
         if prompt.session:
@@ -119,11 +118,10 @@ class Affinity:
             if len(self._sessions) * SESSIONS_PER_KEY > self.index.limit:
                 self._sessions.popitem(last=False)
 
-    def answered(self, prompt: Prompt, lease: Lease, answer: Mapping[str, Any]) -> CachedTokens:
-        """Compare what the choice was made with and what prefill's answer says."""
-        tokens, cached = _usage(answer)
+    def compared(self, prompt: Prompt, lease: Lease, tokens: int | None, cached: int | None) -> CachedTokens:
+        """What the choice was made with, beside what prefill reports: the prompt's tokens, and those it had cached."""
         estimated = (tokens or prompt.size // BYTES_PER_TOKEN) * lease.matched // max(prompt.size, 1)
-        if cached is not None:
+        if tokens is not None and cached is not None:
             self.prompt_tokens += tokens
             self.estimated_tokens += estimated
             self.reported_tokens += cached
@@ -137,15 +135,15 @@ class Affinity:
             self._doubted.add(instance)  # once may be two prompts at the same time
         elif estimated >= LOST_TOKENS:
             self.forget(instance)
-            self.chosen(prompt, instance)
+            self.note_choice(prompt, instance)
 
-    def heard(self, event: str, instance: Instance) -> None:
+    def instance_changed(self, event: str, instance: Instance) -> None:
         """What happened to an instance, in the pool's words."""
         if event in GONE:
             self.forget(instance)
 
     def forget(self, instance: Instance) -> None:
-        """An instance's cache is empty."""
+        """An instance has lost its cache: nothing is expected there any more."""
         self.index.forget(instance)
         self._doubted.discard(instance)
         for session in [key for key, (holder, _) in self._sessions.items() if holder is instance]:
@@ -160,18 +158,8 @@ class Affinity:
         }  # fmt: skip
 
     def clear(self, pool: Pool) -> None:
-        """The caches of all instances are empty."""
+        """All instances have lost their caches; other workers and pods are told."""
         self.index.clear()
         self._sessions.clear()
         for instance in pool:
-            self._tell(pool, Prompt([], 0, 0, 0), instance)
-
-
-def _usage(answer: Mapping[str, Any]) -> tuple[int, int | None]:
-    """Tokens of the prompt, and how many of them were cached as far as the engine tells."""
-    usage = answer.get("usage")
-    if not isinstance(usage, dict):
-        return 0, None
-    tokens, details = usage.get("prompt_tokens"), usage.get("prompt_tokens_details")
-    cached = details.get("cached_tokens") if isinstance(details, dict) else None
-    return tokens if isinstance(tokens, int) else 0, cached if isinstance(cached, int) else None
+            self._share(pool, Prompt([], 0, 0, 0), instance)

@@ -36,7 +36,7 @@ class ChoiceLog:
     """The rings of all workers. Made before they are forked."""
 
     def __init__(self, workers: int, cells: int = CELLS) -> None:
-        """Empty."""
+        """Rings without entries, of `cells` cells for each worker."""
         self.workers, self.cells = workers, cells
         memory = memoryview(mmap.mmap(-1, workers * (1 + cells) * 8)).cast("q")
         self.counts = [memory[worker * (1 + cells) :][:1] for worker in range(workers)]
@@ -48,12 +48,12 @@ class ChoiceLog:
         ring, position = self._rings[worker], self.counts[worker][0]
         keys = choice.keys[: self.cells - _HEAD]
         length = _HEAD + len(keys)
-        left = self.cells - position % self.cells
-        if left < length:
-            if left >= _HEAD:
-                ring[-left : -left + _HEAD or None] = array("q", (position, _PADDING, 0, 0))
-            position, left = position + left, self.cells
-        start = self.cells - left
+        cells_left = self.cells - position % self.cells
+        if cells_left < length:
+            if cells_left >= _HEAD:
+                ring[-cells_left : -cells_left + _HEAD or None] = array("q", (position, _PADDING, 0, 0))
+            position, cells_left = position + cells_left, self.cells
+        start = self.cells - cells_left
         head = (position, choice.number << 32 | len(keys), choice.session, choice.size)
         ring[start : start + length] = array("q", (*head, *keys))
         self.counts[worker][0] = position + length
@@ -62,20 +62,20 @@ class ChoiceLog:
         """The entry at `position`, if there is one, and where the next one is."""
         ring, end = self._rings[worker], self.counts[worker][0]
         start = position % self.cells
-        left = self.cells - start
+        cells_left = self.cells - start
         if end - position > self.cells:  # overwritten meanwhile: on with the current lap
             return end - end % self.cells, None
-        if left < _HEAD or ring[start + 1] == _PADDING:
-            return position + left, None
+        if cells_left < _HEAD or ring[start + 1] == _PADDING:
+            return position + cells_left, None
         number, length = ring[start + 1] >> 32, _HEAD + (ring[start + 1] & 0xFFFFFFFF)
-        if ring[start] != position or length > left:
+        if ring[start] != position or length > cells_left:
             return end, None
         keys = ring[start + _HEAD : start + length].tolist()
         return position + length, Choice(number, ring[start + 2], ring[start + 3], keys)
 
 
-class Colleagues:
-    """A worker's ear for the others."""
+class OtherWorkers:
+    """One worker's view of the log: it writes its own choices, and reads those of the others."""
 
     def __init__(self, log: ChoiceLog, worker: int) -> None:
         """Begins with what is left of each one's current lap, so that a worker that replaces a dead one knows it."""
@@ -84,12 +84,12 @@ class Colleagues:
             other: log.counts[other][0] // log.cells * log.cells for other in range(log.workers) if other != worker
         }
 
-    def tell(self, choice: Choice) -> None:
-        """Let the others hear of it."""
+    def share(self, choice: Choice) -> None:
+        """Write a choice of this worker, for the others to read."""
         self._log.write(self._worker, choice)
 
-    def heard(self) -> Iterator[Choice]:
-        """What the others told since the last call."""
+    def new_choices(self) -> Iterator[Choice]:
+        """Choices that the others wrote since the last call."""
         counts = self._log.counts
         for other, position in self._positions.items():
             while position < counts[other][0]:

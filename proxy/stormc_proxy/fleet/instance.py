@@ -64,7 +64,7 @@ class Instance:
         self.seen = self.mute = False
         """`mute`: its last probe brought no answer at all, not even a bad one."""
         self.row, self.loads = -1, memoryview(b"")
-        """Where several workers share a board: the instance's row there, and its cells with the load of each worker."""
+        """Where several workers share a table: the instance's row there, and its cells with the load of each worker."""
 
     def step(self, event: str) -> None:
         """What happened, in the words of transitions.INSTANCE."""
@@ -86,5 +86,5 @@ class Instance:
         return math.inf if self.state in (FAULTY, EXPECTED) else self.load / SCALE
 
     def note_failure(self, why: str, now: float) -> None:
-        """For the log and the status page."""
+        """Remember why and when it failed, for the log and the status page."""
         self.last_failure, self.failed_at = why, now

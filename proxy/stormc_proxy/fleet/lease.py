@@ -1,27 +1,13 @@
-"""When an instance is isolated, and one request's share of its load."""
+"""One request's share of an instance's load."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from stormc_proxy.fleet.instance import Instance
 
 if TYPE_CHECKING:
     from stormc_proxy.fleet.pool import Pool
-
-
-@dataclass(frozen=True)
-class Policy:
-    """When an instance is isolated and how it comes back."""
-
-    max_failures: int = 3
-    cumulative: bool = False
-    slow_start: float = 0.0
-    max_backoff: float = 0.0
-    max_isolated_percent: int = 100
-    panic: bool = False
-    probe_interval: float = 5.0
 
 
 class Lease:

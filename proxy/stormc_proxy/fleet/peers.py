@@ -49,8 +49,8 @@ class Record(NamedTuple):
     prompt: Prompt | None
 
 
-class _Heard:
-    """What one peer told."""
+class _SenderState:
+    """What one worker of another pod has sent: its last number, when, and its loads."""
 
     def __init__(self) -> None:
         self.number, self.at = -1, 0.0
@@ -66,15 +66,15 @@ class Peers:
         """`secret` is the same in all pods; without one, the network decides who may speak."""
         self._pools, self._affinity, self._me, self._clock = pools, affinity, sender, clock
         self._secret = blake2b(secret).digest() if secret else b""
-        self._told: dict[Instance, int] = {}
-        self._heard: dict[Sender, _Heard] = {}
+        self._sent_loads: dict[Instance, int] = {}
+        self._senders: dict[Sender, _SenderState] = {}
         self._number, self._repeat_at = 0, 0.0
         affinity.outbox = []
 
     @property
     def pods(self) -> int:
         """Other pods that speak."""
-        return len({sender.pod for sender in self._heard})
+        return len({sender.pod for sender in self._senders})
 
     # -- telling -------------------------------------------------------------------------------------------------------
 
@@ -89,18 +89,18 @@ class Peers:
         datagrams, size, parts = [], 0, list[bytes]()
         for record in records:
             if size + len(record) > DATAGRAM_BYTES:
-                datagrams.append(self._sealed(parts))
+                datagrams.append(self._seal_datagram(parts))
                 size, parts = 0, []
             parts.append(record)
             size += len(record)
-        return [*datagrams, self._sealed(parts)]
+        return [*datagrams, self._seal_datagram(parts)]
 
     def _loads(self, repeat: bool) -> Iterator[bytes]:
-        before, self._told = self._told, {}
+        before, self._sent_loads = self._sent_loads, {}
         for instance in (instance for pool in self._pools.values() for instance in pool):
             load = instance.load
             if load:
-                self._told[instance] = load
+                self._sent_loads[instance] = load
             if load != before.get(instance, 0) or (repeat and load):
                 yield _about(_LOAD, instance) + _LOAD_BODY.pack(load)
 
@@ -112,7 +112,7 @@ class Peers:
                 body = _CHOICE_BODY.pack(prompt.session, min(prompt.size, 2**32 - 1), len(keys))
                 yield _about(_CHOICE, instance) + body + struct.pack(f"!{len(keys)}I", *keys)
 
-    def _sealed(self, records: list[bytes]) -> bytes:
+    def _seal_datagram(self, records: list[bytes]) -> bytes:
         self._number += 1
         datagram = _HEADER.pack(_MAGIC, *self._me, self._number & 0xFFFFFFFF) + b"".join(records)
         return datagram + self._seal(datagram)
@@ -134,26 +134,26 @@ class Peers:
             records = list(_records(content))
         except (struct.error, UnicodeDecodeError, IndexError):
             return False
-        peer = self._heard.setdefault(Sender(pod, worker), _Heard())
+        peer = self._senders.setdefault(Sender(pod, worker), _SenderState())
         late, peer.at = number < peer.number, self._clock()
         peer.number = max(peer.number, number)
         for record in records:
             instance = self._pools[record.role].instances.get(record.address)
             if instance is not None and record.load is not None and not late:
-                self._loaded(peer, instance, record.load)
+                self._note_load(peer, instance, record.load)
             elif instance is not None and record.prompt is not None:
-                self._chosen(record.prompt, instance)
+                self._note_choice(record.prompt, instance)
         return True
 
-    def _chosen(self, prompt: Prompt, instance: Instance) -> None:
+    def _note_choice(self, prompt: Prompt, instance: Instance) -> None:
         pool = self._pools["prefill"]
         if prompt.keys or prompt.session:
-            self._affinity.chosen(prompt, instance)
+            self._affinity.note_choice(prompt, instance)
         else:
             self._affinity.forget(instance)
-        pool.tell_choice(instance, prompt)
+        pool.share_choice(instance, prompt)
 
-    def _loaded(self, peer: _Heard, instance: Instance, load: int) -> None:
+    def _note_load(self, peer: _SenderState, instance: Instance, load: int) -> None:
         instance.foreign += load - peer.loads.pop(instance, 0)
         if load:
             peer.loads[instance] = load
@@ -161,14 +161,14 @@ class Peers:
 
     def expire(self, after: float = SILENT_SECONDS) -> None:
         """Forget the loads of peers that are silent: they are gone, and their requests with them."""
-        for sender, peer in list(self._heard.items()):
+        for sender, peer in list(self._senders.items()):
             if self._clock() - peer.at >= after:
-                del self._heard[sender]
+                del self._senders[sender]
                 for instance in list(peer.loads):
-                    self._loaded(peer, instance, 0)
+                    self._note_load(peer, instance, 0)
 
     def close(self) -> None:
-        """Speak and hear no more."""
+        """Forget all peers and their loads; choices are collected for them no more."""
         self.expire(0.0)
         self._affinity.outbox = None
 

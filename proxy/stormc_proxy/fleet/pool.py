@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Iterator
 from heapq import heapify, heappop, heappush
 
 from stormc_proxy.fleet.instance import EXPECTED, FAULTY, HEALTHY, LEAVING, SCALE, Instance
-from stormc_proxy.fleet.lease import Lease, Policy
+from stormc_proxy.fleet.lease import Lease
+from stormc_proxy.fleet.pool_policy import PoolPolicy
 from stormc_proxy.fleet.prefill_choice import Offer, cheapest
 from stormc_proxy.fleet.prompt_keys import Prompt
 from stormc_proxy.outcomes import Outcome
@@ -26,12 +27,12 @@ class Pool:
         self,
         role: str,
         addresses: Iterable[Address],
-        policy: Policy,
+        policy: PoolPolicy,
         clock: Callable[[], float],
-        tell: Callable[[str, Instance], None] = lambda event, instance: None,
+        notify: Callable[[str, Instance], None] = lambda event, instance: None,
     ) -> None:
-        """`tell(event, instance)` hears of: isolated, readmitted, arrived, added, leaving, removed."""
-        self.role, self.policy, self._clock, self._tell = role, policy, clock, tell
+        """`notify(event, instance)` hears of: isolated, readmitted, arrived, added, leaving, removed."""
+        self.role, self.policy, self._clock, self._notify = role, policy, clock, notify
         self.instances: dict[Address, Instance] = {}
         self._heap: list[tuple[float, int, int, Instance]] = []
         self._stamp = self._picks = 0
@@ -100,33 +101,33 @@ class Pool:
         return lease
 
     def _least(self, avoid: Iterable[Address]) -> Instance | None:
-        heap, kept = self._heap, []
-        found = None
+        heap, avoided_entries = self._heap, []
+        least_loaded = None
         while heap:
             entry = heap[0]
             instance = entry[3]
             if entry[2] != instance.stamp:
                 heappop(heap)
             elif avoid and instance.address in avoid:
-                kept.append(heappop(heap))
+                avoided_entries.append(heappop(heap))
             else:
-                found = instance
+                least_loaded = instance
                 break
-        for entry in kept:
+        for entry in avoided_entries:
             heappush(heap, entry)
-        return found
+        return least_loaded
 
     def queue(self, instance: Instance) -> float:
         """The load, that of other pods included, and what a slow starter has more; infinite unless healthy."""
         return instance.load + instance.foreign + instance.handicap if instance.state == HEALTHY else math.inf
 
-    told = False
+    shares_choices = False
     """Whether other workers tell of their choices."""
 
-    def tell_choice(self, instance: Instance, prompt: Prompt) -> None:
+    def share_choice(self, instance: Instance, prompt: Prompt) -> None:
         """Other workers, if there are any, remember too who has a prompt; one without keys: the cache is empty."""
 
-    def heard_choices(self) -> Iterable[tuple[Instance, Prompt]]:
+    def choices_of_others(self) -> Iterable[tuple[Instance, Prompt]]:
         """What other workers told since the last call."""
         return ()
 
@@ -166,7 +167,7 @@ class Pool:
         """
         instance.mute = mute
         if healthy:
-            self._found(instance)
+            self._probe_succeeded(instance)
             return
         now = self._clock()
         if not instance.probe_failures and instance.state != FAULTY:
@@ -198,7 +199,8 @@ class Pool:
         if not panics:
             instance.watched_since = self._clock()
 
-    def _found(self, instance: Instance) -> None:
+    def _probe_succeeded(self, instance: Instance) -> None:
+        """What a successful probe changes: an expected instance arrives, a faulty one may return."""
         if instance.state == LEAVING:
             instance.probe_failures = 0
             return
@@ -207,7 +209,7 @@ class Pool:
         if instance.state == EXPECTED:
             self._arrive(instance, "answers")
             if first:
-                self._tell("arrived", instance)
+                self._notify("arrived", instance)
         elif instance.state == FAULTY:
             if now >= instance.readmit_at:
                 self._readmit(instance, now)
@@ -215,7 +217,7 @@ class Pool:
             instance.probe_failures = 0
 
     def _failures(self, instance: Instance) -> int:
-        """What is held against the threshold."""
+        """The failures that count towards isolation."""
         return instance.failures
 
     def _judge(self, instance: Instance) -> None:
@@ -239,7 +241,7 @@ class Pool:
         instance.changed_at, instance.stamp, instance.handicap = now, 0, 0
         self._slow.discard(instance)
         self.usable -= 1
-        self._tell("isolated", instance)
+        self._notify("isolated", instance)
 
     def _readmit(self, instance: Instance, now: float) -> None:
         others = [i.load for i in self if i.state == HEALTHY]
@@ -253,14 +255,14 @@ class Pool:
             self._slow.add(instance)
         self.usable += 1
         self.moved(instance)
-        self._tell("readmitted", instance)
+        self._notify("readmitted", instance)
 
     def tick(self) -> None:
         """Once a second or so: let slow starters take more."""
         now = self._clock()
         for instance in list(self._slow):
-            left = 1 - (now - instance.changed_at) / self.policy.slow_start if self.policy.slow_start else 0
-            instance.handicap = int(instance.handicap * left) if left > 0 else 0
+            share_left = 1 - (now - instance.changed_at) / self.policy.slow_start if self.policy.slow_start else 0
+            instance.handicap = int(instance.handicap * share_left) if share_left > 0 else 0
             if not instance.handicap:
                 self._slow.discard(instance)
             self.moved(instance)
@@ -271,20 +273,20 @@ class Pool:
         """Make these the instances: new ones appear, missing ones take no more requests and go when they are done.
 
         Beside others that work, a new one takes no request before a probe found it: it may load its model for long.
-        `tell` hears of it, and lets it be probed at once.
+        `notify` hears of it, and lets it be probed at once.
         """
-        wanted = dict.fromkeys(addresses)
-        stays = any(i.state == HEALTHY and i.seen and i.address in wanted for i in self)
-        for address in wanted:
-            known = self.instances.get(address)
-            if known is None and stays:
+        addresses_to_have = dict.fromkeys(addresses)
+        stays = any(i.state == HEALTHY and i.seen and i.address in addresses_to_have for i in self)
+        for address in addresses_to_have:
+            instance_there = self.instances.get(address)
+            if instance_there is None and stays:
                 self._expect(Instance(self.role, address, self._clock()))
-            elif known is None:
+            elif instance_there is None:
                 self.add(address)
-            elif known.state == LEAVING:
-                self._arrive(known, "comes back")
+            elif instance_there.state == LEAVING:
+                self._arrive(instance_there, "comes back")
         for instance in list(self):
-            if instance.address not in wanted:
+            if instance.address not in addresses_to_have:
                 self.remove(instance.address)
         if not self.usable:  # nobody is left to wait beside
             for instance in self:
@@ -294,13 +296,13 @@ class Pool:
 
     def add(self, address: Address) -> None:
         """A new, healthy instance; one that was leaving stays."""
-        known = self.instances.get(address)
-        if known is None:
+        instance_there = self.instances.get(address)
+        if instance_there is None:
             instance = Instance(self.role, address, self._clock())
             self._insert(instance)
-            self._tell("added", instance)
-        elif known.state == LEAVING:
-            self._arrive(known, "comes back")
+            self._notify("added", instance)
+        elif instance_there.state == LEAVING:
+            self._arrive(instance_there, "comes back")
 
     def remove(self, address: Address) -> None:
         """No new requests; gone when the last one is done."""
@@ -312,7 +314,7 @@ class Pool:
         instance.step("is taken out")
         instance.stamp, instance.changed_at = 0, self._clock()
         self._slow.discard(instance)
-        self._tell("leaving", instance)
+        self._notify("leaving", instance)
         self.sweep()
 
     def sweep(self) -> None:
@@ -320,11 +322,11 @@ class Pool:
         for instance in [i for i in self if i.state == LEAVING and not i.active]:
             del self.instances[instance.address]
             instance.step("is done")
-            self._tell("removed", instance)
+            self._notify("removed", instance)
 
     def _expect(self, instance: Instance) -> None:
         self.instances[instance.address] = instance
-        self._tell("added", instance)
+        self._notify("added", instance)
 
     def _insert(self, instance: Instance) -> None:
         self.instances[instance.address] = instance

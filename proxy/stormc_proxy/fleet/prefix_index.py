@@ -21,7 +21,7 @@ class PrefixIndex(Generic[Holder]):
     """Key → holders. All operations take time in proportion to the keys they are given, not to the fleet."""
 
     def __init__(self, limit: int) -> None:
-        """Empty; `limit` keys at most."""
+        """An index without keys, which never holds more than `limit`."""
         self.limit = limit
         self._masks: OrderedDict[int, int] = OrderedDict()
         self._bits: dict[Holder, int] = {}
@@ -45,22 +45,22 @@ class PrefixIndex(Generic[Holder]):
 
         Of those that hold equally many, `first` comes first.
         """
-        alive, depth, ended = self._live, 0, []
+        alive, depth, matches = self._live, 0, []
         find = self._masks.get
         for key in keys:
             holding = find(key, 0) & alive
             if holding != alive:
                 if depth:
-                    ended.append((alive & ~holding, depth))
+                    matches.append((alive & ~holding, depth))
                 alive = holding
                 if not alive:
                     break
             depth += 1
         if alive and depth:
-            ended.append((alive, depth))
+            matches.append((alive, depth))
         holders = self._holders
         favourite = 1 << self._bits[first] if first is not None and first in self._bits else 0
-        for mask, depth in reversed(ended):
+        for mask, depth in reversed(matches):
             if mask & favourite and first is not None:
                 mask ^= favourite
                 yield first, depth

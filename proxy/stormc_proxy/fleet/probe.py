@@ -21,7 +21,7 @@ class Prober:
     """Asks /health of every instance in parallel, each on a connection of its own."""
 
     def __init__(self, router: Router) -> None:
-        """Nothing is asked yet."""
+        """Probes nothing before `run`, `round` or `begin`."""
         self._router = router
         self._running: set[asyncio.Task[None]] = set()
 
@@ -37,9 +37,9 @@ class Prober:
 
     async def round(self, spread: float = 0.0) -> None:
         """Start one probe of every instance."""
-        wanted = [(pool, instance) for pool in self._router.pools.values() for instance in pool]
-        pause = spread / len(wanted) if len(wanted) > 32 else 0.0
-        for pool, instance in wanted:
+        instances = [(pool, instance) for pool in self._router.pools.values() for instance in pool]
+        pause = spread / len(instances) if len(instances) > 32 else 0.0
+        for pool, instance in instances:
             self.begin(pool, instance)
             if pause:
                 await asyncio.sleep(pause)
@@ -61,16 +61,16 @@ class Prober:
             task.cancel()
 
     async def _probe(self, pool: Pool, instance: Instance) -> None:
-        why = await self._asked(instance.address)
+        why = await self._health_problem(instance.address)
         if why is None or why.counts:  # a resolver that is away, or no descriptor, says nothing about the instance
             text = why.text if why is not None else ""
             pool.probed(instance, why is None, text, mute=why not in (None, Outcome.SERVER_ERROR))
 
     async def healthy(self, address: Address) -> bool:
         """Whether /health answers 200 in time."""
-        return await self._asked(address) is None
+        return await self._health_problem(address) is None
 
-    async def _asked(self, address: Address) -> Outcome | None:
+    async def _health_problem(self, address: Address) -> Outcome | None:
         """Why /health does not answer 200 in time; None if it does."""
         router = self._router
         late = router.loop.create_future()
@@ -88,7 +88,7 @@ class Prober:
 
     async def _ask(self, address: Address) -> Outcome | None:
         settings = self._router.settings
-        endpoint = Endpoint(address, self._router.loop, self._router.names, 0.0, tls=self._router.upstream.tls)
+        endpoint = Endpoint(address, self._router.loop, self._router.resolver, 0.0, tls=self._router.upstream.tls)
         try:
             connection = await endpoint.new_connection()
         except UpstreamError as error:

@@ -44,7 +44,7 @@ class Members(Protocol):
 
     length: int
 
-    def members(self, wanted: Container[str]) -> Mapping[str, str]:
+    def members(self, keys: Container[str]) -> Mapping[str, str]:
         """The JSON text of some top-level members as the client wrote it."""
 
 
@@ -86,8 +86,8 @@ def session_of(headers: bytes) -> str:
     """The conversation that a request's header lines name; empty when they name none."""
     if headers.lower().find(b"-session-") < 0:  # as in both names, and a fifth of the time
         return ""
-    found = SESSION.search(headers)
-    return found.group(1).decode("latin-1") if found else ""
+    session = SESSION.search(headers)
+    return session.group(1).decode("latin-1") if session else ""
 
 
 def chain_of(identity: int, texts: Iterable[str], chain: Chain = chained_here) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -30,6 +31,8 @@ class Api(NamedTuple):
     """The engine takes its id from the body, not from X-Request-Id."""
 
 
+ANSWER_TOKENS = re.compile(rb'"(?:completion|output)_tokens":\s*(\d+)')
+"""How many tokens an answer has, where its usage says so in any of the APIs."""
 _LIMITS = ("max_tokens", "max_completion_tokens")
 COMPLETIONS = Api("/v1/completions", "prompt", _LIMITS, False, True, True, floor=True)
 CHAT = Api("/v1/chat/completions", "messages", _LIMITS, True, True, True, floor=True)
@@ -47,7 +50,7 @@ def check(api: Api, body: Body) -> None:
 
 
 def prefill_changes(api: Api, body: Body, key: str, parameters: str) -> dict[str, str | None]:
-    """What prefill is asked for instead: one token, no stream."""
+    """What the body for prefill has other than the client's: one token, no stream."""
     changes: dict[str, str | None] = {"kv_transfer_params": parameters, "stream": "false", "stream_options": None}
     changes[api.limits[0]] = "1"
     if api.floor:
@@ -55,17 +58,17 @@ def prefill_changes(api: Api, body: Body, key: str, parameters: str) -> dict[str
     for name in api.limits[1:]:
         if name in body.values:
             changes[name] = "1"
-    return changes | named(api, key) if api.names_request else changes
+    return changes | request_id_changes(api, key) if api.names_request else changes
 
 
-def asked(api: Api, key: str, parameters: str) -> dict[str, str | None]:
-    """What decode is asked for besides: `parameters` are those of the KV cache's transfer, empty without one."""
+def decode_changes(api: Api, key: str, parameters: str) -> dict[str, str | None]:
+    """What the body for decode has other than the client's; `parameters` are the KV connector's, or empty."""
     changes: dict[str, str | None] = {"kv_transfer_params": parameters or None}
-    return changes | named(api, key) if api.names_request else changes
+    return changes | request_id_changes(api, key) if api.names_request else changes
 
 
-def named(api: Api, key: str) -> dict[str, str | None]:
-    """The request's id, where the body has it: prefill and decode must know it under the same."""
+def request_id_changes(api: Api, key: str) -> dict[str, str | None]:
+    """The request's id as a member of the body, where the API has it there: the same for prefill and decode."""
     return {"request_id": dumped(f"resp_{key}")} if api.names_request else {}
 
 
@@ -77,7 +80,7 @@ def flag(value: object) -> bool:
 
 
 def error_value(dialect: str, status: int, message: str, kind: str) -> Mapping[str, object]:
-    """An error object of an API."""
+    """The error object in the form of an API: `dialect` is openai, anthropic or responses."""
     if dialect == "anthropic":
         known = {400: "invalid_request_error", 401: "authentication_error", 404: "not_found_error",
                  413: "request_too_large", 429: "rate_limit_error", 503: "overloaded_error"}  # fmt: skip
@@ -86,7 +89,7 @@ def error_value(dialect: str, status: int, message: str, kind: str) -> Mapping[s
 
 
 def error_event(dialect: str, status: int, message: str, kind: str) -> bytes:
-    """An error as the last event of a stream."""
+    """An error as the last event of a stream, in the form of an API."""
     if dialect == "anthropic":
         return b"event: error\n" + event(error_value(dialect, status, message, kind))
     if dialect == "responses":

@@ -12,7 +12,7 @@ from typing import Any
 from stormc_proxy.fleet.instance import Instance
 from stormc_proxy.flow.refusal import Refusal
 from stormc_proxy.http.connection import Connection
-from stormc_proxy.telemetry.journal import new_secret
+from stormc_proxy.random_ids import new_secret
 from stormc_proxy.transitions import ATTEMPT
 
 Prefill = Callable[[str], Coroutine[Any, Any, bool]]

@@ -6,8 +6,8 @@ import asyncio
 from typing import Protocol
 
 from stormc_proxy.fleet.instance import Instance
-from stormc_proxy.flow.alone import Alone
 from stormc_proxy.flow.body import Body
+from stormc_proxy.flow.decode_alone import DecodeAlone
 from stormc_proxy.flow.exchange import Answer
 from stormc_proxy.flow.layerwise import Layerwise
 from stormc_proxy.flow.refusal import Refusal, Unanswered, blame
@@ -18,17 +18,17 @@ from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import Address
 
 
-class Way(Protocol):
-    """A protocol between proxy, prefill and decode."""
+class KvProtocol(Protocol):
+    """How proxy, prefill and decode work together on one body; each KV connector has its protocol."""
 
     async def ask(self, avoid: set[Address], tried: set[Address]) -> tuple[Answer | None, Instance]:
         """One attempt at an instance not in `avoid`, which is added to `tried`. Raises Unanswered, Refusal, Broken."""
 
     def close(self) -> None:
-        """No further attempt."""
+        """No further attempt follows: let go of what is kept for one."""
 
 
-WAYS: dict[str, type[Layerwise] | type[Standard]] = {"layerwise": Layerwise, "standard": Standard}
+KV_PROTOCOLS: dict[str, type[Layerwise] | type[Standard]] = {"layerwise": Layerwise, "standard": Standard}
 _NONE: frozenset[Address] = frozenset()
 _NOBODY = (Outcome.NO_PREFILL, Outcome.NO_DECODE)
 
@@ -41,7 +41,7 @@ async def attempts(request: ClientRequest, body: Body, avoid: set[Address]) -> t
     """
     router, settings = request.router, request.router.settings
     tried, last, doubted, number = set(_NONE), None, None, 0
-    way: Way = WAYS[settings.mode](request, body)
+    protocol: KvProtocol = KV_PROTOCOLS[settings.mode](request, body)
     try:
         while number < max(1, settings.max_retries):
             if last is not None and not await _once_more(request, tried, number):
@@ -49,7 +49,7 @@ async def attempts(request: ClientRequest, body: Body, avoid: set[Address]) -> t
             if avoid and not router.decode.other(tried | avoid):
                 avoid = set()
             try:
-                found = await way.ask(tried | avoid, tried)
+                answered = await protocol.ask(tried | avoid, tried)
             except Unanswered as error:
                 last, number = error, number + 1
                 if error.doubtful:
@@ -57,9 +57,9 @@ async def attempts(request: ClientRequest, body: Body, avoid: set[Address]) -> t
                         break
                     doubted = error
             except Refusal as refusal:
-                if _prefill_is_gone(router, refusal) and settings.fallback and not isinstance(way, Alone):
-                    way.close()
-                    way = Alone(request, body)
+                if _prefill_is_gone(router, refusal) and settings.fallback and not isinstance(protocol, DecodeAlone):
+                    protocol.close()
+                    protocol = DecodeAlone(request, body)
                     tried.clear()
                 elif last is not None and refusal.outcome in _NOBODY:
                     break  # nobody is left to try: what the last one said tells more
@@ -67,12 +67,12 @@ async def attempts(request: ClientRequest, body: Body, avoid: set[Address]) -> t
                     raise
             else:
                 blame(router.decode, doubted)
-                return found
+                return answered
         final = doubted or last
         assert final is not None
         raise final.refusal
     finally:
-        way.close()
+        protocol.close()
 
 
 async def _once_more(request: ClientRequest, tried: set[Address], number: int) -> bool:

@@ -13,7 +13,7 @@ from json.decoder import scanstring  # type: ignore[attr-defined]
 from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined]
 from typing import Any
 
-from stormc_proxy.flow.large import SMALL_BYTES, TooMany, Unread, members_of
+from stormc_proxy.flow.large_json import SMALL_BYTES, TooMany, Unread, members_of
 
 LARGE_BYTES = 1024 * 1024
 """Beyond, members are not read as values, unless they are small."""
@@ -91,7 +91,7 @@ class Body:
         """The JSON of each element of a member that is a list. Raises BodyError."""
         value = self.values[key]
         if not isinstance(value, Unread):
-            return [dumped(each) for each in value]
+            return [dumped(element) for element in value]
         try:
             return list(value.elements())
         except ValueError:
@@ -131,22 +131,22 @@ class Body:
         if at + 1 != len(text) and _past_blanks(text, at + 1) != len(text):
             raise ValueError
 
-    def members(self, wanted: Container[str]) -> dict[str, str]:
-        """The JSON text of some members as the client wrote it, their keys included."""
-        found: dict[str, str]
+    def members(self, keys: Container[str]) -> dict[str, str]:
+        """The JSON text of the members of these `keys` as the client wrote it, their keys included."""
+        texts: dict[str, str]
         if self._text:
-            text, found = self._text, {}
+            text, texts = self._text, {}
             for key, start, end in self._spans:
-                if key in wanted:
-                    found[key] = text[start:end]
+                if key in keys:
+                    texts[key] = text[start:end]
         else:  # of a large one its beginning, which is as much as anybody looks at
             spans = ((key, start, min(end, start + COMPARED_BYTES)) for key, start, end in self._spans)
-            found = {key: self._raw[a:b].decode("utf-8", "replace") for key, a, b in spans if key in wanted}
+            texts = {key: self._raw[a:b].decode("utf-8", "replace") for key, a, b in spans if key in keys}
         for key, changed in self._changes.items():
-            found.pop(key, None)
-            if changed is not None and key in wanted:
-                found[key] = f'"{key}":{changed}'
-        return found
+            texts.pop(key, None)
+            if changed is not None and key in keys:
+                texts[key] = f'"{key}":{changed}'
+        return texts
 
     def rewritten(self, changes: Mapping[str, str | None]) -> bytes:
         """The body with members replaced by JSON text, or taken out where that is None. Others keep their text."""
@@ -156,34 +156,34 @@ class Body:
     def pieces(self, changes: Mapping[str, str | None]) -> Pieces:
         """`rewritten`, of a large body as parts of it and what is between them."""
         changes = {**self._changes, **changes} if self._changes else changes
-        kept = self._kept(changes)
+        spans = self._unchanged_spans(changes)
         added = ",".join([f"{_NAME(key)}:{value}" for key, value in changes.items() if value is not None])
         if self._text:
             text = self._text
-            parts = [text[start:end] for start, end in kept]
+            parts = [text[start:end] for start, end in spans]
             return ("{" + ",".join([*parts, added] if added else parts) + "}").encode()
         view, pieces = memoryview(self._raw), list[bytes | memoryview]()
-        for start, end in kept:
+        for start, end in spans:
             pieces += (b"," if pieces else b"{", view[start:end])
         pieces.append((("," if pieces else "{") + added + "}" if added else "}" if pieces else "{}").encode())
         return pieces
 
-    def _kept(self, changes: Mapping[str, str | None]) -> list[tuple[int, int]]:
+    def _unchanged_spans(self, changes: Mapping[str, str | None]) -> list[tuple[int, int]]:
         """Where the text stands that does not change: neighbours in one piece."""
         spans = self._spans
         if spans and not self._changes and self.values.keys().isdisjoint(changes):
             return [(spans[0][1], spans[-1][2])]
-        kept: list[tuple[int, int]] = []
+        unchanged: list[tuple[int, int]] = []
         joined = False
         for key, start, end in spans:
             if key in changes:
                 joined = False
             elif joined:
-                kept[-1] = (kept[-1][0], end)
+                unchanged[-1] = (unchanged[-1][0], end)
             else:
-                kept.append((start, end))
+                unchanged.append((start, end))
                 joined = True
-        return kept
+        return unchanged
 
     def varied(self, changes: Mapping[str, str | None]) -> Body:
         """A body that says something else in some members, and shares all the others with this one."""
@@ -201,7 +201,7 @@ class Body:
         return other
 
     def replaced(self, changes: Mapping[str, str | None]) -> Body:
-        """`rewritten`, as a body."""
+        """A body read from what `rewritten` gives."""
         return Body(self.rewritten(changes))
 
 
@@ -229,14 +229,14 @@ def loaded(raw: bytes) -> Any:
 
 
 def size_of(pieces: Pieces) -> int:
-    """Bytes that are sent."""
+    """How many bytes a body has that is sent in pieces."""
     return len(pieces) if isinstance(pieces, bytes) else sum(map(len, pieces))
 
 
 def _past_blanks(text: str, at: int) -> int:
-    found = _BLANK.match(text, at)
-    assert found is not None
-    return found.end()
+    blanks = _BLANK.match(text, at)
+    assert blanks is not None
+    return blanks.end()
 
 
 def _escaped_key(text: str, at: int) -> tuple[str, int]:

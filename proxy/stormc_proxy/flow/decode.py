@@ -11,8 +11,8 @@ from stormc_proxy.flow.body import Body, Pieces
 from stormc_proxy.flow.exchange import Answer, error_status, tail
 from stormc_proxy.flow.refusal import Broken, Refusal, Unanswered, unavailable
 from stormc_proxy.flow.request import ClientRequest
-from stormc_proxy.flow.stream import Refused, Stream
-from stormc_proxy.http.answer import Head
+from stormc_proxy.flow.stream import NoFirstEvent, Stream
+from stormc_proxy.http.answer_head import Head
 from stormc_proxy.http.connection import Connection
 from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.outcomes import Outcome, of_status
@@ -42,16 +42,18 @@ def ask(request: ClientRequest, attempt: Attempt, raw: Pieces, first: First) -> 
     """
     leg = request.leg("decode", attempt.instance) if request.record.span is not None else None
     if leg is None:
-        return _asked(request, attempt, raw, first, request.fields)
-    return _traced(leg, request, attempt, raw, first)
+        return _ask_untraced(request, attempt, raw, first, request.fields)
+    return _ask_traced(leg, request, attempt, raw, first)
 
 
-async def _traced(leg: Span, request: ClientRequest, attempt: Attempt, raw: Pieces, first: First) -> Answer | None:
+async def _ask_traced(leg: Span, request: ClientRequest, attempt: Attempt, raw: Pieces, first: First) -> Answer | None:
     with leg:
-        return await _asked(request, attempt, raw, first, request.fields + leg.header)
+        return await _ask_untraced(request, attempt, raw, first, request.fields + leg.header)
 
 
-async def _asked(request: ClientRequest, attempt: Attempt, raw: Pieces, first: First, fields: bytes) -> Answer | None:
+async def _ask_untraced(
+    request: ClientRequest, attempt: Attempt, raw: Pieces, first: First, fields: bytes
+) -> Answer | None:
     router, settings, instance = request.router, request.router.settings, attempt.instance
     headers = fields + tail(attempt.key, raw)
     try:
@@ -59,7 +61,7 @@ async def _asked(request: ClientRequest, attempt: Attempt, raw: Pieces, first: F
             instance, request.line, headers, raw, settings.response_timeout_seconds, attempt.taken
         )
         if request.stream is not None and head.status == 200:
-            await _streamed(request, request.stream, attempt, connection, head, first)
+            await _pump_stream(request, request.stream, attempt, connection, head, first)
             return None
         if head.status == 200:
             first()
@@ -69,9 +71,9 @@ async def _asked(request: ClientRequest, attempt: Attempt, raw: Pieces, first: F
         connection.finish()
         attempt.connection = None
     except UpstreamError as error:
-        raise _failed(request, attempt, error) from None
+        raise _after_failure(request, attempt, error) from None
     if head.status != 200:
-        raise _refused(request, instance, head, content)
+        raise _after_refusal(request, instance, head, content)
     _judge(request, attempt, head, content)
     return Answer(head, content)
 
@@ -80,20 +82,20 @@ def _judge(request: ClientRequest, attempt: Attempt, head: Head, content: bytes)
     """Raises what follows from a whole body of status 200 that is no answer."""
     status = error_status(content)
     if status:
-        raise _refused(request, attempt.instance, Head(status, b"", head.headers), content)
+        raise _after_refusal(request, attempt.instance, Head(status, b"", head.headers), content)
     if not _is_whole(head, content):
-        raise _failed(request, attempt, UpstreamError(Outcome.MALFORMED))
+        raise _after_failure(request, attempt, UpstreamError(Outcome.MALFORMED))
     request.router.decode.succeeded(attempt.instance)
 
 
 def _is_whole(head: Head, content: bytes) -> bool:
     """Whether content may be an answer: an object to its end, or events, if an engine took `stream` for true."""
-    said = content.strip()
-    is_object = said.startswith(b"{") and said.endswith(b"}")
-    return is_object or (bool(said) and head.get(b"content-type").lower().startswith(b"text/event-stream"))
+    body = content.strip()
+    is_object = body.startswith(b"{") and body.endswith(b"}")
+    return is_object or (bool(body) and head.is_event_stream())
 
 
-async def _streamed(
+async def _pump_stream(
     request: ClientRequest, stream: Stream, attempt: Attempt, connection: Connection, head: Head, first: First
 ) -> None:
     """Raises UpstreamError, or Unanswered and Refusal for an error in place of the first event."""
@@ -104,7 +106,7 @@ async def _streamed(
     except UpstreamError as error:
         if stream.over:
             died = error.outcome.text
-        elif stream.refused is None:
+        elif stream.no_first_event is None:
             raise
     else:
         stream.flush()
@@ -112,8 +114,8 @@ async def _streamed(
             raise UpstreamError(Outcome.CLOSED_EARLY)
     connection.finish()
     attempt.connection = None
-    if stream.refused is not None:
-        raise _said_nothing(request, attempt.instance, head, stream.refused)
+    if stream.no_first_event is not None:
+        raise _without_first_event(request, attempt.instance, head, stream.no_first_event)
     if stream.held is not None:
         _judge(request, attempt, head, stream.held if not request.started else b"")
         attempt.speaks()
@@ -127,17 +129,17 @@ async def _streamed(
         pool.succeeded(attempt.instance)
 
 
-def _said_nothing(request: ClientRequest, instance: Instance, head: Head, refused: Refused) -> Exception:
+def _without_first_event(request: ClientRequest, instance: Instance, head: Head, refused: NoFirstEvent) -> Exception:
     """What follows from a stream without an event, or with an error in place of the first one."""
     if refused.status:
         others = [field for field in head.headers if field[0].lower() != b"content-type"]
         error_head = Head(refused.status, b"", [*others, (b"Content-Type", b"application/json")])
-        return _refused(request, instance, error_head, refused.body)
+        return _after_refusal(request, instance, error_head, refused.body)
     request.router.decode.failed(instance, Outcome.EMPTY.text)
     if request.started:
         return Broken(f"decode instance: {Outcome.EMPTY.text}", Outcome.EMPTY, instance)
-    said = Refusal(Outcome.EMPTY, head.status, "", head.headers, refused.body, Outcome.EMPTY.text, "decode")
-    return Unanswered(said, instance)
+    refusal = Refusal(Outcome.EMPTY, head.status, "", head.headers, refused.body, Outcome.EMPTY.text, "decode")
+    return Unanswered(refusal, instance)
 
 
 def _is_cut(request: ClientRequest, stream: Stream, unframed: bool) -> bool:
@@ -147,7 +149,7 @@ def _is_cut(request: ClientRequest, stream: Stream, unframed: bool) -> bool:
     tells it (`unframed`), and only if nothing says why the answer ends.
     """
     api, ends = request.api, request.router.ends
-    if stream.refused is not None or stream.given_up or stream.failed or stream.held is not None:
+    if stream.no_first_event is not None or stream.given_up or stream.failed or stream.held is not None:
         return False
     if stream.over:
         ends.add(api.path)
@@ -155,7 +157,7 @@ def _is_cut(request: ClientRequest, stream: Stream, unframed: bool) -> bool:
     return (unframed or api.path in ends) and not (api.resumable and stream.finished)
 
 
-def _refused(request: ClientRequest, instance: Instance, head: Head, content: bytes) -> Exception:
+def _after_refusal(request: ClientRequest, instance: Instance, head: Head, content: bytes) -> Exception:
     """What follows from a status that is no answer."""
     pool, outcome = request.router.decode, of_status(head.status)
     refusal = Refusal.of("decode", head, content, outcome)
@@ -168,7 +170,7 @@ def _refused(request: ClientRequest, instance: Instance, head: Head, content: by
     return Unanswered(refusal, instance) if outcome.elsewhere else refusal
 
 
-def _failed(request: ClientRequest, attempt: Attempt, error: UpstreamError) -> Exception:
+def _after_failure(request: ClientRequest, attempt: Attempt, error: UpstreamError) -> Exception:
     """What follows from an exchange that broke off."""
     if attempt.refusal is not None:
         refusal = attempt.refusal

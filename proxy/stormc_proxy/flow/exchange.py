@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from stormc_proxy.fleet.instance import Instance
 from stormc_proxy.flow.body import Pieces, size_of
-from stormc_proxy.http.answer import Head
+from stormc_proxy.http.answer_head import Head
 from stormc_proxy.http.connection import Connection
 from stormc_proxy.http.endpoint import Upstream
 from stormc_proxy.outcomes import error_in, of_error
@@ -37,7 +37,7 @@ def error_status(content: bytes) -> int:
 
 
 def tail(key: str, body: Pieces) -> bytes:
-    """The last header lines of a request."""
+    """The last header lines of a request: its id and the length of its body."""
     size = len(body) if isinstance(body, bytes) else size_of(body)
     return b"X-Request-Id: %b\r\nContent-Length: %d\r\n\r\n" % (key.encode(), size)
 
@@ -50,13 +50,13 @@ async def exchange(
 
     Raises UpstreamError.
     """
-    taken: list[Connection] = []
+    connections: list[Connection] = []
     response = settings.response_timeout_seconds if settings else 0.0
     idle = settings.stream_idle_timeout_seconds if settings else 0.0
     whole = False
     try:
         headers = fields + tail(key, body)
-        connection, head = await upstream.open(instance, line, headers, body, response, taken.append)
+        connection, head = await upstream.open(instance, line, headers, body, response, connections.append)
         content = connection.content
         if content is None:
             content = await connection.collect(idle)
@@ -65,5 +65,5 @@ async def exchange(
         return Answer(head, content)
     finally:
         if not whole:
-            for connection in taken:
+            for connection in connections:
                 connection.close()

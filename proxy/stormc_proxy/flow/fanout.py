@@ -16,11 +16,11 @@ from stormc_proxy.flow.api import Api, flag
 from stormc_proxy.flow.body import Body, BodyError, dumped
 from stormc_proxy.flow.exchange import Answer
 from stormc_proxy.flow.generation import Generation
-from stormc_proxy.flow.large import Unread
+from stormc_proxy.flow.large_json import Unread
 from stormc_proxy.flow.output import Output, Source
 from stormc_proxy.flow.refusal import Broken, Refusal
 from stormc_proxy.flow.router import Router
-from stormc_proxy.http.answer import Head
+from stormc_proxy.http.answer_head import Head
 from stormc_proxy.http.events import DONE, chunk, event, is_done, parsed, split, unframed
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.telemetry.journal import Record
@@ -54,7 +54,7 @@ class Plan(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Children."""
+        """How many requests for one answer it makes."""
         return len(self.prompts) * self.answers
 
     def prompt_of(self, index: int) -> int:
@@ -146,19 +146,19 @@ class Branch:
 
     def write(self, framed: bytes) -> None:
         """Events of the child, renumbered; its end is not that of the whole, its usage a part of it."""
-        kept = []
+        events = []
         for raw in split(unframed(framed)):
             value = parsed(raw)
             if value is None:
                 if not is_done(raw):
-                    kept.append(raw)
+                    events.append(raw)
             elif not value.get("choices") and isinstance(value.get("usage"), dict):
                 self.usage = value["usage"]
                 self._merge.last = value
             else:
-                kept.append(event(self._merge.renumbered(value, self._index)))
-        if kept:
-            self._merge.relay.write(chunk(b"".join(kept)))
+                events.append(event(self._merge.renumbered(value, self._index)))
+        if events:
+            self._merge.relay.write(chunk(b"".join(events)))
 
 
 class Merge:
@@ -204,13 +204,13 @@ class Merge:
         if stream:
             self._end_stream(usages)
             return None
-        return self._joined(answers)
+        return self._join_answers(answers)
 
     async def _run(
         self, children: Iterator[Child], stream: bool, answers: list[Answer | None],
         usages: list[Mapping[str, Any] | None],
     ) -> None:  # fmt: skip
-        """One child after the other."""
+        """Ask for one child after the other, until none is left."""
         for child in children:
             await self._keeps_up.wait()
             branch = Branch(self, child.place) if stream else None
@@ -230,13 +230,13 @@ class Merge:
         self.relay.begin(head, self)
 
     def pause(self) -> None:
-        """The client does not keep up."""
+        """The client does not keep up: all children's engines wait."""
         self._keeps_up.clear()
         for source in self._sources:
             source.pause()
 
     def resume(self) -> None:
-        """It does again."""
+        """The client keeps up again."""
         self._keeps_up.set()
         for source in self._sources:
             source.resume()
@@ -247,7 +247,7 @@ class Merge:
             self.relay.write(chunk(event({**self.last, **self._shared, "choices": [], "usage": usage})))
         self.relay.write(chunk(DONE))
 
-    def _joined(self, answers: Sequence[Answer | None]) -> Answer:
+    def _join_answers(self, answers: Sequence[Answer | None]) -> Answer:
         values = []
         for answer in answers:
             assert answer is not None
@@ -273,12 +273,12 @@ class Merge:
 def summed(plan: Plan, usages: Sequence[Mapping[str, Any] | None]) -> dict[str, Any]:
     """One usage: each prompt once, as vLLM counts it, and every answer; details likewise."""
     whole: dict[str, Any] = {"prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0}
-    told = set[int]()
+    prompts_counted = set[int]()
     for index, usage in enumerate(usages):
         if not isinstance(usage, Mapping):
             continue
-        if plan.prompt_of(index) not in told:
-            told.add(plan.prompt_of(index))
+        if plan.prompt_of(index) not in prompts_counted:
+            prompts_counted.add(plan.prompt_of(index))
             whole["prompt_tokens"] += usage.get("prompt_tokens") or 0
             _add_details(whole, "prompt_tokens_details", usage)
         whole["completion_tokens"] += usage.get("completion_tokens") or 0
@@ -288,9 +288,9 @@ def summed(plan: Plan, usages: Sequence[Mapping[str, Any] | None]) -> dict[str, 
 
 
 def _add_details(whole: dict[str, Any], key: str, usage: Mapping[str, Any]) -> None:
-    found = usage.get(key)
-    if isinstance(found, Mapping):
+    details = usage.get(key)
+    if isinstance(details, Mapping):
         sums = whole.setdefault(key, {})
-        for name, count in found.items():
-            known = sums.get(name)
-            sums[name] = (known or 0) + count if isinstance(count, int) else known
+        for name, count in details.items():
+            so_far = sums.get(name)
+            sums[name] = (so_far or 0) + count if isinstance(count, int) else so_far

@@ -14,27 +14,27 @@ from __future__ import annotations
 
 from stormc_proxy.fleet.instance import Instance
 from stormc_proxy.flow import decode
-from stormc_proxy.flow.api import asked
+from stormc_proxy.flow.api import decode_changes
 from stormc_proxy.flow.attempt import Attempt
 from stormc_proxy.flow.body import Body
-from stormc_proxy.flow.cached import with_cached
+from stormc_proxy.flow.cached_tokens import answer_with_cached
 from stormc_proxy.flow.exchange import Answer
-from stormc_proxy.flow.prefill import Reported, prefill
+from stormc_proxy.flow.prefill import PrefillReport, prefill
 from stormc_proxy.flow.refusal import Refusal, unavailable
 from stormc_proxy.flow.request import ClientRequest
 from stormc_proxy.http.deadline import Deadline
 from stormc_proxy.outcomes import Outcome
+from stormc_proxy.random_ids import new_id
 from stormc_proxy.settings import Address
-from stormc_proxy.telemetry.journal import new_id
 
 _ASKED = '{"do_remote_decode":false,"do_remote_prefill":true,"metaserver":"%s%s"}'
 
 
 class Layerwise:
-    """All attempts for one body."""
+    """The protocol in which prefill pushes to a decode instance that waits; all attempts for one body."""
 
     def __init__(self, request: ClientRequest, body: Body) -> None:
-        """Nothing is sent yet."""
+        """Sends nothing before `ask`."""
         self._request, self._body = request, body
         self._cached: int | None = None
         self._waits: Deadline | None = None
@@ -49,24 +49,24 @@ class Layerwise:
         request.record.key = attempt.key
         router.rendezvous[attempt.secret] = attempt
         parameters = _ASKED % (router.callback_url, attempt.secret)
-        answered, ended = False, "is left"
+        answered, how_it_ended = False, "is left"
         try:
-            raw = self._body.pieces(asked(request.api, attempt.key, parameters))
+            raw = self._body.pieces(decode_changes(request.api, attempt.key, parameters))
             answer = await decode.ask(request, attempt, raw, lambda: self._first(attempt))
-            answered, ended = True, "ends"
-            return with_cached(answer, self._cached, add=False), lease.instance
+            answered, how_it_ended = True, "ends"
+            return answer_with_cached(answer, self._cached, add=False), lease.instance
         except Exception:
-            ended = "fails"
+            how_it_ended = "fails"
             raise
         finally:
             del router.rendezvous[attempt.secret]
             lease.release()
             if self._waits is not None:
                 self._stop_waiting()
-            attempt.close(answered, ended)
+            attempt.close(answered, how_it_ended)
 
     def close(self) -> None:
-        """Nothing waits anywhere."""
+        """Nothing is kept between attempts."""
 
     def _first(self, attempt: Attempt) -> None:
         if self._waits is not None:
@@ -77,7 +77,7 @@ class Layerwise:
         """The prefill that decode waits for; whether the KV cache is on its way."""
         request, lease = self._request, None
         try:
-            lease, said = await prefill(request, self._body, attempt.key, parameters, attempt)
+            lease, report = await prefill(request, self._body, attempt.key, parameters, attempt)
         except Exception as error:
             attempt.refusal = error if isinstance(error, Refusal) else Refusal.own(Outcome.BUG)
             attempt.step("prefill fails")
@@ -92,15 +92,15 @@ class Layerwise:
             if lease is not None:
                 lease.release()
         attempt.step("prefilled")
-        self._note(said)
+        self._note(report)
         self._wait(attempt)
         return True
 
-    def _note(self, said: Reported) -> None:
+    def _note(self, report: PrefillReport) -> None:
         """Decode gets every block from prefill, so it takes all of them for cached; prefill knows better."""
-        self._cached = said.cached
+        self._cached = report.cached
         if self._request.stream is not None:
-            self._request.stream.tell_prompt(said.prompt, said.cached, add=False)
+            self._request.stream.tell_prompt(report.prompt, report.cached, add=False)
 
     def _wait(self, attempt: Attempt) -> None:
         """Decode has its KV cache now. A push that got lost would leave its stream silent for ever."""

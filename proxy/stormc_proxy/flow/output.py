@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from stormc_proxy.http.answer import Head
+from stormc_proxy.http.answer_head import Head
 
 
 class Source(Protocol):
@@ -14,7 +14,7 @@ class Source(Protocol):
         """Send nothing more for now."""
 
     def resume(self) -> None:
-        """Go on."""
+        """Go on sending."""
 
 
 class Output(Protocol):
@@ -24,4 +24,4 @@ class Output(Protocol):
         """Before the first piece of each attempt; what comes too fast makes `source` pause."""
 
     def write(self, framed: bytes) -> None:
-        """Whole chunks that hold whole events."""
+        """Take whole chunks that hold whole events."""

@@ -22,7 +22,7 @@ from stormc_proxy.settings import Address
 from stormc_proxy.telemetry.tracing import Span
 
 
-class Reported(NamedTuple):
+class PrefillReport(NamedTuple):
     """What prefill's answer says."""
 
     parameters: str
@@ -33,7 +33,7 @@ class Reported(NamedTuple):
     """Tokens of the prompt; None when it does not say."""
 
 
-Prefill = tuple[Lease, Reported]
+Prefill = tuple[Lease, PrefillReport]
 """A prefill that succeeded; the caller releases the lease."""
 
 
@@ -62,10 +62,10 @@ async def prefill(request: ClientRequest, body: Body, key: str, parameters: str,
         tried.add(lease.instance.address)
         request.record.prefill = lease.instance.name
         try:
-            value = await _one(request, lease, raw, key)
+            value = await _ask(request, lease, raw, key)
             if doubted is not None:
                 blame(router.prefill, doubted)
-            return _noted(request, prompt, lease, value)
+            return _note_report(request, prompt, lease, value)
         except Unanswered as error:
             last, sent = error, sent or error.sent
             if error.doubtful:
@@ -79,43 +79,46 @@ async def prefill(request: ClientRequest, body: Body, key: str, parameters: str,
     raise final.refusal
 
 
-def _noted(request: ClientRequest, prompt: Prompt, lease: Lease, value: Mapping[str, Any]) -> Prefill:
+def _note_report(request: ClientRequest, prompt: Prompt, lease: Lease, value: Mapping[str, Any]) -> Prefill:
     """What the answer says, compared with what was expected."""
     try:
-        request.record.cached = request.router.affinity.answered(prompt, lease, value)
-        return lease, reported(value)
+        report = report_of(value)
+        request.record.cached = request.router.affinity.compared(prompt, lease, report.prompt, report.cached)
+        return lease, report
     except Exception:
         lease.release()
         raise
 
 
-def _one(request: ClientRequest, lease: Lease, raw: Pieces, key: str) -> Awaitable[Mapping[str, Any]]:
+def _ask(request: ClientRequest, lease: Lease, raw: Pieces, key: str) -> Awaitable[Mapping[str, Any]]:
     """Prefill's answer at one instance; the lease is released unless it succeeds. Raises Unanswered, Refusal."""
     leg = request.leg("prefill", lease.instance) if request.record.span is not None else None
     if leg is None:
-        return _asked(request, lease, raw, key, request.fields)
-    return _traced(leg, request, lease, raw, key)
+        return _ask_untraced(request, lease, raw, key, request.fields)
+    return _ask_traced(leg, request, lease, raw, key)
 
 
-async def _traced(leg: Span, request: ClientRequest, lease: Lease, raw: Pieces, key: str) -> Mapping[str, Any]:
+async def _ask_traced(leg: Span, request: ClientRequest, lease: Lease, raw: Pieces, key: str) -> Mapping[str, Any]:
     with leg:
-        return await _asked(request, lease, raw, key, request.fields + leg.header)
+        return await _ask_untraced(request, lease, raw, key, request.fields + leg.header)
 
 
-async def _asked(request: ClientRequest, lease: Lease, raw: Pieces, key: str, fields: bytes) -> Mapping[str, Any]:
+async def _ask_untraced(
+    request: ClientRequest, lease: Lease, raw: Pieces, key: str, fields: bytes
+) -> Mapping[str, Any]:
     pool, settings = request.router.prefill, request.router.settings
     instance: Instance = lease.instance
-    began, done = time.perf_counter(), False
+    began, succeeded = time.perf_counter(), False
     try:
         answer = await exchange(request.router.upstream, instance, request.line, fields, raw, key, settings)
         outcome = of_status(answer.head.status)
-        value = _sound(answer.body) if outcome is Outcome.COMPLETE else None
+        value = _answer_object(answer.body) if outcome is Outcome.COMPLETE else None
         if outcome is Outcome.COMPLETE and value is None:
             outcome = Outcome.MALFORMED
         if value is not None:
             pool.succeeded(instance)
             request.record.prefill_seconds = time.perf_counter() - began
-            done = True
+            succeeded = True
             return value
         refusal = Refusal.of("prefill", answer.head, answer.body, outcome)
         if outcome.counts:
@@ -129,11 +132,11 @@ async def _asked(request: ClientRequest, lease: Lease, raw: Pieces, key: str, fi
             pool.failed(instance, error.outcome.text)
         raise Unanswered(Refusal.failed("prefill", error), instance, error.sent) from None
     finally:
-        if not done:
+        if not succeeded:
             lease.release()
 
 
-def _sound(content: bytes) -> dict[str, Any] | None:
+def _answer_object(content: bytes) -> dict[str, Any] | None:
     """Prefill's answer, if it is an object and no error; otherwise it has pushed and kept nothing."""
     try:
         value = loaded(content)
@@ -142,15 +145,15 @@ def _sound(content: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) and error_in(value) is None else None
 
 
-def reported(value: Mapping[str, Any]) -> Reported:
-    """What prefill's answer says."""
+def report_of(value: Mapping[str, Any]) -> PrefillReport:
+    """What prefill's answer says; None and empty for what it leaves out."""
     parameters, usage = value.get("kv_transfer_params"), value.get("usage")
     details = prompt = None
     if isinstance(usage, dict):
         details = usage.get("prompt_tokens_details") or usage.get("input_tokens_details")
-        prompt = usage.get("prompt_tokens")
+        prompt = usage.get("prompt_tokens", usage.get("input_tokens"))
     cached = details.get("cached_tokens") if isinstance(details, dict) else None
-    return Reported(
+    return PrefillReport(
         dumped(parameters) if parameters else "",
         cached if isinstance(cached, int) else None,
         prompt if isinstance(prompt, int) else None,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from stormc_proxy.fleet.instance import Instance
 from stormc_proxy.fleet.pool import Pool
 from stormc_proxy.flow.api import error_value
-from stormc_proxy.http.answer import Head
+from stormc_proxy.http.answer_head import Head
 from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.outcomes import Outcome
 
@@ -38,7 +38,7 @@ class Refusal(Exception):
 
     @classmethod
     def own(cls, outcome: Outcome, message: str = "", retry_after: int = 0) -> Refusal:
-        """The proxy's own."""
+        """A refusal that is the proxy's own, with the outcome's status and words."""
         headers = [(b"Retry-After", b"%d" % retry_after)] if retry_after else []
         return cls(outcome, outcome.status, message or outcome.text, headers)
 
@@ -109,6 +109,6 @@ def blame(pool: Pool, doubted: Unanswered | None) -> None:
 
 
 def unavailable(role: str) -> Refusal:
-    """No instance of a role can take a request."""
+    """The refusal for a request where no instance of a role can take one."""
     outcome = Outcome.NO_PREFILL if role == "prefill" else Outcome.NO_DECODE
     return Refusal.own(outcome, retry_after=RETRY_AFTER_SECONDS)

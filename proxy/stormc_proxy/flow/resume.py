@@ -14,6 +14,7 @@ from typing import Any
 from stormc_proxy.flow.body import Body, dumped
 
 MARK = "recomputed"
+MARK_BYTES = MARK.encode()
 COMPLETION_TOKENS = 16
 """vLLM's default of max_tokens for /v1/completions."""
 _OF_PROMPT = ("prompt_logprobs", "prompt_token_ids")
@@ -28,7 +29,7 @@ def gave_up(value: Mapping[str, Any]) -> bool:
 
 
 @dataclass
-class Said:
+class PartialAnswer:
     """What the answer said so far, over all attempts."""
 
     text: str = ""
@@ -48,33 +49,35 @@ class Said:
         Returns its number of completion tokens: what usage says, else the token ids, else the log-probabilities; None
         if nothing tells. The caller adds it to `tokens`. And the number of chunks that said something.
         """
-        used = listed = ids = None
-        spoken, earlier = 0, len(self.text)
+        usage_tokens = logprob_tokens = id_tokens = None
+        telling_chunks, earlier = 0, len(self.text)
         for value in values:
             usage = value.get("usage")
             if isinstance(usage, dict):
-                used = usage.get("completion_tokens", used)
+                usage_tokens = usage.get("completion_tokens", usage_tokens)
                 if self.prompt_tokens is None:
                     self.prompt_tokens = usage.get("prompt_tokens")
             for choice in value.get("choices") or ():
                 part = (choice.get("delta") or choice.get("message") or {}) if chat else choice
                 text = part.get("content" if chat else "text") or ""
                 self.text += text
-                spoken += bool(text)
+                telling_chunks += bool(text)
                 if part.get("tool_calls") or part.get("reasoning_content") or part.get("reasoning"):
                     self.opaque = True
                 self.finished = self.finished or bool(choice.get("finish_reason") and choice.get("stop_reason") != MARK)
-                found = choice.get("token_ids")
-                if found:
-                    self.token_ids += found
-                    ids = (ids or 0) + len(found)
+                token_ids = choice.get("token_ids")
+                if token_ids:
+                    self.token_ids += token_ids
+                    id_tokens = (id_tokens or 0) + len(token_ids)
                 elif text:
                     self.ids_complete = False
                 logprobs = choice.get("logprobs")
                 if isinstance(logprobs, dict):
                     self.logprobs.append(shifted(logprobs, earlier))
-                    listed = (listed or 0) + len(logprobs.get("content" if chat else "tokens") or ())
-        return next((count for count in (used, ids, listed) if isinstance(count, int)), None), spoken
+                    logprob_tokens = (logprob_tokens or 0) + len(logprobs.get("content" if chat else "tokens") or ())
+        return next(
+            (count for count in (usage_tokens, id_tokens, logprob_tokens) if isinstance(count, int)), None
+        ), telling_chunks
 
 
 def limit(body: Body, chat: bool) -> int | None:
@@ -93,17 +96,17 @@ def asks_usage(body: Body) -> bool:
     return isinstance(options, dict) and bool(options.get("include_usage"))
 
 
-def resumable(body: Body, said: Said, chat: bool) -> bool:
+def resumable(body: Body, partial: PartialAnswer, chat: bool) -> bool:
     """Whether a prompt can carry what was said.
 
     Not so for tool calls, reasoning, a grammar half-way, and text for a prompt of token ids.
     """
-    if said.opaque:
+    if partial.opaque:
         return False
     if any(_is_grammar(body.values.get(key)) for key in _GRAMMARS):
-        return not said.text
+        return not partial.text
     prompt = None if chat else single(body.value("prompt"))
-    return isinstance(prompt, str) or chat or said.ids_complete
+    return isinstance(prompt, str) or chat or partial.ids_complete
 
 
 def _is_grammar(value: object) -> bool:
@@ -115,32 +118,32 @@ def single(prompt: object) -> object:
     return prompt[0] if isinstance(prompt, list) and len(prompt) == 1 and not isinstance(prompt[0], int) else prompt
 
 
-def continued(body: Body, said: Said, chat: bool, first_message: bool) -> Body:
+def continuation_body(body: Body, partial: PartialAnswer, chat: bool, first_message: bool) -> Body:
     """The client's body, asking for the rest of the answer. `first_message`: the reference's place for it in a chat."""
     values = body.values
     changes: dict[str, str | None] = {}
     if chat:
         messages = body.value("messages")
         if first_message:
-            changes["messages"] = dumped(_appended_to_first(messages, said.text))
-        elif said.text:
-            changes["messages"] = dumped(_with_answer(values, messages, said.text))
+            changes["messages"] = dumped(_appended_to_first(messages, partial.text))
+        elif partial.text:
+            changes["messages"] = dumped(_with_answer(values, messages, partial.text))
             changes["continue_final_message"] = "true"
             changes["add_generation_prompt"] = "false"
     else:
         prompt = single(body.value("prompt"))
         if values.get("echo"):
-            changes["prompt"], changes["echo"] = dumped(said.text or prompt), "false"
+            changes["prompt"], changes["echo"] = dumped(partial.text or prompt), "false"
         elif isinstance(prompt, list):
-            changes["prompt"] = dumped([*prompt, *said.token_ids])
+            changes["prompt"] = dumped([*prompt, *partial.token_ids])
         else:
-            changes["prompt"] = dumped(f"{prompt}{said.text}")
-    wanted = limit(body, chat)
-    if wanted is not None:
+            changes["prompt"] = dumped(f"{prompt}{partial.text}")
+    token_limit = limit(body, chat)
+    if token_limit is not None:
         key = "max_completion_tokens" if chat and values.get("max_completion_tokens") is not None else "max_tokens"
-        changes[key] = str(max(1, wanted - said.tokens))
+        changes[key] = str(max(1, token_limit - partial.tokens))
     if isinstance(values.get("min_tokens"), int):
-        changes["min_tokens"] = str(max(0, values["min_tokens"] - said.tokens))
+        changes["min_tokens"] = str(max(0, values["min_tokens"] - partial.tokens))
     return body.replaced(changes)
 
 
@@ -157,30 +160,32 @@ def _appended_to_first(messages: Any, text: str) -> list[Any]:
     return [{**first, "content": more}, *others]
 
 
-def joined(answer: dict[str, Any], first: Mapping[str, Any], said: Said, chat: bool) -> dict[str, Any]:
-    """The last attempt's answer as the answer of all attempts: the text of `said` before its own, one id, all usage.
+def joined_answer(
+    answer: dict[str, Any], first: Mapping[str, Any], partial: PartialAnswer, chat: bool
+) -> dict[str, Any]:
+    """The last attempt's answer as the answer of all attempts: the text of `partial` before its own, one id, all usage.
 
-    `said` holds the attempts before this one.
+    `partial` holds the attempts before this one.
     """
     whole = {**answer, **{key: first[key] for key in ("id", "created", *_OF_PROMPT) if key in first}}
-    asked = (first.get("choices") or [{}])[0]
+    first_choice = (first.get("choices") or [{}])[0]
     choices = []
     for choice in answer.get("choices") or ():
-        choice = {**choice, **{key: asked[key] for key in _OF_PROMPT if key in asked}}
+        choice = {**choice, **{key: first_choice[key] for key in _OF_PROMPT if key in first_choice}}
         if chat:
             message = dict(choice.get("message") or {})
-            message["content"] = said.text + (message.get("content") or "")
+            message["content"] = partial.text + (message.get("content") or "")
             choice["message"] = message
         else:
-            choice["text"] = said.text + (choice.get("text") or "")
+            choice["text"] = partial.text + (choice.get("text") or "")
         if isinstance(choice.get("logprobs"), dict):
-            choice["logprobs"] = _joined_logprobs([*said.logprobs, shifted(choice["logprobs"], len(said.text))])
+            choice["logprobs"] = _joined_logprobs([*partial.logprobs, shifted(choice["logprobs"], len(partial.text))])
         if choice.get("token_ids") is not None:
-            choice["token_ids"] = [*said.token_ids, *choice["token_ids"]]
+            choice["token_ids"] = [*partial.token_ids, *choice["token_ids"]]
         choices.append(choice)
     whole["choices"] = choices
     if isinstance(answer.get("usage"), dict):
-        whole["usage"] = summed_usage(answer["usage"], said)
+        whole["usage"] = summed_usage(answer["usage"], partial)
     return whole
 
 
@@ -199,42 +204,37 @@ def _joined_logprobs(parts: list[Mapping[str, Any]]) -> dict[str, Any]:
     }
 
 
-def summed_usage(usage: Mapping[str, Any], said: Said) -> dict[str, Any]:
+def summed_usage(usage: Mapping[str, Any], partial: PartialAnswer) -> dict[str, Any]:
     """The usage of one attempt as that of all: the client's own prompt, and every token of the answer."""
     whole = dict(usage)
     ours = usage.get("prompt_tokens")
     if isinstance(ours, int):
-        whole["prompt_tokens"] = said.prompt_tokens if said.prompt_tokens is not None else max(0, ours - said.tokens)
+        whole["prompt_tokens"] = (
+            partial.prompt_tokens if partial.prompt_tokens is not None else max(0, ours - partial.tokens)
+        )
     if isinstance(usage.get("completion_tokens"), int):
-        whole["completion_tokens"] = usage["completion_tokens"] + said.tokens
+        whole["completion_tokens"] = usage["completion_tokens"] + partial.tokens
         whole["total_tokens"] = whole.get("prompt_tokens", 0) + whole["completion_tokens"]
     return whole
 
 
-def total_usage(said: Said) -> dict[str, Any]:
+def total_usage(partial: PartialAnswer) -> dict[str, Any]:
     """The usage of an answer that ends with what was said."""
-    prompt = said.prompt_tokens or 0
-    return {"prompt_tokens": prompt, "completion_tokens": said.tokens, "total_tokens": prompt + said.tokens}
+    prompt = partial.prompt_tokens or 0
+    return {"prompt_tokens": prompt, "completion_tokens": partial.tokens, "total_tokens": prompt + partial.tokens}
 
 
-def with_cached_tokens(usage: Mapping[str, Any], cached: int) -> dict[str, Any]:
-    """Usage that tells how many prompt tokens the prefill instance had in its cache; decode cannot know."""
-    details = usage.get("prompt_tokens_details")
-    known = details if isinstance(details, dict) else {}
-    return {**usage, "prompt_tokens_details": {**known, "cached_tokens": cached}}
-
-
-def at_limit(
-    value: dict[str, Any], before: dict[str, Any] | None, said: Said, count: int, chat: bool
+def answer_at_limit(
+    value: dict[str, Any], before: dict[str, Any] | None, partial: PartialAnswer, count: int, chat: bool
 ) -> dict[str, Any]:
     """The answer of an attempt that was given up exactly at the budget's end, as the engine ends one there."""
     own = value["choices"][0]
     text = own["message"].get("content") if chat else own.get("text")
-    earlier = Said(
-        said.text[: len(said.text) - len(text or "")], [], True, said.tokens - count, said.prompt_tokens,
-        said.logprobs[:-1] if isinstance(own.get("logprobs"), dict) else said.logprobs,
+    earlier = PartialAnswer(
+        partial.text[: len(partial.text) - len(text or "")], [], True, partial.tokens - count, partial.prompt_tokens,
+        partial.logprobs[:-1] if isinstance(own.get("logprobs"), dict) else partial.logprobs,
     )  # fmt: skip
-    whole = joined(value, before or value, earlier, chat)
+    whole = joined_answer(value, before or value, earlier, chat)
     for choice in whole["choices"]:
         choice.update(finish_reason="length", stop_reason=None)
     return whole

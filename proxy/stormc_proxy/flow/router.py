@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from stormc_proxy.fleet.affinity import Affinity
 from stormc_proxy.fleet.instance import Instance
-from stormc_proxy.fleet.lease import Policy
 from stormc_proxy.fleet.pool import Pool
-from stormc_proxy.flow.budget import RetryBudget
+from stormc_proxy.fleet.pool_policy import PoolPolicy
+from stormc_proxy.flow.retry_budget import RetryBudget
 from stormc_proxy.http.endpoint import Upstream
-from stormc_proxy.http.names import Names
+from stormc_proxy.http.resolver import Resolver
 from stormc_proxy.http.tls import Tls, of_engines
 from stormc_proxy.settings import ROLES, Settings
 
@@ -27,7 +27,7 @@ class Router:
         self,
         settings: Settings,
         loop: asyncio.AbstractEventLoop,
-        tell: Callable[[str, Instance], None],
+        notify: Callable[[str, Instance], None],
         pool: type[Pool] = Pool,
         unresolved: Callable[[str], None] = lambda name: None,
     ) -> None:
@@ -35,11 +35,13 @@ class Router:
         self.settings, self.loop = settings, loop
         policy = policy_of(settings)
         self.affinity = Affinity(settings.prefix_keys, settings.prefix_weight)
-        self._tell = tell
-        self.pools = {role: pool(role, settings.addresses(role), policy, loop.time, self._heard) for role in ROLES}
+        self._notify = notify
+        self.pools = {
+            role: pool(role, settings.addresses(role), policy, loop.time, self._instance_changed) for role in ROLES
+        }
         self.prefill, self.decode = self.pools["prefill"], self.pools["decode"]
-        self.names = Names(loop, unresolved)
-        self.upstream = Upstream(loop, self.names, settings.connect_timeout_seconds, _engine_tls(settings))
+        self.resolver = Resolver(loop, unresolved)
+        self.upstream = Upstream(loop, self.resolver, settings.connect_timeout_seconds, _engine_tls(settings))
         self.rendezvous: dict[str, Attempt] = {}
         self.budget = RetryBudget(settings.retry_budget_percent)
         self.retries = self.recomputes = self.resumed = self.alone = self.tokens = self.farewells = self.expired = (
@@ -53,10 +55,10 @@ class Router:
         self.late: set[asyncio.Task[Any]] = set()
         """Farewells that are tried again."""
 
-    def _heard(self, event: str, instance: Instance) -> None:
+    def _instance_changed(self, event: str, instance: Instance) -> None:
         if instance.role == "prefill":
-            self.affinity.heard(event, instance)
-        self._tell(event, instance)
+            self.affinity.instance_changed(event, instance)
+        self._notify(event, instance)
 
     def apply(self, settings: Settings) -> None:
         """Take over reloaded settings; running requests go on."""
@@ -70,19 +72,19 @@ class Router:
         self.forget()
 
     def forget(self) -> None:
-        """Close idle connections to instances that are gone."""
+        """Close idle connections to addresses that are no instances any more."""
         self.upstream.forget(instance.address for pool in self.pools.values() for instance in pool)
 
     def spawn(self, work: Coroutine[Any, Any, Any], among: set[asyncio.Task[Any]] | None = None) -> asyncio.Task[Any]:
         """A task that is kept until it is done; with those of requests unless `among` names others."""
-        kept = self._tasks if among is None else among
+        tasks = self._tasks if among is None else among
         task = self.loop.create_task(work)
-        kept.add(task)
-        task.add_done_callback(kept.discard)
+        tasks.add(task)
+        task.add_done_callback(tasks.discard)
         return task
 
     def close(self) -> None:
-        """End what is left."""
+        """Cancel what still runs and close idle connections."""
         for task in (*self._tasks, *self.late):
             task.cancel()
         self.upstream.close()
@@ -92,9 +94,9 @@ def _engine_tls(s: Settings) -> Tls | None:
     return of_engines(s.engine_tls, s.engine_cert_file, s.engine_key_file, s.engine_ca_file)
 
 
-def policy_of(settings: Settings) -> Policy:
-    """The pool's part of the settings."""
-    return Policy(
+def policy_of(settings: Settings) -> PoolPolicy:
+    """The settings that a pool needs."""
+    return PoolPolicy(
         settings.max_failures, settings.cumulative_failures, settings.slow_start_seconds, settings.max_backoff_seconds,
         settings.max_isolated_percent, settings.panic, settings.probe_interval_seconds,
     )  # fmt: skip

@@ -5,7 +5,7 @@
     client ◀── decode: the answer
 
 The wire protocol is that of vllm-ascend's load_balance_proxy_server_example.py. What prefill answers is passed on and
-never interpreted. Only a decode instance can have prefill free its blocks; flow/kept.py sees to it that one does.
+never interpreted. Only a decode instance can have prefill free its blocks; flow/kv_cache.py sees to it that one does.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from typing import Any
 from stormc_proxy.fleet.instance import Instance
 from stormc_proxy.fleet.lease import Lease
 from stormc_proxy.flow import decode
-from stormc_proxy.flow.api import asked
+from stormc_proxy.flow.api import decode_changes
 from stormc_proxy.flow.attempt import Attempt
 from stormc_proxy.flow.body import Body
-from stormc_proxy.flow.cached import with_cached
+from stormc_proxy.flow.cached_tokens import answer_with_cached
 from stormc_proxy.flow.exchange import Answer
-from stormc_proxy.flow.kept import Kept
+from stormc_proxy.flow.kv_cache import KvCache
 from stormc_proxy.flow.prefill import prefill
 from stormc_proxy.flow.refusal import Refusal, Unanswered, unavailable
 from stormc_proxy.flow.request import ClientRequest
-from stormc_proxy.flow.shelter import Sheltered
+from stormc_proxy.flow.shielded import Shielded
+from stormc_proxy.random_ids import new_id
 from stormc_proxy.settings import Address
-from stormc_proxy.telemetry.journal import new_id
 
 ABANDON_SECONDS = 0.25
 """So long a client's leaving waits for an engine that is about to be done."""
@@ -40,98 +40,98 @@ _OFFER = json.dumps(
 
 
 class Standard:
-    """All attempts for one body. A KV cache that decode was not reached with is offered to the next."""
+    """The protocol in which decode fetches what prefill keeps; all attempts for one body."""
 
     def __init__(self, request: ClientRequest, body: Body) -> None:
-        """Nothing is sent yet."""
+        """Sends nothing before `ask`."""
         self._request, self._body = request, body
-        self._kept: Kept | None = None
+        self._cache: KvCache | None = None
 
     async def ask(self, avoid: set[Address], tried: set[Address]) -> tuple[Answer | None, Instance]:
         """One attempt. Raises Unanswered, Refusal, Broken."""
         request = self._request
         if not request.router.decode.available():
             raise unavailable("decode")
-        kept = self._kept = self._kept or await self._prefill_first()
-        cached = kept.cached
+        cache = self._cache = self._cache or await self._prefill_first()
+        cached = cache.cached
         if request.stream is not None:
-            request.stream.tell_prompt(kept.prompt, cached, add=True)
+            request.stream.tell_prompt(cache.prompt, cached, add=True)
         lease = decode.pick(request, self._body, avoid, tried)
-        answer = await self._fetched(kept, lease, tried)
-        return with_cached(answer, cached, add=True), lease.instance
+        answer = await self._ask_decode(cache, lease, tried)
+        return answer_with_cached(answer, cached, add=True), lease.instance
 
     def close(self) -> None:
-        """Nobody needs a KV cache that is still kept."""
-        kept, self._kept = self._kept, None
-        if kept is not None:
-            kept.drop()
+        """A KV cache that no decode instance was asked to fetch is freed."""
+        cache, self._cache = self._cache, None
+        if cache is not None:
+            cache.drop()
 
-    async def _fetched(self, kept: Kept, lease: Lease, tried: set[Address]) -> Answer | None:
+    async def _ask_decode(self, cache: KvCache, lease: Lease, tried: set[Address]) -> Answer | None:
         """Decode's answer; what became of the KV cache is settled whatever happens."""
-        attempt = Attempt(lease.instance, kept.key)
-        kept.step("decode is asked")
+        attempt = Attempt(lease.instance, cache.key)
+        cache.step("decode is asked")
 
         def first() -> None:
             attempt.speaks()
             if self._request.stream is not None:  # a whole answer may still be cut
-                kept.fetched()
+                cache.fetched()
 
-        answered, lingers, ended = False, False, "fails"
+        answered, lingers, how_it_ended = False, False, "fails"
         try:
-            raw = self._body.pieces(asked(self._request.api, kept.key, kept.parameters))
+            raw = self._body.pieces(decode_changes(self._request.api, cache.key, cache.parameters))
             answer = await decode.ask(self._request, attempt, raw, first)
-            kept.fetched()
-            answered, ended = True, "ends"
+            cache.fetched()
+            answered, how_it_ended = True, "ends"
             return answer
         except asyncio.CancelledError:
-            ended, lingers = "is left", self._left(attempt, lease, kept, tried)
+            how_it_ended, lingers = "is left", self._client_left(attempt, lease, cache, tried)
             raise
         except Unanswered as error:
             if not error.sent and not attempt.served:
-                kept.step("decode was not reached")
+                cache.step("decode was not reached")
             raise
         except Refusal:
-            kept.settle("decode refuses", tried)
+            cache.settle("decode refuses", tried)
             raise
         finally:
-            if kept.state == "offered" and not lingers:  # also when a stream cannot go on here that began elsewhere
-                kept.settle("decode fails", tried)
-            if kept.state != "held":
-                self._kept = None
+            if cache.state == "offered" and not lingers:  # also when a stream cannot go on here that began elsewhere
+                cache.settle("decode fails", tried)
+            if cache.state != "held":
+                self._cache = None
             if not lingers:
                 lease.release()
-                attempt.close(answered, ended)
+                attempt.close(answered, how_it_ended)
 
-    def _left(self, attempt: Attempt, lease: Lease, kept: Kept, tried: set[Address]) -> bool:
+    def _client_left(self, attempt: Attempt, lease: Lease, cache: KvCache, tried: set[Address]) -> bool:
         """The client left; whether decode's connection is kept for a moment, so that it learns of the request."""
         if attempt.served:
-            kept.settle("client leaves", tried)
+            cache.settle("client leaves", tried)
         elif attempt.connection is None:
-            kept.step("decode was not reached")
+            cache.step("decode was not reached")
         else:
-            self._kept = None
-            self._request.router.spawn(_linger(attempt, lease, kept, self._request))
+            self._cache = None
+            self._request.router.spawn(_linger(attempt, lease, cache, self._request))
             return True
         return False
 
-    def _prefill_first(self) -> Awaitable[Kept]:
+    def _prefill_first(self) -> Awaitable[KvCache]:
         """The KV cache at prefill. A client that leaves ends the prefill, unless it is about to be done."""
         key = self._request.record.key = new_id()
-        return Sheltered(self._fetchable(key), self._abandoned)
+        return Shielded(self._ask_prefill(key), self._abandon_prefill)
 
-    def _abandoned(self, rest: Coroutine[Any, Any, Kept]) -> None:
+    def _abandon_prefill(self, rest: Coroutine[Any, Any, KvCache]) -> None:
         router = self._request.router
         router.spawn(_abandon(router.spawn(rest)))
 
-    async def _fetchable(self, key: str) -> Kept:
+    async def _ask_prefill(self, key: str) -> KvCache:
         request = self._request
-        lease, said = await prefill(request, self._body, key, _OFFER, None)
-        if not said.parameters:
+        lease, report = await prefill(request, self._body, key, _OFFER, None)
+        if not report.parameters:
             request.router.unoffered += 1  # decode will compute the prompt once more
-        return Kept(request, self._body, lease, key, said)
+        return KvCache(request, self._body, lease, key, report)
 
 
-async def _linger(attempt: Attempt, lease: Lease, kept: Kept, request: ClientRequest) -> None:
+async def _linger(attempt: Attempt, lease: Lease, cache: KvCache, request: ClientRequest) -> None:
     """Close decode's connection when it has begun to answer, or after a moment; then another one says farewell.
 
     Closed at once, the engine may never learn of the request, and prefill would keep the KV cache for minutes.
@@ -144,11 +144,11 @@ async def _linger(attempt: Attempt, lease: Lease, kept: Kept, request: ClientReq
     finally:
         lease.release()
         attempt.close(False, "is left")
-        if kept.state == "offered":
-            kept.settle("client leaves", {lease.instance.address})
+        if cache.state == "offered":
+            cache.settle("client leaves", {lease.instance.address})
 
 
-async def _abandon(task: asyncio.Task[Kept]) -> None:
+async def _abandon(task: asyncio.Task[KvCache]) -> None:
     """End a prefill in flight; one that ends in time holds a KV cache that decode has to fetch."""
     await asyncio.wait({task}, timeout=ABANDON_SECONDS)
     if not task.done():

@@ -8,31 +8,30 @@ something. An error in place of the first event is a refusal like its status.
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from stormc_proxy.flow.api import ANSWER_TOKENS
+from stormc_proxy.flow.body import dumped
+from stormc_proxy.flow.cached_tokens import usage_with_cached
 from stormc_proxy.flow.output import Output
-from stormc_proxy.flow.resume import Said, gave_up, shifted, summed_usage, total_usage, with_cached_tokens
-from stormc_proxy.http.answer import Head
+from stormc_proxy.flow.resume import MARK_BYTES, PartialAnswer, gave_up, shifted, summed_usage, total_usage
+from stormc_proxy.http.answer_head import Head
 from stormc_proxy.http.connection import Connection
 from stormc_proxy.http.events import DONE, Transcript, chunk, event, has_data, is_done, parsed, split, unframed
 from stormc_proxy.outcomes import Outcome, error_in, of_error
 
 _DONE_CHUNK = DONE + b"\r\n"
-_MARK = b"recomputed"
 _USAGE = b'"usage"'
 _ERROR = b'"error"'
 _RESPONSE = b'"response.'
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _ENDS = (b"message_stop", b"response.completed", b"response.incomplete")
 _ANNOUNCEMENTS = ("response.created", "response.queued", "response.in_progress")
-_USED = re.compile(rb'"(?:completion|output)_tokens":\s*(\d+)')
 
 
-class Refused(NamedTuple):
-    """An error in place of the first event, or the end of the stream."""
+class NoFirstEvent(NamedTuple):
+    """A stream that began with an error, or ended without an event."""
 
     status: int
     """0 of a stream that says nothing."""
@@ -49,14 +48,14 @@ class Stream:
     __slots__ = (
         "_adds_cached", "_announced", "_first", "_head", "_last", "_latest", "_output", "_partial", "_resumed",
         "_source", "cached", "chat", "committed", "cut", "events", "failed", "first_id", "given_up", "held",
-        "prompt", "refused", "said", "started", "terminal", "transcript", "used",
+        "no_first_event", "partial", "prompt", "started", "terminal", "transcript", "used",
     )  # fmt: skip
 
     def __init__(self, output: Output, chat: bool, keep: bool) -> None:
         """`keep`: remember what was said, so that it can be resumed."""
         self._output, self.chat = output, chat
         self.transcript = Transcript() if keep else None
-        self.said = Said()
+        self.partial = PartialAnswer()
         self.committed = self.started = self.given_up = self.cut = self.failed = False
         self._resumed = self._adds_cached = self.used = False
         self.events = 0
@@ -64,7 +63,7 @@ class Stream:
         """The body so far of an attempt that is no events; None of one that is."""
         self.cached: int | None = None
         self.prompt: int | None = None
-        self.refused: Refused | None = None
+        self.no_first_event: NoFirstEvent | None = None
         self.first_id: dict[str, Any] = {}
         self.terminal: dict[str, Any] = {}
         self._partial = self._last = self._latest = self._announced = b""
@@ -73,15 +72,15 @@ class Stream:
         self._first: Callable[[], None] | None = None
 
     @property
-    def kept(self) -> bool:
-        """Whether it is known what was said."""
+    def remembers(self) -> bool:
+        """Whether what was said is kept, so that the answer can go on elsewhere."""
         return self.transcript is not None
 
     @property
     def tokens(self) -> int:
         """What usage told last, else the number of events."""
-        told = _USED.findall(self._last)
-        return self.said.tokens + int(told[-1]) if told else self.events
+        counts = ANSWER_TOKENS.findall(self._last)
+        return self.partial.tokens + int(counts[-1]) if counts else self.events
 
     @property
     def over(self) -> bool:
@@ -107,9 +106,9 @@ class Stream:
     def begin(self, connection: Connection, head: Head, first: Callable[[], None]) -> None:
         """Before the body of an attempt; `first` is called with its first event."""
         self._head, self._source, self._first = head, connection, first
-        self.held = None if head.get(b"content-type").lower().startswith(b"text/event-stream") else b""
+        self.held = None if head.is_event_stream() else b""
         self._partial = self._last = self._latest = self._announced = b""
-        self.refused = None
+        self.no_first_event = None
         self._resumed = self._resumed or self.given_up
         self.given_up = self.cut = False
 
@@ -118,7 +117,7 @@ class Stream:
         if not whole:
             framed = chunk(unframed(framed))
         if self._first is not None:
-            framed = self._before_first(framed) if self.held is None else self._unnamed(framed)
+            framed = self._before_first(framed) if self.held is None else self._take_unnamed(framed)
             if not framed:
                 return False
         elif framed[framed.find(b"\r\n") + 2] == 0x3A and not has_data(unframed(framed)):  # a comment
@@ -129,7 +128,7 @@ class Stream:
         telling = False
         if framed.find(_USAGE) >= 0:  # `in` would raise and catch an error each time, before Python 3.12
             self._last, telling = framed, self.cached is not None
-        if self._resumed or self.given_up or telling or framed.find(_MARK) >= 0 or framed.find(_ERROR) >= 0:
+        if self._resumed or self.given_up or telling or framed.find(MARK_BYTES) >= 0 or framed.find(_ERROR) >= 0:
             self._by_event(unframed(framed))
             return True
         if self.transcript is not None:
@@ -152,8 +151,8 @@ class Stream:
         if self._partial:
             rest, self._partial = self._partial, b""
             self.chunks(chunk(rest), 1, True)
-        if self._first is not None and self.refused is None and self.held is None:
-            self.refused = Refused(0, self._announced)
+        if self._first is not None and self.no_first_event is None and self.held is None:
+            self.no_first_event = NoFirstEvent(0, self._announced)
 
     def whole(self, head: Head) -> None:
         """An answer that is no events, from an engine that took `stream` for false: it goes out as it is."""
@@ -163,25 +162,25 @@ class Stream:
         self._output.begin(head, self)
         self._output.write(chunk(self.held))
 
-    def _unnamed(self, framed: bytes) -> bytes:
+    def _take_unnamed(self, framed: bytes) -> bytes:
         """Of a body that is not called events: what begins like some goes on, everything else is held to its end."""
         assert self.held is not None
-        held = self.held + unframed(framed)
-        if not held.lstrip().startswith(_FIELDS):
-            self.held = held
+        body = self.held + unframed(framed)
+        if not body.lstrip().startswith(_FIELDS):
+            self.held = body
             return b""
         self.held = None
         self._open()
-        return chunk(held)
+        return chunk(body)
 
     def _before_first(self, framed: bytes) -> bytes:
         """What is left of chunks from the first event on; comments before it go out, an error stays here."""
-        says = framed.startswith(b"data:", framed.find(b"\r\n") + 2)
+        begins_with_data = framed.startswith(b"data:", framed.find(b"\r\n") + 2)
         first = framed[: framed.find(b"\n\n") + 1 or None]
-        if says and _ERROR not in first and _RESPONSE not in first:
+        if begins_with_data and _ERROR not in first and _RESPONSE not in first:
             self._open()
             return framed
-        if self.refused is not None:
+        if self.no_first_event is not None:
             return b""
         payload = unframed(framed)
         start, comments = 0, []
@@ -201,7 +200,7 @@ class Stream:
             return b""
         value = parsed(split(rest)[0]) if _ERROR in rest else None
         if value is not None and (error := error_in(value)) is not None:
-            self.refused = Refused(of_error(error), _dumped(value))
+            self.no_first_event = NoFirstEvent(of_error(error), dumped(value).encode())
             assert self._source is not None
             self._source.abort(Outcome.SERVER_ERROR)
             return b""
@@ -227,23 +226,23 @@ class Stream:
             self._source.pause()
 
     def resume(self) -> None:
-        """Read on."""
+        """Go on reading from decode."""
         if self._source is not None and self._source.sink is self:
             self._source.resume()
 
     def _by_event(self, payload: bytes) -> None:
         if self.transcript is not None:
             self.transcript.add(chunk(payload))
-        kept = []
+        events = []
         for raw in split(payload):
             value = parsed(raw)
-            changed = raw if value is None and not self.given_up else self._changed(raw, value)
+            changed = raw if value is None and not self.given_up else self._client_event(raw, value)
             if changed:
-                kept.append(changed)
-        if kept:
-            self._output.write(chunk(b"".join(kept)))
+                events.append(changed)
+        if events:
+            self._output.write(chunk(b"".join(events)))
 
-    def _changed(self, raw: bytes, value: dict[str, Any] | None) -> bytes:
+    def _client_event(self, raw: bytes, value: dict[str, Any] | None) -> bytes:
         """The event as the client shall see it; nothing if it shall not."""
         if value is None or self.given_up:
             if value is not None and isinstance(value.get("usage"), dict):
@@ -260,20 +259,24 @@ class Stream:
                 return b""
             value = {**value, **self.first_id}
             if value.get("choices"):
-                value["choices"] = [self._placed(choice) for choice in value["choices"]]
+                value["choices"] = [self._place_choice(choice) for choice in value["choices"]]
             if isinstance(usage, dict):
-                value["usage"] = usage = summed_usage(usage, self.said)
-        tells = self._adds_cached or (isinstance(usage, dict) and isinstance(usage.get("prompt_tokens_details"), dict))
-        if self.cached is not None and isinstance(usage, dict) and not value.get("choices") and tells:
-            value = {**value, "usage": with_cached_tokens(usage, self.cached)}
+                value["usage"] = usage = summed_usage(usage, self.partial)
+        tells_cached = self._adds_cached or (
+            isinstance(usage, dict) and isinstance(usage.get("prompt_tokens_details"), dict)
+        )
+        if self.cached is not None and isinstance(usage, dict) and not value.get("choices") and tells_cached:
+            value = {**value, "usage": usage_with_cached(usage, self.cached)}
         elif not self._resumed:
             return raw
         return event(value)
 
-    def _placed(self, choice: dict[str, Any]) -> dict[str, Any]:
+    def _place_choice(self, choice: dict[str, Any]) -> dict[str, Any]:
         """A choice of a resumed answer, with its places in the whole text."""
         logprobs = choice.get("logprobs")
-        return {**choice, "logprobs": shifted(logprobs, len(self.said.text))} if isinstance(logprobs, dict) else choice
+        return (
+            {**choice, "logprobs": shifted(logprobs, len(self.partial.text))} if isinstance(logprobs, dict) else choice
+        )
 
     def _give_up(self, value: dict[str, Any]) -> bytes:
         """Hide the terminal event; text in it was said all the same."""
@@ -300,24 +303,24 @@ class Stream:
         self._partial = b""
 
     def take(self) -> tuple[int | None, int]:
-        """Add what this attempt said to `said`, and say how much it was, as `Said.add` does."""
+        """Add what this attempt said to `partial`; returns what PartialAnswer.add does."""
         assert self.transcript is not None
         values, self.transcript = self.transcript.objects(), Transcript()
         if values and self.cut:
             self.used = self.used or any(not v.get("choices") and isinstance(v.get("usage"), dict) for v in values)
             self.terminal = self.terminal or values[0]
             self.first_id = self.first_id or {key: values[0][key] for key in ("id", "created") if key in values[0]}
-        return self.said.add(values, self.chat)
+        return self.partial.add(values, self.chat)
 
     def finish(self, usage: bool) -> None:
         """End an answer that was complete when its instance died before it could say so; `usage` is wished for."""
-        prompt = self.said.prompt_tokens if self.prompt is None else self.prompt
+        prompt = self.partial.prompt_tokens if self.prompt is None else self.prompt
         if usage and not self.used and prompt is not None:
-            self.said.prompt_tokens = prompt
-            told = total_usage(self.said)
-            told = with_cached_tokens(told, self.cached) if self._adds_cached and self.cached is not None else told
+            self.partial.prompt_tokens = prompt
+            tokens = total_usage(self.partial)
+            tokens = usage_with_cached(tokens, self.cached) if self._adds_cached and self.cached is not None else tokens
             value = {key: self.terminal[key] for key in self.terminal if key not in ("usage", "choices")}
-            self._output.write(chunk(event({**value, **self.first_id, "choices": [], "usage": told})))
+            self._output.write(chunk(event({**value, **self.first_id, "choices": [], "usage": tokens})))
         self._output.write(chunk(DONE))
 
     def finish_at_limit(self, usage: bool) -> None:
@@ -342,7 +345,3 @@ def _announces(raw: bytes) -> bool:
     """Whether an event tells no more than that the request is known."""
     value = parsed(raw) if _RESPONSE in raw else None
     return value is not None and value.get("type") in _ANNOUNCEMENTS
-
-
-def _dumped(value: dict[str, Any]) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")

@@ -1,7 +1,4 @@
-"""One connection to an engine: an own client, because its bytes go to the client's transport without a task in between.
-
-A peer that loses power is noticed by TCP itself. The body passes in whole chunks, of events in whole events.
-"""
+"""One connection to an engine: an own client, as its bytes go to the client's transport without a task in between."""
 
 from __future__ import annotations
 
@@ -12,31 +9,32 @@ from collections.abc import Awaitable
 from typing import cast
 
 from stormc_proxy.fleet.instance import Instance
-from stormc_proxy.http.answer import HEAD_BYTES, PROTOCOL, Framing, Head
+from stormc_proxy.http.answer_head import HEAD_BYTES, PROTOCOL, Framing, Head
+from stormc_proxy.http.body_sink import BodySink, CollectedBody
+from stormc_proxy.http.connection_owner import ConnectionOwner
 from stormc_proxy.http.deadline import LONG_SECONDS
+from stormc_proxy.http.exchange_timeout import ExchangeTimeout
 from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.http.framing import ChunkedFeed, Feed, FramingError, feed_of
-from stormc_proxy.http.home import Home, watch_peer
-from stormc_proxy.http.sink import Collected, Sink
-from stormc_proxy.http.watch import Watch
-from stormc_proxy.http.writer import PIECE_BYTES, Pieces, Writer
+from stormc_proxy.http.request_writer import PIECE_BYTES, Pieces, RequestWriter
+from stormc_proxy.http.tcp import watch_peer
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.transitions import EXCHANGE
 
 
-class Connection(Writer):
+class Connection(RequestWriter):
     """One connection to one instance; one exchange at a time."""
 
     __slots__ = (
-        "_awaited", "_began", "_body_done", "_error", "_excused", "_feed", "_framing", "_gone", "_head",
-        "_held", "_home", "_instance", "_last", "_limit", "_paused", "_response", "_spoke", "_swept", "_transport",
-        "content", "idle_since", "reused", "sink", "state",
+        "_awaited", "_began", "_body_done", "_error", "_excused", "_feed", "_framing", "_head", "_held",
+        "_how_it_closed", "_instance", "_last", "_limit", "_owner", "_paused", "_response", "_spoke", "_swept",
+        "_transport", "content", "idle_since", "reused", "sink", "state",
     )  # fmt: skip
 
-    def __init__(self, home: Home) -> None:
-        """Made by its endpoint."""
-        super().__init__(home.loop)
-        self._home = home
+    def __init__(self, owner: ConnectionOwner) -> None:
+        """Has no transport yet; `owner` opens it."""
+        super().__init__(owner.loop)
+        self._owner = owner
         self._transport: asyncio.Transport | None = None
         self.state, self._head = EXCHANGE.start, b""
         self._response: asyncio.Future[Head] | None = None
@@ -46,11 +44,11 @@ class Connection(Writer):
         self.content: bytes | None = None
         """The whole body of an answer that came together with its head and leaves the connection free, as most do."""
         self._feed: Feed | None = None
-        self.sink: Sink | None = None
+        self.sink: BodySink | None = None
         self._instance: Instance | None = None
         self._held: list[bytes] = []
         self._paused = self._excused = self._swept = self.reused = False
-        self._error, self._gone = cast("Outcome | None", None), Outcome.CLOSED_EARLY
+        self._error, self._how_it_closed = cast("Outcome | None", None), Outcome.CLOSED_EARLY
         self._began = self._last = self._spoke = self._limit = self.idle_since = 0.0
 
     # -- one exchange --------------------------------------------------------------------------------------------------
@@ -73,7 +71,7 @@ class Connection(Writer):
         if timeout >= LONG_SECONDS and self._swept:
             self._awaited, self._limit, watch = response, timeout, None
         else:
-            watch = self._within(timeout, response)
+            watch = self._timed(timeout, response)
         if isinstance(body, bytes) and len(body) <= PIECE_BYTES:
             transport.write(request + body)
             if watch is None:
@@ -81,10 +79,10 @@ class Connection(Writer):
             body = b""
         else:
             transport.write(request)
-        return self._sent(transport, body, response, watch)
+        return self._send_body(transport, body, response, watch)
 
-    async def _sent(
-        self, transport: asyncio.Transport, body: Pieces, response: asyncio.Future[Head], watch: Watch | None
+    async def _send_body(
+        self, transport: asyncio.Transport, body: Pieces, response: asyncio.Future[Head], watch: ExchangeTimeout | None
     ) -> Head:
         """The head of the answer to a request whose body is still to be sent, or whose time is short."""
         try:
@@ -96,39 +94,39 @@ class Connection(Writer):
 
     async def collect(self, idle: float) -> bytes:
         """The whole body, without framing. Raises UpstreamError when it is cut."""
-        sink = Collected()
+        sink = CollectedBody()
         await self.pump(sink, idle)
         return sink.body()
 
-    async def pump(self, sink: Sink, idle: float) -> None:
+    async def pump(self, sink: BodySink, idle: float) -> None:
         """Give the body to `sink` as it arrives. Raises UpstreamError when it is cut or idle for `idle` seconds."""
         if self.content is not None:
             sink.data(self.content)
             return
         self.sink = sink
         self._flush()
-        done = self._body_done
-        if done is None:
+        body_done = self._body_done
+        if body_done is None:
             return
-        watch = self._within(idle, done) if not done.done() else None
+        watch = self._timed(idle, body_done) if not body_done.done() else None
         try:
-            await done
+            await body_done
         finally:
             if watch is not None:
                 watch.cancel()
 
-    def _within(self, seconds: float, awaited: asyncio.Future[Head] | asyncio.Future[None]) -> Watch | None:
+    def _timed(self, seconds: float, awaited: asyncio.Future[Head] | asyncio.Future[None]) -> ExchangeTimeout | None:
         """A time limit, 0 is none: a long one is looked at once a second, a short one has a timer of its own."""
         self._awaited, self._limit = awaited, seconds
         if seconds < LONG_SECONDS:
-            return Watch(self._loop, seconds, self) if seconds else None
+            return ExchangeTimeout(self._loop, seconds, self) if seconds else None
         if not self._swept:
             self._swept = True
-            self._home.sweep.add(self)
+            self._owner.sweep.add(self)
         return None
 
     def look(self, now: float) -> None:
-        """End the exchange if its time is over."""
+        """End the exchange if its time limit is over."""
         if self.seconds_left(now) <= 0:
             self.abort(Outcome.NO_ANSWER if self._awaited is self._response else Outcome.IDLE)
 
@@ -157,8 +155,8 @@ class Connection(Writer):
     @property
     def reusable(self) -> bool:
         """Whether the answer came whole, and the peer takes another request on this connection."""
-        done, framing, feed = self._body_done, self._framing, self._feed
-        whole = done is not None and done.done() and self._error is None
+        body_done, framing, feed = self._body_done, self._framing, self._feed
+        whole = body_done is not None and body_done.done() and self._error is None
         clean = whole and framing is not None and framing.keep and feed is not None and feed.clean
         return clean or self.content is not None
 
@@ -178,7 +176,7 @@ class Connection(Writer):
         self.state = EXCHANGE[self.state, "keep"]
         self._response = self._awaited = self._framing = None
         self.idle_since = self._loop.time()
-        self._home.put(self)
+        self._owner.put(self)
 
     def close(self) -> None:
         """Leave the exchange at once; the engine sees its client go and aborts the request."""
@@ -205,7 +203,7 @@ class Connection(Writer):
             self._transport.pause_reading()
 
     def resume(self) -> None:
-        """Read on."""
+        """Read on from the engine."""
         if self._transport is not None and self._paused:
             self._paused = False
             self._last = self._spoke = self._loop.time()
@@ -230,13 +228,13 @@ class Connection(Writer):
     def data_received(self, data: bytes) -> None:
         """Head, then body; anything outside an exchange ends the connection."""
         self._last = self._loop.time()
-        done = self._body_done
-        if done is None:
+        body_done = self._body_done
+        if body_done is None:
             if self._response is None or self.content is not None:
                 self.close()
             else:
                 self._read_head(data)
-        elif done.done():
+        elif body_done.done():
             self.close()
         elif self.sink is None:
             self._held.append(data)
@@ -258,7 +256,7 @@ class Connection(Writer):
                     self.abort(Outcome.TOO_LONG)
                 return
             try:
-                answer, framing, length = self._home.heads.read(data[:end])
+                answer, framing, length = self._owner.heads.read(data[:end])
             except ValueError:
                 self.abort(Outcome.MALFORMED)
                 return
@@ -282,7 +280,7 @@ class Connection(Writer):
             self._body_done = self._loop.create_future()
             self._feed = feed = feed_of(framing, length)
             if feed.done:
-                self._ended()
+                self._body_ended()
         if self._response is not None and not self._response.done():
             self._response.set_result(answer)
         return whole
@@ -293,31 +291,31 @@ class Connection(Writer):
     def connection_lost(self, exc: Exception | None) -> None:
         """The peer went away, or we did. What it sent before still counts, also if nobody has asked for it yet."""
         self._transport = None
-        self._gone = Outcome.RESET if exc is not None else Outcome.CLOSED_EARLY
-        self._home.drop(self)
+        self._how_it_closed = Outcome.RESET if exc is not None else Outcome.CLOSED_EARLY
+        self._owner.drop(self)
         if self._swept:
-            self._home.sweep.discard(self)
+            self._owner.sweep.discard(self)
         self.resume_writing()
-        done = self._body_done
-        if self.content is None and (done is None or (not done.done() and self.sink is not None)):
-            self._lost()
+        body_done = self._body_done
+        if self.content is None and (body_done is None or (not body_done.done() and self.sink is not None)):
+            self._transport_lost()
 
-    def _lost(self) -> None:
-        done, feed = self._body_done, self._feed
-        ends = feed is not None and feed.ends_with_connection and self._gone is Outcome.CLOSED_EARLY
-        if done is not None and not done.done() and ends:
-            self._ended()
+    def _transport_lost(self) -> None:
+        body_done, feed = self._body_done, self._feed
+        ends = feed is not None and feed.ends_with_connection and self._how_it_closed is Outcome.CLOSED_EARLY
+        if body_done is not None and not body_done.done() and ends:
+            self._body_ended()
         else:
-            self._fail(self._gone)
+            self._fail(self._how_it_closed)
 
     def _flush(self) -> None:
         """Give the sink what came before it was there."""
-        held, self._held = self._held, []
-        if held:
-            self._body(held[0] if len(held) == 1 else b"".join(held))
-        done = self._body_done
-        if self._transport is None and done is not None and not done.done():
-            self._lost()
+        waiting, self._held = self._held, []
+        if waiting:
+            self._body(waiting[0] if len(waiting) == 1 else b"".join(waiting))
+        body_done = self._body_done
+        if self._transport is None and body_done is not None and not body_done.done():
+            self._transport_lost()
 
     def _body(self, data: bytes) -> None:
         sink, feed = self.sink, self._feed
@@ -325,22 +323,22 @@ class Connection(Writer):
         try:
             if isinstance(feed, ChunkedFeed):
                 framed, count, whole = feed.feed(data)
-                says = bool(framed) and sink.chunks(framed, count, whole)
+                is_answer = bool(framed) and sink.chunks(framed, count, whole)
             else:
-                says = sink.data(feed.feed(data))
+                is_answer = sink.data(feed.feed(data))
         except FramingError as error:
             self.abort(error.outcome)
             return
-        if says:
+        if is_answer:
             self._spoke = self._last
         if feed.done:
-            self._ended()
+            self._body_ended()
 
-    def _ended(self) -> None:
-        done = self._body_done
-        if done is not None and not done.done():
+    def _body_ended(self) -> None:
+        body_done = self._body_done
+        if body_done is not None and not body_done.done():
             self.state = EXCHANGE[self.state, "end"]
-            done.set_result(None)
+            body_done.set_result(None)
 
     def _fail(self, outcome: Outcome) -> None:
         self._error = self._error or outcome

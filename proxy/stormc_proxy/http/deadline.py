@@ -27,13 +27,13 @@ class Deadline:
     __slots__ = ("_call", "_due", "_handle", "_loop", "_seconds", "_turns")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, call: Callable[[], None]) -> None:
-        """The time begins to run."""
+        """`call` is called in `seconds`, counted from now."""
         self._loop, self._seconds, self._call = loop, seconds, call
         self._due, self._turns = loop.time() + seconds, 0
         self._handle = loop.call_later(seconds, self._fired)
 
     def cancel(self) -> None:
-        """Never call."""
+        """The call will not come."""
         self._handle.cancel()
 
     def _fired(self) -> None:
@@ -58,23 +58,23 @@ class Sweep:
     """Looks at everything that waits, once a second, unless this process was late itself."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Nothing waits yet."""
+        """Runs a timer from the first `add` on."""
         self._loop, self._due, self._late_turns = loop, 0.0, 0
         self._waiting: set[Watched] = set()
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, watched: Watched) -> None:
-        """It begins to wait."""
+        """Look at it from now on."""
         self._waiting.add(watched)
         if self._timer is None:
             self._turn()
 
     def discard(self, watched: Watched) -> None:
-        """It waits no more."""
+        """Look at it no more."""
         self._waiting.discard(watched)
 
     def close(self) -> None:
-        """Look no more."""
+        """Stop the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

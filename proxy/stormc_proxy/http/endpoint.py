@@ -8,13 +8,13 @@ import ssl
 from collections.abc import Callable, Iterable
 
 from stormc_proxy.fleet.instance import Instance
-from stormc_proxy.http.answer import Head, Heads
+from stormc_proxy.http.answer_head import Head, Heads
 from stormc_proxy.http.connection import Connection
 from stormc_proxy.http.deadline import Deadline, Sweep
 from stormc_proxy.http.failure import UpstreamError
-from stormc_proxy.http.names import Names, NoAddress, connected
+from stormc_proxy.http.request_writer import Pieces
+from stormc_proxy.http.resolver import NoAddress, Resolver, connect_first
 from stormc_proxy.http.tls import Tls
-from stormc_proxy.http.writer import Pieces
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import Address
 
@@ -34,7 +34,7 @@ class Endpoint:
         self,
         address: Address,
         loop: asyncio.AbstractEventLoop,
-        names: Names,
+        resolver: Resolver,
         timeout: float,
         sweep: Sweep | None = None,
         tls: Tls | None = None,
@@ -45,7 +45,7 @@ class Endpoint:
         self.sweep, self.heads = sweep or Sweep(loop), heads or Heads()
         self.address, self.loop, self.timeout = address, loop, timeout
         self.host_line = f"Host: {address}\r\n".encode()
-        self._names = names
+        self._resolver = resolver
         self._idle: list[Connection] = []
         self._retired = False
 
@@ -73,7 +73,7 @@ class Endpoint:
             return opening.result()
         except BaseException:
             opening.cancel()
-            opening.add_done_callback(_unwanted)
+            opening.add_done_callback(_close_unwanted)
             raise
         finally:
             if deadline is not None:
@@ -83,26 +83,26 @@ class Endpoint:
     async def _open(self) -> Connection:
         host = self.address.host
         try:
-            made, address = await self._connected(host)
+            connection, address = await self._connect(host)
         except NoAddress as error:
             raise UpstreamError(Outcome.NO_ADDRESS, sent=False) from error
         except OSError as error:
             raise UpstreamError(_why(error), sent=False) from error
-        self._names.answered(host, address)
-        assert isinstance(made, Connection)
-        return made
+        self._resolver.answered(host, address)
+        assert isinstance(connection, Connection)
+        return connection
 
-    async def _connected(self, host: str) -> tuple[asyncio.Protocol, str]:
+    async def _connect(self, host: str) -> tuple[asyncio.Protocol, str]:
         """A connection to one of a name's addresses; a pod that moved may have others by now. Raises OSError."""
-        addresses = await self._names.addresses(host)
+        addresses = await self._resolver.addresses(host)
         secure = (self._tls.context, host) if self._tls is not None else None
         try:
-            return await connected(self.loop, lambda: Connection(self), addresses, self.address.port, secure)
+            return await connect_first(self.loop, lambda: Connection(self), addresses, self.address.port, secure)
         except OSError:
-            others = [a for a in await self._names.addresses(host, anew=True) if a not in addresses]
+            others = [a for a in await self._resolver.addresses(host, anew=True) if a not in addresses]
             if not others:
                 raise
-            return await connected(self.loop, lambda: Connection(self), others, self.address.port, secure)
+            return await connect_first(self.loop, lambda: Connection(self), others, self.address.port, secure)
 
     def put(self, connection: Connection) -> None:
         """Keep it for the next request, if there may be one."""
@@ -112,12 +112,12 @@ class Endpoint:
             connection.close()
 
     def drop(self, connection: Connection) -> None:
-        """It is closed."""
+        """Forget a connection that is closed."""
         if connection.idle_since and connection in self._idle:
             self._idle.remove(connection)
 
     def close(self) -> None:
-        """Close what is idle."""
+        """Close idle connections."""
         for connection in self._idle:
             connection.close()
         self._idle.clear()
@@ -129,7 +129,7 @@ class Endpoint:
 
 
 def _why(error: OSError) -> Outcome:
-    """What a connection failed of."""
+    """The outcome that an error of connecting stands for."""
     if error.errno in OWN_LIMITS:
         return Outcome.NO_DESCRIPTORS
     if isinstance(error, ssl.SSLError):
@@ -137,7 +137,7 @@ def _why(error: OSError) -> Outcome:
     return Outcome.REFUSED if isinstance(error, ConnectionRefusedError) else Outcome.UNREACHABLE
 
 
-def _unwanted(opening: asyncio.Task[Connection]) -> None:
+def _close_unwanted(opening: asyncio.Task[Connection]) -> None:
     """Close a connection for which nobody waits any more."""
     if not opening.cancelled() and opening.exception() is None:
         opening.result().close()
@@ -147,21 +147,21 @@ class Upstream:
     """All endpoints, by address."""
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, names: Names, connect_timeout: float, tls: Tls | None = None
+        self, loop: asyncio.AbstractEventLoop, resolver: Resolver, connect_timeout: float, tls: Tls | None = None
     ) -> None:
         """Nothing is connected yet."""
-        self._loop, self.names, self._timeout, self.tls = loop, names, connect_timeout, tls
+        self._loop, self.resolver, self._timeout, self.tls = loop, resolver, connect_timeout, tls
         self._endpoints: dict[Address, Endpoint] = {}
         self._sweep, self._heads = Sweep(loop), Heads()
 
     def endpoint(self, address: Address) -> Endpoint:
         """The connections to an address."""
-        found = self._endpoints.get(address)
-        if found is None:
-            found = self._endpoints[address] = Endpoint(
-                address, self._loop, self.names, self._timeout, self._sweep, self.tls, self._heads
+        endpoint = self._endpoints.get(address)
+        if endpoint is None:
+            endpoint = self._endpoints[address] = Endpoint(
+                address, self._loop, self.resolver, self._timeout, self._sweep, self.tls, self._heads
             )
-        return found
+        return endpoint
 
     def set_timeout(self, seconds: float) -> None:
         """Another time to open a connection, from now on."""
@@ -200,12 +200,12 @@ class Upstream:
 
     def forget(self, keep: Iterable[Address]) -> None:
         """Close the endpoints that are not in `keep`."""
-        wanted = set(keep)
-        for address in [a for a in self._endpoints if a not in wanted]:
+        addresses = set(keep)
+        for address in [a for a in self._endpoints if a not in addresses]:
             self._endpoints.pop(address).retire()
-        self.names.forget({address.host for address in wanted})
+        self.resolver.forget({address.host for address in addresses})
 
     def close(self) -> None:
-        """Close everything that is idle."""
+        """Close all idle connections and stop looking at time limits."""
         self.forget(())
         self._sweep.close()

@@ -30,13 +30,13 @@ def unframed(framed: bytes) -> bytes:
 
 def split(payload: bytes) -> list[bytes]:
     """The events of a payload, each with the blank line that ends it; the last one may lack it."""
-    found, start = [], 0
+    events, start = [], 0
     for blank in _BLANK_LINE.finditer(payload):
-        found.append(payload[start : blank.end()])
+        events.append(payload[start : blank.end()])
         start = blank.end()
     if start < len(payload):
-        found.append(payload[start:])
-    return found
+        events.append(payload[start:])
+    return events
 
 
 def has_data(payload: bytes) -> bool:
@@ -74,13 +74,13 @@ class Transcript:
     __slots__ = ("_old", "_parts", "_size")
 
     def __init__(self) -> None:
-        """Empty."""
+        """Has no chunks yet."""
         self._old: list[bytes] = []
         self._parts: list[bytes] = []
         self._size = 0
 
     def add(self, framed: bytes) -> None:
-        """Whole chunks that hold whole events."""
+        """Append whole chunks that hold whole events."""
         self._parts.append(framed)
         self._size += len(framed)
         if self._size > BLOCK_BYTES:
@@ -91,5 +91,5 @@ class Transcript:
     def objects(self) -> list[dict[str, Any]]:
         """The JSON objects of all events, in order."""
         framed = b"".join([zlib.decompress(block) for block in self._old] + self._parts)
-        found = (parsed(raw) for raw in split(unframed(framed)))
-        return [value for value in found if value is not None]
+        values = (parsed(raw) for raw in split(unframed(framed)))
+        return [value for value in values if value is not None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 
-from stormc_proxy.http.answer import UNTIL_CLOSE, Framing
+from stormc_proxy.http.answer_head import UNTIL_CLOSE, Framing
 from stormc_proxy.http.events import chunk, unframed
 from stormc_proxy.outcomes import Outcome
 
@@ -19,7 +19,7 @@ class FramingError(Exception):
     """A body that is not framed as HTTP has it."""
 
     def __init__(self, outcome: Outcome) -> None:
-        """`outcome` says how."""
+        """`outcome` says what is wrong."""
         super().__init__(outcome.text)
         self.outcome = outcome
 
@@ -178,7 +178,7 @@ class PackedFeed:
 
     @property
     def ends_with_connection(self) -> bool:
-        """As PlainFeed."""
+        """Whether a closed connection is the body's proper end."""
         return self._inner.ends_with_connection
 
 
@@ -186,7 +186,7 @@ Feed = ChunkedFeed | PlainFeed | PackedFeed
 
 
 def feed_of(framing: Framing, length: int) -> Feed:
-    """What reads a body."""
+    """The reader for a body of this framing and length."""
     feed = ChunkedFeed(framing) if framing.chunked else PlainFeed(length)
     return PackedFeed(feed, framing.coding) if framing.coding and not feed.done else feed
 

@@ -14,7 +14,7 @@ _REASONS = {status.value: status.phrase.encode() for status in HTTPStatus} | {41
 
 
 class Reply(NamedTuple):
-    """A whole answer."""
+    """A whole answer that the proxy makes itself."""
 
     status: int
     body: bytes
@@ -23,12 +23,12 @@ class Reply(NamedTuple):
 
 
 def json_reply(status: int, value: object, fields: tuple[Field, ...] = ()) -> Reply:
-    """A JSON value."""
+    """An answer with a JSON value as its body."""
     return Reply(status, json.dumps(value, separators=(",", ":")).encode(), fields=fields)
 
 
 def text_reply(status: int, text: str) -> Reply:
-    """A few words for people and probes."""
+    """An answer in plain text, for people and probes."""
     return Reply(status, text.encode(), b"text/plain; charset=utf-8")
 
 

@@ -116,12 +116,12 @@ class Heads:
     """
 
     def __init__(self) -> None:
-        """None is known."""
+        """Remembers nothing yet."""
         self._known: dict[bytes, RequestHead] = {}
         self._fields: dict[bytes, _Fields] = {}
 
     def read(self, raw: bytes) -> tuple[RequestHead, int]:
-        """As `read_head`. Raises BadRequest."""
+        """The same as `read_head`, from memory where it can be. Raises BadRequest."""
         start = raw.find(b"\r\nContent-Length: ")
         if start < 0:
             start = raw.find(b"\r\ncontent-length: ")
@@ -150,11 +150,11 @@ class Heads:
         return head
 
 
-def _remember(known: dict[bytes, _Value], text: bytes, value: _Value) -> None:
+def _remember(memory: dict[bytes, _Value], text: bytes, value: _Value) -> None:
     if len(text) <= KNOWN_BYTES:
-        if len(known) >= KNOWN_HEADS:
-            known.clear()
-        known[text] = value
+        if len(memory) >= KNOWN_HEADS:
+            memory.clear()
+        memory[text] = value
 
 
 def _request_line(raw: bytes) -> tuple[str, str, str, bool, int]:
@@ -190,7 +190,7 @@ def _read_fields(raw: bytes, modern: bool) -> tuple[_Fields, int]:
 def _passed(fields: Sequence[Field]) -> Passed:
     """What the client's Connection header names ends here as that header does (RFC 9110, 7.6.1)."""
     options = [value.lower().split(b",") for name, value in fields if name.lower() == b"connection"]
-    named = {option.strip() for each in options for option in each}
+    named = {option.strip() for option_list in options for option in option_list}
     lines: list[bytes] = []
     keys: list[bytes] = []
     trace: list[bytes] = []
@@ -233,8 +233,8 @@ def _framing(named: Sequence[Field], modern: bool) -> tuple[int, bool, bool]:
 def _target(target: str) -> tuple[str, str]:
     """Path and query; of an absolute form its authority is left out, as RFC 9112 (3.2.2) has it for an origin."""
     if not target.startswith("/"):
-        found = _FORMS.match(target)
-        target = target[found.end() :] if found is not None else target
+        authority = _FORMS.match(target)
+        target = target[authority.end() :] if authority is not None else target
     path, _, query = target.partition("#")[0].partition("?")
     return path or "/", query
 
@@ -249,12 +249,12 @@ class BodyReader(Protocol):
 
 
 class SizedBody:
-    """A body whose length was said."""
+    """A body of a length that its head gives."""
 
     __slots__ = ("_left", "done")
 
     def __init__(self, length: int) -> None:
-        """`length` bytes are to come."""
+        """Expects `length` bytes."""
         self._left, self.done = length, not length
 
     def feed(self, data: bytes) -> tuple[bytes, bytes]:
@@ -271,7 +271,7 @@ class ChunkedBody:
     __slots__ = ("_held", "_in_trailer", "_left", "_trailer", "done")
 
     def __init__(self) -> None:
-        """Before the first chunk."""
+        """Expects the first chunk."""
         self._held, self._left, self._trailer = b"", 0, 0  # `_left` counts the chunk's own end, two bytes
         self._in_trailer = self.done = False
 

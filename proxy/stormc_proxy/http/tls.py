@@ -26,8 +26,8 @@ class Tls:
     def __init__(self, files: Files, purpose: ssl.Purpose) -> None:
         """`purpose` is that of the other side, as ssl.create_default_context has it. Raises OSError, ssl.SSLError."""
         self._files, self._purpose = files, purpose
-        self.context = self._made()
-        self._versions = self._seen()
+        self.context = self._new_context()
+        self._versions = self._file_versions()
 
     @property
     def for_engines(self) -> bool:
@@ -36,18 +36,18 @@ class Tls:
 
     def refresh(self) -> bool:
         """Load the files anew if one has changed; whether one had. Raises OSError, ssl.SSLError."""
-        versions = self._seen()
+        versions = self._file_versions()
         if versions == self._versions:
             return False
         self._versions = versions
-        fresh = self._made()  # first into another one: a certificate without its key would spoil this one
+        fresh = self._new_context()  # first into another one: a certificate without its key would spoil this one
         if self.for_engines:
             self.context = fresh
         else:
             self._load(self.context)
         return True
 
-    def _made(self) -> ssl.SSLContext:
+    def _new_context(self) -> ssl.SSLContext:
         context = ssl.create_default_context(self._purpose)
         self._load(context)
         if self._files.authorities and not self.for_engines:
@@ -61,9 +61,9 @@ class Tls:
         if files.authorities:
             context.load_verify_locations(files.authorities)
 
-    def _seen(self) -> tuple[tuple[int, int, int], ...]:
-        found = (Path(name).stat() for name in self._files if name)
-        return tuple((stat.st_ino, stat.st_mtime_ns, stat.st_size) for stat in found)
+    def _file_versions(self) -> tuple[tuple[int, int, int], ...]:
+        stats = (Path(name).stat() for name in self._files if name)
+        return tuple((stat.st_ino, stat.st_mtime_ns, stat.st_size) for stat in stats)
 
 
 def of_clients(certificate: str, key: str, authorities: str) -> Tls | None:
@@ -72,6 +72,6 @@ def of_clients(certificate: str, key: str, authorities: str) -> Tls | None:
     return Tls(files, ssl.Purpose.CLIENT_AUTH) if certificate else None
 
 
-def of_engines(wanted: bool, certificate: str, key: str, authorities: str) -> Tls | None:
+def of_engines(enabled: bool, certificate: str, key: str, authorities: str) -> Tls | None:
     """That towards engines; None unless it is wanted. Without authorities, those of the system are believed."""
-    return Tls(Files(certificate, key, authorities), ssl.Purpose.SERVER_AUTH) if wanted else None
+    return Tls(Files(certificate, key, authorities), ssl.Purpose.SERVER_AUTH) if enabled else None

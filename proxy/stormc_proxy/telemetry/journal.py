@@ -4,44 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import re
 import sys
 import time
 from typing import TextIO
 
 from stormc_proxy.outcomes import Outcome
-from stormc_proxy.telemetry.outlet import Outlet
+from stormc_proxy.telemetry.log_output import LogOutput
 from stormc_proxy.telemetry.tracing import Span
 
 FLUSH_SECONDS = 0.1
 SELDOM_SECONDS = 1.0
 CLOSE_SECONDS = 1.0
-DRAWN_BYTES = 4096
-
-
-class Randomness:
-    """The system's randomness as texts, made of many bytes at a time; a forked process makes its own."""
-
-    def __init__(self, digits: str, form: str) -> None:
-        """`digits` is a pattern for 32 hexadecimal digits, `form` makes one text of its groups."""
-        self._find, self._form = re.compile(digits).findall, form
-        self._texts: list[str] = []
-        os.register_at_fork(after_in_child=self._texts.clear)
-
-    def draw(self) -> str:
-        """One that nobody got before."""
-        if not self._texts:
-            form = self._form
-            self._texts += [form % digits for digits in self._find(os.urandom(DRAWN_BYTES).hex())]
-        return self._texts.pop()
-
-
-new_secret = Randomness(".{32}", "%s").draw
-"""What only one decode instance is told, for one attempt: 128 random bits."""
-
-new_id = Randomness("(.{8})(.{4}).(.{3}).(.{3})(.{12})", "%s-%s-4%s-a%s-%s").draw
-"""A random UUID from the system's randomness: who knows one id, or a thousand, knows nothing of the next."""
 
 
 class Record:
@@ -71,7 +44,7 @@ class Record:
 
     @property
     def how(self) -> str:
-        """How it ended, in a few words."""
+        """How it ended, in the words of the log."""
         return self.end or self.outcome.text
 
     @property
@@ -98,11 +71,11 @@ class Clock:
     """The time of day as text, made once a second."""
 
     def __init__(self) -> None:
-        """Nothing is made yet."""
+        """Makes its text at the first call."""
         self._second, self._text = -1, ""
 
     def __call__(self) -> str:
-        """In UTC, to the second."""
+        """The time in UTC, to the second."""
         second = int(time.time())
         if second != self._second:
             self._second, self._text = second, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(second))
@@ -117,13 +90,13 @@ class Journal:
 
     def __init__(self, loop: asyncio.AbstractEventLoop, out: TextIO | None = None) -> None:
         """Writes to stdout unless told otherwise."""
-        self._loop, self._outlet = loop, Outlet(out or sys.stdout)
+        self._loop, self._output = loop, LogOutput(out or sys.stdout)
         self._lines: list[str] = []
         self._timer: asyncio.TimerHandle | None = None
-        self._told: dict[tuple[str, object], tuple[float, int]] = {}
+        self._last_events: dict[tuple[str, object], tuple[float, int]] = {}
 
     def write(self, line: str) -> None:
-        """One line, soon."""
+        """Write a line within FLUSH_SECONDS."""
         self._lines.append(line)
         if self._timer is None:
             self._timer = self._loop.call_later(FLUSH_SECONDS, self.flush)
@@ -135,11 +108,11 @@ class Journal:
     def seldom(self, event: str, **fields: object) -> None:
         """Something that may happen many times a second: told once a second, with how often it was."""
         now, key = self._loop.time(), (event, fields.get("end"))
-        told, count = self._told.get(key, (-SELDOM_SECONDS, 0))
-        if now - told < SELDOM_SECONDS:
-            self._told[key] = (told, count + 1)
+        last_time, count = self._last_events.get(key, (-SELDOM_SECONDS, 0))
+        if now - last_time < SELDOM_SECONDS:
+            self._last_events[key] = (last_time, count + 1)
         else:
-            self._told[key] = (now, 0)
+            self._last_events[key] = (now, 0)
             self.event(event, **fields, **({"more_before": count} if count else {}))
 
     def flush(self) -> None:
@@ -148,18 +121,18 @@ class Journal:
             self._timer.cancel()
             self._timer = None
         lines, self._lines = self._lines, []
-        self._outlet.write(lines)
-        if self._outlet.waits:
+        self._output.write(lines)
+        if self._output.waits:
             self._timer = self._loop.call_later(FLUSH_SECONDS, self.flush)
-        elif self._outlet.lost:
-            lost, self._outlet.lost = self._outlet.lost, 0
-            self.event("lines_lost", count=lost)
+        elif self._output.lost:
+            lines_lost, self._output.lost = self._output.lost, 0
+            self.event("lines_lost", count=lines_lost)
 
     def close(self) -> None:
         """Write what is left; a reader that stands still gets a moment for it."""
         end = time.monotonic() + CLOSE_SECONDS
         self.flush()
-        while self._outlet.waits and time.monotonic() < end:
+        while self._output.waits and time.monotonic() < end:
             time.sleep(0.01)
             self.flush()
         if self._timer is not None:

@@ -14,16 +14,16 @@ class Recent:
     """Durations of the last five minutes; the oldest minute is dropped as a whole."""
 
     def __init__(self) -> None:
-        """Empty."""
+        """Has counted nothing yet."""
         self._minutes: deque[Counter[int]] = deque([Counter()], maxlen=MINUTES)
 
     def observe(self, seconds: float) -> None:
-        """One more."""
+        """Count one duration in the current minute."""
         doublings = math.log2(max(seconds, SHORTEST) / SHORTEST)
         self._minutes[-1][round(doublings * STEPS_PER_DOUBLING)] += 1
 
     def next_minute(self) -> None:
-        """A minute is over."""
+        """Begin another minute; the oldest one is forgotten."""
         self._minutes.append(Counter())
 
     def counts(self) -> dict[str, int]:
@@ -35,15 +35,15 @@ class Recent:
 
 
 def summed(counts: Mapping[str, int], others: Mapping[str, int]) -> dict[str, int]:
-    """Those of two workers."""
+    """The counts of two workers, added up."""
     return {step: counts.get(step, 0) + others.get(step, 0) for step in {*counts, *others}}
 
 
 def percentile(counts: Mapping[str, int], percent: float) -> float | None:
     """Seconds within which so many percent were done, to 5 %; None when there was nothing."""
-    wanted = sum(counts.values()) * percent / 100
+    count_left = sum(counts.values()) * percent / 100
     for step in sorted(map(int, counts)):
-        wanted -= counts[str(step)]
-        if wanted <= 0:
+        count_left -= counts[str(step)]
+        if count_left <= 0:
             return float(SHORTEST * 2 ** (step / STEPS_PER_DOUBLING))
     return None

@@ -12,8 +12,8 @@ from stormc_proxy.fleet.instance import EXPECTED, FAULTY, HEALTHY, LEAVING, Inst
 from stormc_proxy.flow.router import Router
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.telemetry.journal import Record
-from stormc_proxy.telemetry.lag import LoopLag
 from stormc_proxy.telemetry.latency import Recent
+from stormc_proxy.telemetry.loop_lag import LoopLag
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 HISTORY_SECONDS = 300
@@ -30,12 +30,12 @@ class Histogram:
         self.counts, self.total = [0] * (len(BUCKETS) + 1), 0.0
 
     def observe(self, seconds: float) -> None:
-        """One more."""
+        """Count one duration."""
         self.counts[bisect_left(BUCKETS, seconds)] += 1
         self.total += seconds
 
     def lines(self, name: str, help_text: str) -> Iterable[str]:
-        """In the text format."""
+        """The histogram in Prometheus' text format."""
         yield f"# HELP {name} {help_text}"
         yield f"# TYPE {name} histogram"
         below = 0
@@ -53,7 +53,7 @@ class Metrics:
         """All zero; `worker` is the number of one process among several."""
         self._router, self._lag, self._worker = router, lag, worker
         self.internal_errors = 0
-        self.active = self.finished = 0
+        self.active = self.finished = self._failed = 0
         self.requests: Counter[tuple[str, str, int]] = Counter()
         self.events: Counter[tuple[str, str, str]] = Counter()
         self.prefill, self.first_byte, self.total = Histogram(), Histogram(), Histogram()
@@ -63,8 +63,9 @@ class Metrics:
         self.first_token, self.inter_token = Recent(), Recent()
 
     def finished_request(self, record: Record, seconds: float) -> None:
-        """A request ended."""
+        """Count a request that ended, and its times."""
         self.finished += 1
+        self._failed += record.outcome not in (Outcome.COMPLETE, Outcome.CLIENT_GONE)
         self.requests[record.path, record.how, record.status] += 1
         self._router.tokens += record.tokens
         self.total.observe(seconds)
@@ -80,6 +81,7 @@ class Metrics:
     def refused_request(self, outcome: Outcome) -> None:
         """A request that no engine saw: not HTTP, no such path, too large, too slow."""
         self.finished += 1
+        self._failed += 1
         self.requests["other", outcome.text, outcome.status] += 1
 
     def instance_event(self, event: str, instance: Instance) -> None:
@@ -88,8 +90,7 @@ class Metrics:
 
     def tick(self) -> None:
         """Once a second: one more point of the history."""
-        failed = sum(count for (_, end, _), count in self.requests.items() if end not in ("complete", "client_gone"))
-        now = (self.finished, self._router.tokens, failed)
+        now = (self.finished, self._router.tokens, self._failed)
         requests, tokens, failures = (new - old for new, old in zip(now, self._before, strict=True))
         self._before = now
         self.history.append((requests, tokens, failures, self.active))
@@ -126,7 +127,7 @@ class Metrics:
             ("farewells_total", "counter", "KV caches of prefill that nobody needed any more.", router.farewells),
             ("kept_kv_caches_expired_total", "counter", "Of those, the ones that no decode fetched.", router.expired),
             ("unoffered_kv_caches_total", "counter", "Prefills that offered decode no KV cache.", router.unoffered),
-            ("resolver_failures_total", "counter", "Names that could not be resolved anew.", router.names.failures),
+            ("resolver_failures_total", "counter", "Names that could not be resolved anew.", router.resolver.failures),
             ("loop_stalls_total", "counter", "Times that this process stood still.", self._lag.stalls),
             ("internal_errors_total", "counter", "Mistakes of the proxy itself.", self.internal_errors),
             (
@@ -189,7 +190,7 @@ class Metrics:
             yield f'{name}{{role="{role}",instance="{address}",event="{event}"}} {count}'
 
     def status(self) -> dict[str, Any]:
-        """For /status."""
+        """The numbers as JSON, for /status."""
         return {
             "active": self.active, "requests": self.finished, "tokens": self._router.tokens,
             "retries": self._router.retries, "recomputes": self._router.recomputes, "resumes": self._router.resumed,

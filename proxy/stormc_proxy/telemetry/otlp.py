@@ -39,14 +39,14 @@ class Exporter:
         self.exported = self.dropped = 0
 
     def ended(self, span: Span) -> None:
-        """One more to send."""
+        """Take a span that ended, to be sent with the next batch."""
         if len(self._waiting) < HELD:
             self._waiting.append(span)
         else:
             self.dropped += 1
 
     async def run(self) -> None:
-        """Send until cancelled, and once more then."""
+        """Send every few seconds until cancelled, and once more then."""
         try:
             client = importlib.import_module("aiohttp")
         except ImportError:
@@ -78,9 +78,9 @@ class Exporter:
 
 def resource_of(app: str, namespace: str) -> dict[str, str]:
     """Who sends, as the semantic conventions name it."""
-    named = os.environ.get("OTEL_SERVICE_NAME") or (f"{app}-router" if app else "stormc-proxy")
-    known = {"service.name": named, "k8s.namespace.name": namespace, "k8s.pod.name": socket.gethostname()}
-    return {key: value for key, value in known.items() if value}
+    service = os.environ.get("OTEL_SERVICE_NAME") or (f"{app}-router" if app else "stormc-proxy")
+    attributes = {"service.name": service, "k8s.namespace.name": namespace, "k8s.pod.name": socket.gethostname()}
+    return {key: value for key, value in attributes.items() if value}
 
 
 def encoded(spans: Iterable[Span], resource: Mapping[str, str]) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class Span:
         return Span(name, CLIENT, self.trace, self.id, self._ended)
 
     def __enter__(self) -> Span:
-        """It ends with the block."""
+        """The span, which ends with the block."""
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
@@ -85,9 +85,9 @@ class Tracer:
 
 
 def context_of(traceparent: str) -> Context | None:
-    """What a header says; None if it is none."""
-    found = _PARENT.fullmatch(traceparent.strip())
-    if found is None:
+    """What a traceparent header says; None if it is not one."""
+    fields = _PARENT.fullmatch(traceparent.strip())
+    if fields is None:
         return None
-    trace, span, flags = found.groups()
+    trace, span, flags = fields.groups()
     return Context(trace, span, bool(int(flags, 16) & 1))

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 
 from stormc_proxy.fleet.affinity import Affinity
 from stormc_proxy.fleet.instance import prefill_load
-from stormc_proxy.fleet.lease import Lease, Policy
+from stormc_proxy.fleet.lease import Lease
 from stormc_proxy.fleet.peers import Peers, Sender
 from stormc_proxy.fleet.pool import Pool
+from stormc_proxy.fleet.pool_policy import PoolPolicy
 from stormc_proxy.fleet.prefix_index import PrefixIndex
 from stormc_proxy.fleet.prompt_keys import Chain, Prompt, chain_of, chained_everywhere, chained_here
 from stormc_proxy.settings import Address
@@ -97,7 +98,7 @@ class Proxy:
         self._now = 0.0
         self._block = engines[0].block
         addresses = [Address(f"prefill-{number}", 8000) for number in range(len(engines))]
-        self.pool = Pool("prefill", addresses, Policy(), lambda: self._now)
+        self.pool = Pool("prefill", addresses, PoolPolicy(), lambda: self._now)
         self._numbers = {instance: number for number, instance in enumerate(self.pool)}
         self.affinity = Affinity(keys, weight)
         self._ends: list[tuple[float, int, Lease]] = []

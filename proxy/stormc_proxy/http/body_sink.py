@@ -7,7 +7,7 @@ from typing import Protocol
 from stormc_proxy.http.events import unframed
 
 
-class Sink(Protocol):
+class BodySink(Protocol):
     """Where a body goes while it arrives."""
 
     def chunks(self, framed: bytes, count: int, whole: bool) -> bool:
@@ -21,11 +21,11 @@ class Sink(Protocol):
         """Bytes of a body that is not chunked, with the same result."""
 
 
-class Collected:
+class CollectedBody:
     """A sink that keeps the body."""
 
     def __init__(self) -> None:
-        """Empty."""
+        """Has received nothing yet."""
         self._parts: list[bytes] = []
 
     def chunks(self, framed: bytes, count: int, whole: bool) -> bool:
@@ -39,5 +39,5 @@ class Collected:
         return True
 
     def body(self) -> bytes:
-        """Everything so far."""
+        """All that has arrived so far."""
         return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)

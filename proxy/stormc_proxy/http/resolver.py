@@ -24,15 +24,15 @@ class NoAddress(OSError):
     """A name of which nothing is known, because the resolver does not answer."""
 
 
-class Names:
+class Resolver:
     """Resolves names, one question at a time for each."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, tell: Callable[[str], None] = lambda name: None) -> None:
-        """`tell(name)` hears of every question that failed."""
-        self._loop, self._tell = loop, tell
-        self._known: dict[str, list[str]] = {}
-        self._asked: dict[str, float] = {}
-        self._asking: dict[str, asyncio.Task[bool]] = {}
+    def __init__(self, loop: asyncio.AbstractEventLoop, notify: Callable[[str], None] = lambda name: None) -> None:
+        """`notify(name)` hears of every question that failed."""
+        self._loop, self._notify = loop, notify
+        self._addresses: dict[str, list[str]] = {}
+        self._asked_at: dict[str, float] = {}
+        self._questions: dict[str, asyncio.Task[bool]] = {}
         self._absent: set[str] = set()
         self.failures = 0
 
@@ -45,38 +45,38 @@ class Names:
         """
         if _is_literal(host):
             return [host]
-        known = self._known.get(host)
-        if not anew and self._loop.time() - self._asked.get(host, -FRESH_SECONDS) < FRESH_SECONDS:
-            return known or self._unknown(host)
-        task = self._asking.get(host)
+        known_addresses = self._addresses.get(host)
+        if not anew and self._loop.time() - self._asked_at.get(host, -FRESH_SECONDS) < FRESH_SECONDS:
+            return known_addresses or self._unknown(host)
+        task = self._questions.get(host)
         if task is None:
-            task = self._asking[host] = self._loop.create_task(self._ask(host))
-        await asyncio.wait((task,), timeout=PATIENCE_SECONDS if known else None)
-        return self._known.get(host) or self._unknown(host)
+            task = self._questions[host] = self._loop.create_task(self._ask(host))
+        await asyncio.wait((task,), timeout=PATIENCE_SECONDS if known_addresses else None)
+        return self._addresses.get(host) or self._unknown(host)
 
     def _unknown(self, host: str) -> list[str]:
-        """Raises what a name without an address is."""
+        """Raises OSError for a name that does not exist, NoAddress while the resolver does not answer."""
         if host in self._absent:
             raise OSError("no such name")
         raise NoAddress("the resolver does not answer")
 
     def answered(self, host: str, address: str) -> None:
-        """An address of a name took a connection."""
-        known = self._known.get(host)
-        if known and known[0] != address and address in known:
-            self._known[host] = [address, *(other for other in known if other != address)]
+        """An address of a name took a connection: it is tried first from now on."""
+        known_addresses = self._addresses.get(host)
+        if known_addresses and known_addresses[0] != address and address in known_addresses:
+            self._addresses[host] = [address, *(other for other in known_addresses if other != address)]
 
     def forget(self, hosts: set[str]) -> None:
-        """Remember only these names."""
-        self._known = {host: known for host, known in self._known.items() if host in hosts}
-        self._asked = {host: when for host, when in self._asked.items() if host in hosts}
+        """Remember the addresses of these names only."""
+        self._addresses = {host: addresses for host, addresses in self._addresses.items() if host in hosts}
+        self._asked_at = {host: when for host, when in self._asked_at.items() if host in hosts}
 
     async def _ask(self, host: str) -> bool:
         try:
-            found = await self._loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+            entries = await self._loop.getaddrinfo(host, None, type=socket.SOCK_STREAM)
         except OSError as error:
             self.failures += 1
-            self._tell(host)
+            self._notify(host)
             if isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME:
                 self._absent.add(host)
             else:
@@ -84,15 +84,15 @@ class Names:
             return False
         else:
             self._absent.discard(host)
-            fresh = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-            before = self._known.get(host, ())
+            fresh = list(dict.fromkeys(str(entry[4][0]) for entry in entries))
+            before = self._addresses.get(host, ())
             fresh.sort(key=lambda address: address not in before[:1])
             if fresh:
-                self._known[host] = fresh
+                self._addresses[host] = fresh
             return bool(fresh)
         finally:
-            self._asked[host] = self._loop.time()
-            del self._asking[host]
+            self._asked_at[host] = self._loop.time()
+            del self._questions[host]
 
 
 def _is_literal(host: str) -> bool:
@@ -107,7 +107,7 @@ Secure = tuple[ssl.SSLContext, str] | None
 """How TLS is spoken, and the name that the other side's certificate has to bear; None for plain connections."""
 
 
-async def connected(
+async def connect_first(
     loop: asyncio.AbstractEventLoop, protocol: Callable[[], asyncio.Protocol], addresses: list[str], port: int,
     secure: Secure = None,
 ) -> tuple[asyncio.Protocol, str]:  # fmt: skip
@@ -125,8 +125,8 @@ async def connected(
                 address = waiting.pop(0)
                 running[loop.create_task(_connect(loop, protocol, address, port, secure))] = address
             pause = STAGGER_SECONDS if waiting else None
-            done, _ = await asyncio.wait(running, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
+            finished, _ = await asyncio.wait(running, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+            for task in finished:
                 address = running.pop(task)
                 try:
                     return task.result()[1], address
@@ -136,7 +136,7 @@ async def connected(
     finally:
         for task in running:
             task.cancel()
-            task.add_done_callback(_unwanted)
+            task.add_done_callback(_close_unwanted)
 
 
 async def _connect(
@@ -147,7 +147,7 @@ async def _connect(
     return await loop.create_connection(protocol, address, port, ssl=secure[0], server_hostname=secure[1])
 
 
-def _unwanted(task: asyncio.Task[tuple[asyncio.Transport, asyncio.Protocol]]) -> None:
+def _close_unwanted(task: asyncio.Task[tuple[asyncio.Transport, asyncio.Protocol]]) -> None:
     """Close a connection for which nobody waits any more."""
     if not task.cancelled() and task.exception() is None:
         task.result()[0].abort()

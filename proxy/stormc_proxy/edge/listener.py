@@ -21,8 +21,8 @@ Responder = Callable[["Request"], "Reply | Coroutine[Any, Any, Reply | bool]"]
 SWEEP_SECONDS = 1.0
 
 
-class Site:
-    """One listener's side of it."""
+class Listener:
+    """What the connections that one listener took have in common."""
 
     def __init__(
         self, loop: asyncio.AbstractEventLoop, settings: Settings, admission: Admission,
@@ -56,7 +56,7 @@ class Site:
         self._timer = self.loop.call_later(SWEEP_SECONDS, self._sweep)
 
     def close(self) -> None:
-        """Cut every connection."""
+        """Cut all connections."""
         self._timer.cancel()
         for connection in list(self.connections):
             connection.abort()

@@ -10,7 +10,7 @@ STALL_SECONDS = 0.25
 
 
 class LoopLag:
-    """Measures it all the time."""
+    """Measures all the time how late the event loop is."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, stalled: Callable[[float], None]) -> None:
         """`stalled(seconds)` hears of every time the loop stood still."""
@@ -29,10 +29,10 @@ class LoopLag:
         self._timer = self._loop.call_later(INTERVAL_SECONDS, self._look)
 
     def take_worst(self) -> float:
-        """The worst since it was asked last."""
+        """The longest delay since the last call."""
         worst, self.worst = self.worst, 0.0
         return worst
 
     def close(self) -> None:
-        """Measure no more."""
+        """Stop measuring."""
         self._timer.cancel()

@@ -9,7 +9,7 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from stormc_proxy.http.home import watch_client
+from stormc_proxy.http.tcp import watch_client
 from stormc_proxy.http.tls import Tls
 
 BACKLOG = 4096
@@ -45,41 +45,41 @@ def bound(host: str, port: int, shared: bool) -> list[socket.socket]:
             if socket.has_dualstack_ipv6():
                 raise
             host = "0.0.0.0"
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    made: list[socket.socket] = []
+    entries = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    sockets: list[socket.socket] = []
     try:
-        for family, address in dict.fromkeys((entry[0], entry[4][0]) for entry in found):
-            chosen = made[0].getsockname()[1] if made else port
-            with contextlib.suppress(OSError) if made else contextlib.nullcontext():
-                made.append(_socket(family, (str(address), chosen), shared))
+        for family, address in dict.fromkeys((entry[0], entry[4][0]) for entry in entries):
+            chosen = sockets[0].getsockname()[1] if sockets else port
+            with contextlib.suppress(OSError) if sockets else contextlib.nullcontext():
+                sockets.append(_socket(family, (str(address), chosen), shared))
     except OSError:
-        for each in made:
-            each.close()
+        for sock in sockets:
+            sock.close()
         raise
-    return made
+    return sockets
 
 
 def _socket(family: int, address: tuple[str, int], shared: bool, both: bool = False) -> socket.socket:
-    made = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio sets TCP_NODELAY for this protocol
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # asyncio sets TCP_NODELAY for this protocol
     try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        watch_client(made)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        watch_client(sock)
         if shared:
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if both else 1)
-        made.bind(address)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0 if both else 1)
+        sock.bind(address)
     except OSError:
-        made.close()
+        sock.close()
         raise
-    made.setblocking(False)
-    return made
+    sock.setblocking(False)
+    return sock
 
 
 async def listen(
     protocol: Callable[[], asyncio.Protocol], sockets: list[socket.socket], tls: Tls | None = None
 ) -> list[asyncio.Server]:
-    """Take connections."""
+    """Servers that take connections on these sockets. Raises OSError."""
     secure: dict[str, Any] = {} if tls is None else {"ssl": tls.context, "ssl_handshake_timeout": HANDSHAKE_SECONDS}
     loop = asyncio.get_running_loop()
     servers = []

@@ -9,20 +9,20 @@ from __future__ import annotations
 
 from stormc_proxy.fleet.instance import Instance
 from stormc_proxy.flow import decode
-from stormc_proxy.flow.api import asked
+from stormc_proxy.flow.api import decode_changes
 from stormc_proxy.flow.attempt import Attempt
 from stormc_proxy.flow.body import Body
 from stormc_proxy.flow.exchange import Answer
 from stormc_proxy.flow.request import ClientRequest
+from stormc_proxy.random_ids import new_id
 from stormc_proxy.settings import Address
-from stormc_proxy.telemetry.journal import new_id
 
 
-class Alone:
-    """All attempts for one body."""
+class DecodeAlone:
+    """A protocol without prefill: decode computes the prompt."""
 
     def __init__(self, request: ClientRequest, body: Body) -> None:
-        """Noted in the log and counted."""
+        """The request counts from now on as one that decode serves alone, and its log line says so."""
         self._request, self._body = request, body
         request.record.alone = True
         request.record.prefill = ""
@@ -34,18 +34,18 @@ class Alone:
         lease = decode.pick(request, self._body, avoid, tried)
         attempt = Attempt(lease.instance, new_id())
         request.record.key = attempt.key
-        answered, ended = False, "is left"
+        answered, how_it_ended = False, "is left"
         try:
-            raw = self._body.pieces(asked(request.api, attempt.key, ""))
+            raw = self._body.pieces(decode_changes(request.api, attempt.key, ""))
             answer = await decode.ask(request, attempt, raw, attempt.speaks)
-            answered, ended = True, "ends"
+            answered, how_it_ended = True, "ends"
             return answer, lease.instance
         except Exception:
-            ended = "fails"
+            how_it_ended = "fails"
             raise
         finally:
             lease.release()
-            attempt.close(answered, ended)
+            attempt.close(answered, how_it_ended)
 
     def close(self) -> None:
-        """Nothing waits anywhere."""
+        """Nothing is kept between attempts."""

@@ -26,8 +26,8 @@ class InboundKeys:
         """Read the file if it has changed; whether it had. Raises OSError."""
         if self._file is None:
             return False
-        found = self._file.stat()
-        version = (found.st_ino, found.st_mtime_ns)
+        stat = self._file.stat()
+        version = (stat.st_ino, stat.st_mtime_ns)
         if version == self._version:
             return False
         lines = self._file.read_text(encoding="utf-8").splitlines()
@@ -39,8 +39,8 @@ class InboundKeys:
         """Whether a request shows a key, as OpenAI's clients do or as Anthropic's."""
         if not self.needed:
             return True
-        given = _digest(_bearer(head) or head.get(b"x-api-key"))
-        return given in self._read or given in self._listed
+        shown_key = _digest(_bearer(head) or head.get(b"x-api-key"))
+        return shown_key in self._read or shown_key in self._listed
 
 
 def is_admin(head: RequestHead, token: str) -> bool:

@@ -1,35 +1,14 @@
-"""Where connections to engines belong, and what TCP does for them."""
+"""Peers that are gone without a word: TCP is told to notice them."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import socket
-from typing import TYPE_CHECKING, Protocol
-
-from stormc_proxy.http.answer import Heads
-from stormc_proxy.http.deadline import Sweep
-
-if TYPE_CHECKING:
-    from stormc_proxy.http.connection import Connection
 
 USER_TIMEOUT_MS = 30_000
 CLIENT_TIMEOUT_MS = 120_000
 """So long a client may leave bytes unread, or be gone without a word, before its engines are freed."""
-
-
-class Home(Protocol):
-    """Where a connection belongs while it is idle."""
-
-    loop: asyncio.AbstractEventLoop
-    sweep: Sweep
-    heads: Heads
-
-    def put(self, connection: Connection) -> None:
-        """Keep it for the next request."""
-
-    def drop(self, connection: Connection) -> None:
-        """It is closed."""
 
 
 def watch_peer(transport: asyncio.Transport) -> None:

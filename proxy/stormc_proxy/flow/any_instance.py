@@ -11,14 +11,17 @@ from stormc_proxy.flow.refusal import Refusal, Unanswered, unavailable
 from stormc_proxy.flow.router import Router
 from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.outcomes import Outcome, of_status
+from stormc_proxy.random_ids import new_id
 from stormc_proxy.settings import Address
-from stormc_proxy.telemetry.journal import Record, new_id
+from stormc_proxy.telemetry.journal import Record
 
 GET_SECONDS = 5.0
 """What an engine knows without computing has to come in this time."""
 
 
-async def anywhere(router: Router, method: str, target: str, fields: bytes, body: bytes, record: Record) -> Answer:
+async def ask_any_instance(
+    router: Router, method: str, target: str, fields: bytes, body: bytes, record: Record
+) -> Answer:
     """The first answer that is one, of decode instances before those of prefill.
 
     An engine need not have every path, so nobody is blamed for a refusal; a second opinion is asked for. What costs no
@@ -36,7 +39,7 @@ async def anywhere(router: Router, method: str, target: str, fields: bytes, body
         setattr(record, lease.instance.role, lease.instance.name)
         record.attempts += 1
         try:
-            return await _one(router, lease, line, fields, body, GET_SECONDS if asking else 0.0)
+            return await _ask_instance(router, lease, line, fields, body, GET_SECONDS if asking else 0.0)
         except Unanswered as error:
             last = error.refusal
             if error.doubtful:
@@ -50,15 +53,15 @@ async def anywhere(router: Router, method: str, target: str, fields: bytes, body
     raise doubted or last or unavailable("decode")
 
 
-async def _one(
+async def _ask_instance(
     router: Router, lease: Lease, line: bytes, fields: bytes, body: bytes, seconds: float
 ) -> Answer:  # fmt: skip
     """One instance's answer. Raises Unanswered, Refusal."""
     instance = lease.instance
     pool = router.pools[instance.role]
     try:
-        asked = exchange(router.upstream, instance, line, fields, body, new_id(), router.settings)
-        answer = await (asyncio.wait_for(asked, seconds) if seconds else asked)
+        exchanged = exchange(router.upstream, instance, line, fields, body, new_id(), router.settings)
+        answer = await (asyncio.wait_for(exchanged, seconds) if seconds else exchanged)
     except (UpstreamError, asyncio.TimeoutError) as raised:
         error = raised if isinstance(raised, UpstreamError) else UpstreamError(Outcome.NO_ANSWER)
         if error.outcome.counts:

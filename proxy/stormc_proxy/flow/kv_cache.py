@@ -14,11 +14,11 @@ from stormc_proxy.fleet.instance import decode_load
 from stormc_proxy.fleet.lease import Lease
 from stormc_proxy.flow.body import Body, size_of
 from stormc_proxy.flow.exchange import exchange
-from stormc_proxy.flow.prefill import Reported
+from stormc_proxy.flow.prefill import PrefillReport
 from stormc_proxy.flow.request import ClientRequest
 from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.settings import Address
-from stormc_proxy.transitions import KEPT
+from stormc_proxy.transitions import KV_CACHE
 
 FAREWELL_SECONDS = 30.0
 FAREWELLS = 3
@@ -70,20 +70,20 @@ _WISHES = (
 """Members about the answer, which nobody reads."""
 
 
-class Kept:
-    """One of them."""
+class KvCache:
+    """The KV cache of one prompt at the prefill instance that computed it, until it is fetched or expires."""
 
     __slots__ = ("_body", "_lease", "_request", "cached", "key", "parameters", "prompt", "state")
 
-    def __init__(self, request: ClientRequest, body: Body, lease: Lease, key: str, said: Reported) -> None:
+    def __init__(self, request: ClientRequest, body: Body, lease: Lease, key: str, report: PrefillReport) -> None:
         """`lease` is on the prefill instance: it is under load as long as it holds the KV cache."""
         self._request, self._body, self._lease, self.key = request, body, lease, key
-        self.parameters, self.cached, self.prompt = said
-        self.state = KEPT.start
+        self.parameters, self.cached, self.prompt = report
+        self.state = KV_CACHE.start
 
     def step(self, event: str) -> None:
-        """What happened, in the words of transitions.KEPT."""
-        self.state = KEPT[self.state, event]
+        """Take the next state; `event` is one of transitions.KV_CACHE."""
+        self.state = KV_CACHE[self.state, event]
 
     def fetched(self) -> None:
         """Decode speaks: it has the KV cache, and prefill has freed it."""
@@ -92,11 +92,11 @@ class Kept:
             self._lease.release()
 
     def drop(self) -> None:
-        """Nobody was asked to fetch it, and nobody will be for an answer."""
+        """Have it freed: decode was not asked, and will not be."""
         self.settle("nobody needs it", ())
 
     def settle(self, event: str, tried: Iterable[Address]) -> None:
-        """Have it freed, if it is not; decode instances of `tried` are asked last."""
+        """Have it freed by some decode instance, if it is not; those of `tried` are asked last."""
         if self.state == "fetched":
             return
         self.step(event)
@@ -104,14 +104,14 @@ class Kept:
         if self.parameters:
             self._request.router.spawn(self._farewell(set(tried)))
 
-    def _least(self, bare: bool) -> dict[str, str | None]:
+    def _fetch_changes(self, bare: bool) -> dict[str, str | None]:
         """What makes of the request one for the KV cache alone; `bare`: of its other members only the prompt is left.
 
         A member that decode refused may be any, and one that an engine needs too.
         """
         api, values = self._request.api, self._body.values
-        gone = [key for key in values if (key not in _PROMPT if bare else key in _WISHES)]
-        changes: dict[str, str | None] = dict.fromkeys(gone)
+        removed = [key for key in values if (key not in _PROMPT if bare else key in _WISHES)]
+        changes: dict[str, str | None] = dict.fromkeys(removed)
         changes.update({"kv_transfer_params": self.parameters, "stream": "false", api.limits[0]: "1"})
         if api.floor:
             changes["min_tokens"] = "0"
@@ -120,43 +120,43 @@ class Kept:
     async def _farewell(self, avoid: set[Address]) -> None:
         router = self._request.router
         router.farewells += 1
-        if await self._told(avoid):
+        if await self._have_fetched(avoid):
             self.step("decode fetches it")
         elif self._body.length <= LATE_BYTES and len(router.late) < LATE_FAREWELLS:
-            router.spawn(self._late(), router.late)
+            router.spawn(self._retry_later(), router.late)
         else:
-            self._expires()
+            self._expire()
 
-    async def _late(self) -> None:
+    async def _retry_later(self) -> None:
         """Decode instances are too busy for seconds, prefill holds its blocks for minutes."""
         for pause in LATE_SECONDS:
             await asyncio.sleep(pause)
-            if await self._told(set()):
+            if await self._have_fetched(set()):
                 self.step("decode fetches it")
                 return
-        self._expires()
+        self._expire()
 
-    def _expires(self) -> None:
+    def _expire(self) -> None:
         self._request.router.expired += 1
         self.step("no decode answers")
 
-    async def _told(self, avoid: set[Address]) -> bool:
+    async def _have_fetched(self, avoid: set[Address]) -> bool:
         """Whether a decode instance fetched it; those of `avoid` are asked last."""
         router, request = self._request.router, self._request
-        asked = set[Address]()
+        tried = set[Address]()
         for number in range(FAREWELLS):
-            raw = self._body.pieces(self._least(bare=number > 0))
-            lease = router.decode.pick(decode_load(size_of(raw)), asked | avoid)
+            raw = self._body.pieces(self._fetch_changes(bare=number > 0))
+            lease = router.decode.pick(decode_load(size_of(raw)), tried | avoid)
             if lease is None:
-                lease, avoid = router.decode.pick(decode_load(size_of(raw)), asked), set()
+                lease, avoid = router.decode.pick(decode_load(size_of(raw)), tried), set()
             if lease is None:
                 return False
-            asked.add(lease.instance.address)
+            tried.add(lease.instance.address)
             try:
-                told = exchange(
+                exchanged = exchange(
                     router.upstream, lease.instance, request.line, request.fields, raw, self.key, router.settings
                 )
-                answer = await asyncio.wait_for(told, FAREWELL_SECONDS)
+                answer = await asyncio.wait_for(exchanged, FAREWELL_SECONDS)
             except (UpstreamError, asyncio.TimeoutError):
                 continue
             finally:

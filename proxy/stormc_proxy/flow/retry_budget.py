@@ -15,7 +15,7 @@ class RetryBudget:
         self.percent, self._requests, self._retries, self._until = percent, 0, 0, 0.0
 
     def request(self) -> None:
-        """A request arrived."""
+        """Count a request, of which a share may be tried again."""
         self._requests += 1
 
     def allows(self, now: float) -> bool:

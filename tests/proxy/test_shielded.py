@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from stormc_proxy.flow.shelter import Sheltered
+from stormc_proxy.flow.shielded import Shielded
 
 
 class Work:
@@ -32,7 +32,7 @@ class Work:
 
     def sheltered(self) -> asyncio.Task[str]:
         async def caller() -> str:
-            return await Sheltered(self.run(), self.rests.append)
+            return await Shielded(self.run(), self.rests.append)
 
         return asyncio.ensure_future(caller())
 
@@ -109,7 +109,7 @@ async def test_an_error_reaches_work_without_its_caller(at_the_same_time: bool) 
             raise
 
     async def caller() -> str:
-        return await Sheltered(holding(), work.rests.append)
+        return await Shielded(holding(), work.rests.append)
 
     calling = asyncio.ensure_future(caller())
     await _at_the_gate(work, calling)

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 Result = TypeVar("Result")
 
 
-class Sheltered(Generic[Result]):
+class Shielded(Generic[Result]):
     """To be awaited once. When whoever awaits it is cancelled, `left` gets the rest of the work."""
 
     __slots__ = ("_left", "_work")
@@ -32,10 +32,12 @@ class Sheltered(Generic[Result]):
                 if awaited is None:
                     yield None
                     continue
-                settled = awaited.get_loop().create_future()
-                awaited.add_done_callback(lambda _, settled=settled: settled.done() or settled.set_result(None))
+                awaited_done = awaited.get_loop().create_future()
+                awaited.add_done_callback(
+                    lambda _, awaited_done=awaited_done: awaited_done.done() or awaited_done.set_result(None)
+                )
                 try:
-                    yield from settled
+                    yield from awaited_done
                 except asyncio.CancelledError:
                     self._left(_rest(work, awaited))
                     raise

@@ -15,7 +15,7 @@ MOST_LINES = 20_000
 """That wait for the reader; newer ones are lost."""
 
 
-class Outlet:
+class LogOutput:
     """Takes lines, and writes as many as the reader takes."""
 
     def __init__(self, out: TextIO) -> None:
@@ -34,7 +34,7 @@ class Outlet:
         return bool(self._waiting or self._rest)
 
     def write(self, lines: Iterable[str]) -> None:
-        """These and the ones that wait. A reader that went away costs its lines, not the proxy."""
+        """Write these lines behind those that wait; a reader that went away costs its lines, not the proxy."""
         for line in lines:
             if len(self._waiting) < MOST_LINES:
                 self._waiting.append(line)

@@ -13,13 +13,13 @@ Pieces = bytes | Sequence[bytes | memoryview]
 """A request's body: whole, or in parts that are never put together."""
 
 
-class Writer(asyncio.Protocol):
+class RequestWriter(asyncio.Protocol):
     """The sending half of a connection."""
 
     __slots__ = ("_loop", "_writable", "written")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Nothing is written yet."""
+        """Has written nothing yet."""
         self._loop = loop
         self._writable: asyncio.Future[None] | None = None
         self.written = 0.0
@@ -42,7 +42,7 @@ class Writer(asyncio.Protocol):
         self._writable = self._writable or self._loop.create_future()
 
     def resume_writing(self) -> None:
-        """It has caught up."""
+        """The peer has read enough for more to be written."""
         writable, self._writable = self._writable, None
         if writable is not None and not writable.done():
             writable.set_result(None)

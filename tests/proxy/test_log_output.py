@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stormc_proxy.telemetry.outlet import MOST_LINES, PIPE_BYTES, Outlet
+from stormc_proxy.telemetry.log_output import MOST_LINES, PIPE_BYTES, LogOutput
 from tests.proxy.client import ask, question
 from tests.proxy.process import started
 
@@ -34,15 +34,15 @@ def test_lines_wait_for_their_reader_and_stay_whole(size: int) -> None:
     reading, writing = os.pipe()
     fcntl.fcntl(writing, 1031, ROOM)  # F_SETPIPE_SZ
     with open(writing, "w", encoding="utf-8") as out:
-        outlet = Outlet(out)
+        output = LogOutput(out)
         lines = [f"{number} " + "x" * size for number in range(60)]
         for line in lines:
-            outlet.write([line])
-        assert outlet.waits == (60 * (size + 4) > ROOM), "it did not stop"
+            output.write([line])
+        assert output.waits == (60 * (size + 4) > ROOM), "it did not stop"
         got = b""
-        while outlet.waits:
+        while output.waits:
             got += read(reading)
-            outlet.write([])
+            output.write([])
         got += read(reading)
     os.close(reading)
     assert got.decode().splitlines() == lines
@@ -51,20 +51,20 @@ def test_lines_wait_for_their_reader_and_stay_whole(size: int) -> None:
 def test_lines_that_nobody_reads_are_bounded_and_counted() -> None:
     reading, writing = os.pipe()
     with open(writing, "w", encoding="utf-8") as out:
-        outlet = Outlet(out)
-        outlet.write("x" * 100 for _ in range(MOST_LINES + 7))
-        assert outlet.waits and outlet.lost == 7
+        output = LogOutput(out)
+        output.write("x" * 100 for _ in range(MOST_LINES + 7))
+        assert output.waits and output.lost == 7
         os.close(reading)
-        outlet.write(["after the reader went away"])
-        assert not outlet.waits
+        output.write(["after the reader went away"])
+        assert not output.waits
 
 
 def test_what_is_no_pipe_is_written_at_once(tmp_path: Path) -> None:
     text = StringIO()
-    Outlet(text).write(["a", "b"])
+    LogOutput(text).write(["a", "b"])
     assert text.getvalue() == "a\nb\n"
     with open(tmp_path / "log", "w", encoding="utf-8") as out:
-        Outlet(out).write(["a", "ü"])
+        LogOutput(out).write(["a", "ü"])
     assert (tmp_path / "log").read_text(encoding="utf-8") == "a\nü\n"
 
 

@@ -3,38 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from functools import partial
 from typing import Any
 
 from stormc_proxy.edge.admission import Admission
+from stormc_proxy.edge.client_keys import InboundKeys
 from stormc_proxy.edge.connection import Request
-from stormc_proxy.edge.keys import InboundKeys
 from stormc_proxy.edge.relay import Relay, client_id, forwarded
-from stormc_proxy.flow.anywhere import anywhere
-from stormc_proxy.flow.api import Api, check, flag
+from stormc_proxy.flow.any_instance import ask_any_instance
+from stormc_proxy.flow.api import ANSWER_TOKENS, Api, check, flag
 from stormc_proxy.flow.body import Body, BodyError, read_body
 from stormc_proxy.flow.exchange import Answer
 from stormc_proxy.flow.fanout import CONCURRENT, Merge, Plan, plan_of
 from stormc_proxy.flow.generation import Generation
 from stormc_proxy.flow.refusal import Broken, Refusal, unavailable
 from stormc_proxy.flow.router import Router
-from stormc_proxy.http.coding import CODINGS, NotDecoded, TooLong, decoded
+from stormc_proxy.http.content_coding import CODINGS, NotDecoded, TooLong, decoded
 from stormc_proxy.outcomes import Outcome
-from stormc_proxy.telemetry.journal import Journal, Record, new_id
+from stormc_proxy.random_ids import new_id
+from stormc_proxy.telemetry.journal import Journal, Record
 from stormc_proxy.telemetry.metrics import Metrics
 from stormc_proxy.telemetry.tracing import Span, Tracer
 
 _Running = Coroutine[Any, Any, bool]
 _Work = Callable[[], Awaitable["Answer | None"]]
 """Begins the work, and is awaited for the answer; None if that was streamed."""
-_USED = re.compile(rb'"(?:completion|output)_tokens":\s*(\d+)')
 
 
-class Engines:
-    """Admits requests, has them answered, and notes how they ended."""
+class EngineRequests:
+    """Admits requests, has engines answer them, and notes how they ended."""
 
     def __init__(
         self, router: Router, metrics: Metrics, journal: Journal, admission: Admission, keys: InboundKeys,
@@ -52,13 +51,13 @@ class Engines:
         """A generation; the coroutine says whether the connection takes another request."""
         record = self._record(request, api.path)
         relay = Relay(request, record, self.draining, api.dialect)
-        return self._run(partial(self._generated, request, api, record, relay), request, record, relay, api.dialect)
+        return self._run(partial(self._generate, request, api, record, relay), request, record, relay, api.dialect)
 
     def forward(self, path: str, request: Request) -> _Running:
-        """Anything else that an engine answers."""
+        """A request that any one instance can answer; as `generate` otherwise."""
         record = self._record(request, path)
         relay = Relay(request, record, self.draining)
-        return self._run(partial(self._forwarded, request, path, record), request, record, relay, "openai")
+        return self._run(partial(self._forward, request, path, record), request, record, relay, "openai")
 
     def _record(self, request: Request, path: str) -> Record:
         head = request.head
@@ -83,8 +82,8 @@ class Engines:
             answer = await work()
             if answer is None:
                 return relay.end()
-            used = _USED.search(answer.body, max(0, len(answer.body) - 2048))
-            record.tokens = int(used.group(1)) if used else 0
+            usage = ANSWER_TOKENS.search(answer.body, max(0, len(answer.body) - 2048))
+            record.tokens = int(usage.group(1)) if usage else 0
             return relay.answer(answer.head, answer.body)
         except Refusal as refusal:
             record.ended(refusal.outcome, refusal.end)
@@ -117,15 +116,15 @@ class Engines:
         seconds = time.perf_counter() - record.began
         metrics.finished_request(record, seconds)
         if record.span is not None:
-            finish(record.span, record)
+            end_span(record.span, record)
         if self._router.settings.access_log:
             self._journal.write(record.line(seconds))
 
-    def _generated(self, request: Request, api: Api, record: Record, relay: Relay) -> Awaitable[Answer | None]:
+    def _generate(self, request: Request, api: Api, record: Record, relay: Relay) -> Awaitable[Answer | None]:
         """Raises Refusal for what is no request to an engine."""
         settings = self._router.settings
         packed = b"content-encoding" in request.head.values
-        body = _checked(plain(request, settings.max_body_bytes) if packed else request.body, api)
+        body = _read_checked(plain_body(request, settings.max_body_bytes) if packed else request.body, api)
         request.body = b""  # the text is the body's now
         stream, model = body.values.get("stream"), body.values.get("model")
         record.stream = bool(stream) and flag(stream)
@@ -135,11 +134,11 @@ class Engines:
         headers = forwarded(request.head.passed, settings.api_key, not self._keys.needed, record.span is not None)
         plan = plan_of(body, api) if api.children else None
         if plan is not None:
-            return self._merged(plan, api, headers, record, relay)
+            return self._merge(plan, api, headers, record, relay)
         output = relay if record.stream else None
         return Generation(self._router, api, body, headers, record, output).answer()
 
-    async def _merged(self, plan: Plan, api: Api, headers: bytes, record: Record, relay: Relay) -> Answer | None:
+    async def _merge(self, plan: Plan, api: Api, headers: bytes, record: Record, relay: Relay) -> Answer | None:
         """Several answers. Those that run at a time count as requests, as far as there is room for them."""
         for role, pool in self._router.pools.items():
             if not pool.available() and (role == "decode" or not self._router.settings.fallback):
@@ -153,30 +152,30 @@ class Engines:
         finally:
             self.admission.give(more)
 
-    async def _forwarded(self, request: Request, path: str, record: Record) -> Answer:
+    async def _forward(self, request: Request, path: str, record: Record) -> Answer:
         head, settings = request.head, self._router.settings
         target = f"{path}?{head.query}" if head.query else path
         headers = forwarded(head.passed, settings.api_key, not self._keys.needed, record.span is not None)
         headers += record.span.header if record.span is not None else b""
-        body = plain(request, settings.max_body_bytes)
-        return await anywhere(
+        body = plain_body(request, settings.max_body_bytes)
+        return await ask_any_instance(
             self._router, "GET" if head.method == "HEAD" else head.method, target, headers, body, record
         )
 
 
-def finish(span: Span, record: Record) -> None:
+def end_span(span: Span, record: Record) -> None:
     """End a request's span with what is known of it."""
-    known: dict[str, str | int] = {
+    attributes: dict[str, str | int] = {
         "url.path": record.path, "http.response.status_code": record.status, "gen_ai.request.model": record.model,
         "gen_ai.usage.output_tokens": record.tokens, "stormc.end": record.how, "stormc.attempts": record.attempts,
         "stormc.prefill": record.prefill, "stormc.decode": record.decode,
     }  # fmt: skip
-    span.attributes.update({key: value for key, value in known.items() if value != ""})
-    gone = record.outcome in (Outcome.COMPLETE, Outcome.CLIENT_GONE)
-    span.end("" if gone or (record.status < 500 and record.status != 200) else record.how)
+    span.attributes.update({key: value for key, value in attributes.items() if value != ""})
+    expected_end = record.outcome in (Outcome.COMPLETE, Outcome.CLIENT_GONE)
+    span.end("" if expected_end or (record.status < 500 and record.status != 200) else record.how)
 
 
-def plain(request: Request, limit: int) -> bytes:
+def plain_body(request: Request, limit: int) -> bytes:
     """A request's body without content coding. Raises Refusal."""
     coding = request.head.get(b"content-encoding").lower()
     if coding in ("", "identity"):
@@ -194,7 +193,7 @@ def plain(request: Request, limit: int) -> bytes:
         raise Refusal.own(Outcome.BAD_REQUEST, "the body is not encoded as its headers say") from None
 
 
-def _checked(raw: bytes, api: Api) -> Body:
+def _read_checked(raw: bytes, api: Api) -> Body:
     """The body, if it can be routed. Raises Refusal."""
     try:
         body = read_body(raw)

@@ -21,7 +21,7 @@ MOST_MARKS, MOST_QUOTES, MOST_MEMBERS = 250_000, 1_000_000, 10_000
 
 
 class TooMany(ValueError):
-    """More of them than anybody needs."""
+    """A body has more marks or members than are read."""
 
 
 class Unread(NamedTuple):
@@ -33,12 +33,12 @@ class Unread(NamedTuple):
 
     @property
     def text(self) -> bytes:
-        """The member's JSON."""
+        """The member's JSON text."""
         return self.raw[self.start : self.end]
 
     @property
     def kind(self) -> str:
-        """list, object or text."""
+        """What it is: list, object or text."""
         return {b"[": "list", b"{": "object"}.get(self.raw[self.start : self.start + 1], "text")
 
     def read(self) -> object:
@@ -46,17 +46,17 @@ class Unread(NamedTuple):
         return json.loads(self.text)
 
     def elements(self) -> list[Unread]:
-        """Those of a list. Raises ValueError."""
-        found, at, scan = [], _past_blanks(self.raw, self.start + 1), Scan(self.raw)
+        """The elements of a list. Raises ValueError for what is no list."""
+        elements, at, scan = [], _past_blanks(self.raw, self.start + 1), Scan(self.raw)
         while self.raw[at : at + 1] != b"]":
             end = scan.end_of_value(at)
-            found.append(Unread(self.raw, at, end))
+            elements.append(Unread(self.raw, at, end))
             at = _past_blanks(self.raw, end)
             if self.raw[at : at + 1] == b",":
                 at = _past_blanks(self.raw, at + 1)
             elif self.raw[at : at + 1] != b"]":
                 raise ValueError("no list")
-        return found
+        return elements
 
     def first(self) -> bytes:
         """The first character inside of a list; empty when there is nothing."""
@@ -66,12 +66,12 @@ class Unread(NamedTuple):
 
 def members_of(raw: bytes) -> list[tuple[str, int, int, object]]:
     """Key, begin of the key, end of the value, and value, if small, of every member. Raises ValueError."""
-    found: list[tuple[str, int, int, object]] = []
+    members: list[tuple[str, int, int, object]] = []
     at, scan = _past_blanks(raw, 0), Scan(raw)
     if raw[at : at + 1] != b"{":
         raise ValueError("no object")
     at = _past_blanks(raw, at + 1)
-    while raw[at : at + 1] != b"}" or found:
+    while raw[at : at + 1] != b"}" or members:
         start = at
         if raw[at : at + 1] != b'"':
             raise ValueError("no key")
@@ -83,18 +83,18 @@ def members_of(raw: bytes) -> list[tuple[str, int, int, object]]:
         begin = _past_blanks(raw, at + 1)
         end = scan.end_of_value(begin)
         value = json.loads(raw[begin:end]) if end - begin <= SMALL_BYTES else Unread(raw, begin, end)
-        found.append((key, start, end, value))
+        members.append((key, start, end, value))
         at = _past_blanks(raw, end)
         if raw[at : at + 1] == b"}":
             break
         if raw[at : at + 1] != b",":
             raise ValueError("no comma")
-        if len(found) >= MOST_MEMBERS:
+        if len(members) >= MOST_MEMBERS:
             raise TooMany
         at = _past_blanks(raw, at + 1)
     if _past_blanks(raw, at + 1) != len(raw):
         raise ValueError("more than an object")
-    return found
+    return members
 
 
 class Scan:
@@ -104,7 +104,7 @@ class Scan:
     """
 
     def __init__(self, raw: bytes) -> None:
-        """At the beginning of a body."""
+        """Begins at the first byte."""
         self._raw, self._left = raw, MOST_MARKS
         self._nexts = dict.fromkeys(_MARKS, -1)
 
@@ -115,10 +115,10 @@ class Scan:
         if first == b'"':
             return _end_of_text(raw, at)
         if first not in (b"[", b"{"):
-            found = _SCALAR.match(raw, at)
-            if found is None:
+            scalar = _SCALAR.match(raw, at)
+            if scalar is None:
                 raise ValueError("no value")
-            return found.end()
+            return scalar.end()
         open_ones = bytearray()
         while True:
             place, mark = self._next(at)
@@ -138,16 +138,16 @@ class Scan:
         self._left -= 1
         if not self._left:
             raise TooMany
-        first, found = len(raw), 0
+        first, next_mark = len(raw), 0
         for mark, where in nexts.items():
             if where < at:
                 where = raw.find(mark, at)
                 nexts[mark] = where = where if where >= 0 else len(raw)
             if where < first:
-                first, found = where, mark
-        if not found:
+                first, next_mark = where, mark
+        if not next_mark:
             raise ValueError("no end")
-        return first, found
+        return first, next_mark
 
 
 def _end_of_text(raw: bytes, at: int) -> int:
@@ -165,6 +165,6 @@ def _end_of_text(raw: bytes, at: int) -> int:
 
 
 def _past_blanks(raw: bytes, at: int) -> int:
-    found = _BLANK.match(raw, at)
-    assert found is not None
-    return found.end()
+    blanks = _BLANK.match(raw, at)
+    assert blanks is not None
+    return blanks.end()

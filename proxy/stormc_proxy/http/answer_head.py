@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from stormc_proxy.http.coding import CODINGS
+from stormc_proxy.http.content_coding import CODINGS
 from stormc_proxy.http.reply import head_bytes
 
 HEAD_BYTES = 64 * 1024
 PROTOCOL = b"HTTP/1."
 UNTIL_CLOSE = -1
+EVENT_STREAM = b"text/event-stream"
 _HEAD = re.compile(
     rb"(HTTP/1\.\d) ([1-5]\d\d)(?: ([\t\x20-\x7e\x80-\xff]*))?"
     rb"(?:\r\n[!#$%&'*+\-.^_`|~0-9A-Za-z]+:[\t\x20-\x7e\x80-\xff]*)*"
@@ -31,7 +32,7 @@ class Head:
     __slots__ = ("_lines", "headers", "reason", "status")
 
     def __init__(self, status: int, reason: bytes, headers: list[tuple[bytes, bytes]]) -> None:
-        """None of it changes any more."""
+        """`headers` are end-to-end ones; none of it changes later."""
         self.status, self.reason, self.headers = status, reason, headers
         self._lines = b""
 
@@ -41,6 +42,10 @@ class Head:
             if key.lower() == name:
                 return value
         return b""
+
+    def is_event_stream(self) -> bool:
+        """Whether the body is called server-sent events."""
+        return self.get(b"content-type").lower().startswith(EVENT_STREAM)
 
     def lines(self) -> bytes:
         """As the head of an answer to a client, but for what the proxy says itself: the id and how the body comes."""
@@ -96,12 +101,12 @@ def read_head(raw: bytes) -> tuple[Head, Framing, int]:
         else:
             fields.append((name, value))
             if lower == b"content-type":
-                events = value.lower().startswith(b"text/event-stream")
+                events = value.lower().startswith(EVENT_STREAM)
     if not status_has_body(status):
         length, chunked = 0, False
-    left = 0 if chunked else UNTIL_CLOSE if length is None else length
-    framing = Framing(chunked, keep and left >= 0, events and not coding, coding)
-    return Head(status, reason, fields), framing, left
+    body_length = 0 if chunked else UNTIL_CLOSE if length is None else length
+    framing = Framing(chunked, keep and body_length >= 0, events and not coding, coding)
+    return Head(status, reason, fields), framing, body_length
 
 
 def status_has_body(status: int) -> bool:
@@ -117,11 +122,11 @@ class Heads:
     """
 
     def __init__(self) -> None:
-        """None is known."""
+        """Remembers nothing yet."""
         self._known: dict[bytes, tuple[Head, Framing]] = {}
 
     def read(self, raw: bytes) -> tuple[Head, Framing, int]:
-        """As `read_head`. Raises ValueError."""
+        """The same as `read_head`, from memory where it can be. Raises ValueError."""
         start = raw.find(b"\r\ncontent-length: ")
         if start < 0:
             start = raw.find(b"\r\nContent-Length: ")
@@ -132,9 +137,9 @@ class Heads:
             end = len(raw)
         digits = raw[start + _NAME_BYTES : end]
         rest = raw[:start] + raw[end:]
-        known = self._known.get(rest)
-        if known is not None and digits.isdigit():
-            head, framing = known
+        remembered = self._known.get(rest)
+        if remembered is not None and digits.isdigit():
+            head, framing = remembered
             return head, framing, int(digits)
         head, framing, length = read_head(raw)
         tells_once = b"content-length" not in rest.lower() and not framing.chunked and status_has_body(head.status)
