@@ -20,7 +20,7 @@ from stormc.model.app import App
 from stormc.model.build import build_app
 from stormc.model.check import check_app
 from stormc.model.layers import Layer, Layered
-from stormc.model.profile import Platform
+from stormc.model.profile import Platform, Profile
 from stormc.passes import PIPELINE
 from stormc.passes.edit import REMOVED
 from stormc.passes.origins import Leaf, Origin, trace_pipeline
@@ -38,13 +38,22 @@ Place = tuple[str, str, Leaf]
 MISSING = object()
 
 
-def build(spec: Mapping[str, Any]) -> App | None:
+def build(spec: Mapping[str, Any], platform: Platform = PLATFORM, profile: Profile | None = None) -> App | None:
     assert DOCUMENT is not None
     fields, _ = check_app(Layered((Layer(DOCUMENT),), spec))
-    profile = builtin_profile(spec.get("hardware", ""))
+    profile = profile or builtin_profile(spec.get("hardware", ""))
     if not fields or not profile:
         return None
-    return build_app(fields, "specs/app.yaml", profile, PLATFORM, read_payload(), read_engines())
+    return build_app(fields, "specs/app.yaml", profile, platform, read_payload(), read_engines())
+
+
+def compiled(app: App, platform: Platform = PLATFORM) -> Mapping[Place, Any]:
+    """Every leaf of the app's manifests with its value."""
+    leaves: dict[Place, Any] = {}
+    for manifest in run_pipeline(PIPELINE, app, platform).manifests:
+        name = manifest["metadata"]["name"].removeprefix(app.name)
+        leaves |= {(manifest["kind"], name, leaf): value for leaf, value in flat(manifest)}
+    return leaves
 
 
 KEYS = {"roles": "name", "containers": "name", "env": "name", "volumes": "name", "volumeMounts": "mountPath",
@@ -96,14 +105,8 @@ class Outcomes:
         key = json.dumps(spec, sort_keys=True)
         if key not in self.leaves:
             app = build(spec)
-            self.leaves[key] = None if app is None else dict(self._compiled(app))
+            self.leaves[key] = None if app is None else compiled(app)
         return self.leaves[key]
-
-    def _compiled(self, app: App) -> Iterator[tuple[Place, Any]]:
-        for manifest in run_pipeline(PIPELINE, app, PLATFORM).manifests:
-            name = manifest["metadata"]["name"].removeprefix(app.name)
-            for leaf, value in flat(manifest):
-                yield (manifest["kind"], name, leaf), value
 
 
 class Named(NamedTuple):
@@ -120,9 +123,14 @@ class Named(NamedTuple):
 def origins(spec: Mapping[str, Any]) -> dict[Place, Origin]:
     app = build(spec)
     assert app is not None
+    return origins_of(app, spec)
+
+
+def origins_of(app: App, spec: Mapping[str, Any], platform: Platform = PLATFORM) -> dict[Place, Origin]:
+    """The origin of every leaf of the app that the spec says."""
     return {
         (ref.kind, ref.name.removeprefix(app.name), leaf): origin
-        for ref, leaves in trace_pipeline(PIPELINE, app, PLATFORM, spec).of_objects.items()
+        for ref, leaves in trace_pipeline(PIPELINE, app, platform, spec).of_objects.items()
         for leaf, origin in leaves.items()
     }
 

@@ -29,14 +29,16 @@ class Because(NamedTuple):
 
     `fields` are the spec fields that decide the value, `exists_if` those that decide whether the field is there at all.
     Together they are complete: a change of any other field leaves the rendered field as it is. `fact` names what
-    is not the spec's: "hardware.npus", "platform.mindcluster", "default", or whose demand a constant is ("aibrix").
-    `source` is the document or code that demands it.
+    is not the spec's: "hardware.npus", "platform.namespace", "default", or whose demand a constant is ("aibrix").
+    `source` is the document or code that demands it. `exists_if_fact` names a fact of the platform that decides whether
+    the field is there: "platform.mindcluster".
     """
 
     fields: tuple[Path, ...] = ()
     fact: str = ""
     source: str = ""
     exists_if: tuple[Path, ...] = ()
+    exists_if_fact: str = ""
 
     def in_words(self) -> str:
         """The reason for people, on one line: `prefill.image, image`, `default (docs/spec.md)`."""
@@ -52,11 +54,13 @@ The entry for the longest path holds; the empty path is for everything else.
 """
 
 
-def of(*fields: Path, exists_if: tuple[Path, ...] = ()) -> Because:
+def of(*fields: Path, exists_if: tuple[Path, ...] = (), exists_if_fact: str = "") -> Because:
     """The reason of a value that spec fields decide."""
-    return Because(fields, exists_if=exists_if)
+    return Because(fields, exists_if=exists_if, exists_if_fact=exists_if_fact)
 
 
-def fact(name: str, source: str, *fields: Path, exists_if: tuple[Path, ...] = ()) -> Because:
+def fact(
+    name: str, source: str, *fields: Path, exists_if: tuple[Path, ...] = (), exists_if_fact: str = ""
+) -> Because:  # fmt: skip
     """The reason of a value that only a fact decides, or a fact together with some spec fields."""
-    return Because(fields, name, source, exists_if)
+    return Because(fields, name, source, exists_if, exists_if_fact)

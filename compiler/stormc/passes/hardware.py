@@ -20,10 +20,11 @@ from stormc.targets.programs import Volume, device_volume
 from stormc.targets.storm_service import container_path, pod_path, role_path
 
 HARDWARE = ("hardware",)
-ACCELERATOR = fact("hardware.acceleratorType", "", HARDWARE)
-POLICY = fact("hardware.schedulePolicy", "", HARDWARE)
-ARCHITECTURE = of(("hostArch",))
-KUBELET_ARCHITECTURE = of((ROLE, "nodeSelector", NodeLabel.ARCH), ("hostArch",))
+RELEASE = "platform.mindcluster"
+ACCELERATOR = fact("hardware.acceleratorType", "", HARDWARE, exists_if_fact=RELEASE)
+POLICY = fact("hardware.schedulePolicy", "", HARDWARE, exists_if_fact=RELEASE)
+ARCHITECTURE = of(("hostArch",), exists_if_fact=RELEASE)
+KUBELET_ARCHITECTURE = of((ROLE, "nodeSelector", NodeLabel.ARCH), ("hostArch",), exists_if_fact=RELEASE)
 NPUS = of((ROLE, "npus"), exists_if=(HARDWARE,))
 NAME = fact("stormc", "docs/spec.md: volumes that stormc adds")
 VISIBLE_DEVICES = {

@@ -180,9 +180,8 @@ class _Recorder:
         name = self._of_release(because.fact, role) or name
         if not name and not any(is_set(self.spec, field) for field in fields):
             name = "default"
-        return Because(
-            fields, name, because.source or self._source(name), tuple(g for g in exists_if if g not in fields)
-        )
+        source = because.source or self._source(name)
+        return Because(fields, name, source, tuple(g for g in exists_if if g not in fields), because.exists_if_fact)
 
     def _with_fallbacks(self, patterns: Iterable[Path], role: str | None, key: str) -> tuple[tuple[Path, ...], str]:
         fields: dict[Path, None] = {}

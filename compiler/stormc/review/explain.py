@@ -11,7 +11,6 @@ from stormc.load.document import Document
 from stormc.model.app import Ref
 from stormc.model.layers import Layered
 from stormc.model.precedence import FALLBACKS, is_set
-from stormc.passes.because import Because
 from stormc.passes.origins import Leaf, Origin, item_steps
 from stormc.record import NamedTuple
 from stormc.review.rendered_lines import line_paths
@@ -49,13 +48,14 @@ class Explained(NamedTuple):
     """One value of a manifest and its reason.
 
     `decided` are the fields that gave the value, `over` fields that give way to the first of these, `exists_if`
-    fields on which it depends whether there is a value; `unset` are fields that would decide if they were set. `line`
-    is the first line of the value in `file`.
+    fields on which it depends whether there is a value, a fact of the platform among them (`platform.mindcluster`);
+    `unset` are fields that would decide if they were set. `line` is the first line of the value in `file`.
     """
 
     object: str
     path: str
-    steps: tuple[str, ...]
+    steps: tuple[tuple[str, ...], ...]
+    """The steps of the path from the object's kind on, each with all words that may be typed for it."""
     value: Any
     file: str
     line: int
@@ -161,7 +161,7 @@ def _explained(
     return Explained(
         object=f"{ref.kind}/{ref.name}",
         path=readable(leaf),
-        steps=(ref.kind, ref.name, *(word for step in leaf for word in _words(step))),
+        steps=tuple(_spellings(step) for step in (ref.kind, ref.name, *leaf)),
         value=last.value,
         file=file,
         line=line,
@@ -169,9 +169,12 @@ def _explained(
         decided=tuple(_field(field, layered) for field in there if field not in lost),
         over=tuple(_field(field, layered) for field in lost),
         unset=tuple(dotted(field) for field in because.fields if field not in there),
-        exists_if=tuple(_field(field, layered) for field in because.exists_if),
+        exists_if=(
+            *(_field(field, layered) for field in because.exists_if),
+            *_exists_if_fact(because.exists_if_fact, facts),
+        ),
         fact=because.fact,
-        fact_place=_fact_place(because, facts),
+        fact_place=_fact_place(because.fact, facts),
         source=because.source,
         replaced=tuple(Earlier(one.writer, one.value, one.because.in_words()) for one in origin[:-1]),
     )
@@ -189,22 +192,41 @@ def _field(field: Path, layered: Layered) -> Field:
         return Field("the whole spec", None, Place(layered.file, 1, 1))
     if not is_set(layered.data, field):
         return Field(dotted(field), None, None)
-    file, mark = layered.locate(field)
     value: Any = layered.data
     for step in field:
         value = value[step]
-    return Field(dotted(field), value, Place(file, mark.line, mark.column))
+    return Field(dotted(field), value, _place(layered, field, value))
 
 
-def _fact_place(because: Because, facts: Facts) -> Place | None:
-    room, _, name = because.fact.partition(".")
+def _place(layered: Layered, path: Path, value: Any) -> Place:
+    """Where a value stands; what begins on a line of its own below its key is looked for at the key."""
+    file, mark = layered.locate(path, key=isinstance(path[-1], str) and isinstance(value, (dict, list)))
+    return Place(file, mark.line, mark.column)
+
+
+def _exists_if_fact(fact: str, facts: Facts) -> Iterator[Field]:
+    """The fact of the platform, with its value where a platform file says one."""
+    if not fact:
+        return
+    yield Field(fact, _value_of_platform(fact, facts), _fact_place(fact, facts))
+
+
+def _value_of_platform(fact: str, facts: Facts) -> Any:
+    value: Any = facts.platform.data if facts.platform else {}
+    for step in fact.split(".")[1:]:
+        value = value.get(step) if isinstance(value, dict) else None
+    return value
+
+
+def _fact_place(fact: str, facts: Facts) -> Place | None:
+    """Where a fact of the hardware or the platform is written down; None where it has its default."""
+    room, _, name = fact.partition(".")
     path = tuple(name.split("."))
-    if room == "hardware" and facts.hardware is not None:
+    if room == "hardware" and facts.hardware is not None and is_set(facts.hardware.data, path):
         mark = facts.hardware.locate(path)
         return Place(facts.hardware.file, mark.line, mark.column)
     if room == "platform" and facts.platform is not None and is_set(facts.platform.data, path):
-        file, mark = facts.platform.locate(path)
-        return Place(file, mark.line, mark.column)
+        return _place(facts.platform, path, _value_of_platform(fact, facts))
     return None
 
 
@@ -222,6 +244,13 @@ def readable(leaf: Leaf) -> str:
 
 def _words(step: str | int | tuple[str | int, ...]) -> tuple[str, ...]:
     return tuple(map(str, step)) if isinstance(step, tuple) else (str(step),)
+
+
+def _spellings(step: str | int | tuple[str | int, ...]) -> tuple[str, ...]:
+    """What may be typed for a step: `8080/TCP` or `8080`, `port` for `--port`, `a` for `example.com/a`."""
+    words = _words(step)
+    names = dict.fromkeys(("/".join(words), *words))
+    return tuple(word for name in names for word in (name.removeprefix("--"), name.rpartition("/")[2]))
 
 
 def words_of_path(path: str) -> list[str]:
@@ -243,7 +272,7 @@ def at_path(explanation: Explanation, path: str) -> list[Explained]:
 
 def _has_steps(value: Explained, words: list[str]) -> bool:
     steps = iter(value.steps)
-    return all(any(word in (step.removeprefix("--"), step.rpartition("/")[2]) for step in steps) for word in words)
+    return all(any(word in step for step in steps) for word in words)
 
 
 def decided_by(explanation: Explanation, field: str) -> list[Explained]:

@@ -83,7 +83,7 @@ def _line(name: str, fact: str) -> str:
 def _fact(value: Explained) -> str:
     if value.fact_place is not None:
         return f"{value.fact} ({value.fact_place})"
-    return f"{value.fact}, not set: its default" if value.fact.startswith("platform.") else value.fact
+    return f"{value.fact}, not set: its default" if value.fact.startswith(("platform.", "hardware.")) else value.fact
 
 
 def _field(field: Field) -> str:
