@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import re
+from typing import NamedTuple
 
 import pytest
 
 from stormc.cluster.preflight import _nearest
+from stormc.compile.compilation import Stage
 from stormc.facts import limits
+from stormc.facts.known_keys import TABLES
+from stormc.finding import Mark, Path
 from stormc.load.releases import FOLDER, aibrix, mindcluster, version
 from stormc.model.profile import Platform
 from stormc.record import replace
-from stormc.rules import load
+from stormc.reference.pages import fields
+from stormc.rules import all_rules, load
 from stormc.rules.storm_service import StormService
-from tests.samples import app, storm
+from tests.samples import app, compilation, storm
 
 RELEASES = [
     *(("mindcluster", r) for r in limits.MINDCLUSTER_RELEASES),
@@ -70,3 +75,38 @@ def test_an_imaginary_release_is_judged_by_its_facts(variable: str) -> None:
     check = load("engine.references").check
     violations = [list(check(StormService(app(spec, p), p, storm(spec, p)))) for p in (newest, imaginary)]
     assert violations[0] == violations[1]
+
+
+class Judged(NamedTuple):
+    """Rule, field and place of every finding on an app, and the app's files."""
+
+    findings: list[tuple[str, Path, Mark]]
+    files: object
+
+
+def judge(text: str, platform: Platform) -> Judged:
+    made = compilation(text, platform, Stage.FILES)
+    return Judged([(found.rule, found.path, found.mark) for found in made.findings], made.files)
+
+
+EXAMPLES = [fields(example) for rule in all_rules() for example in (*rule.bad, *rule.good) if not example.beside]
+
+
+@pytest.mark.parametrize("known", limits.AIBRIX_RELEASES)
+def test_an_imaginary_release_of_aibrix_changes_what_its_data_says(known: str) -> None:
+    data = aibrix(known)
+    plain, later = (replace(Platform(), aibrix=facts) for facts in (data, data._replace(release="v0.10.0")))
+    for text in EXAMPLES[:: len(limits.AIBRIX_RELEASES)]:
+        assert judge(text, later) == judge(text, plain), text
+
+
+def test_an_imaginary_release_of_mindcluster_changes_what_its_data_says() -> None:
+    """And lifts the warnings about keys that are read from a release on that lies between."""
+    data = mindcluster(limits.MINDCLUSTER_RELEASES[-1])
+    entries = [item for table in TABLES.values() for item in table.items()]
+    new_keys = {key for key, entry in entries if entry.since and version(entry.since) > version(data.release)}
+    plain, later = (replace(Platform(), mindcluster=facts) for facts in (data, data._replace(release="27.0")))
+    for text in EXAMPLES:
+        expected = judge(text, plain)
+        findings = [found for found in expected.findings if found[1][-1:] not in {(key,) for key in new_keys}]
+        assert judge(text, later) == expected._replace(findings=findings), text
