@@ -173,7 +173,7 @@ def judge_all(root: Path) -> tuple[int, float, dict[str, float]]:
     from stormc.repository.repository import open_repository
     from stormc.rules.rule import Rule
     from stormc.tree import layout
-    from tests.rules.judged import changed_rules
+    from tests.rules.judging import changed_rules
 
     gc.disable()  # as a render does
     spent: dict[str, float] = {}

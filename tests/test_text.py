@@ -31,7 +31,7 @@ from stormc.rules.rule import Violation
 from tests.golden import CASES, names
 from tests.migrate import CASES as IMPORTS
 from tests.migrate import names as imports
-from tests.rules.judged import judge, judge_example
+from tests.rules.judging import judge, judge_example
 from tests.samples import BASE, compile_in, repository
 
 TEXTS = {

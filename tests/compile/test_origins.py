@@ -45,8 +45,8 @@ def check(made: Compilation) -> None:
 
 
 def compilations(directory: Path) -> Iterator[Compilation]:
-    made = open_repository(read_sources(directory))
-    yield from (made.compile(source, read_payload()) for source in made.apps)
+    opened = open_repository(read_sources(directory))
+    yield from (opened.compile(source, read_payload()) for source in opened.apps)
 
 
 @pytest.mark.parametrize("directory", DIRECTORIES, ids=lambda path: path.parent.name)
@@ -64,16 +64,16 @@ def test_every_value_of_the_examples_of_rules() -> None:
             if example.platform:
                 head = {"apiVersion": "stormc.dev/v1", "kind": "Platform"}
                 files["platform.yaml"] = yaml.safe_dump({**head, **yaml.safe_load(example.platform)})
-            made = compile_in(repository(files))
-            if made.compiled is not None:
-                check(made)
+            result = compile_in(repository(files))
+            if result.compiled is not None:
+                check(result)
 
 
 def test_a_field_that_is_removed_keeps_its_writers() -> None:
     patch = "{spec: {template: {spec: {roles: [{name: prefill, template: {spec: {enableServiceLinks: null}}}]}}}}"
     text = spec_text(f"overrides: [{{target: StormService, patch: {patch}, reason: r, owner: o}}]")
-    made = compile_in(repository({"app.yaml": text}))
-    origin = made.origins().of(STORM, (*ROLES, ("prefill",), "template", "spec", "enableServiceLinks"))
+    result = compile_in(repository({"app.yaml": text}))
+    origin = result.origins().of(STORM, (*ROLES, ("prefill",), "template", "spec", "enableServiceLinks"))
     assert [(written.writer, written.value) for written in origin] == [("workload", False), ("overrides", REMOVED)]
 
 
@@ -94,36 +94,36 @@ FIRST = [
 def test_what_decided_stands_first(
     spec: str, leaf: tuple[str, ...], named: tuple[tuple[str, ...], ...], fact: str
 ) -> None:
-    made = compile_in(repository({"app.yaml": spec_text(spec)}))
-    (written,) = made.origins().of(STORM, (*CONTAINER, *leaf))
+    result = compile_in(repository({"app.yaml": spec_text(spec)}))
+    (written,) = result.origins().of(STORM, (*CONTAINER, *leaf))
     assert (written.because.fields, written.because.fact) == (named, fact)
 
 
 def test_a_flag_of_the_user_keeps_what_it_replaced() -> None:
-    made = compile_in(repository({"app.yaml": spec_text("prefill: {engineArgs: {host: '::', port: null}}")}))
-    host = made.origins().of(STORM, (*CONTAINER, "args", ("--host",)))
+    result = compile_in(repository({"app.yaml": spec_text("prefill: {engineArgs: {host: '::', port: null}}")}))
+    host = result.origins().of(STORM, (*CONTAINER, "args", ("--host",)))
     assert [written.value for written in host] == ["--host=0.0.0.0", "--host=::"]
     assert host[0].because.fact == "default"
     assert host[-1].because.fields[0] == ("prefill", "engineArgs", "host")
-    port = made.origins().of(STORM, (*CONTAINER, "args", ("--port",)))
+    port = result.origins().of(STORM, (*CONTAINER, "args", ("--port",)))
     assert [written.value for written in port] == ["--port=8080", REMOVED]
 
 
 def test_a_flag_that_both_roles_share_is_named_as_it_is_spelt() -> None:
-    made = compile_in(repository({"app.yaml": spec_text("engine: {args: {max_model_len: 1024}}")}))
-    (written,) = made.origins().of(STORM, (*CONTAINER, "args", ("--max-model-len",)))
+    result = compile_in(repository({"app.yaml": spec_text("engine: {args: {max_model_len: 1024}}")}))
+    (written,) = result.origins().of(STORM, (*CONTAINER, "args", ("--max-model-len",)))
     shared, own = ("engine", "args", "max_model_len"), ("prefill", "engineArgs", "max-model-len")
     assert (written.because.fields, written.because.fact) == ((shared, own), "engine.0.12.flags")
 
 
 def test_fields_of_platform_files_are_fields_of_the_spec() -> None:
     platform = "apiVersion: stormc.dev/v1\nkind: Platform\ndefaults: {faults: {retries: 3}}\n"
-    made = compile_in(repository({"app.yaml": spec_text(), "platform.yaml": platform}))
-    assert made.layered is not None
+    result = compile_in(repository({"app.yaml": spec_text(), "platform.yaml": platform}))
+    assert result.layered is not None
     leaf = (*ROLES, ("prefill",), "template", "metadata", "labels", "fault-retry-times")
-    (written,) = made.origins().of(STORM, leaf)
+    (written,) = result.origins().of(STORM, leaf)
     assert written.because.fields == (("faults", "retries"),)
-    assert made.layered.locate(written.because.fields[0])[0] == "specs/platform.yaml"
+    assert result.layered.locate(written.because.fields[0])[0] == "specs/platform.yaml"
 
 
 def test_no_pass_is_idle() -> None:

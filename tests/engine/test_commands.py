@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from tests.engine.told import told
-from tests.rules.judged import in_role, judge, patched
+from tests.engine.reported import reported
+from tests.rules.judging import in_role, judge, patched
 from tests.samples import container, storm
 
 SIZES = {"prefill": {"dp_size": 2, "tp_size": 8}, "decode": {"dp_size": 32, "tp_size": 1}}
@@ -52,7 +52,7 @@ JUDGED = [
 
 @pytest.mark.parametrize(("spec", "findings"), JUDGED)
 def test_a_command_line_of_an_override_is_held_to_the_spec(spec: str, findings: set[tuple[str, str]]) -> None:
-    assert told(spec) == findings
+    assert reported(spec) == findings
 
 
 def test_all_that_differs_is_told() -> None:
@@ -80,7 +80,7 @@ PATCHES = [
 
 @pytest.mark.parametrize(("spec", "rule"), PATCHES)
 def test_a_patch_is_judged_by_what_it_makes(spec: str, rule: str) -> None:
-    assert rule in {told_rule for told_rule, _ in told(spec)}
+    assert rule in {told_rule for told_rule, _ in reported(spec)}
 
 
 REMOVED = [

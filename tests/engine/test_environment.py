@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engine.told import told
+from tests.engine.reported import reported
 
 ACCEPTED = [
     "engine: {env: {HCCL_BUFFSIZE_EP: 512, PYTORCH_CUDA_ALLOC_CONF: 'expandable_segments:True', MKL_NUM_THREADS: 1}}",
@@ -21,7 +21,7 @@ ACCEPTED = [
 
 @pytest.mark.parametrize("spec", ACCEPTED)
 def test_what_means_something_is_accepted(spec: str) -> None:
-    assert told(spec) == set()
+    assert reported(spec) == set()
 
 
 POOL = "kvTransfer: {pool: {connector: AscendStoreConnector}}"
@@ -43,4 +43,4 @@ WRONG = [
 
 @pytest.mark.parametrize(("spec", "findings"), WRONG)
 def test_what_means_nothing_is_told_at_its_place(spec: str, findings: set[tuple[str, str]]) -> None:
-    assert told(spec) == findings
+    assert reported(spec) == findings

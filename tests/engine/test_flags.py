@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engine.told import told
+from tests.engine.reported import reported
 from tests.samples import container, storm
 
 ACCEPTED = [
@@ -28,7 +28,7 @@ ACCEPTED = [
 
 @pytest.mark.parametrize("spec", ACCEPTED)
 def test_what_vllm_takes_is_taken(spec: str) -> None:
-    assert told(spec) == set()
+    assert reported(spec) == set()
 
 
 WRONG = [
@@ -70,7 +70,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("spec", "finding"), WRONG)
 def test_what_vllm_refuses_is_told_once_and_alone(spec: str, finding: tuple[str, str]) -> None:
-    assert told(spec) == {finding}
+    assert reported(spec) == {finding}
 
 
 PASSED = [
@@ -89,5 +89,5 @@ def test_of_a_flag_and_its_opposite_one_is_passed(spec: str, role: str, switches
 
 
 def test_sizes_that_are_none_break_no_rule() -> None:
-    found = told("{engine: {args: {tensor-parallel-size: 0}}, decode: {engineArgs: {tp: -4}}}")
-    assert {("E050", "engine.args.tensor-parallel-size"), ("E050", "decode.engineArgs.tp")} <= found
+    places = reported("{engine: {args: {tensor-parallel-size: 0}}, decode: {engineArgs: {tp: -4}}}")
+    assert {("E050", "engine.args.tensor-parallel-size"), ("E050", "decode.engineArgs.tp")} <= places

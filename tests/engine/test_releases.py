@@ -10,7 +10,7 @@ from stormc.load.document import load_document
 from stormc.load.releases import version
 from stormc.model.profile import build_profile
 from stormc.repository.profiles import builtin_profile
-from tests.rules.judged import judge
+from tests.rules.judging import judge
 
 SINCE = [(table, key, known.since) for table, keys in TABLES.items() for key, known in keys.items() if known.since]
 
@@ -19,8 +19,8 @@ SINCE = [(table, key, known.since) for table, keys in TABLES.items() for key, kn
 @pytest.mark.parametrize(("table", "key", "since"), SINCE)
 def test_a_key_has_no_effect_before_the_release_that_reads_it(table: str, key: str, since: str, release: str) -> None:
     spec = f"{{prefill: {{{table}: {{{key}: '1'}}}}, decode: {{{table}: {{{key}: '1'}}}}}}"
-    found = [f for f in judge(spec, f"mindcluster: '{release}'") if f.rule == "W034"]
-    assert len(found) == (2 if version(release) < version(since) else 0)
+    findings = [f for f in judge(spec, f"mindcluster: '{release}'") if f.rule == "W034"]
+    assert len(findings) == (2 if version(release) < version(since) else 0)
 
 
 def test_a_policy_needs_its_release() -> None:

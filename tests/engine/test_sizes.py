@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engine.told import told
+from tests.engine.reported import reported
 from tests.samples import app
 
 ACCEPTED = [
@@ -20,7 +20,7 @@ ACCEPTED = [
 
 @pytest.mark.parametrize("spec", ACCEPTED)
 def test_what_fits_is_accepted(spec: str) -> None:
-    assert told(spec) == set()
+    assert reported(spec) == set()
 
 
 WRONG = [
@@ -52,7 +52,7 @@ WRONG = [
 
 @pytest.mark.parametrize(("spec", "finding"), WRONG)
 def test_what_does_not_fit_is_told_at_its_place(spec: str, finding: tuple[str, str]) -> None:
-    assert told(spec) == {finding}
+    assert reported(spec) == {finding}
 
 
 def test_devices_and_ports_follow_the_sizes() -> None:
@@ -72,5 +72,5 @@ SHARED = [
 
 @pytest.mark.parametrize(("roles", "findings"), SHARED)
 def test_roles_that_may_share_a_node_need_ports_of_their_own(roles: str, findings: set[tuple[str, str]]) -> None:
-    found = told(f"hardware: atlas-800i-a3\nhostNetwork: true\n{roles}")
-    assert {finding for finding in found if finding[0] == "E068"} == findings
+    places = reported(f"hardware: atlas-800i-a3\nhostNetwork: true\n{roles}")
+    assert {finding for finding in places if finding[0] == "E068"} == findings

@@ -8,7 +8,7 @@ import pytest
 
 from stormc.load.engines import read_engines
 from stormc.rules.engine.connectors import CAME_WITH
-from tests.engine.told import told
+from tests.engine.reported import reported
 from tests.samples import app, container, storm
 
 SIZES = {"prefill": {"dp_size": 2, "tp_size": 8}, "decode": {"dp_size": 32, "tp_size": 1}}
@@ -58,7 +58,7 @@ ACCEPTED = [
 
 @pytest.mark.parametrize("spec", ACCEPTED)
 def test_what_is_published_is_accepted(spec: str) -> None:
-    assert told(spec) == set()
+    assert reported(spec) == set()
 
 
 IN_DECODE = "decode.engineArgs.kv-transfer-config"
@@ -98,8 +98,8 @@ WRONG = [
 
 @pytest.mark.parametrize(("spec", "finding"), WRONG)
 def test_what_contradicts_is_found_at_its_place(spec: str, finding: tuple[str, str]) -> None:
-    assert finding in told(spec)
-    assert len(told(spec)) <= 2
+    assert finding in reported(spec)
+    assert len(reported(spec)) <= 2
 
 
 def test_a_connector_of_a_later_release_is_no_misspelling() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.engine.told import told
+from tests.engine.reported import reported
 
 CLAIM = "persistentVolumeClaim: c"
 TAKEN = [
@@ -24,7 +24,7 @@ TAKEN = [
 
 @pytest.mark.parametrize(("spec", "place"), TAKEN)
 def test_what_is_taken_is_told_and_nothing_breaks(spec: str, place: str) -> None:
-    assert told(spec) == {("E076", place)}
+    assert reported(spec) == {("E076", place)}
 
 
 FREE = [
@@ -37,4 +37,4 @@ FREE = [
 
 @pytest.mark.parametrize("spec", FREE)
 def test_what_is_free_is_accepted(spec: str) -> None:
-    assert told(spec) == set()
+    assert reported(spec) == set()

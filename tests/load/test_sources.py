@@ -48,10 +48,10 @@ def test_links_stay_inside(tmp_path: Path) -> None:
     (specs / "directory").symlink_to("../elsewhere")
     sources = read_sources(specs)
     assert [s.path for s in sources.files] == ["a.yaml", "inside.yaml"]
-    found = {Path(f.file).name: (f.rule, f.message) for f in sources.findings}
-    assert found["outside.yaml"] == found["absolute.yaml"]
-    assert found["outside.yaml"] == ("E109", "a symbolic link leads out of the specs directory")
-    assert found["directory"] == ("E109", "a symbolic link to a directory is not followed")
+    findings = {Path(f.file).name: (f.rule, f.message) for f in sources.findings}
+    assert findings["outside.yaml"] == findings["absolute.yaml"]
+    assert findings["outside.yaml"] == ("E109", "a symbolic link leads out of the specs directory")
+    assert findings["directory"] == ("E109", "a symbolic link to a directory is not followed")
 
 
 def test_a_link_whose_target_only_begins_like_the_directory_is_outside(tmp_path: Path) -> None:
@@ -69,10 +69,10 @@ def test_what_cannot_be_read_is_a_finding(tmp_path: Path) -> None:
     (specs / "dir.yaml").mkdir()
     sources = read_sources(specs)
     assert [s.path for s in sources.files] == ["a.yaml"]
-    found = {Path(f.file).name: (f.rule, f.message) for f in sources.findings}
-    assert found["pipe.yaml"] == ("E101", "not a regular file")
-    assert found["gone.yaml"] == ("E101", "cannot be read: No such file or directory")
-    assert found["round.yaml"][0] == "E101"
+    findings = {Path(f.file).name: (f.rule, f.message) for f in sources.findings}
+    assert findings["pipe.yaml"] == ("E101", "not a regular file")
+    assert findings["gone.yaml"] == ("E101", "cannot be read: No such file or directory")
+    assert findings["round.yaml"][0] == "E101"
 
 
 @contextmanager

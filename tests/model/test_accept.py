@@ -55,10 +55,10 @@ def agree(section: str, value: Any) -> bool:
 def documents() -> Iterator[Mapping[str, Any]]:
     for path in FILES:
         try:
-            found = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+            parsed = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
         except (yaml.YAMLError, ValueError):
             continue
-        yield from (document for document in found if isinstance(document, dict))
+        yield from (document for document in parsed if isinstance(document, dict))
 
 
 def test_every_valid_section_of_the_repository_is_accepted() -> None:
@@ -109,6 +109,6 @@ def test_every_keyword_of_the_tables_is_known(section: str) -> None:
         for part in (*parts, *(rules[name] for name in ("keysrules", "valuesrules") if name in rules)):
             yield from keywords(part)
 
-    found = {word for rules in TABLES[section].values() for word in keywords(rules)}
-    assert found <= KEYWORDS
+    used_keywords = {word for rules in TABLES[section].values() for word in keywords(rules)}
+    assert used_keywords <= KEYWORDS
     assert {r["default_setter"] for r in TABLES[section].values() if "default_setter" in r} <= SETTERS.keys()

@@ -65,8 +65,8 @@ def test_a_comment_on_another_line_is_led_to_the_finding(tmp_path: Path) -> None
     text = spec_text("decode: {podGroupSize: 1, dataParallel: 12}")
     lines = [f"{line}  # stormc: ignore[W036] on purpose" if "replicas" in line else line for line in text.splitlines()]
     (tmp_path / "specs/a.yaml").write_text("\n".join(lines), encoding="utf-8")
-    seen = {f.rule: f for f in validate(tmp_path / "specs").findings}
-    assert seen["W114"].hint == f"W036 is on line {seen['W036'].mark.line}: move the comment there"
+    findings = {f.rule: f for f in validate(tmp_path / "specs").findings}
+    assert findings["W114"].hint == f"W036 is on line {findings['W036'].mark.line}: move the comment there"
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -79,6 +79,6 @@ def test_one_finding_and_a_way_out(case: str, tmp_path: Path) -> None:
     (tmp_path / "specs/a.yaml").write_text(text, encoding="utf-8")
     if platform:
         (tmp_path / "specs/platform.yaml").write_text(f"{PLATFORM}{platform}\n", encoding="utf-8")
-    found = [f for f in validate(tmp_path / "specs").findings if f.rule[0] == "E"]
-    assert [(f.rule, str(f.hint)) for f in found] == [(rule, hint) for rule, _, hint in expected]
-    assert all(part in f.message for f, (_, part, _) in zip(found, expected, strict=True))
+    findings = [f for f in validate(tmp_path / "specs").findings if f.rule[0] == "E"]
+    assert [(f.rule, str(f.hint)) for f in findings] == [(rule, hint) for rule, _, hint in expected]
+    assert all(part in f.message for f, (_, part, _) in zip(findings, expected, strict=True))

@@ -19,10 +19,10 @@ def app(change: tuple[str, str] = ("", ""), more: str = "") -> str:
 
 
 def findings(files: dict[str, str]) -> list[Finding]:
-    made = repository(files)
-    outcomes = [compile_in(made, source) for source in made.apps]
+    opened = repository(files)
+    outcomes = [compile_in(opened, source) for source in opened.apps]
     summaries = [o.summary for o in outcomes if o.summary]
-    return in_order([*made.findings, *(f for o in outcomes for f in o.findings), *check_namesakes(summaries)])
+    return in_order([*opened.findings, *(f for o in outcomes for f in o.findings), *check_namesakes(summaries)])
 
 
 def told(found: list[Finding]) -> list[str]:
@@ -77,8 +77,8 @@ def test_independent_problems_come_together_in_the_order_of_the_file() -> None:
     text = app(("replicas: 2", "replicas: two"), "port: 1\nprot: 1\n").replace(
         "qwen3-moe\nnamespace", "Qwen\nnamespace"
     )
-    found = findings({"b.yaml": text, "a.yaml": app(("name: qwen3-moe", "name: other"), "x: 1\n")})
-    assert [(f.file, f.mark.line, f.rule) for f in found] == [
+    reported_findings = findings({"b.yaml": text, "a.yaml": app(("name: qwen3-moe", "name: other"), "x: 1\n")})
+    assert [(f.file, f.mark.line, f.rule) for f in reported_findings] == [
         ("specs/a.yaml", 17, "E201"),
         ("specs/b.yaml", 3, "E206"),
         ("specs/b.yaml", 11, "E203"),
@@ -94,16 +94,16 @@ def test_a_misspelt_key_is_not_also_missing() -> None:
 
 def test_an_inherited_value_is_found_in_the_platform_file_that_has_it() -> None:
     platform = PLATFORM + "defaults:\n  decode:\n    dataParallel: 31\n"
-    found = findings({"lab/platform.yaml": platform, "lab/app.yaml": app(("  dataParallel: 32\n", ""))})
-    (only,) = (f for f in found if f.rule == "E036")
+    reported_findings = findings({"lab/platform.yaml": platform, "lab/app.yaml": app(("  dataParallel: 32\n", ""))})
+    (only,) = (f for f in reported_findings if f.rule == "E036")
     assert (only.file, only.mark[:2], only.path) == ("specs/lab/platform.yaml", (5, 19), ("decode", "dataParallel"))
     assert only.message.endswith("(app qwen3-moe)")
 
 
 def test_the_app_wins_over_the_platform_and_is_blamed() -> None:
     platform = PLATFORM + "defaults:\n  decode:\n    dataParallel: 32\n"
-    found = findings({"platform.yaml": platform, "app.yaml": app(("dataParallel: 32", "dataParallel: 31"))})
-    assert [(f.file, f.mark.line) for f in found if f.rule == "E036"] == [("specs/app.yaml", 16)]
+    reported_findings = findings({"platform.yaml": platform, "app.yaml": app(("dataParallel: 32", "dataParallel: 31"))})
+    assert [(f.file, f.mark.line) for f in reported_findings if f.rule == "E036"] == [("specs/app.yaml", 16)]
 
 
 def test_a_broken_platform_file_is_one_finding_however_many_apps_lie_below() -> None:

@@ -48,14 +48,14 @@ VALUES: list[Any] = [
 @cache
 def validator(name: str) -> Any:
     """Of the language that RE2 and the crate regex share: no lookahead, and `$` is the end of a text."""
-    made = schema(name)
-    jsonschema.Draft202012Validator.check_schema(made)
-    return jsonschema_rs.Draft202012Validator(made, pattern_options=jsonschema_rs.RegexOptions())
+    loaded = schema(name)
+    jsonschema.Draft202012Validator.check_schema(loaded)
+    return jsonschema_rs.Draft202012Validator(loaded, pattern_options=jsonschema_rs.RegexOptions())
 
 
 def schema(name: str) -> dict[str, Any]:
-    made: dict[str, Any] = json.loads(schemas()[f"{name}.schema.json"])
-    return made
+    loaded: dict[str, Any] = json.loads(schemas()[f"{name}.schema.json"])
+    return loaded
 
 
 @pytest.mark.parametrize("name", schemas())

@@ -36,8 +36,8 @@ def test_one_layer_is_itself() -> None:
 
 def test_values_and_keys_are_found_where_they_were_typed() -> None:
     merged = merge_layers([FAR, NEAR])
-    found = {path: merged.locate(path) for path in (("a", "x"), ("a", "y"), ("d",), ("a", "missing"), ("missing",))}
-    assert {path: (file, mark[:2]) for path, (file, mark) in found.items()} == {
+    positions = {path: merged.locate(path) for path in (("a", "x"), ("a", "y"), ("d",), ("a", "missing"), ("missing",))}
+    assert {path: (file, mark[:2]) for path, (file, mark) in positions.items()} == {
         ("a", "x"): ("far", (2, 10)), ("a", "y"): ("near", (1, 8)), ("d",): ("near", (4, 4)),
         ("a", "missing"): ("near", (1, 4)), ("missing",): ("near", (1, 1)),
     }  # fmt: skip

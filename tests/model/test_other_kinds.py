@@ -39,5 +39,5 @@ def test_a_spec_without_its_kind_is_still_a_spec(tmp_path: Path) -> None:
     (tmp_path / "specs").mkdir()
     text = spec_text().replace("kind: App\n", "")
     (tmp_path / "specs/a.yaml").write_text(text, encoding="utf-8")
-    found = [(f.rule, f.hint) for f in validate(tmp_path / "specs").findings if f.rule[0] == "E"]
-    assert found == [("E202", "write kind: App")]
+    findings = [(f.rule, f.hint) for f in validate(tmp_path / "specs").findings if f.rule[0] == "E"]
+    assert findings == [("E202", "write kind: App")]

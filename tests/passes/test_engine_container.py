@@ -186,24 +186,24 @@ def test_gateway_labels(overlay: str, roles: set[str], port: str) -> None:
     service = storm(overlay)
     for name in ("prefill", "decode", "routing"):
         labels = pod(service, name).get("metadata", {}).get("labels", {})
-        found = {key: value for key, value in labels.items() if key.startswith("model.aibrix.ai/")}
+        present = {key: value for key, value in labels.items() if key.startswith("model.aibrix.ai/")}
         wanted = {"name": "qwen3-moe", "port": port, "engine": "vllm"} if name in roles else {}
-        assert found == {f"model.aibrix.ai/{key}": value for key, value in wanted.items()}
+        assert present == {f"model.aibrix.ai/{key}": value for key, value in wanted.items()}
 
 
 def test_resources_and_pull_policy() -> None:
     overlay = "{imagePullPolicy: IfNotPresent, decode: {image: 'other:1', resources: {cpu: 0.5, memory: 1024Mi}}}"
     with pytest.raises(AssertionError):
         app(overlay)  # a float is no quantity: the spec must quote it
-    made = container(storm(overlay.replace("0.5", "'0.5'")), "decode")
-    assert (made["image"], made["imagePullPolicy"]) == ("other:1", "IfNotPresent")
+    engine = container(storm(overlay.replace("0.5", "'0.5'")), "decode")
+    assert (engine["image"], engine["imagePullPolicy"]) == ("other:1", "IfNotPresent")
     npus = {"huawei.com/Ascend910": "16"}
-    assert made["resources"] == {kind: {"cpu": "500m", "memory": "1Gi", **npus} for kind in ("limits", "requests")}
+    assert engine["resources"] == {kind: {"cpu": "500m", "memory": "1Gi", **npus} for kind in ("limits", "requests")}
 
 
 def test_layout_properties_agree_with_ports() -> None:
-    made: App = app()
-    assert [p.ports for p in made.serving_pods if p.role == "prefill"] == [(8080, 8081), (8080, 8081)]
+    model: App = app()
+    assert [p.ports for p in model.serving_pods if p.role == "prefill"] == [(8080, 8081), (8080, 8081)]
 
 
 def test_the_launcher_travels_in_a_config_map_of_a_constant_name() -> None:
@@ -219,9 +219,9 @@ def test_the_launcher_travels_in_a_config_map_of_a_constant_name() -> None:
 
 def test_a_command_of_ones_own_takes_the_place_of_the_launcher() -> None:
     overlay = "engine: {command: [bash, -c, 'exec my-engine']}"
-    made = container(storm(overlay), "decode")
-    assert made["command"] == ["bash", "-c", "exec my-engine"]
-    assert "args" not in made
+    engine = container(storm(overlay), "decode")
+    assert engine["command"] == ["bash", "-c", "exec my-engine"]
+    assert "args" not in engine
     assert "launcher" not in {v["name"] for v in pod(storm(overlay), "decode")["spec"]["volumes"]}
     assert "qwen3-moe-launcher" not in {m["metadata"]["name"] for m in compiled(overlay).manifests}
 
@@ -229,10 +229,10 @@ def test_a_command_of_ones_own_takes_the_place_of_the_launcher() -> None:
 def test_a_script_gets_the_environment_of_the_deploy_tool() -> None:
     overlay = "{engine: {script: {hostPath: /scripts, command: bash start_server.sh}}, decode: {distributedDp: false}}"
     service = storm(overlay)
-    made = container(service, "decode")
-    assert (made["command"], made["workingDir"]) == (["/bin/bash", "-c", "bash start_server.sh"], "/scripts")
-    assert {"name": "script", "mountPath": "/scripts", "readOnly": True} in made["volumeMounts"]
-    env = {entry["name"]: entry.get("value") for entry in made["env"]}
+    engine = container(service, "decode")
+    assert (engine["command"], engine["workingDir"]) == (["/bin/bash", "-c", "bash start_server.sh"], "/scripts")
+    assert {"name": "script", "mountPath": "/scripts", "readOnly": True} in engine["volumeMounts"]
+    env = {entry["name"]: entry.get("value") for entry in engine["env"]}
     expected = {
         "DISTRIBUTED_DP": "false", "PREFILL_DP_SIZE": "2", "PREFILL_TP_SIZE": "8", "DECODE_DP_SIZE": "32",
         "DECODE_TP_SIZE": "1", "PREFILL_NUM": "2", "DECODE_NUM": "1", "MODEL_NAME": "qwen3-moe",

@@ -20,8 +20,8 @@ POLICIES = [
 @pytest.mark.parametrize(("overlay", "labels", "restart", "grace"), POLICIES)
 def test_policy(overlay: str, labels: dict[str, str], restart: str | None, grace: int | None) -> None:
     template = pod(storm(overlay), "decode")
-    found = {k: v for k, v in template["metadata"]["labels"].items() if not k.startswith("model.aibrix.ai/")}
-    assert found == labels
+    present = {k: v for k, v in template["metadata"]["labels"].items() if not k.startswith("model.aibrix.ai/")}
+    assert present == labels
     assert template["spec"].get("restartPolicy") == restart
     assert template["spec"].get("terminationGracePeriodSeconds") == grace
 

@@ -38,9 +38,9 @@ def test_node_selection_by_release(overlay: str, release: str, selector: dict[st
     ],
 )
 def test_npus_are_equal_strings_and_visible(overlay: str, resource: str, count: str) -> None:
-    made = container(storm(overlay), "decode")
-    assert made["resources"]["limits"][resource] == made["resources"]["requests"][resource] == count
-    entry = next(e for e in made["env"] if e["name"] == "ASCEND_VISIBLE_DEVICES")
+    rendered = container(storm(overlay), "decode")
+    assert rendered["resources"]["limits"][resource] == rendered["resources"]["requests"][resource] == count
+    entry = next(e for e in rendered["env"] if e["name"] == "ASCEND_VISIBLE_DEVICES")
     assert entry["valueFrom"]["fieldRef"]["fieldPath"] == f"metadata.annotations['{resource}']"
 
 

@@ -86,8 +86,8 @@ def test_nothing_is_restricted_unless_asked() -> None:
 
 
 def test_the_metaserver_has_a_port_of_its_own() -> None:
-    made = compiled("{networkPolicy: true, proxy: {port: 9090}}").manifests
-    (config,) = [m["data"]["config.json"] for m in made if "config.json" in m.get("data", {})]
+    manifests = compiled("{networkPolicy: true, proxy: {port: 9090}}").manifests
+    (config,) = [m["data"]["config.json"] for m in manifests if "config.json" in m.get("data", {})]
     assert '"metaserverPort": 9091' in config
     router = container(storm("{networkPolicy: true, proxy: {port: 9090}}"), "routing")
     assert [port["containerPort"] for port in router["ports"]] == [9090, 9091]

@@ -13,9 +13,9 @@ STORM = Ref("StormService", "qwen3-moe")
 
 
 def patched(target: str, patch: str) -> Any:
-    made = compiled(f"overrides: [{{target: {target}, patch: {patch}, reason: because, owner: me}}]")
+    result = compiled(f"overrides: [{{target: {target}, patch: {patch}, reason: because, owner: me}}]")
     kind, _, name = target.partition("/")
-    return manifest(made, kind, name or "qwen3-moe")
+    return manifest(result, kind, name or "qwen3-moe")
 
 
 PATCHES: list[tuple[str, str, tuple[str | int, ...], Any]] = [
@@ -37,13 +37,13 @@ PATCHES: list[tuple[str, str, tuple[str | int, ...], Any]] = [
 
 @pytest.mark.parametrize(("target", "patch", "path", "value"), PATCHES)
 def test_patches_merge_as_kubectl_does(target: str, patch: str, path: tuple[str | int, ...], value: Any) -> None:
-    found: Any = patched(target, patch)
+    node: Any = patched(target, patch)
     for step in path[:-1]:
-        found = found[step]
+        node = node[step]
     if value is KeyError:
-        assert path[-1] not in found
+        assert path[-1] not in node
     else:
-        assert found[path[-1]] == value
+        assert node[path[-1]] == value
 
 
 def test_containers_merge_by_name_and_quantities_become_canonical() -> None:
@@ -62,12 +62,12 @@ def test_containers_merge_by_name_and_quantities_become_canonical() -> None:
 
 def test_the_origin_names_owner_and_reason() -> None:
     text = "overrides: [{target: StormService, patch: {spec: {paused: true}}, reason: freeze, owner: ops}]"
-    made = compilation(text, None, Stage.MANIFESTS).origins()
-    (origin,) = made.of(STORM, ("spec", "paused"))
+    origins = compilation(text, None, Stage.MANIFESTS).origins()
+    (origin,) = origins.of(STORM, ("spec", "paused"))
     assert origin.writer == "overrides"
     assert origin.because.fields == (("overrides", 0, "patch", "spec", "paused"),)
     assert origin.because.source == "freeze (ops)"
-    assert [written.writer for written in made.of(STORM, role_path("decode", "replicas"))] == ["workload"]
+    assert [written.writer for written in origins.of(STORM, role_path("decode", "replicas"))] == ["workload"]
 
 
 WRONG = [
@@ -87,13 +87,13 @@ WRONG = [
 
 @pytest.mark.parametrize("patch", WRONG)
 def test_what_the_api_server_refuses_is_a_finding(patch: str) -> None:
-    made = outcome(f"overrides: [{{target: StormService, patch: {patch}, reason: r, owner: o}}]")
-    assert {f.rule for f in made.findings} == {"E501"}
-    assert made.files is None
+    result = outcome(f"overrides: [{{target: StormService, patch: {patch}, reason: r, owner: o}}]")
+    assert {f.rule for f in result.findings} == {"E501"}
+    assert result.files is None
 
 
 def test_two_overrides_apply_in_order() -> None:
     one = "{target: StormService, patch: {spec: {paused: true}}, reason: r, owner: o}"
-    made = compiled(f"overrides: [{one}, {one.replace('true', 'false')}]")
-    assert manifest(made, "StormService", "qwen3-moe")["spec"]["paused"] is False
+    result = compiled(f"overrides: [{one}, {one.replace('true', 'false')}]")
+    assert manifest(result, "StormService", "qwen3-moe")["spec"]["paused"] is False
     assert not findings(f"overrides: [{one}]")

@@ -4,9 +4,9 @@ from tests.samples import app, compiled, storm
 
 
 def test_every_object_says_whose_it_is() -> None:
-    made = compiled()
-    assert len(made.manifests) == len(app().objects) == 7
-    for manifest in made.manifests:
+    result = compiled()
+    assert len(result.manifests) == len(app().objects) == 7
+    for manifest in result.manifests:
         labels = manifest["metadata"]["labels"]
         assert labels["app.kubernetes.io/managed-by"] == "stormc"
         assert labels["app.kubernetes.io/name"] == labels["app.kubernetes.io/part-of"] == "qwen3-moe"
@@ -14,8 +14,8 @@ def test_every_object_says_whose_it_is() -> None:
 
 def test_the_digest_follows_the_spec_and_not_its_form() -> None:
     def digest(overlay: str) -> str:
-        found: str = storm(overlay)["metadata"]["annotations"]["stormc.dev/spec-digest"]
-        return found
+        value: str = storm(overlay)["metadata"]["annotations"]["stormc.dev/spec-digest"]
+        return value
 
     assert digest("{}") == digest("port: 8080")
     assert digest("{}") != digest("port: 8081")

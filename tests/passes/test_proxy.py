@@ -30,29 +30,31 @@ LAYOUTS = [
 
 @pytest.mark.parametrize(("overlay", "names"), LAYOUTS)
 def test_a_service_per_serving_pod_and_one_for_clients(overlay: str, names: list[str]) -> None:
-    found = services(overlay)
-    assert list(found) == [f"qwen3-moe-{name}" for name in names]
-    assert "qwen3-moe" not in found
+    by_name = services(overlay)
+    assert list(by_name) == [f"qwen3-moe-{name}" for name in names]
+    assert "qwen3-moe" not in by_name
 
 
 def test_services_select_one_pod_by_stable_labels() -> None:
     prefix = "stormservice.orchestration.aibrix.ai/"
     common = {"storm-service-name": "qwen3-moe"}
-    found = services()
-    assert found["qwen3-moe-prefill-1"]["selector"] == {
+    by_name = services()
+    assert by_name["qwen3-moe-prefill-1"]["selector"] == {
         **common, "role-name": "prefill", f"{prefix}role-replica-index": "1",
     }  # fmt: skip
-    assert found["qwen3-moe-decode-0-1"]["selector"] == {
+    assert by_name["qwen3-moe-decode-0-1"]["selector"] == {
         **common, "role-name": "decode", f"{prefix}role-replica-index": "0", f"{prefix}pod-group-index": "1",
     }  # fmt: skip
-    assert found["qwen3-moe-router"]["selector"] == {**common, "role-name": "routing"}
+    assert by_name["qwen3-moe-router"]["selector"] == {**common, "role-name": "routing"}
 
 
 def test_services_have_the_ports_of_their_ranks() -> None:
-    found = services("port: 9000")
-    ports = found["qwen3-moe-decode-0-1"]["ports"]
+    by_name = services("port: 9000")
+    ports = by_name["qwen3-moe-decode-0-1"]["ports"]
     assert [p["port"] for p in ports] == [p["targetPort"] for p in ports] == list(range(9000, 9016))
-    assert found["qwen3-moe-router"]["ports"] == [{"name": "http", "port": 8080, "protocol": "TCP", "targetPort": 8080}]
+    assert by_name["qwen3-moe-router"]["ports"] == [
+        {"name": "http", "port": 8080, "protocol": "TCP", "targetPort": 8080}
+    ]
 
 
 def config(overlay: str = "") -> dict[str, Any]:
@@ -63,8 +65,8 @@ def config(overlay: str = "") -> dict[str, Any]:
 
 @pytest.mark.parametrize("overlay", [overlay for overlay, _ in LAYOUTS])
 def test_the_topology_names_every_port_of_every_service_once(overlay: str) -> None:
-    made = config(overlay)
-    backends = [(b["host"], b["port"]) for name in ("prefill", "decode") for b in made[name]]
+    rendered = config(overlay)
+    backends = [(b["host"], b["port"]) for name in ("prefill", "decode") for b in rendered[name]]
     behind = [(n, p["port"]) for n, s in services(overlay).items() if "-router" not in n for p in s["ports"]]
     assert backends == behind
 
@@ -96,8 +98,8 @@ proxy: {port: 9090, maxFailures: 4, probeIntervalSeconds: 6, probeTimeoutSeconds
 
 def read_by_the_proxy(overlay: str, path: Path) -> tuple[settings.Settings, settings.Settings]:
     """The settings of the routing pod's arguments without and with the config file."""
-    made = container(storm(overlay), "routing")
-    arguments = [word.replace("$(POD_IP)", "10.0.0.1") for word in made["args"] if not word.startswith("--config=")]
+    router = container(storm(overlay), "routing")
+    arguments = [word.replace("$(POD_IP)", "10.0.0.1") for word in router["args"] if not word.startswith("--config=")]
     path.write_text(manifest(compiled(overlay), "ConfigMap", "qwen3-moe-proxy-config")["data"]["config.json"])
     plain, _ = settings.from_arguments([*arguments, "--prefiller-hosts", "p", "--decoder-hosts", "d"])
     return plain, settings.from_file(path, plain)
@@ -120,8 +122,8 @@ def test_the_proxy_understands_every_setting_of_the_spec(tmp_path: Path) -> None
 
 def test_probes_speak_what_the_port_speaks() -> None:
     for overlay, scheme in (("", None), ("proxy: {tlsCertFile: /tls/tls.crt}", "HTTPS")):
-        made = container(storm(overlay), "routing")
-        assert [made[probe]["httpGet"].get("scheme") for probe in ("readinessProbe", "livenessProbe")] == [scheme] * 2
+        router = container(storm(overlay), "routing")
+        assert [router[probe]["httpGet"].get("scheme") for probe in ("readinessProbe", "livenessProbe")] == [scheme] * 2
 
 
 def test_defaults_of_the_spec_are_those_of_the_proxy(tmp_path: Path) -> None:
@@ -149,21 +151,25 @@ def test_settings_reach_the_proxy_in_one_order() -> None:
 
 def test_routing_pods() -> None:
     service = storm("{routing: {replicas: 2, image: 'proxy:1', env: {LOG: debug}}, proxy: {port: 9090}}")
-    made = container(service, "routing")
+    router = container(service, "routing")
     assert role(service, "routing")["replicas"] == 2
-    assert (made["name"], made["image"], made["command"]) == ("router", "proxy:1", ["python3", "-m", "stormc_proxy"])
-    assert made["ports"] == [{"name": "http", "containerPort": 9090, "protocol": "TCP"}]
-    assert made["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": 9090}
-    assert made["livenessProbe"]["httpGet"] == {"path": "/livez", "port": 9090}
-    assert [e["name"] for e in made["env"]] == ["POD_IP", "LOG", "PROXY_VERSION"]
+    assert (router["name"], router["image"], router["command"]) == (
+        "router",
+        "proxy:1",
+        ["python3", "-m", "stormc_proxy"],
+    )
+    assert router["ports"] == [{"name": "http", "containerPort": 9090, "protocol": "TCP"}]
+    assert router["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": 9090}
+    assert router["livenessProbe"]["httpGet"] == {"path": "/livez", "port": 9090}
+    assert [e["name"] for e in router["env"]] == ["POD_IP", "LOG", "PROXY_VERSION"]
     assert pod(service, "routing")["spec"]["terminationGracePeriodSeconds"] == 5 + 30 + 10
-    assert made["lifecycle"] == {"preStop": {"exec": {"command": ["sleep", "5"]}}}
-    mounts = {mount["name"]: mount["mountPath"] for mount in made["volumeMounts"]}
+    assert router["lifecycle"] == {"preStop": {"exec": {"command": ["sleep", "5"]}}}
+    mounts = {mount["name"]: mount["mountPath"] for mount in router["volumeMounts"]}
     volumes = {volume["name"]: volume for volume in pod(service, "routing")["spec"]["volumes"]}
     assert mounts.keys() == volumes.keys() == {"proxy-config", "proxy-source", "tmp"}
-    assert f"--config={mounts['proxy-config']}/config.json" in made["args"]
+    assert f"--config={mounts['proxy-config']}/config.json" in router["args"]
     assert volumes["proxy-config"]["configMap"]["name"] == "qwen3-moe-proxy-config"
-    assert mounts["proxy-source"] == f"{made['workingDir']}/stormc_proxy"
+    assert mounts["proxy-source"] == f"{router['workingDir']}/stormc_proxy"
 
 
 def test_the_proxys_source_travels_in_a_config_map_named_by_its_version() -> None:
@@ -201,8 +207,8 @@ def test_routing_pods_are_confined() -> None:
 
 @pytest.mark.parametrize(("replicas", "available"), [(1, None), (2, 1), (5, 4)])
 def test_evictions_leave_all_routing_pods_but_one(replicas: int, available: int | None) -> None:
-    made = compiled(f"routing: {{replicas: {replicas}}}").manifests
-    budgets = [m["spec"] for m in made if m["kind"] == "PodDisruptionBudget"]
+    manifests = compiled(f"routing: {{replicas: {replicas}}}").manifests
+    budgets = [m["spec"] for m in manifests if m["kind"] == "PodDisruptionBudget"]
     selector = {"matchLabels": {"storm-service-name": "qwen3-moe", "role-name": "routing"}}
     assert budgets == ([] if available is None else [{"minAvailable": available, "selector": selector}])
 
@@ -229,7 +235,7 @@ def test_more_replicas_touch_no_pod_template() -> None:
 
 
 def test_serving_pods_are_a_property_of_the_app() -> None:
-    made = app("decode: {replicas: 2}")
-    assert [p.service for p in made.serving_pods if p.role == "decode"] == [
+    model = app("decode: {replicas: 2}")
+    assert [p.service for p in model.serving_pods if p.role == "decode"] == [
         "qwen3-moe-decode-0-0", "qwen3-moe-decode-0-1", "qwen3-moe-decode-1-0", "qwen3-moe-decode-1-1",
     ]  # fmt: skip

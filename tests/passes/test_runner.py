@@ -40,16 +40,16 @@ def test_a_second_writer_is_refused(first: object, second: object) -> None:
 
 def test_only_a_rewriting_pass_may_change_and_remove() -> None:
     second = writes((("data", "a"), 2), (("data", "b"), REMOVED))._replace(rewrites=True)
-    made = run_pipeline((writes((("data", "a"), 1), (("data", "b"), 1)), second), app(), Platform())
-    assert made.manifests[0]["data"] == {"a": 2}
+    result = run_pipeline((writes((("data", "a"), 1), (("data", "b"), 1)), second), app(), Platform())
+    assert result.manifests[0]["data"] == {"a": 2}
 
 
 def test_lists_merge_by_key_in_order_of_first_writing() -> None:
     one = writes((("env", ("B",)), {"name": "B"}), (("volumes", ("v",), "emptyDir"), {}))
     two = writes((("env", ("A",)), {"name": "A"}), (("volumes", ("v",), "extra"), 1))
-    made = run_pipeline((one, two), app(), Platform()).manifests[0]
-    assert [entry["name"] for entry in made["env"]] == ["B", "A"]
-    assert made["volumes"] == [{"name": "v", "emptyDir": {}, "extra": 1}]
+    manifests = run_pipeline((one, two), app(), Platform()).manifests[0]
+    assert [entry["name"] for entry in manifests["env"]] == ["B", "A"]
+    assert manifests["volumes"] == [{"name": "v", "emptyDir": {}, "extra": 1}]
 
 
 def test_objects_carry_their_identity() -> None:

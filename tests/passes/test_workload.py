@@ -54,10 +54,10 @@ POD_FIELDS: list[tuple[str, str, tuple[str, ...], Any]] = [
 
 @pytest.mark.parametrize(("overlay", "name", "path", "value"), POD_FIELDS)
 def test_pod_fields(overlay: str, name: str, path: tuple[str, ...], value: Any) -> None:
-    found: Any = pod(storm(overlay), name)
+    node: Any = pod(storm(overlay), name)
     for step in path:
-        found = found[step]
-    assert found == value
+        node = node[step]
+    assert node == value
 
 
 def test_absent_pod_fields_are_not_written() -> None:

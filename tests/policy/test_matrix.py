@@ -45,8 +45,8 @@ def test_a_hostile_spec_is_an_error_under_a_policy_and_a_warning_without(judged:
     without = judged(fields)
     assert f"W{number}" in {f.rule for f in without}, without
     assert f"E{number}" in errors(judged(fields, POLICY)), case
-    found = [f for f in without if f.rule == f"W{number}"]
-    assert all(f.mark.line > 1 and f.hint for f in found), found
+    reported_findings = [f for f in without if f.rule == f"W{number}"]
+    assert all(f.mark.line > 1 and f.hint for f in reported_findings), reported_findings
 
 
 @pytest.mark.parametrize("case", PASSWORDS)
@@ -176,8 +176,8 @@ def test_no_comment_takes_a_policy_s_error_back(judged: Judge) -> None:
     findings = judged(text, POLICY)
     line = next(f.mark.line for f in findings if f.rule == "E824")
     lines = "\n" * (line - 1) + "a: b # stormc: ignore[E824] x\n"
-    kept = suppressed(findings, [Source("app.yaml", findings[0].file, lines.encode())], (), ())
-    assert {"E824", "E113"} <= errors(kept)
+    remaining = suppressed(findings, [Source("app.yaml", findings[0].file, lines.encode())], (), ())
+    assert {"E824", "E113"} <= errors(remaining)
 
 
 def test_what_a_platform_file_says_is_no_warning_of_the_spec(judged: Judge) -> None:

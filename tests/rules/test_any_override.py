@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.rules.judged import judge, patched
+from tests.rules.judging import judge, patched
 from tests.samples import storm
 
 

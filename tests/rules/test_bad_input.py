@@ -11,7 +11,7 @@ from stormc.payload.read import read_payload
 from stormc.repository.namesakes import check_namesakes, identify_app
 from stormc.repository.profiles import BUILTIN, load_profile
 from stormc.repository.repository import open_repository
-from tests.rules.judged import IN_ROLE, in_role, judge, patched
+from tests.rules.judging import IN_ROLE, in_role, judge, patched
 from tests.samples import BASE, compile_in, compiled, repository, spec_text
 
 BYTES: list[tuple[str, bytes, set[str]]] = [
@@ -35,8 +35,8 @@ def test_files(raw: bytes, expected: set[str]) -> None:
 
 
 def found(raw: bytes) -> list[Finding]:
-    made = open_repository(Sources("specs", (Source("app.yaml", "specs/app.yaml", raw),), ()))
-    return list(compile_in(made).findings)
+    opened = open_repository(Sources("specs", (Source("app.yaml", "specs/app.yaml", raw),), ()))
+    return list(compile_in(opened).findings)
 
 
 FIELDS: list[tuple[str, str]] = [
@@ -117,8 +117,8 @@ def test_independent_mistakes_are_all_found_at_once() -> None:
 def test_a_wrong_field_hides_no_mistake_that_is_independent_of_it(wrong: str, expected: str) -> None:
     others = "dataParallel: 31, labels: {subHeathyStrategy: ignore}"
     assert {f.rule for f in judge(f"{{decode: {{{wrong}}}")} == {expected}
-    found = judge(f"{{port: 65530, decode: {{{others}, {wrong}}}")
-    assert {f.rule for f in found} == {expected, "E036", "E051", "E047"}
+    reported_findings = judge(f"{{port: 65530, decode: {{{others}, {wrong}}}")
+    assert {f.rule for f in reported_findings} == {expected, "E036", "E051", "E047"}
 
 
 @pytest.mark.parametrize(
@@ -135,8 +135,8 @@ def test_one_duplicate_among_five_thousand_apps_is_one_finding() -> None:
         Source(f"{n}.yaml", f"specs/{n}.yaml", BASE.replace("qwen3-moe", name, 1).encode())
         for n, name in enumerate(names)
     )
-    made = open_repository(Sources("specs", files, ()))
-    summaries = [who for source in made.apps if (who := identify_app(made, source))]
+    opened = open_repository(Sources("specs", files, ()))
+    summaries = [who for source in opened.apps if (who := identify_app(opened, source))]
     assert [f.rule for f in check_namesakes(summaries)] == ["E301"]
 
 
@@ -146,8 +146,8 @@ def test_a_value_of_a_platform_file_is_found_there_and_the_app_is_named() -> Non
         Source("app.yaml", "specs/app.yaml", BASE.encode()),
         Source("platform.yaml", "specs/platform.yaml", platform.encode()),
     )
-    made = open_repository(Sources("specs", sources, ()))
-    (finding,) = compile_in(made).findings
+    opened = open_repository(Sources("specs", sources, ()))
+    (finding,) = compile_in(opened).findings
     assert (finding.rule, finding.file, finding.mark.line) == ("W038", "specs/platform.yaml", 5)
     assert "app qwen3-moe" in finding.message
 
@@ -192,17 +192,17 @@ def test_a_profile_with_errors_is_not_also_an_unknown_one() -> None:
         Source("profiles/other.yaml", "specs/profiles/other.yaml", raw.replace("chip9-node9", "chip8-node8").encode()),
         Source("wrong.yaml", "specs/wrong.yaml", app.replace("mine", "other").encode()),
     )
-    made = open_repository(Sources("specs", sources, ()))
-    assert [f.rule for f in made.profiles.findings] == ["E205", "E302"]
-    assert [[f.rule for f in compile_in(made, app).findings] for app in made.apps] == [[], ["E207"]]
+    opened = open_repository(Sources("specs", sources, ()))
+    assert [f.rule for f in opened.profiles.findings] == ["E205", "E302"]
+    assert [[f.rule for f in compile_in(opened, app).findings] for app in opened.apps] == [[], ["E207"]]
 
 
 def test_a_topology_too_large_for_a_config_map_is_not_blamed_on_an_override() -> None:
     role = "{podGroupSize: 1, replicas: 1000, dataParallel: 16, tensorParallel: 1, spBlock: 16}"
     spec = f"{{name: {'a' * 26}, prefill: {role}, decode: {role}}}"
-    made = repository({"app.yaml": spec_text(spec)})
+    opened = repository({"app.yaml": spec_text(spec)})
     for stop in (Stage.MANIFESTS, Stage.DRAFT, Stage.FILES):
-        findings = made.compile(made.apps[0], read_payload(), stop).findings
+        findings = opened.compile(opened.apps[0], read_payload(), stop).findings
         (finding,) = [f for f in findings if f.rule == "E501"]
         assert finding.hint == "lower replicas or dataParallel"
 

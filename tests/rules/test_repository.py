@@ -12,7 +12,7 @@ from stormc.__main__ import main
 from stormc.load.sources import Source, Sources
 from stormc.repository.findings import check_repository
 from stormc.repository.repository import open_repository
-from tests.rules.judged import both, in_role
+from tests.rules.judging import both, in_role
 from tests.samples import compile_in, spec_text
 
 EXPIRING = (
@@ -26,10 +26,10 @@ EXPIRING = (
 )
 def test_an_override_is_reported_from_its_day_on(today: str, expected: list[str]) -> None:
     sources = Sources("specs", (Source("app.yaml", "specs/app.yaml", spec_text(EXPIRING).encode()),), ())
-    made = open_repository(sources)
-    summary = compile_in(made).summary
+    opened = open_repository(sources)
+    summary = compile_in(opened).summary
     assert summary
-    assert [f.rule for f in check_repository(made, [summary], today)] == expected
+    assert [f.rule for f in check_repository(opened, [summary], today)] == expected
 
 
 def test_an_unchanged_app_is_judged_again_with_the_others(

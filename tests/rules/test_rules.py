@@ -14,7 +14,7 @@ from stormc.passes.runner import SecondWriter
 from stormc.reference.pages import fields, place
 from stormc.rules import all_rules, load
 from stormc.rules.rule import Example, Rule, Subject
-from tests.rules.judged import changed_rules, judge_example, without
+from tests.rules.judging import changed_rules, judge_example, without
 
 ROOM = Path(rules.__file__).parent
 BAD = [(rule, example) for rule in all_rules() for example in rule.bad]
@@ -28,12 +28,12 @@ def named(value: object) -> str:
 
 @pytest.mark.parametrize(("rule", "example"), BAD, ids=named)
 def test_bad_examples_are_found_where_they_are_wrong_and_by_their_rule_alone(rule: Rule, example: Example) -> None:
-    found = judge_example(example)
-    mine = [f for f in found if f.rule == rule.id]
-    assert mine, f"the rule is silent; found {found}"
+    findings = judge_example(example)
+    mine = [f for f in findings if f.rule == rule.id]
+    assert mine, f"the rule is silent; found {findings}"
     assert dotted(mine[0].path) == place(example)
     assert mine[0].message and mine[0].hint
-    others = [f for f in found if f.rule != rule.id and f.rule[0] == "E"]
+    others = [f for f in findings if f.rule != rule.id and f.rule[0] == "E"]
     assert not others, "a bad example breaks one rule only"
     with changed_rules(without(rule)), suppress(SecondWriter):
         assert not {f.rule for f in judge_example(example)} & ERRORS, "another rule reports it too"
@@ -41,8 +41,8 @@ def test_bad_examples_are_found_where_they_are_wrong_and_by_their_rule_alone(rul
 
 @pytest.mark.parametrize(("rule", "example"), GOOD, ids=named)
 def test_good_examples_are_left_alone(rule: Rule, example: Example) -> None:
-    found = judge_example(example)
-    assert not [f for f in found if f.rule == rule.id or f.rule[0] == "E"]
+    findings = judge_example(example)
+    assert not [f for f in findings if f.rule == rule.id or f.rule[0] == "E"]
 
 
 def test_every_rule_is_explained_and_proven() -> None:

@@ -46,12 +46,12 @@ def judge(spec: str, platform: str = "", beside: tuple[str, ...] = ()) -> list[F
     if platform:
         head = {"apiVersion": "stormc.dev/v1", "kind": "Platform"}
         files["platform.yaml"] = yaml.safe_dump({**head, **yaml.safe_load(platform)})
-    made = repository(files)
-    outcomes = [compile_in(made, source) for source in made.apps]
+    opened = repository(files)
+    outcomes = [compile_in(opened, source) for source in opened.apps]
     summaries = [outcome.summary for outcome in outcomes if outcome.summary]
-    found = [f for outcome in outcomes for f in outcome.findings]
-    found += [*check_namesakes(summaries), *check_repository(made, summaries, TODAY)]
-    return [f for f in in_order(found) if f.file == "specs/app.yaml"]
+    findings = [f for outcome in outcomes for f in outcome.findings]
+    findings += [*check_namesakes(summaries), *check_repository(opened, summaries, TODAY)]
+    return [f for f in in_order(findings) if f.file == "specs/app.yaml"]
 
 
 def judge_example(example: Example) -> list[Finding]:
