@@ -145,6 +145,10 @@ class Env:
     TP_INTERFACE = "TP_SOCKET_IFNAME"
 
 
+GATEWAY_NAMESPACES = ("aibrix-system", "envoy-gateway-system")
+"""Where AIBrix's gateway runs (AIBrix docs, installation); with `gateway: roles` it talks to the engines itself."""
+
+
 class Resource:
     """What containers ask for to get NPUs."""
 

@@ -215,7 +215,7 @@ class Builder:
         else:
             self.keys[path] = mark_of(event)
             if len(self.keys) > self._most_keys:
-                raise self._stop("E107", event,
+                raise self._stop(TOO_DEEP, event,
                                  phrase("the file has more than {most_keys} keys", most_keys=self._most_keys),
                                  phrase("remove what is no spec"))  # fmt: skip
         value = self._parser.get_event()
@@ -264,7 +264,7 @@ class Builder:
             self._repeated += size.characters
             if self._repeated > MAX_ALIASED:
                 message = phrase("aliases repeat more than {max_aliased} characters", max_aliased=MAX_ALIASED)
-                raise self._stop("E107", event, message, phrase("remove the aliases"))
+                raise self._stop(TOO_DEEP, event, message, phrase("remove the aliases"))
             self._counted(event, size.values)
             return value
         self._counted(event, 1)

@@ -23,7 +23,7 @@ from stormc.migrate.note import ASSUMED, LACKING, LEFT_OUT, Note
 from stormc.migrate.role_facts import RoleFacts
 from stormc.migrate.serve import kv_transfer
 from stormc.model import schema
-from stormc.model.build_role import SIZE_FLAGS
+from stormc.model.flags import SIZE_FLAGS
 from stormc.model.profile import Profile
 from stormc.model.quantity import canonical, whole_number
 from stormc.phrase import NONE, chained, phrase

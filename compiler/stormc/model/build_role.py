@@ -12,18 +12,11 @@ from stormc.finding import Path
 from stormc.load.engines import EngineFacts, Engines
 from stormc.model import kv
 from stormc.model.app import KvTransfer
-from stormc.model.flags import Flag, merge_flags, read_flags
+from stormc.model.flags import SIZE_FLAGS, Flag, merge_flags, read_flags
 from stormc.model.pod_fields import SHARED, VOLUME_SOURCES
 from stormc.model.profile import Profile
 from stormc.model.quantity import canonical, times
 from stormc.model.role import EnvValue, Prepended, Reference, Role, Volume
-
-SIZE_FLAGS = {
-    "pipelineParallel": "pipeline-parallel-size",
-    "prefillContextParallel": "prefill-context-parallel-size",
-    "decodeContextParallel": "decode-context-parallel-size",
-}
-"""Fields of a role that a pasted flag may give as well."""
 
 
 def build_roles(data: Mapping[str, Any], profile: Profile, moe: bool | None, engines: Engines) -> tuple[Role, Role]:

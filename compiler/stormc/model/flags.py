@@ -14,6 +14,20 @@ from stormc.finding import Path
 from stormc.load.engines import EngineFacts
 from stormc.record import NamedTuple
 
+FIELDS_OF_FLAGS: Mapping[str, str] = {
+    "port": "port",
+    "data-parallel-size": "dataParallel",
+    "data-parallel-size-local": "podGroupSize",
+    "tensor-parallel-size": "tensorParallel",
+    "pipeline-parallel-size": "pipelineParallel",
+    "prefill-context-parallel-size": "prefillContextParallel",
+    "decode-context-parallel-size": "decodeContextParallel",
+}
+"""The flags that stormc writes from a field of a role, and the field."""
+OPTIONAL_SIZES = ("pipelineParallel", "prefillContextParallel", "decodeContextParallel")
+SIZE_FLAGS: Mapping[str, str] = {field: flag for flag, field in FIELDS_OF_FLAGS.items() if field in OPTIONAL_SIZES}
+"""The fields of a role that a pasted flag may give as well, and the flag."""
+
 
 class Flag(NamedTuple):
     """The value of a flag, and the place in the spec that gave it. None says that the flag is not passed at all."""

@@ -10,16 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from stormc.facts.keys import Label
+from stormc.facts.keys import GATEWAY_NAMESPACES, Label
 from stormc.facts.limits import SERVING_ROLES
 from stormc.model.app import ROUTING, App, Ref
 from stormc.model.precedence import WHO_SERVES
 from stormc.model.profile import Platform
 from stormc.passes.because import LOCAL_RANKS, Reason, fact, of
 from stormc.passes.edit import Edit
-
-GATEWAY_NAMESPACES = ("aibrix-system", "envoy-gateway-system")
-"""Where AIBrix's gateway runs; with `gateway: roles` it talks to the engines itself (AIBrix docs, installation)."""
 
 POLICY = fact("kubernetes", "networking.k8s.io/v1 NetworkPolicy; docs/spec.md networkPolicy")
 STABLE_LABEL = of(("name",))._replace(source="AIBrix v0.5.0 pkg/controller/constants/stormservice.go")

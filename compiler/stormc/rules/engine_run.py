@@ -7,23 +7,12 @@ from typing import Any
 
 from stormc.facts.keys import Directory
 from stormc.finding import Path
-from stormc.model.flags import read_command
+from stormc.model.flags import FIELDS_OF_FLAGS, read_command
 from stormc.model.role import Role
 from stormc.record import NamedTuple
 from stormc.rules.storm_service import StormService, Template
 
 SHELLS = ("sh", "bash", "dash", "zsh")
-FIELDS = {
-    "port": "port",
-    "data-parallel-size": "dataParallel",
-    "data-parallel-size-local": "podGroupSize",
-    "data-parallel-rpc-port": "port",
-    "tensor-parallel-size": "tensorParallel",
-    "pipeline-parallel-size": "pipelineParallel",
-    "prefill-context-parallel-size": "prefillContextParallel",
-    "decode-context-parallel-size": "decodeContextParallel",
-}
-"""Fields of a role that write a flag."""
 
 
 class Run(NamedTuple):
@@ -56,7 +45,8 @@ class Run(NamedTuple):
             return self.command_path
         if flag in self.role.flags:
             return self.role.flags[flag].path
-        return (self.role.name, FIELDS[flag]) if flag in FIELDS else (self.role.name,)
+        field = FIELDS_OF_FLAGS.get(flag)
+        return (self.role.name, field) if field else (self.role.name,)
 
     def number(self, flag: str, default: int = 1) -> int:
         """A flag as a whole number."""

@@ -11,47 +11,30 @@ from typing import Any
 
 from stormc.finding import shown
 from stormc.model.app import App, Role
+from stormc.model.flags import FIELDS_OF_FLAGS
 from stormc.model.profile import Platform
 from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
-# vLLM flag → the spec field that sets it; an empty one means that the launcher sets it for each rank.
-FLAGS: Mapping[str, str] = {
-    "port": "port",
-    "model": "model.path",
-    "served-model-name": "model.name",
-    "tensor-parallel-size": "tensorParallel",
-    "data-parallel-size": "dataParallel",
-    "data-parallel-size-local": "podGroupSize",
-    "data-parallel-rank": "",
-    "data-parallel-start-rank": "",
-    "data-parallel-address": "",
-    "headless": "",
-    "data-parallel-external-lb": "",
-    "data-parallel-hybrid-lb": "",
-    "pipeline-parallel-size": "pipelineParallel",
-    "prefill-context-parallel-size": "prefillContextParallel",
-    "decode-context-parallel-size": "decodeContextParallel",
-    "api-server-count": "",
-    "nnodes": "",
-    "node-rank": "",
-    "master-addr": "",
-    "data-parallel-backend": "",
-    "data-parallel-multi-port-external-lb": "",
-}
-
-
+FIELDS: Mapping[str, str] = {**FIELDS_OF_FLAGS, "model": "model.path", "served-model-name": "model.name"}
+"""The flags that follow from a field of the spec, and the field."""
+OF_THE_LAUNCHER = frozenset({
+    "data-parallel-rank", "data-parallel-start-rank", "data-parallel-address", "headless", "data-parallel-external-lb",
+    "data-parallel-hybrid-lb", "api-server-count", "nnodes", "node-rank", "master-addr", "data-parallel-backend",
+    "data-parallel-multi-port-external-lb",
+})  # fmt: skip
+"""The flags that the launcher sets for each rank."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     for role in app.serving_roles:
         neutral = _neutral(app, role)
-        for flag in role.engine_args.keys() & FLAGS.keys():
+        for flag in role.engine_args.keys() & (FIELDS.keys() | OF_THE_LAUNCHER):
             value = role.engine_args[flag]
             if flag in neutral and value == neutral[flag]:
                 continue
-            field = FLAGS[flag]
+            field = FIELDS.get(flag)
             set_to = phrase("the launcher sets it for each rank")
             if flag in neutral:
                 set_to = phrase("stormc sets it to {value}", value=shown(neutral[flag]))

@@ -9,24 +9,32 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from stormc.facts.limits import NEWEST_STABLE_ENGINE
+from stormc.load.releases import version
 from stormc.model.app import App
 from stormc.model.profile import Platform
 from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Violation
 
-OLD = r"v?0\.([0-9]+)\.[0-9]"
+OLDEST = "0.12"
+"""The first release of vllm-ascend that MindCluster's guide is written for."""
+_TAG = r"v?([0-9]+\.[0-9]+)\.[0-9]"
 
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     roles = {role.image: role for role in reversed(app.serving_roles)}
     for role in roles.values():
         image, _, tag = role.image.partition("@")[0].rpartition(":")
-        match = re.match(OLD, tag) if image.endswith("vllm-ascend") else None
-        if match and int(match[1]) < 12:
+        match = re.match(_TAG, tag) if image.endswith("vllm-ascend") else None
+        if match and version(match[1]) < version(OLDEST):
             yield Violation(
                 ("image",) if len(roles) == 1 else (role.name, "image"),
-                phrase("vllm-ascend {tag} is older than 0.12, the first that P/D is documented for", tag=tag),
-                phrase("take a later image, such as v0.23.0"),
+                phrase(
+                    "vllm-ascend {tag} is older than {oldest}, the first that P/D is documented for",
+                    tag=tag,
+                    oldest=OLDEST,
+                ),
+                phrase("take a later image, such as v{newest}.0", newest=NEWEST_STABLE_ENGINE),
             )
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 from stormc.finding import Path
 from stormc.model.app import App
-from stormc.model.build_role import SIZE_FLAGS
+from stormc.model.flags import SIZE_FLAGS
 from stormc.model.profile import Platform
 from stormc.model.role import Role
 from stormc.phrase import Phrase, phrase
