@@ -34,8 +34,8 @@ _URLS = "urllib.parse"
 Place = tuple[int, int]
 """Where a module is in the file: offset and length of an Entry."""
 
-Entry = tuple[str, bool, int, int, CodeType]
-"""A module's source, whether it is a package, the source's time and size, and its code."""
+Entry = tuple[str, bool, int, int, bytes]
+"""A module's source, whether it is a package, the source's time and size, and its code as Python writes it."""
 
 
 class _Loader(SourceFileLoader):
@@ -67,10 +67,10 @@ class Bundle:
         """The module, where its compiled code fits the source of today."""
         if not (self.takes_others or fullname.startswith("stormc.")):
             return None
-        entry = self._entry(fullname)
-        if entry is None:
+        found = self._found(fullname)
+        if found is None:
             return None
-        source, package, _, _, code = entry
+        source, package, code = found
         loader = _Loader(fullname, source, code)
         spec = ModuleSpec(fullname, loader, origin=source, is_package=package)
         spec.has_location = True
@@ -79,18 +79,28 @@ class Bundle:
             spec.submodule_search_locations = [os.path.dirname(source)]
         return spec
 
+    def _found(self, name: str) -> tuple[str, bool, CodeType] | None:
+        """The source of a module, whether it is a package, and its code; None where it is damaged or moved."""
+        entry = self._entry(name)
+        if entry is None:
+            return None
+        source, package, _, _, compiled = entry
+        try:
+            code = marshal.loads(compiled)
+        except (ValueError, EOFError, TypeError):
+            return None
+        return (source, package, code) if isinstance(code, CodeType) and code.co_filename == source else None
+
     def _entry(self, name: str) -> Entry | None:
-        """What the file has of a module, where it fits the source of today and is not damaged."""
+        """What the file has of a module, where it fits the source of today."""
         place = self.places.get(name)
         if place is None:
             return None
         try:
-            source, package, time, size, code = marshal.loads(os.pread(self.descriptor, place[1], place[0]))
-            if _stamp(source) == (time, size) and code.co_filename == source:
-                return source, package, time, size, code
-        except (ValueError, EOFError, TypeError, AttributeError):
-            pass
-        return None
+            source, package, time, size, compiled = marshal.loads(os.pread(self.descriptor, place[1], place[0]))
+        except (ValueError, EOFError, TypeError):
+            return None
+        return (source, package, time, size, compiled) if _stamp(source) == (time, size) else None
 
     def add(self, modules: Iterable[tuple[str, str, bool]]) -> None:
         """Adds modules: name, source, whether it is a package; writes the file anew if there are some. May fail."""
@@ -98,7 +108,7 @@ class Bundle:
             name: entry
             for name, source, package in modules
             if (self.takes_others or name.startswith("stormc."))
-            and self._entry(name) is None
+            and self._found(name) is None
             and (entry := _compiled(name, source, package)) is not None
         }
         if not new:
@@ -139,8 +149,28 @@ def _opened(file: str) -> tuple[int, list[str] | None, dict[str, Place]]:
 def _compiled(name: str, source: str, package: bool) -> Entry | None:
     """A module of today's source; None where there is none."""
     stamp = _stamp(source)
-    code = SourceFileLoader(name, source).get_code(name) if stamp else None
-    return (source, package, *stamp, code) if stamp and code else None
+    if stamp is None:
+        return None
+    compiled = _pyc(source, stamp)
+    if compiled is None:
+        code = SourceFileLoader(name, source).get_code(name)
+        compiled = marshal.dumps(code) if code else b""
+    return source, package, *stamp, compiled
+
+
+def _pyc(source: str, stamp: tuple[int, int]) -> bytes | None:
+    """The code as Python has written it beside the source; None where there is none that fits (PEP 552)."""
+    from importlib.util import MAGIC_NUMBER, cache_from_source
+
+    numbers = (0, stamp[0] & 0xFFFFFFFF, stamp[1] & 0xFFFFFFFF)
+    head = MAGIC_NUMBER + b"".join(number.to_bytes(4, "little") for number in numbers)
+    try:
+        with open(cache_from_source(source), "rb") as file:
+            written = file.read()
+    except OSError:
+        return None
+    fits = written.startswith(head) and os.fsencode(source) in written
+    return written[len(head) :] if fits else None
 
 
 def _stamp(source: str) -> tuple[int, int] | None:
