@@ -62,7 +62,9 @@ def registered(cluster: Cluster, directory: Path, platform: str) -> Iterator[Non
         for each in objects:
             if each["kind"].endswith("Binding"):
                 each["spec"]["validationActions"] = actions
-            cluster.apply(Kind(each["kind"], REGISTRATION, ADMISSION[each["kind"]], False), None, each, False, True)
+            cluster.apply(
+                Kind(each["kind"], REGISTRATION, ADMISSION[each["kind"]], False), None, each, dry_run=False, force=True
+            )
         end = time.monotonic() + 90
         while bool(refused(cluster, probe)) != (actions == ["Deny"]):
             assert time.monotonic() < end, f"the API server does not {actions[0]}"

@@ -72,7 +72,7 @@ def _who(text: bytes) -> tuple[str, str] | None:
 
 def _services(plan: Plan, out: Path) -> Iterator[tuple[tuple[str, str], str]]:
     """The services on disk whose StormService or proxy configuration is replaced or removed, with their directory."""
-    changed = {p.rpartition("/")[0] for p in (*plan.writes, *plan.removals) if STORM_SERVICE in p or PROXY_CONFIG in p}
+    changed = {p.rpartition("/")[0] for p in plan.paths if STORM_SERVICE in p or PROXY_CONFIG in p}
     for directory in changed:
         for name in _names(out, directory):
             text = on_disk(out, f"{directory}/{name}")

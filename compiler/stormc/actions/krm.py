@@ -47,7 +47,7 @@ def transform(text: bytes, *, payload: Payload | None = None, today: str | None 
     own_config = [config] if isinstance(config, dict) and _is_ours(config) else []
     sources = _sources([*specs, *own_config])
     repository = open_repository(Sources("specs", sources, ()))
-    streamed = stream_apps(repository, repository.apps, False, payload or read_payload(), today)
+    streamed = stream_apps(repository, repository.apps, payload or read_payload(), today, partly=False)
     failed = has_errors(streamed.findings)
     if not failed:
         items = [*(item for item in items if not _is_ours(item)), *streamed.manifests]

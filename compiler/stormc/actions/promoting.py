@@ -75,11 +75,13 @@ def promote(
     if has_errors(findings):
         return Promotion(Path(target.file), before, before, in_order(findings))
     staying = () if exact else tuple(map(dotted, only_in_target(_data(repository, source), _data(repository, target))))
-    after = _after(repository, source, target, before, exact)
+    after = _after(repository, source, target, before, exact=exact)
     promoted = target._replace(raw=after.encode())
     repository = open_repository(_with(repository.sources, promoted))
     compilation = repository.compile(promoted, programs, Stage.MANIFESTS)
-    if not has_errors(compilation.findings) and changes(_data(repository, source), _data(repository, promoted), exact):
+    if not has_errors(compilation.findings) and changes(
+        _data(repository, source), _data(repository, promoted), exact=exact
+    ):
         raise Failure(phrase("{file}: its layout cannot be kept: make the change by hand", file=target.file))
     pod_effect = _effect(repository, both[1], compilation) if not has_errors(compilation.findings) else None
     label = f"{compilation.summary.namespace}/{compilation.summary.name}" if compilation.summary is not None else ""
@@ -97,9 +99,9 @@ def _effect(repository: Repository, before: Compilation, after: Compilation) -> 
     return effect(before.compiled.manifests, after.compiled.manifests, (release, release), minutes)
 
 
-def _after(repository: Repository, source: Source, target: Source, before: str, exact: bool) -> str:
+def _after(repository: Repository, source: Source, target: Source, before: str, *, exact: bool) -> str:
     """The text of the target with the tunable fields of the source."""
-    differences = changes(_data(repository, source), _data(repository, target), exact)
+    differences = changes(_data(repository, source), _data(repository, target), exact=exact)
     own = load_document(target.file, target.raw)[0]
     for path, value in differences:
         if value is ABSENT and own is not None and path not in own.values:

@@ -155,7 +155,7 @@ def _render(order: _Order, staging: Path | None) -> Rendered:
     needs = shared_needs(repository, apps.summaries)
     files, refused = _wiring_files(out, wired)
     findings = [*check_committed_memory(order.specs.parent, out.parent), *apps.findings, *wired.findings, *refused]
-    findings = collect_findings(repository, chosen, apps.summaries, findings, order.today, partly)
+    findings = collect_findings(repository, chosen, apps.summaries, findings, order.today, partly=partly)
     if has_errors(findings) or (order.strict and has_warnings(findings)):
         return Rendered(len(chosen), findings, None)
     shared = shared_files(needs, order.payload, repository.sources.root, _earlier(out, needs) if partly else None)
@@ -164,7 +164,7 @@ def _render(order: _Order, staging: Path | None) -> Rendered:
     up_to_date = apps.files_up_to_date | (of_all.keys() - new.keys())
     scope = [summary.directory for summary in apps.summaries] if partly else None
     plan = make_plan(out, NewFiles({**apps.new_files, **new}), up_to_date, scope)
-    versions = other_versions(out, [*plan.writes, *plan.removals], __version__)
+    versions = other_versions(out, plan.paths, __version__)
     findings = in_order([
         *findings, *plan.findings, *_unstaged(order, plan, up_to_date, scope),
         *(_made_by_another(out, plan, versions) if staging is None else ()),
@@ -175,9 +175,9 @@ def _render(order: _Order, staging: Path | None) -> Rendered:
     if staging is not None:
         complete = _complete(repository, chosen)
         moved = carry_out(out, plan, staging)
-        write_versions(out, staging, versions_after(out, [*plan.writes, *plan.removals], complete, __version__, partly))
+        write_versions(out, staging, versions_after(out, plan.paths, complete, __version__, partly=partly))
         fresh = _memories(apps.compiled, out, start, moved)
-        updated = memories.after({**known.unchanged, **fresh}, partly)
+        updated = memories.after({**known.unchanged, **fresh}, partly=partly)
         if updated.text != memories.text:
             remember(memory_place, out, updated)
     return Rendered(len(chosen), findings, plan, departures, effects, tuple(sorted({*versions.values()})))
@@ -186,7 +186,7 @@ def _render(order: _Order, staging: Path | None) -> Rendered:
 def _made_by_another(out: Path, plan: Plan, versions: Mapping[str, str]) -> Iterator[Finding]:
     """E404 for each other version of stormc whose files would change."""
     for version in sorted(set(versions.values())):
-        paths = [path for path in (*plan.writes, *plan.removals) if versions.get(spec_directory(path)) == version]
+        paths = [path for path in plan.paths if versions.get(spec_directory(path)) == version]
         yield Finding(
             MADE_BY_ANOTHER, f"{out}/{VERSION_FILE}", START,
             phrase("rendered by stormc {version}, this is {this}: {count} files differ", version=version,

@@ -55,18 +55,18 @@ def stream(
     repository = open_repository(sources)
     chosen = [text_source] if text_source is not None else select(repository, specs, selected)
     partly = bool(selected) or text_source is not None
-    return stream_apps(repository, chosen, partly, payload or read_payload(), today)
+    return stream_apps(repository, chosen, payload or read_payload(), today, partly=partly)
 
 
 def stream_apps(
-    repository: Repository, chosen: Sequence[Source], partly: bool, payload: Payload, today: str | None = None
+    repository: Repository, chosen: Sequence[Source], payload: Payload, today: str | None, *, partly: bool
 ) -> Streamed:  # fmt: skip
     """The manifests of chosen apps of a repository, which need not be on disk. Raises Failure for a broken payload."""
     compiled = [repository.compile(source, payload, Stage.MANIFESTS) for source in chosen]
     summaries = [compilation.summary for compilation in compiled if compilation.summary is not None]
     findings = [finding for compilation in compiled for finding in compilation.findings]
     day = today or strftime("%Y-%m-%d")
-    findings = collect_findings(repository, chosen, summaries, findings, day, partly)
+    findings = collect_findings(repository, chosen, summaries, findings, day, partly=partly)
     if has_errors(findings):
         return Streamed(len(chosen), findings, [])
     return Streamed(len(chosen), findings, [*_shared(repository, summaries, payload), *_own(compiled)])

@@ -63,7 +63,7 @@ def validate(
         wired = wire(repository, summaries) if not partly else Wired()
         findings = [f for app in compiled for f in app.findings]
         findings += [*check_committed_memory(specs.parent), *wired.findings]
-        return Validated(len(chosen), collect_findings(repository, chosen, summaries, findings, day, partly))
+        return Validated(len(chosen), collect_findings(repository, chosen, summaries, findings, day, partly=partly))
 
 
 def _crd(data: Mapping[str, Any] | None) -> Crd | None:

@@ -30,7 +30,7 @@ def in_order(manifests: Iterable[Manifest]) -> list[tuple[Kind, Manifest]]:
 
 
 def apply(
-    cluster: Cluster, namespace: str, manifests: Iterable[Manifest], dry_run: bool, force: bool
+    cluster: Cluster, namespace: str, manifests: Iterable[Manifest], *, dry_run: bool, force: bool
 ) -> Iterator[Applied]:
     """Applies in order of dependency. Raises Failure at the first object that the server refuses.
 
@@ -39,12 +39,12 @@ def apply(
     """
     pairs = in_order(manifests)
     before = [cluster.get(kind, namespace, manifest["metadata"]["name"]) for kind, manifest in pairs]
-    refuse_gitops([live for live in before if live], force)
+    refuse_gitops([live for live in before if live], force=force)
     for (kind, manifest), live in zip(pairs, before, strict=True):
         if kind == STORM_SERVICE and live and not force:
             _refuse_selector(manifest, live)
     for (kind, manifest), live in zip(pairs, before, strict=True):
-        after = cluster.apply(kind, namespace, manifest, dry_run, force)
+        after = cluster.apply(kind, namespace, manifest, dry_run=dry_run, force=force)
         if live is None:
             yield Applied(title(manifest), "created")
         else:
@@ -68,7 +68,7 @@ def _refuse_selector(manifest: Manifest, live: Manifest) -> None:
         )
 
 
-def refuse_gitops(live: Iterable[Manifest], force: bool) -> None:
+def refuse_gitops(live: Iterable[Manifest], *, force: bool) -> None:
     """Raises Failure when an object belongs to a GitOps engine, which would undo what is done here."""
     for item in live:
         name = engine(item)
@@ -82,12 +82,12 @@ def refuse_gitops(live: Iterable[Manifest], force: bool) -> None:
             )
 
 
-def ensure_namespace(cluster: Cluster, namespace: str, dry_run: bool) -> bool:
+def ensure_namespace(cluster: Cluster, namespace: str, *, dry_run: bool) -> bool:
     """Creates a namespace that is not there; whether it was missing. Raises Failure."""
     if cluster.get(NAMESPACE, None, namespace) is not None:
         return False
     manifest = {"apiVersion": NAMESPACE.version, "kind": NAMESPACE.name, "metadata": {"name": namespace}}
-    cluster.create(NAMESPACE, manifest, dry_run)
+    cluster.create(NAMESPACE, manifest, dry_run=dry_run)
     return True
 
 

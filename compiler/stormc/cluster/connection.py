@@ -65,7 +65,7 @@ class Cluster:
         listed = self._checked(status, answer, "list", kind, namespace)
         return [{"kind": kind.name, "apiVersion": kind.version, **item} for item in listed.get("items") or ()]
 
-    def apply(self, kind: Kind, namespace: str | None, manifest: Manifest, dry_run: bool, force: bool) -> Manifest:
+    def apply(self, kind: Kind, namespace: str | None, manifest: Manifest, *, dry_run: bool, force: bool) -> Manifest:
         """Server-side apply as field manager `stormc`; the object as the server has it then. Raises Failure.
 
         `force` takes over fields that another manager owns; otherwise such a conflict is a Failure.
@@ -86,7 +86,7 @@ class Cluster:
             return None
         return answer if status == 200 else None
 
-    def create(self, kind: Kind, manifest: Manifest, dry_run: bool) -> None:
+    def create(self, kind: Kind, manifest: Manifest, *, dry_run: bool) -> None:
         """Creates an object without a namespace. Raises Failure."""
         status, answer = self._request("POST", kind.path(None), {"dryRun": "All"} if dry_run else {}, manifest)
         self._checked(status, answer, "create", kind, None)

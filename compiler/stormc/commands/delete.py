@@ -52,7 +52,7 @@ def delete(options: argparse.Namespace, cluster: Cluster, objects: list[tuple[Ki
             error=True,
         )
         return 1
-    refuse_gitops([item for _, item in objects], options.force)
+    refuse_gitops([item for _, item in objects], force=options.force)
     if not options.yes and not _agreed(options, [title(item) for _, item in objects]):
         return 1
     remove(cluster, options.namespace, objects, print)

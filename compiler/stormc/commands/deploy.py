@@ -75,9 +75,9 @@ def deploy(options: argparse.Namespace, manifests: Sequence[Manifest]) -> int:
     app, namespace = metadata["name"], metadata["namespace"]
     dry_run = options.dry_run == "server"
     note = " (dry run)" if dry_run else ""
-    if options.create_namespace and ensure_namespace(cluster, namespace, dry_run):
+    if options.create_namespace and ensure_namespace(cluster, namespace, dry_run=dry_run):
         print(f"Namespace/{namespace}: created{note}")
-    for applied in apply(cluster, namespace, manifests, dry_run, options.force):
+    for applied in apply(cluster, namespace, manifests, dry_run=dry_run, force=options.force):
         print(f"{applied.object}: {applied.outcome}{note}", flush=True)
         for field in applied.fields:
             print(f"  {field}")

@@ -54,6 +54,6 @@ def run(options: argparse.Namespace) -> int:
         pools = rollout_between(options.specs, options.base, head, branches) if not options.compiler_base else None
         sys.stdout.write(diff_report.markdown(changes, pools, translated=translated))
     else:
-        for line in diff_report.text(changes, options.manifests):
+        for line in diff_report.text(changes, manifests=options.manifests):
             say(line)
     return 0

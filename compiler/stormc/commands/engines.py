@@ -14,7 +14,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints a table of all releases, or the facts of one. Raises Failure for a name that is none."""
+    """Prints a table of all releases, or the facts of one. Raises Failure for an unknown release."""
     from stormc.finding import did_you_mean
     from stormc.load.engines import read_engines
 

@@ -15,7 +15,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints a table of all profiles, or the file of one. Raises Failure for a name that is none."""
+    """Prints a table of all profiles, or the file of one. Raises Failure for an unknown name."""
     from stormc.finding import did_you_mean
     from stormc.repository.catalogue import profile_files, profile_table
 

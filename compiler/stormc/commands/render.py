@@ -82,7 +82,7 @@ def _print_changes(options: argparse.Namespace, result: Rendered, plan: Plan, st
         for line in changed_lines(options.out, plan):
             print(one_line(line.rstrip("\n")), file=stream)
     elif options.check:
-        for path in (*plan.writes, *plan.removals):
+        for path in plan.paths:
             print(translated(_change(one_line(str(options.out / path)), path in plan.writes)), file=stream)
     if options.format == "github":
         _annotate(result.effects)
@@ -122,7 +122,7 @@ def _change(path: str, written: bool) -> Phrase:
     return phrase("change {path}", path=path) if Path(path).exists() else phrase("create {path}", path=path)
 
 
-def _summary(result: Rendered, plan: Plan, seconds: float, check: bool) -> Phrase:
+def _summary(result: Rendered, plan: Plan, seconds: float, *, check: bool) -> Phrase:
     """How many files there are of each sort."""
     from stormc.nouns import apps, files
 
@@ -161,7 +161,9 @@ def _to_directory(options: argparse.Namespace) -> int:
         return 1
     _print_changes(options, result, plan, stream)
     seconds = time.perf_counter() - start
-    print(translated(_summary(result, plan, seconds, options.check)), file=sys.stderr if options.check else stream)
+    print(
+        translated(_summary(result, plan, seconds, check=options.check)), file=sys.stderr if options.check else stream
+    )
     if options.check and not plan.is_empty:
         stale = phrase("{out} is not what {specs} renders to; run: stormc render", out=options.out, specs=options.specs)
         say(stale, error=True)

@@ -15,7 +15,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Prints the explanation. Raises Failure for an id that is none."""
+    """Prints the explanation. Raises Failure for an unknown id."""
     from stormc.finding import did_you_mean
     from stormc.languages import language_of
     from stormc.reference.ids import ids

@@ -37,7 +37,7 @@ def changed_lines(out: Path, plan: Plan) -> Iterator[str]:
     """A unified diff of every file that would be written or removed, as `git apply` reads it."""
     from stormc.tree.read import on_disk
 
-    for path in sorted({*plan.writes, *plan.removals}):
+    for path in sorted(plan.paths):
         if path.endswith("/"):
             continue
         before, after = on_disk(out, path), plan.writes.get(path)

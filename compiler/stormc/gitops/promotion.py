@@ -30,7 +30,7 @@ EXCLUSIVE: tuple[Path, ...] = (("engine", "command"), ("engine", "script"))
 """Ways to start an engine, of which a spec has one: the source's replaces the target's."""
 
 
-def changes(source: Mapping[str, Any], target: Mapping[str, Any], exact: bool = False) -> list[Change]:
+def changes(source: Mapping[str, Any], target: Mapping[str, Any], *, exact: bool = False) -> list[Change]:
     """The changes that give the target the source's tunable fields; both with the defaults of their platform files.
 
     Fields that only the target has stay, except with `exact`, and except one that excludes a field of the source.

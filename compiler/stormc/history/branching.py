@@ -37,10 +37,10 @@ class Base(NamedTuple):
 
 def commits_of(repository: Repo, *names: str) -> tuple[str | None, ...]:
     """The ids of the commits that names stand for, in one call of Git; None for a name of no commit."""
-    with TemporaryFile() as asked:
-        asked.write(os.fsencode("".join(f"{name}^{{commit}}\n" if "\n" not in name else "\n" for name in names)))
-        asked.seek(0)
-        answers = repository.git.cat_file("--batch-check=%(objectname)", istream=asked).split("\n")
+    with TemporaryFile() as request:
+        request.write(os.fsencode("".join(f"{name}^{{commit}}\n" if "\n" not in name else "\n" for name in names)))
+        request.seek(0)
+        answers = repository.git.cat_file("--batch-check=%(objectname)", istream=request).split("\n")
     return tuple(answer if re.fullmatch(_ID, answer) else None for answer in answers)
 
 

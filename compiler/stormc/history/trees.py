@@ -129,7 +129,7 @@ def _blobs(repository: Repo, ids: Sequence[str]) -> Iterator[bytes | None]:
 
 
 def _pass_over(stream: IO[bytes], size: int) -> None:
-    """Reads what nobody wants, a piece at a time."""
+    """Reads and drops that many bytes, a piece at a time."""
     while size:
         size -= len(stream.read(min(size, LIMIT)))
 

@@ -314,7 +314,7 @@ class LocalCluster:
             check, running.address, {**environment(running.pod, running.address), **self._system(running)}
         )
 
-    async def _set(self, running: RunningPod, state: str, ready: bool) -> None:
+    async def _set(self, running: RunningPod, state: str, *, ready: bool) -> None:
         running.state, running.ready = state, ready
         await self._update_services()
 

@@ -1,4 +1,4 @@
-"""What a rendered app runs on this machine besides stormc's own launcher and proxy: that is for a person to allow.
+"""The programs that a rendered app runs on this machine besides stormc's launcher and proxy; a person must allow them.
 
 A rendered directory is data of a branch. Its containers name commands, mount programs and set variables by which
 programs load code; run-local would run all of them as the user.

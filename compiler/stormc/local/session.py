@@ -180,7 +180,7 @@ def _invitation(cluster: LocalCluster, manifests: Sequence[Manifest], state: Pat
 class View:
     """The table of pods: above the prompt of a terminal and redrawn in place, else a line for each change."""
 
-    def __init__(self, cluster: LocalCluster, in_place: bool) -> None:
+    def __init__(self, cluster: LocalCluster, *, in_place: bool) -> None:
         self.cluster, self.in_place = cluster, in_place
         self.shown: dict[str, str] = {}
         self.below: list[str] = []
@@ -220,7 +220,7 @@ class View:
             self.draw(self.shown, whole=True)
         print(text, flush=True)
 
-    def draw(self, rows: Mapping[str, str], whole: bool) -> None:
+    def draw(self, rows: Mapping[str, str], *, whole: bool) -> None:
         """Writes the table over the last one; the cursor stays where somebody types, unless the whole is redrawn."""
         head = f"{'POD':14} {'ROLE':8} {'ADDRESS':15} {'STATE':12} {'STARTS':6}  PROXY"
         table = "".join(f"{one_line(line)}\x1b[K\n" for line in (head, *rows.values()))

@@ -1,4 +1,4 @@
-"""Stands in for vLLM in a local run: the OpenAI API, /health and the KV connectors' handshakes, without a model.
+"""A stand-in for vLLM in a local run: the OpenAI API, /health and the handshakes of KV connectors, without a model.
 
     vllm serve MODEL --port=8080 --served-model-name=NAME --kv-transfer-config={...} [--headless] ...
 
@@ -242,8 +242,8 @@ async def run(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    found = settings_of(sys.argv[1:])
-    if found is None:
+    settings = settings_of(sys.argv[1:])
+    if settings is None:
         signal.pause()
     else:
-        asyncio.run(run(found))
+        asyncio.run(run(settings))

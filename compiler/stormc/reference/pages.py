@@ -63,7 +63,7 @@ def place(example: Example) -> str:
 
 
 def explanation(id_: str, language: str = ENGLISH) -> Iterator[str]:
-    """Title, severity, reason, examples and source of one id. Raises KeyError for one that is none."""
+    """Title, severity, reason, examples and source of one id. Raises KeyError for an unknown id."""
     rule, text = rule_or_check(id_), explanation_of(id_, language)
     yield f"{id_} ({severity_of(id_)}): {text.title}"
     yield ""

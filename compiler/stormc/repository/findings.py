@@ -19,7 +19,7 @@ from stormc.text.suppress import commented, suppressed
 
 def collect_findings(
     repository: Repository, chosen: Sequence[Source], summaries: Sequence[Summary], findings: Iterable[Finding],
-    today: str, partly: bool,
+    today: str, *, partly: bool,
 ) -> list[Finding]:  # fmt: skip
     """All findings of a run over the chosen apps, in order.
 
@@ -27,13 +27,17 @@ def collect_findings(
     `partly` says that the repository has other apps; those that may have the name of a chosen one are read too.
     """
     others = list(namesakes(repository, summaries, chosen)) if partly else []
-    everything = [*_on_shared_files(repository, chosen, partly), *findings, *check_namesakes([*summaries, *others])]
+    everything = [
+        *_on_shared_files(repository, chosen, partly=partly),
+        *findings,
+        *check_namesakes([*summaries, *others]),
+    ]
     everything += check_repository(repository, [*summaries, *others], today)
     everything += policy_findings(repository, sorted(summaries, key=lambda each: (each.file, each.mark)), today)
-    return in_order(_unsuppressed(repository, chosen, everything, partly))
+    return in_order(_unsuppressed(repository, chosen, everything, partly=partly))
 
 
-def _on_shared_files(repository: Repository, chosen: Sequence[Source], partly: bool) -> Iterator[Finding]:
+def _on_shared_files(repository: Repository, chosen: Sequence[Source], *, partly: bool) -> Iterator[Finding]:
     """The findings on platform files and profiles; a partial run leaves out version pins of other directories."""
     above = {directory for source in chosen for directory in repository.platforms.chain(source.directory)}
     files = {repository.platforms.sources[directory].file for directory in above}
@@ -55,7 +59,7 @@ def check_repository(repository: Repository, summaries: Iterable[Summary], today
 
 
 def _unsuppressed(
-    repository: Repository, chosen: Collection[Source], findings: list[Finding], partly: bool
+    repository: Repository, chosen: Collection[Source], findings: list[Finding], *, partly: bool
 ) -> list[Finding]:  # fmt: skip
     """The findings without those that comments suppress, and with findings on comments that suppress nothing.
 

@@ -82,7 +82,7 @@ def _load(source: Source) -> tuple[Document | None, list[Finding]]:
 
 
 def _pinned(document: Document) -> Iterator[Finding]:
-    """E307 where the file asks for another stormc than this one; a version that is none is E206."""
+    """E307 where the file asks for another version of stormc than this one, E206 where that is no range of versions."""
     version_range = document.data.get("stormc")
     if not isinstance(version_range, str):
         return

@@ -21,7 +21,7 @@ MARKER = "<!-- stormc diff -->"
 SHOWN_VALUE = 60
 
 
-def text(changes: Sequence[AppChange], manifests: bool = False) -> Iterator[str]:
+def text(changes: Sequence[AppChange], *, manifests: bool = False) -> Iterator[str]:
     """Lines for a terminal; with `manifests` the unified diffs of the rendered files too."""
     for change in changes:
         yield phrase("{label}: {what}", label=change.label, what=_what(change))

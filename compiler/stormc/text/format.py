@@ -104,7 +104,7 @@ def stale(file: str, raw: bytes, text: str) -> Finding | None:
 def _once(document: Document) -> str:
     document = ordered(document)
     root = round_trip().load(document.text)
-    set_quotes(root, document.data, document.data, (), False)
+    set_quotes(root, document.data, document.data, (), in_flow=False)
     return dumped(root).lstrip("\n")
 
 

@@ -26,22 +26,22 @@ _SAFE = re.compile(
 _WORDS = frozenset(["y", "n", "yes", "no", "on", "off", "true", "false", "null", "none", "nan", "inf"])
 
 
-def set_quotes(node: Any, data: Any, root: Mapping[str, Any], path: Path, in_flow: bool) -> None:
+def set_quotes(node: Any, data: Any, root: Mapping[str, Any], path: Path, *, in_flow: bool) -> None:
     """Gives every string below a node its quotes, and no others, and orders flow mappings; text blocks stay blocks."""
     in_flow = in_flow or bool(node.fa.flow_style())
     items = list(zip(node, data, strict=True)) if isinstance(data, dict) else list(enumerate(range(len(data))))
     for key, name in items:
         value = data[name]
         if isinstance(value, (dict, list)):
-            set_quotes(node[key], value, root, (*path, name), in_flow)
+            set_quotes(node[key], value, root, (*path, name), in_flow=in_flow)
         elif isinstance(value, str) and not isinstance(node[key], (LiteralScalarString, FoldedScalarString)):
-            scalar, anchor = quoted(value, in_flow), getattr(node[key], "anchor", None)
+            scalar, anchor = quoted(value, in_flow=in_flow), getattr(node[key], "anchor", None)
             if anchor is not None and anchor.value:
                 scalar.yaml_set_anchor(anchor.value, always_dump=True)
             node[key] = scalar
     if isinstance(data, dict):
         for position, (key, name) in enumerate(items):
-            quoted_key = quoted(name, in_flow)
+            quoted_key = quoted(name, in_flow=in_flow)
             if isinstance(key, str) and _style(key) != _style(quoted_key):
                 comments = node.ca.items.pop(key, None)
                 value = node.pop(key)
@@ -53,7 +53,7 @@ def set_quotes(node: Any, data: Any, root: Mapping[str, Any], path: Path, in_flo
                 node.move_to_end(key)
 
 
-def quoted(value: str, in_flow: bool = False) -> Any:
+def quoted(value: str, *, in_flow: bool = False) -> Any:
     """A string with the quotes that it needs; in flow style old readers, libyaml 0.1 among them, trip over a colon."""
     safe = _SAFE.fullmatch(value) and value.lower() not in _WORDS and not value.endswith(" ")
     safe = safe and not (in_flow and ":" in value)

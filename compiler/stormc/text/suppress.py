@@ -75,7 +75,7 @@ MOST_GUESSES = 20
 """Misspelt ids of a file whose meaning is guessed: each takes a while."""
 
 
-def _unused(suppression: Suppression, known: Collection[str], elsewhere: Mapping[str, int], guess: bool) -> Finding:
+def _unused(suppression: Suppression, known: Collection[str], elsewhere: Mapping[str, int], *, guess: bool) -> Finding:
     """The finding on a comment that accepts nothing; `elsewhere` are the lines of the findings that are left."""
     id_ = suppression.rule
     message = phrase("no {id} here to ignore", id=id_)

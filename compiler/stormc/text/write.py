@@ -32,7 +32,7 @@ def _canonical(value: Any, root: Mapping[str, Any], path: Path = ()) -> Any:
     if isinstance(value, list):
         flat = all(isinstance(item, (str, int)) and "\n" not in str(item) for item in value)
         sequence = CommentedSeq(
-            quoted(item, True) if flat and isinstance(item, str) else _canonical(item, root, (*path, index))
+            quoted(item, in_flow=True) if flat and isinstance(item, str) else _canonical(item, root, (*path, index))
             for index, item in enumerate(value)
         )
         if flat:

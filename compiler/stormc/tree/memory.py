@@ -59,7 +59,7 @@ class Memories(NamedTuple):
     text: bytes = b""
     compiler: Compiler | None = None
 
-    def after(self, apps: Mapping[str, Memory], partly: bool) -> Memories:
+    def after(self, apps: Mapping[str, Memory], *, partly: bool) -> Memories:
         """What to remember after a render of these apps: only they, or after a partial render the others too."""
         earlier = _lines(self.text)
         lines = dict(earlier) if partly else {}

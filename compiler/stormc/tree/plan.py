@@ -26,6 +26,11 @@ class Plan(NamedTuple):
     findings: tuple[Finding, ...]
 
     @property
+    def paths(self) -> tuple[str, ...]:
+        """Every path that would be written or removed."""
+        return (*self.writes, *self.removals)
+
+    @property
     def is_empty(self) -> bool:
         """Whether nothing would be written or removed."""
         return not self.writes and not self.removals

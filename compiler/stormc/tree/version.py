@@ -76,7 +76,7 @@ def _is_of_an_earlier_release(out: Path, path: str) -> bool:
 
 
 def versions_after(
-    out: Path, changed: Iterable[str], complete: Collection[str], version: str, partly: bool
+    out: Path, changed: Iterable[str], complete: Collection[str], version: str, *, partly: bool
 ) -> dict[str, str]:
     """The versions by directory after a render by this version.
 
