@@ -85,6 +85,7 @@ class Record:
     """The base of records: annotated names are fields, values beside them defaults; those of a subclass come after."""
 
     _fields: ClassVar[tuple[str, ...]] = ()
+    _names: ClassVar[frozenset[str]] = frozenset()
     _defaults: ClassVar[dict[str, _Default]] = {}
 
     def __init_subclass__(cls) -> None:
@@ -97,6 +98,7 @@ class Record:
                 delattr(cls, name)
         fields = dict.fromkeys((*cls._fields, *own))
         cls._fields = tuple(sorted(fields, key=lambda name: name in defaults and defaults[name].keyword_only))
+        cls._names = frozenset(fields)
         cls._defaults = defaults
 
     def __init__(self, *values: Any, **named: Any) -> None:
@@ -107,7 +109,7 @@ class Record:
             for name, default in self._defaults.items():
                 if name not in state:
                     state[name] = default.make()
-        if len(values) + len(named) > len(self._fields) or state.keys() != set(self._fields):
+        if len(values) + len(named) > len(self._fields) or state.keys() != self._names:
             raise TypeError(f"{type(self).__name__} has the fields {self._fields}, got {tuple(state)}")
 
     def __setattr__(self, name: str, value: object) -> None:

@@ -265,7 +265,7 @@ def _wiring_files(out: Path, wired: Wired) -> tuple[Mapping[str, bytes], Sequenc
 def _departures(repository: Repository, out: Path, plan: Plan) -> tuple[str, ...]:
     """Warnings about services that leave the tree: Argo CD or Flux may then delete them."""
     changed = [*plan.removals, *plan.writes]
-    if not any(f"/{STORM_SERVICE_FILE}" in path and (out / path).exists() for path in changed):
+    if not any(f"/{STORM_SERVICE_FILE}" in path and os.path.exists(f"{out}/{path}") for path in changed):
         return ()
     from stormc.gitops.prune import departures, warnings
 

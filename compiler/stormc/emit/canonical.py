@@ -109,16 +109,18 @@ def _ordered(keys: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _text(value: str, indent: str) -> str:
+    """A string as a value; a program, which every namespace has, is laid out once."""
+    return _program(value, indent) if len(value) > _LONG else _short(value, indent)
+
+
+def _short(value: str, indent: str) -> str:
     """A string as a value: a literal block where it has several clean lines, else one scalar."""
     if "\n" in value and value[0] not in " \n" and " \n" not in value:
-        return _program(value, indent) if len(value) > _LONG else _block(value, indent)
+        return _block(value, indent)
     return _scalar(value)
 
 
-@lru_cache(maxsize=256)
-def _program(value: str, indent: str) -> str:
-    """A long text as a value; every app carries the same programs, so it is laid out once."""
-    return _block(value, indent)
+_program = lru_cache(maxsize=256)(_short)
 
 
 def _block(value: str, indent: str) -> str:

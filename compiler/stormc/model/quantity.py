@@ -16,6 +16,7 @@ def exceeds(one: str | int, other: str | int) -> bool:
     return _milli(one) > _milli(other)
 
 
+@lru_cache(maxsize=1000)
 def canonical(text: str | int) -> str:
     """The canonical string of a quantity: `1000m` → `1`, `1024Mi` → `1Gi`, `0.5` → `500m`, `8` → `8`.
 
@@ -30,6 +31,7 @@ def canonical(text: str | int) -> str:
     return _decimal(_milli(text), in_exponents=suffix[:1] in ("e", "E") and bool(suffix[1:]))
 
 
+@lru_cache(maxsize=1000)
 def times(text: str | int, count: int) -> str:
     """The canonical string of a quantity, `count` times. Raises ValueError for anything else."""
     digits, tenths, suffix = _parts(text)

@@ -16,8 +16,8 @@ Result = TypeVar("Result")
 PARALLEL_FROM = 64
 """Below this many apps the start of processes costs more than it saves."""
 
-_CHUNK = 8
-"""Apps that a worker takes at once: few, so that none works alone at the end."""
+_TURNS, _CHUNK = 24, 32
+"""How often a worker takes apps, and how many at most: few, so that none works alone at the end; each time costs."""
 
 
 def work_all(work: Callable[[Item], Result], items: Sequence[Item], jobs: int, progress: Progress) -> list[Result]:
@@ -38,7 +38,7 @@ def _results(work: Callable[[Item], Result], items: Sequence[Item], jobs: int) -
     yield work(items[0])  # what the first app loads and builds, workers inherit
     context = multiprocessing.get_context("fork")
     with context.Pool(jobs, _start_worker, (work, items)) as pool:
-        yield from pool.imap(_work, range(1, len(items)), chunksize=_CHUNK)
+        yield from pool.imap(_work, range(1, len(items)), min(_CHUNK, len(items) // (jobs * _TURNS) + 1))
 
 
 _inherited: tuple[Callable[[Any], Any], Sequence[Any]]

@@ -83,7 +83,7 @@ def versions_after(
     `complete` are the directories of specs of which all apps were rendered, `changed` the files that changed. A
     directory without a changed file keeps its version. `partly` says that there are other directories.
     """
-    known, touched = read_versions(out), {spec_directory(path) for path in changed}
+    known, touched = read_versions(out), {spec_directory(f"{above}/") for above in set(map(os.path.dirname, changed))}
     unchanged = {directory: made_by for directory, made_by in known.items() if partly or directory in complete}
     fresh = {directory: version for directory in complete if directory in touched or directory not in known}
     return {**unchanged, **fresh}

@@ -51,11 +51,12 @@ def config_text(app: App) -> str:
     if app.router_peers:
         config["peers"] = app.router_peers
     # one setting and one instance per line, so that a change of topology reads as such in a diff
-    lines = [f"  {json.dumps(key)}: {json.dumps(value)}" for key, value in config.items()]
+    settings = json.dumps(config, separators=(",\n  ", ": "))
+    parts = [f"  {settings[1:-1]}"]
     for role in app.serving_roles:
         instances = ",\n".join(
             f'    {{"host": {json.dumps(pod.service)}, "port": {port}}}'
             for pod in app.serving_pods if pod.role == role.name for port in pod.ports
         )  # fmt: skip
-        lines.append(f"  {json.dumps(role.name)}: [\n{instances}\n  ]")
-    return "{\n" + ",\n".join(lines) + "\n}\n"
+        parts.append(f"  {json.dumps(role.name)}: [\n{instances}\n  ]")
+    return "{\n" + ",\n".join(parts) + "\n}\n"
