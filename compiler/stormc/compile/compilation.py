@@ -49,7 +49,8 @@ class Setting(Record):
 
     `profile` is the one that the spec's hardware field names; None where no profile has that name, or where it has
     errors of its own. `profile_names` has every name, with errors or without, each with what the scheduler calls the
-    product. `inventory` is the directory of the platform file whose NPUs the app takes; `crd` is a
+    product. `stand_ins` are profiles of different products: of an app whose hardware nobody knows, what holds of all of
+    them is said. `inventory` is the directory of the platform file whose NPUs the app takes; `crd` is a
     CustomResourceDefinition to hold the StormService against.
     """
 
@@ -61,6 +62,7 @@ class Setting(Record):
     inventory: str | None = None
     crd: Crd | None = None
     policy: Policy = NO_POLICY
+    stand_ins: tuple[Profile, ...] = ()
 
 
 class Compilation(Record):

@@ -29,7 +29,7 @@ def apply_rules(subject: Subject, layered: Layered, app: App, *arguments: Any) -
     for rule in rules_for(subject, overridden=bool(app.overrides)):
         violations = list(rule.check(*arguments))
         if violations:  # nearly never
-            for violation in of_both_roles(violations):
+            for violation in of_both_roles(violations, layered):
                 yield finding_of(rule.id, violation, layered)
 
 
@@ -42,7 +42,7 @@ def policy_breaches(case: Case, layered: Layered, spec: str) -> Iterator[Finding
     for breach in breaches(case, spec):
         by_rule.setdefault(breach.rule, []).append(Violation(breach.path, breach.message, breach.hint))
     for rule, violations in by_rule.items():
-        for violation in of_both_roles(violations):
+        for violation in of_both_roles(violations, layered):
             finding = finding_of(rule, violation, layered)
             excused = finding.file == case.policy.top and not PLAIN_SECRET.warns_as(rule)
             if finding.severity == Severity.ERROR or not excused:

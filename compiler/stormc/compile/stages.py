@@ -35,9 +35,14 @@ def compile_app(spec: Spec, setting: Setting, stop: Stage = Stage.FILES) -> Comp
     """
     layered = spec.layered
     fields, findings = _check_fields(layered, setting)
-    if fields is None or setting.profile is None:
+    profiles = setting.stand_ins if setting.profile is None else (setting.profile,)
+    if fields is None or not profiles:
         return Compilation(spec.source, tuple(findings), layered)
-    results = [_compile_fields(data, spec, setting, stop, partly=fields.rest is not None) for data in fields.variants]
+    results = [
+        _compile_fields(data, spec, replace(setting, profile=profile), stop, partly=fields.rest is not None)
+        for data in fields.variants
+        for profile in profiles
+    ]
     if fields.rest is not None:
         findings += fields.rest.independent([result.findings for result in results])
         return Compilation(spec.source, tuple(findings), layered)
@@ -106,8 +111,10 @@ class _Fields(NamedTuple):
 def _check_fields(layered: Layered, setting: Setting) -> tuple[_Fields | None, list[Finding]]:
     data, findings = check_app(layered)
     findings += _unknown_profile(layered, setting)
-    if data is not None or setting.profile is None:
-        return (_Fields((data,)) if data is not None else None), findings
+    if setting.profile is None and not any(finding.path == ("hardware",) for finding in findings):
+        return None, findings
+    if data is not None and setting.profile is not None:
+        return _Fields((data,)), findings
     rest = without_wrong_fields(layered, findings)
     if rest is None:
         return None, findings

@@ -122,7 +122,7 @@ def _finding(layered: Layered, table: forms.Schema, prefix: Path, error: Any, gu
                           hint)  # fmt: skip
     if error.code == errors.CUSTOM.code:
         return finding_at(layered, NOT_ALLOWED, path, phrase("{name} {info}", name=name, info=error.info[0]),
-                          phrase("keep one of them"))  # fmt: skip
+                          phrase("write exactly one of them"))  # fmt: skip
     return _text_finding(layered, path, error)
 
 

@@ -28,7 +28,7 @@ SECTIONS = ("faults", "proxy", "routing")
 SIZES = ("dataParallel", "decodeContextParallel", "minAvailable", "npus", "pipelineParallel", "podGroupSize",
          "prefillContextParallel", "replicas", "spBlock", "tensorParallel")  # fmt: skip
 STAND_IN: dict[Path, str] = {
-    ("name",): "app", ("image",): "vllm-ascend:v0.12.0",
+    ("name",): "app", ("hardware",): "atlas", ("image",): "vllm-ascend:v0.12.0",
     ("model", "name"): "model", ("model", "path"): "/mnt/models/model",
 }  # fmt: skip
 """What takes the place of a required field that is wrong."""

@@ -123,7 +123,7 @@ def service_account(pod: Pod) -> Iterator[Breach]:
     field = "serviceAccountName" if account else "automountServiceAccountToken"
     patched = pod.patched((field,)) or pod.patched(("serviceAccount",))
     if account or token or (token is None and patched):
-        message = phrase("{role} uses service account {account}", role=pod.role, account=account or "default")
+        message = phrase("pods of {role} use service account {account}", role=pod.role, account=account or "default")
         if token is not False:
             message = phrase("{message} with its token", message=message)
         yield from pod.case.breach(
@@ -137,7 +137,9 @@ def surroundings(pod: Pod) -> Iterator[Breach]:
     for field, value in pod.spec.items():
         if field in _JUDGED or field in _HARMLESS or _usual(field, value):
             continue
-        message = phrase("{role} has {field}, which changes how its pods are kept apart", role=pod.role, field=field)
+        message = phrase(
+            "pods of {role} have {field}, which changes how they are kept apart", role=pod.role, field=field
+        )
         yield from pod.case.breach(ISOLATION, pod.at((field,)), message, _REMOVE)
     for at, container in pod.containers:
         for path, text in _odd_fields(at, container):

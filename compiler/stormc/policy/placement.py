@@ -36,7 +36,9 @@ A_WHILE = 3600
 def nodes(pod: Pod) -> Iterator[Breach]:
     """Nodes of the control plane, and one node by its name."""
     if pod.spec.get("nodeName"):
-        message = phrase("{role} asks for node {node_name} by its name", role=pod.role, node_name=pod.spec["nodeName"])
+        message = phrase(
+            "pods of {role} ask for node {node_name} by its name", role=pod.role, node_name=pod.spec["nodeName"]
+        )
         hint = phrase("remove it: the scheduler is passed by")
         yield from pod.case.breach(NODE, pod.at(("nodeName",)), message, hint)
     for key, value in (pod.spec.get("nodeSelector") or {}).items():
@@ -55,10 +57,10 @@ def nodes(pod: Pod) -> Iterator[Breach]:
 
 def _node(pod: Pod, path: Path, key: str, values: list[Any]) -> Iterator[Breach]:
     if key in CONTROL_PLANE or (key == _ROLE_LABEL and "master" in values):
-        message = phrase("{role} asks for nodes of the control plane", role=pod.role)
+        message = phrase("pods of {role} ask for nodes of the control plane", role=pod.role)
         yield from pod.case.breach(NODE, path, message, phrase("remove it"))
     elif key in ONE_NODE and values:
-        message = phrase("{role} asks for node {node_name} by its name", role=pod.role, node_name=values[0])
+        message = phrase("pods of {role} ask for node {node_name} by its name", role=pod.role, node_name=values[0])
         yield from pod.case.breach(NODE, path, message, phrase("ask for a label that several nodes have"))
 
 
@@ -97,11 +99,11 @@ def priority(pod: Pod) -> Iterator[Breach]:
     if name:
         path = pod.at(("priorityClassName",), (pod.role, "priorityClassName"))
         yield from pod.case.breach(
-            PRIORITY, path, phrase("{role} has priority class {priority}", role=pod.role, priority=name),
+            PRIORITY, path, phrase("pods of {role} have priority class {priority}", role=pod.role, priority=name),
             phrase("choose another one"), key="priorityClasses", value=name, unusual=name.startswith("system-"),
         )  # fmt: skip
     if number is not None:
-        message = phrase("{role} has priority {number}", role=pod.role, number=number)
+        message = phrase("pods of {role} have priority {number}", role=pod.role, number=number)
         yield from pod.case.breach(
             PRIORITY, pod.at(("priority",)), message, phrase("use priorityClassName"), key="priorityClasses",
             value=str(number),
@@ -119,7 +121,7 @@ def queue(pod: Pod) -> Iterator[Breach]:
     field: Path = (pod.role, "queue") if table == "annotations" else (pod.role,)
     yield from pod.case.breach(
         QUEUE, pod.case.wrote(pod.storm, base, field, len(base)),
-        phrase("{role} waits in queue {queue}", role=pod.role, queue=name),
+        phrase("pods of {role} wait in queue {queue}", role=pod.role, queue=name),
         phrase("name it as the namespace or app, or list it below policy: queues in a platform file"),
         key="queues", value=name, unusual=name != "default" and not pod.case.is_own(name),
     )  # fmt: skip

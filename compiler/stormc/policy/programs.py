@@ -113,7 +113,9 @@ def hidden_programs(pod: Pod) -> Iterator[Breach]:
                 continue
             field: Path = ("model", "path") if name == Volume.MODEL else pod.volume_path(name)
             if path := pod.overridden((*at, "volumeMounts", index)) or field:
-                message = phrase("{role} has a volume over programs in {place}", role=pod.role, place=shown(place))
+                message = phrase(
+                    "pods of {role} have a volume over programs in {place}", role=pod.role, place=shown(place)
+                )
                 yield from pod.case.breach(COMMAND, path, message, phrase("build it into the image"))
 
 
@@ -135,7 +137,9 @@ def flags(pod: Pod) -> Iterator[Breach]:
                 continue
             path = pod.at((*at, "args"), pod.case.flag_path(pod.role, written))
             if flag == _TRUST and value.lower() != "false" and denied is not None:
-                message = phrase("{role} runs code from the model's directory: --trust-remote-code", role=pod.role)
+                message = phrase(
+                    "pods of {role} run code from the model's directory: --trust-remote-code", role=pod.role
+                )
                 hint = phrase("set engineArgs: {{trust-remote-code: null}}")
                 yield Breach(REMOTE_CODE.forbidden.id, path, message, hint, denied)
             if imports:

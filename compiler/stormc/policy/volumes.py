@@ -41,7 +41,7 @@ def host_paths(pod: Pod) -> Iterator[Breach]:
             continue
         path = pod.at(("volumes", index), volume_field(pod, name))
         access = "" if read_only else phrase(" and may write there")
-        message = phrase("{role} mounts {host} of the node{word}", role=pod.role, host=shown(host), word=access)
+        message = phrase("pods of {role} mount {host} of the node{word}", role=pod.role, host=shown(host), word=access)
         yield from _host_path(pod, path, host, message, unusual, read_only or script)
 
 
@@ -91,16 +91,20 @@ def _volume(pod: Pod, path: Path, kind: str, source: Any) -> Iterator[Breach]:
                 if inner == "configMap":
                     yield from _config_map(pod, path, str(of.get("name")))
                 elif inner not in ("secret", "downwardAPI", "serviceAccountToken"):
-                    yield from _breach(pod, path, phrase("{role} mounts {kind}", role=pod.role, kind=inner), inner)
+                    yield from _breach(
+                        pod, path, phrase("pods of {role} mount {kind}", role=pod.role, kind=inner), inner
+                    )
     else:
-        yield from _breach(pod, path, phrase("{role} mounts a volume of kind {kind}", role=pod.role, kind=kind), kind)
+        yield from _breach(
+            pod, path, phrase("pods of {role} mount a volume of kind {kind}", role=pod.role, kind=kind), kind
+        )
 
 
 def _config_map(pod: Pod, path: Path, name: str) -> Iterator[Breach]:
     """A ConfigMap that is not the app's."""
     manifests: list[Mapping[str, Any]] = [m for m in pod.case.manifests if m["kind"] == "ConfigMap"]
     if all(manifest["metadata"]["name"] != name for manifest in manifests):
-        message = phrase("{role} reads ConfigMap {name}, which is not the app's", role=pod.role, name=name)
+        message = phrase("pods of {role} read ConfigMap {name}, which is not the app's", role=pod.role, name=name)
         yield from _breach(pod, path, message, "configMap")
 
 

@@ -73,6 +73,12 @@ def builtin_names() -> list[str]:
     return sorted(path.stem for path in BUILTIN.glob("*.yaml"))
 
 
+def stand_ins() -> tuple[Profile, ...]:
+    """Profiles of products that have nothing in common but that vllm-ascend runs on them."""
+    found = map(builtin_profile, ("atlas-800i-a2", "atlas-900-a3-superpod"))
+    return tuple(profile for profile in found if profile is not None)
+
+
 @cache
 def builtin_profile(name: str) -> Profile | None:
     """The profile that comes with stormc under a name; parsed once."""

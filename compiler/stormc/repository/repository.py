@@ -15,7 +15,7 @@ from stormc.record import Record
 from stormc.repository.inventories import inventory_of, read_inventories, unknown_products
 from stormc.repository.platforms import Platforms, read_platforms
 from stormc.repository.policies import policy_of
-from stormc.repository.profiles import Profiles, own_profiles
+from stormc.repository.profiles import Profiles, own_profiles, stand_ins
 
 if TYPE_CHECKING:
     from stormc.emit.crd import Crd
@@ -62,7 +62,8 @@ class Repository(Record):
         chain = self.platforms.chain(source.directory)
         inventory = inventory_of(self.inventories, chain, profile.name) if profile else None
         platform, policy = self.platforms.platform(source.directory), policy_of(self.platforms, source.directory)
-        setting = Setting(platform, profile, names, payload, read_engines(), inventory, crd, policy)
+        others = () if profile else stand_ins()
+        setting = Setting(platform, profile, names, payload, read_engines(), inventory, crd, policy, others)
         return compile_app(Spec(source, layered, self.sources.spec_file(source)), setting, stop)
 
     def inputs(self, source: Source) -> list[bytes]:

@@ -37,12 +37,12 @@ class Violation(NamedTuple):
     app: int = 0
 
 
-def of_both_roles(violations: Iterable[Violation]) -> Iterator[Violation]:
+def of_both_roles(violations: Iterable[Violation], layered: Layered) -> Iterator[Violation]:
     """The violations. Two that say the same of both roles, at one place of the spec, become one that names both."""
     same: dict[tuple[object, ...], Violation] = {}
     for violation in violations:
         others, role = without(violation.message, "role")
-        key = (violation.path, violation.at_key, others, violation.hint)
+        key = (layered.locate(violation.path, violation.at_key), others, violation.hint)
         before = same.get(key)
         if before is None:
             same[key] = violation

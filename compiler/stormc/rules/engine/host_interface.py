@@ -26,7 +26,7 @@ def check(service: StormService) -> Iterator[Violation]:
                     hint = phrase("{role}.hostNetwork: true, and the node's interface as interface", role=template.role)
                     yield Violation(
                         path,
-                        phrase("{role} runs on the host network, {name} is eth0", role=template.role, name=name),
+                        phrase("pods of {role} run on the host network, {name} is eth0", role=template.role, name=name),
                         hint,
                     )
                     break
