@@ -53,6 +53,9 @@ def test_the_other_role_is_judged_and_nothing_is_made_up(own: str, name: str, mi
         ({"prefill": {"affinity": {}, "dataParallel": 3}}, ["E036", "E201"]),
         ({"prefill": {"dp": 3, "tensorParallel": 8, "dataParallel": None}}, ["E036", "E201"]),
         ({"nonsense": 1, "prefill": {"dataParallel": 3}}, ["E036", "E201"]),
+        ({"hardware": "atlas-900-a3", "decode": {"dataParallel": 33}}, ["E036", "E207"]),
+        ({"hardware": ["atlas-800i-a2"], "nonsense": 1, "decode": {"dataParallel": 33}}, ["E036", "E201", "E203"]),
+        ({"hardware": "atlas-900-a3", "prefill": {"tensorParallel": 32, "spBlock": 5}}, ["E207"]),
         ({"kvTransfer": {"conector": "MooncakeConnectorV1"}, "prefill": {"dataParallel": 3}}, ["E036", "E201"]),
     ],
 )
