@@ -76,14 +76,14 @@ CODES: list[tuple[str, int]] = [
 
 
 @pytest.mark.parametrize(("words", "code"), CODES, ids=[words or "nothing" for words, _ in CODES])
-def test_exit_codes(root: Path, words: str, code: int) -> None:
+def test_each_command_line_has_its_exit_code(root: Path, words: str, code: int) -> None:
     done = stormc(root, *words.split())
     assert done.returncode == code, done.stderr
     assert "Traceback" not in done.stderr
     assert code != 2 or (done.stdout == "" and done.stderr)
 
 
-def test_the_version(root: Path) -> None:
+def test_the_version_is_printed(root: Path) -> None:
     done = stormc(root, "--version")
     assert (done.returncode, done.stdout) == (0, f"stormc {__version__}\n")
 

@@ -64,11 +64,11 @@ SAMPLES: list[tuple[str, str, dict[str, Any]]] = [
 
 
 @pytest.mark.parametrize(("app", "name", "wanted"), SAMPLES)
-def test_the_guides_samples(app: str, name: str, wanted: dict[str, Any]) -> None:
+def test_examples_say_what_the_guides_samples_say(app: str, name: str, wanted: dict[str, Any]) -> None:
     assert facts(app, name) == wanted
 
 
-def test_served_ports_and_policies() -> None:
+def test_examples_carry_their_ports_and_fault_policies() -> None:
     assert pod(service("a3/qwen3-moe"), "prefill")["metadata"]["labels"]["subHealthyStrategy"] == "forceExit"
     for app, port in (("a3/qwen3-moe", "8080"), ("a3/my-test", "8000"), ("a2/qwen3-8b", "8000")):
         assert pod(service(app), "decode")["metadata"]["labels"]["model.aibrix.ai/port"] == port

@@ -57,7 +57,7 @@ PINS = [
 
 
 @pytest.mark.parametrize(("pin", "code", "told"), PINS)
-def test_the_pin(
+def test_a_pin_refuses_other_versions(
     pin: str, code: int, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)

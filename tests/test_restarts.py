@@ -65,7 +65,7 @@ def rendered(overlay: str, platform: str = "") -> Mapping[str, bytes]:
 
 
 @pytest.mark.parametrize(("base", "change", "expected"), rows())
-def test_a_change_of_a_spec(base: str, change: str, expected: tuple[str, ...]) -> None:
+def test_each_change_of_a_spec_restarts_what_the_table_says(base: str, change: str, expected: tuple[str, ...]) -> None:
     both = yaml.safe_dump(merge(yaml.safe_load(base), yaml.safe_load(change)))
     assert tuple(effect(rendered(base), rendered(both)).values()) == expected
 
@@ -81,7 +81,7 @@ def test_another_mindcluster_release() -> None:
     assert tuple(found.values()) == documented("another MindCluster release, 7.3 to 26.1")
 
 
-def test_another_launcher() -> None:
+def test_another_launcher_restarts_what_the_table_says() -> None:
     payload = read_payload()
     other = payload._replace(launcher=program("another", {"launch.py": "another"}))
     before, after = with_payload(payload), with_payload(other)
@@ -90,13 +90,13 @@ def test_another_launcher() -> None:
     assert tuple(effect(before, after).values()) == documented("a stormc with another engine launcher")
 
 
-def test_another_proxy() -> None:
+def test_another_proxy_restarts_what_the_table_says() -> None:
     payload = read_payload()
     before, after = with_payload(payload), with_payload(payload._replace(proxy=payload.proxy._replace(version="x")))
     assert tuple(effect(before, after).values()) == documented("a stormc with another proxy")
 
 
-def test_another_place_of_the_spec() -> None:
+def test_another_place_of_the_spec_restarts_what_the_table_says() -> None:
     trees = []
     for path in ("app.yaml", "eu/prod/app.yaml"):
         made = repository({path: spec_text()})
@@ -125,7 +125,9 @@ LEFT = {
         ("podGroupSize 2 → 4", PAIR, FOUR), ("podGroupSize 1 → 2", SINGLE, PAIR), ("podGroupSize 2 → 1", PAIR, SINGLE),
     ],
 )  # fmt: skip
-def test_another_size_of_instances(change: str, before: str, after: str, column: int, release: str) -> None:
+def test_another_size_of_instances_does_what_the_table_says(
+    change: str, before: str, after: str, column: int, release: str
+) -> None:
     told = documented(change)[column]
     seen = predicted(manifests(before), manifests(after), (aibrix(release), aibrix(release)))
     (decode,) = (role for role in seen.roles if role.role == "decode")
@@ -137,7 +139,7 @@ def test_another_size_of_instances(change: str, before: str, after: str, column:
     ("change", "releases"),
     [("AIBrix v0.5.0 → v0.6.0 or later", ("v0.5.0", "v0.7.0")), ("AIBrix v0.6.0 → v0.7.0", ("v0.6.0", "v0.7.0"))],
 )
-def test_another_release_of_aibrix(change: str, releases: tuple[str, str]) -> None:
+def test_another_release_of_aibrix_restarts_what_the_table_says(change: str, releases: tuple[str, str]) -> None:
     same = manifests("{}")
     before, after = map(aibrix, releases)
     effects = predicted(same, same, (before, after)).roles

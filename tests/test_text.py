@@ -103,12 +103,12 @@ def same_in_nonsense(find: Callable[[], list[Finding]]) -> list[Finding]:
 
 
 @pytest.mark.parametrize("name", names())
-def test_golden_cases(name: str) -> None:
+def test_golden_cases_are_decided_alike_in_nonsense(name: str) -> None:
     same_in_nonsense(lambda: of_case(name))
 
 
 @pytest.mark.parametrize("rule", all_rules(), ids=lambda rule: rule.id)
-def test_examples_of_rules(rule: Any) -> None:
+def test_examples_of_rules_are_decided_alike_in_nonsense(rule: Any) -> None:
     for example in rule.bad:
         assert same_in_nonsense(partial(judge_example, example)), fields(example)
 
@@ -122,7 +122,7 @@ def import_case(name: str) -> tuple[list[Decision], list[object]]:
 
 
 @pytest.mark.parametrize("name", imports())
-def test_imports(name: str) -> None:
+def test_imports_are_decided_alike_in_nonsense(name: str) -> None:
     plain = import_case(name)
     with nonsense_everywhere():
         assert import_case(name) == plain
@@ -141,7 +141,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize("spec", MISTAKES)
-def test_mistakes(spec: str) -> None:
+def test_mistakes_are_decided_alike_in_nonsense(spec: str) -> None:
     assert same_in_nonsense(lambda: judge(spec))
 
 

@@ -54,7 +54,7 @@ def test_stdout_has_what_render_writes_and_writes_nothing(root: Path) -> None:
     assert [m["kind"] for m in printed[:2]] == ["ConfigMap", "ConfigMap"], "what pods mount comes first"
 
 
-def test_a_chosen_spec_alone(root: Path) -> None:
+def test_a_chosen_spec_is_streamed_alone(root: Path) -> None:
     done = stormc("render", "--stdout", "specs/staging/a.yaml")
     names = {m["metadata"]["name"] for m in manifests(done.stdout) if m["kind"] == "StormService"}  # type: ignore[index]
     assert names == {"a"}

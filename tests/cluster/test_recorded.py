@@ -127,7 +127,7 @@ def container(state: dict[str, Any]) -> dict[str, Any]:
         (None, ""),
     ],
 )  # fmt: skip
-def test_the_message_of_a_pod(part: Any, said: str) -> None:
+def test_a_pod_says_why_it_is_not_ready(part: Any, said: str) -> None:
     pod = {"kind": "Pod", "metadata": {"name": "p", "labels": {"role-name": "prefill"}}, "status": part}
     app = build_status(AppObjects(service(), [role_set(1)], pods=[pod]), "n", "a", (), NOW)
     assert app.roles[0].pods[0].message == said
@@ -154,7 +154,7 @@ def test_the_tree_joins_pod_groups_by_owner_and_pod_sets_with_their_events() -> 
     ]  # fmt: skip
 
 
-def test_the_table_of_the_proxy() -> None:
+def test_the_proxys_instances_are_shown() -> None:
     row = {"address": "a-prefill-0:8000", "state": "faulty", "score": None, "active": 1, "failures": 4, "requests": 9}
     app = build_status(AppObjects(), "n", "a", (), NOW)
     shown = as_text(app._replace(instances=instances({"prefill": [row, "x", {}], "decode": "?"})))
@@ -163,7 +163,7 @@ def test_the_table_of_the_proxy() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(None, "-"), (45, "45s"), (120, "2m"), (7200, "2h"), (90000, "1d")])
-def test_ages(seconds: int | None, text: str) -> None:
+def test_ages_have_their_largest_unit(seconds: int | None, text: str) -> None:
     assert age(seconds) == text
 
 

@@ -54,7 +54,9 @@ def permitted(destination: Destination, entries: Sequence[Destination]) -> bool:
     ({"server": "https://a", "namespace": "x"}, [{"server": "*", "namespace": "*"},
                                                 {"server": "https://a", "namespace": "!x"}], False),
 ])  # fmt: skip
-def test_the_oracle(destination: Destination, entries: list[Destination], expected: bool) -> None:
+def test_the_oracle_refuses_what_argocd_refuses(
+    destination: Destination, entries: list[Destination], expected: bool
+) -> None:
     assert permitted(destination, entries) is expected
 
 

@@ -130,7 +130,7 @@ REFUSALS = [
 
 
 @pytest.mark.parametrize(("arguments", "said"), REFUSALS)
-def test_it_refuses_in_one_line(
+def test_what_cannot_be_promoted_is_one_line(
     arguments: list[str], said: str, specs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["promote", *arguments]) == 2

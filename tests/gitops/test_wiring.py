@@ -211,7 +211,7 @@ MISTAKES = [
 
 
 @pytest.mark.parametrize(("apps", "asking", "rule"), MISTAKES)
-def test_names_that_cannot_be(apps: list[str], asking: list[str], rule: str) -> None:
+def test_reserved_taken_and_long_names_are_findings(apps: list[str], asking: list[str], rule: str) -> None:
     found = list(check_wirings(wired(apps, asking), [summary(app) for app in apps]))
     assert {finding.rule for finding in found} == {rule}
 

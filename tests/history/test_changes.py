@@ -111,7 +111,7 @@ CHANGES: dict[str, tuple[Callable[[Path], object], set[str]]] = {
 
 
 @pytest.mark.parametrize("case", CHANGES)
-def test_what_differs(repository: Path, case: str) -> None:
+def test_staged_unstaged_untracked_and_deleted_files_differ(repository: Path, case: str) -> None:
     change, expected = CHANGES[case]
     change(repository)
     assert changed_files(repository / "specs") == expected

@@ -54,7 +54,7 @@ def test_a_directory_that_is_not_there_is_empty(top: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["directory", "files of a bare repository"])
-def test_outside_of_a_work_tree(tmp_path: Path, where: str) -> None:
+def test_outside_of_a_work_tree_is_a_failure(tmp_path: Path, where: str) -> None:
     if where != "directory":
         git(tmp_path, "init", "-q", "--bare", ".")
     with pytest.raises(Failure, match="is in no Git repository"):
@@ -62,7 +62,7 @@ def test_outside_of_a_work_tree(tmp_path: Path, where: str) -> None:
     assert not is_tracked(tmp_path / "HEAD")
 
 
-def test_without_git(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_git_is_a_failure(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(top))
     with pytest.raises(Failure, match="git is not on the PATH"):
         indexed(top)

@@ -15,7 +15,7 @@ def pods(overlay: str = "{}", release: str = "v0.5.0") -> dict[str, Any]:
     return {pod.short: pod for pod in pods_of(storm(overlay), "qwen3-moe-roleset-abcde", aibrix(release))}
 
 
-def test_names_and_indices() -> None:
+def test_pods_have_the_names_and_indices_that_aibrix_gives() -> None:
     found = pods("decode: {replicas: 2}")
     assert list(found) == [
         "prefill-0", "prefill-1", "decode-0-0", "decode-0-1", "decode-1-0", "decode-1-1", "routing-0",

@@ -49,7 +49,7 @@ def said(made: Imported) -> list[str]:
 
 
 @pytest.mark.parametrize("name", names())
-def test_cases(name: str) -> None:
+def test_each_case_becomes_its_recorded_spec(name: str) -> None:
     """The specs and every line of the differences are the committed ones; `make golden` writes them anew."""
     for file, made in run_case(name).items():
         assert made == (CASES / name / file).read_text(encoding="utf-8"), file

@@ -59,7 +59,7 @@ def test_nodes_in_reserve_are_the_last_ones(root: Path, capsys: pytest.CaptureFi
     assert "no place for inference/a" in out
 
 
-def test_what_the_apps_took_before(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_capacity_shows_what_apps_took_at_the_base(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for words in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "x"]):
         subprocess.run(["git", *words], cwd=root, check=True)
     (root / "specs/a.yaml").write_text(spec_text("name: a\nmodel: {name: a}\nprefill: {replicas: 1}"))
@@ -133,6 +133,8 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("words", "line"), WRONG)
-def test_a_place_that_is_not_there(root: Path, capsys: pytest.CaptureFixture[str], words: list[str], line: str) -> None:
+def test_a_place_that_no_role_has_is_a_failure(
+    root: Path, capsys: pytest.CaptureFixture[str], words: list[str], line: str
+) -> None:
     assert main(["what-if", *words]) == 2
     assert line in capsys.readouterr().err

@@ -45,11 +45,11 @@ def seen(changes: list[AppChange], root: Path) -> list[tuple[str, Kind, What]]:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_report_of_an_edit(root: Path, case: str) -> None:
+def test_each_edit_has_the_recorded_report(root: Path, case: str) -> None:
     assert report_of(case, root) == (REPORTS / f"{case}.txt").read_text(encoding="utf-8")
 
 
-def test_no_report_is_left_over() -> None:
+def test_every_recorded_report_belongs_to_an_edit() -> None:
     assert sorted(path.stem for path in REPORTS.iterdir()) == sorted(CASES)
 
 
@@ -78,7 +78,7 @@ def test_the_base_is_where_the_branch_left(root: Path) -> None:
     assert [c.label for c in diff(root / "specs")] == ["inference/own"]
 
 
-def test_only_what_is_asked_for(root: Path) -> None:
+def test_names_limit_the_apps(root: Path) -> None:
     several(edit("own.yaml", "image: 'x:1'"), edit("other.yaml", "image: 'x:1'"))(root)
     for name in ("own", "inference/own", f"{root}/specs/own.yaml"):
         assert [c.label for c in diff(root / "specs", apps=[name])] == ["inference/own"]
@@ -123,7 +123,7 @@ def test_a_shallow_clone_has_no_base(root: Path, tmp_path_factory: pytest.TempPa
 
 
 @pytest.mark.parametrize(("base", "head"), [("nothing", None), ("main", "nothing"), ("--help", None)])
-def test_a_name_of_no_commit(root: Path, base: str, head: str | None) -> None:
+def test_a_name_of_no_commit_is_a_failure(root: Path, base: str, head: str | None) -> None:
     with pytest.raises(Failure, match="names no commit"):
         diff(root / "specs", base, head)
 
@@ -134,7 +134,7 @@ def test_before_the_first_commit_every_app_is_new(tmp_path: Path) -> None:
     assert seen(diff(tmp_path / "specs"), tmp_path) == [("inference/a", Kind.CREATED, What.CREATED)]
 
 
-def test_reports(root: Path) -> None:
+def test_every_format_reports_every_change(root: Path) -> None:
     several(edit("shared.yaml", f"{SHARED[:-1]}, replicas: 2}}"), edit("own.yaml", "name: own-v2"))(root)
     changes = diff(root / "specs")
     lines = list(diff_report.text(changes))
@@ -215,7 +215,7 @@ def test_text_of_a_branch_does_not_leave_its_block(root: Path) -> None:
     assert shown.count(f"\n{fence}") >= 2
 
 
-def test_the_example_of_the_page(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_example_in_the_documentation_is_real(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     chat = "name: chat\nmodel: {name: chat}\ndecode: {podGroupSize: 1, dataParallel: 16, replicas: %d}"
     write(root, "specs/prod/chat.yaml", chat % 1)
     commit(root)

@@ -53,7 +53,7 @@ def cells(seen: AppEffect) -> tuple[str, ...]:
 
 
 @pytest.mark.parametrize(("base", "change", "expected"), rows())
-def test_the_restart_table(base: str, change: str, expected: tuple[str, ...]) -> None:
+def test_every_row_of_the_restart_table_is_predicted(base: str, change: str, expected: tuple[str, ...]) -> None:
     assert cells(effect(manifests(base), manifests(base, change))) == expected
 
 
@@ -110,7 +110,7 @@ SIZES = [
 
 
 @pytest.mark.parametrize(("before", "after", "release", "what", "recreated", "orphaned"), SIZES)
-def test_another_pod_group_size(
+def test_another_pod_group_size_does_what_the_release_does(
     before: str, after: str, release: AIBrix, what: What, recreated: int, orphaned: int
 ) -> None:
     seen = effect(manifests(before), manifests(before, after), (release, release))
@@ -152,7 +152,7 @@ def edited(change: Any) -> list[Any]:
     return list(made)
 
 
-def test_roles_come_and_go() -> None:
+def test_a_removed_role_is_orphaned_and_a_new_one_created() -> None:
     renamed = edited(lambda spec: spec["template"]["spec"]["roles"][0].update(name="prefiller"))
     seen = effect(manifests(), renamed)
     assert roles(seen)["prefill"] == ((What.ORPHANED,), 0, 0, 0, 2, 32)
@@ -170,7 +170,7 @@ def test_another_selector_and_another_strategy() -> None:
     assert {role.worst for role in effect(manifests(), edited(rolling)).roles} == {What.NEW_ROLE_SET}
 
 
-def test_what_a_proxy_setting_does() -> None:
+def test_a_proxy_setting_reloads_the_routing_role() -> None:
     seen = effect(manifests(), manifests("proxy: {maxFailures: 5}"))
     assert roles(seen)["routing"][0] == (What.RELOADED,)
     assert app_lines("a/b", seen) == ["a/b: configuration reloaded", "  routing: configuration reloaded"]

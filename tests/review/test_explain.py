@@ -121,7 +121,7 @@ def test_a_value_is_told_with_the_line_that_decided_it(
     assert line in capsys.readouterr().out
 
 
-def test_a_line_of_a_rendered_file(root: File, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_rendered_line_leads_to_its_value(root: File, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["render", "-j", "1"]) == 0
     capsys.readouterr()
     file = "rendered/qwen3-moe/stormservice-qwen3-moe.yaml"
@@ -153,7 +153,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("arguments", "message"), WRONG)
-def test_what_cannot_be_explained(
+def test_what_cannot_be_explained_is_a_failure(
     root: File, capsys: pytest.CaptureFixture[str], arguments: list[str], message: str
 ) -> None:
     assert main(["render", "-j", "1"]) == 0

@@ -50,7 +50,9 @@ CASES = [
 
 
 @pytest.mark.parametrize(("pool", "some", "verdict", "missing", "stranded"), CASES)
-def test_placing(pool: Pool, some: list[Gang], verdict: Verdict, missing: int, stranded: int) -> None:
+def test_each_set_of_gangs_has_its_verdict(
+    pool: Pool, some: list[Gang], verdict: Verdict, missing: int, stranded: int
+) -> None:
     placed = place(pool, some)
     assert (placed.verdict, len(placed.missing), placed.stranded) == (verdict, missing, stranded)
     assert placed.used == sum(g.npus for g in some) - sum(g.npus for g in placed.missing)

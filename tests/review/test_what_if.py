@@ -39,7 +39,7 @@ def test_a_fault_under_the_default_policy(
     )  # fmt: skip
 
 
-def test_labels_decide() -> None:
+def test_the_labels_of_the_pods_decide_who_recovers_them() -> None:
     def without(key: str) -> Any:
         return lambda metadata: [metadata[where].pop(key, None) for where in ("labels", "annotations")]
 

@@ -68,7 +68,7 @@ CASES: list[tuple[str, str]] = [
 
 
 @pytest.mark.parametrize(("before", "after"), CASES)
-def test_canonical_form(before: str, after: str) -> None:
+def test_each_text_becomes_its_canonical_form(before: str, after: str) -> None:
     assert form(before) == after
 
 
@@ -165,7 +165,7 @@ def test_what_is_no_yaml_is_a_finding_and_left_alone(
     assert spec.read_text() == BASE, "the others are formatted"
 
 
-def test_a_file_that_is_not_there(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_file_is_a_failure(spec: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fmt", "specs/none.yaml"]) == 2
     assert capsys.readouterr().err == "stormc: specs/none.yaml: No such file or directory\n"
     assert main(["fmt", "--specs", "none"]) == 2

@@ -51,7 +51,9 @@ def left(text: str, *found: tuple[str, int], complete: bool = True) -> list[tupl
         ("a: 1 # stormc: ignore[W020] why\r\nb: 1\r\n", [(W, 1)], []),
     ],
 )
-def test_what_a_comment_does(text: str, found: list[tuple[str, int]], expected: list[tuple[str, int]]) -> None:
+def test_each_comment_suppresses_or_reports_what_the_table_says(
+    text: str, found: list[tuple[str, int]], expected: list[tuple[str, int]]
+) -> None:
     assert left(text, *found) == expected
 
 

@@ -80,7 +80,7 @@ GO: dict[str, Changes] = {
 
 
 @pytest.mark.parametrize("case", [*STAY, *GO])
-def test_what_is_removed(tmp_path: Path, case: str) -> None:
+def test_only_memories_without_their_tree_are_removed(tmp_path: Path, case: str) -> None:
     (tmp_path / "tree").mkdir()
     (tmp_path / "home").mkdir()
     directory = memory(tmp_path / "home", "a", tmp_path / "tree")

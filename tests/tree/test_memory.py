@@ -103,7 +103,7 @@ def tree(root: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("case", DAMAGE)
-def test_damage_heals(root: Path, case: str) -> None:
+def test_a_damaged_memory_is_ignored_and_written_anew(root: Path, case: str) -> None:
     right = tree(root / "rendered")
     DAMAGE[case](memory_of(root))
     (root / "rendered/a/kustomization.yaml").unlink()

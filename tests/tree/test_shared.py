@@ -59,7 +59,7 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def test_one_copy_per_namespace() -> None:
+def test_the_apps_of_a_namespace_share_one_copy() -> None:
     for path, namespace in (("a2/one.yaml", "x"), ("a3/two.yaml", "x"), ("three.yaml", "y")):
         spec(path, namespace)
     assert render() == 0
@@ -69,7 +69,7 @@ def test_one_copy_per_namespace() -> None:
     assert {item["metadata"]["namespace"] for item in objects} == {"x"}
 
 
-def test_only_what_somebody_mounts() -> None:
+def test_a_place_holds_only_what_an_app_mounts() -> None:
     spec("one.yaml", "x", "proxy: {source: image}")
     spec("two.yaml", "y", "engine: {command: [./run]}")
     spec("three.yaml", "z", "engine: {command: [./run]}\nproxy: {source: image}")
