@@ -40,6 +40,11 @@ class Because(NamedTuple):
     exists_if: tuple[Path, ...] = ()
     exists_if_fact: str = ""
 
+    @property
+    def takes_key(self) -> bool:
+        """Whether a field is a pattern for the key, or the flag, that is written."""
+        return any(KEY in field or FLAG in field for field in (*self.fields, *self.exists_if))
+
     def in_words(self) -> str:
         """The reason for people, on one line: `prefill.image, image`, `default (docs/spec.md)`."""
         decided = ", ".join(dotted(field) or "the whole spec" for field in self.fields)

@@ -109,7 +109,7 @@ class _Recorder:
         self.app = app
         self.spec = spec
         self.objects: dict[Ref, dict[Leaf, Origin]] = {}
-        self._known: dict[tuple[int, Ref, str | None, str], tuple[Because, Because]] = {}
+        self._known: dict[tuple[int, Ref, str | None], tuple[Because, bool, dict[str, Because]]] = {}
         self._existence: dict[Ref, tuple[Path, ...]] = {}
         self._roles = {role.name: role for role in app.serving_roles}
 
@@ -117,7 +117,8 @@ class _Recorder:
         origins = self.objects.get(edit.object)
         if origins is None:
             origins = self.objects[edit.object] = self._identity(edit.object)
-        self._name_items(step, edit, origins)
+        on_the_way = dict(_names_on_the_way(edit))
+        self._name_items(step, edit, origins, on_the_way)
         at = edit.path
         new = {} if edit.value is REMOVED else dict(leaves(edit.object.kind, edit.value, at))
         if step.rewrites:
@@ -126,7 +127,6 @@ class _Recorder:
                     origins[leaf] += (self._written(step, edit, leaf, REMOVED),)
         if edit.value is REMOVED:
             self._empty(step, edit, origins)
-        on_the_way = dict(_names_on_the_way(edit))
         for leaf, value in new.items():
             if leaf in on_the_way:
                 continue  # an override names an item to reach it
@@ -149,9 +149,11 @@ class _Recorder:
             for leaf, value in values.items()
         }
 
-    def _name_items(self, step: Pass, edit: Edit, origins: dict[Leaf, Origin]) -> None:
+    def _name_items(
+        self, step: Pass, edit: Edit, origins: dict[Leaf, Origin], on_the_way: Mapping[Leaf, str | int]
+    ) -> None:
         """The names of items that an edit makes by passing through them, as roles and containers are made."""
-        for leaf, value in _names_on_the_way(edit):
+        for leaf, value in on_the_way.items():
             if leaf not in origins or origins[leaf][-1].value is REMOVED:
                 because = edit.because if _is_override(edit) else ITEM
                 reason = self._resolved(because, edit.object, role_of(edit.path), "")
@@ -166,11 +168,15 @@ class _Recorder:
     def _resolved(self, reason: Reason, ref: Ref, role: str | None, key: str) -> Because:
         """The reason with its patterns filled in and fallbacks added, the fields that are set first."""
         because = _part(reason, ())
-        where = (id(because), ref, role, key)
-        resolved = self._known.get(where)
-        if resolved is None or resolved[0] is not because:
-            resolved = self._known[where] = (because, self._resolve(because, ref, role, key))
-        return resolved[1]
+        where = (id(because), ref, role)
+        known = self._known.get(where)
+        if known is None or known[0] is not because:
+            known = self._known[where] = (because, because.takes_key, {})
+        _, takes_key, by_key = known
+        key = key if takes_key else ""
+        if key not in by_key:
+            by_key[key] = self._resolve(because, ref, role, key)
+        return by_key[key]
 
     def _resolve(self, because: Because, ref: Ref, role: str | None, key: str) -> Because:
         fields, name = self._with_fallbacks(because.fields, role, key)
@@ -240,5 +246,4 @@ def _part(reason: Reason, path: Leaf) -> Because:
 
 def _related(leaf: Leaf, path: Leaf) -> bool:
     """Whether a leaf lies at, below or above a path."""
-    shorter = min(len(leaf), len(path))
-    return leaf[:shorter] == path[:shorter]
+    return leaf[: len(path)] == path[: len(leaf)]

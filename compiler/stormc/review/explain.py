@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache, lru_cache
 from typing import Any
 
 from stormc.compile.compilation import Compilation
@@ -11,6 +12,7 @@ from stormc.load.document import Document
 from stormc.model.app import Ref
 from stormc.model.layers import Layered
 from stormc.model.precedence import FALLBACKS, is_set
+from stormc.passes.because import Because
 from stormc.passes.origins import Leaf, Origin, item_steps
 from stormc.record import NamedTuple
 from stormc.review.rendered_lines import line_paths
@@ -107,12 +109,14 @@ def explain(compilation: Compilation, facts: Facts, rendered: str) -> Explanatio
     assert compilation.compiled is not None and compilation.layered is not None and compilation.summary is not None
     texts = layout(compilation.compiled.manifests, compilation.compiled.app.spec_file)
     origins = compilation.origins().of_objects
+    layered = compilation.layered
+    reason_of = cache(lambda because: _reason(because, layered, facts))
     files = []
     for manifest in compilation.compiled.manifests:
         ref = Ref(manifest["kind"], manifest["metadata"]["name"])
         name = f"{rendered}/{compilation.summary.directory}/{file_name(manifest)}"
-        files.append(_file(name, texts[file_name(manifest)], ref, manifest, origins[ref], compilation.layered, facts))
-    documents = [layer.document for layer in compilation.layered.layers]
+        files.append(_file(name, texts[file_name(manifest)], ref, manifest, origins[ref], reason_of))
+    documents = [layer.document for layer in layered.layers]
     documents += [facts.hardware] if facts.hardware else []
     documents += [layer.document for layer in facts.platform.layers] if facts.platform else []
     sources = {document.file: document.text for document in reversed(documents)}
@@ -121,8 +125,8 @@ def explain(compilation: Compilation, facts: Facts, rendered: str) -> Explanatio
 
 
 def _file(
-    name: str, text: str, ref: Ref, manifest: Mapping[str, Any], origins: Mapping[Leaf, Origin], layered: Layered,
-    facts: Facts,
+    name: str, text: str, ref: Ref, manifest: Mapping[str, Any], origins: Mapping[Leaf, Origin],
+    reason_of: Callable[[Because], _Reason],
 ) -> RenderedFile:  # fmt: skip
     by_position = dict(_positions(ref.kind, manifest))
     order = {leaf: index for index, leaf in enumerate(by_position.values())}
@@ -133,7 +137,10 @@ def _file(
         of_line.append(None if leaf is None else order[leaf])
         if leaf is not None:
             first.setdefault(order[leaf], number)
-    values = [_explained(ref, leaf, origins[leaf], name, first[index], layered, facts) for leaf, index in order.items()]
+    values = [
+        _explained(ref, leaf, origins[leaf], name, first[index], reason_of(origins[leaf][-1].because))
+        for leaf, index in order.items()
+    ]
     return RenderedFile(name, text, tuple(values), tuple(of_line))
 
 
@@ -151,13 +158,8 @@ def _positions(kind: str, value: Any, path: Path = (), leaf: Leaf = ()) -> Itera
         yield path, leaf
 
 
-def _explained(
-    ref: Ref, leaf: Leaf, origin: Origin, file: str, line: int, layered: Layered, facts: Facts
-) -> Explained:  # fmt: skip
+def _explained(ref: Ref, leaf: Leaf, origin: Origin, file: str, line: int, reason: _Reason) -> Explained:
     last = origin[-1]
-    because = last.because
-    there = [field for field in because.fields if is_set(layered.data, field)]
-    lost = [field for field in there[1:] if _gives_way(field, there[0])]
     return Explained(
         object=f"{ref.kind}/{ref.name}",
         path=readable(leaf),
@@ -166,6 +168,31 @@ def _explained(
         file=file,
         line=line,
         writer=last.writer,
+        decided=reason.decided,
+        over=reason.over,
+        unset=reason.unset,
+        exists_if=reason.exists_if,
+        fact=last.because.fact,
+        fact_place=reason.fact_place,
+        source=last.because.source,
+        replaced=tuple(Earlier(one.writer, one.value, one.because.in_words()) for one in origin[:-1]),
+    )
+
+
+class _Reason(NamedTuple):
+    """What Explained says of a reason; many values of an app have the same one."""
+
+    decided: tuple[Field, ...]
+    over: tuple[Field, ...]
+    unset: tuple[str, ...]
+    exists_if: tuple[Field, ...]
+    fact_place: Place | None
+
+
+def _reason(because: Because, layered: Layered, facts: Facts) -> _Reason:
+    there = [field for field in because.fields if is_set(layered.data, field)]
+    lost = [field for field in there[1:] if _gives_way(field, there[0])]
+    return _Reason(
         decided=tuple(_field(field, layered) for field in there if field not in lost),
         over=tuple(_field(field, layered) for field in lost),
         unset=tuple(dotted(field) for field in because.fields if field not in there),
@@ -173,10 +200,7 @@ def _explained(
             *(_field(field, layered) for field in because.exists_if),
             *_exists_if_fact(because.exists_if_fact, facts),
         ),
-        fact=because.fact,
         fact_place=_fact_place(because.fact, facts),
-        source=because.source,
-        replaced=tuple(Earlier(one.writer, one.value, one.because.in_words()) for one in origin[:-1]),
     )
 
 
@@ -246,6 +270,7 @@ def _words(step: str | int | tuple[str | int, ...]) -> tuple[str, ...]:
     return tuple(map(str, step)) if isinstance(step, tuple) else (str(step),)
 
 
+@lru_cache(maxsize=1000)
 def _spellings(step: str | int | tuple[str | int, ...]) -> tuple[str, ...]:
     """What may be typed for a step: `8080/TCP` or `8080`, `port` for `--port`, `a` for `example.com/a`."""
     words = _words(step)
