@@ -84,7 +84,7 @@ LAYOUTS = [
 
 
 @pytest.mark.parametrize(("document", "text"), LAYOUTS)
-def test_layout(document: dict[str, Any], text: str) -> None:
+def test_values_of_every_kind_are_laid_out_in_one_way(document: dict[str, Any], text: str) -> None:
     assert emit_yaml(document) == text
     assert readings(text) == [document] * 3
 

@@ -55,7 +55,7 @@ def test_a_command_line_of_an_override_is_held_to_the_spec(spec: str, findings: 
     assert reported(spec) == findings
 
 
-def test_all_that_differs_is_told() -> None:
+def test_every_difference_is_reported() -> None:
     spec = launched(model="/mnt/models/other", port=9999, **{"tensor-parallel-size": 2})
     assert len([finding for finding in judge(spec) if finding.rule == "E717"]) == 3
 

@@ -20,7 +20,7 @@ ACCEPTED = [
 
 
 @pytest.mark.parametrize("spec", ACCEPTED)
-def test_what_means_something_is_accepted(spec: str) -> None:
+def test_a_value_that_somebody_reads_is_accepted(spec: str) -> None:
     assert reported(spec) == set()
 
 
@@ -42,5 +42,5 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("spec", "findings"), WRONG)
-def test_what_means_nothing_is_told_at_its_place(spec: str, findings: set[tuple[str, str]]) -> None:
+def test_a_value_that_nobody_reads_is_reported_at_its_place(spec: str, findings: set[tuple[str, str]]) -> None:
     assert reported(spec) == findings

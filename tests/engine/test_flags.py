@@ -27,7 +27,7 @@ ACCEPTED = [
 
 
 @pytest.mark.parametrize("spec", ACCEPTED)
-def test_what_vllm_takes_is_taken(spec: str) -> None:
+def test_a_flag_that_vllm_takes_is_accepted(spec: str) -> None:
     assert reported(spec) == set()
 
 
@@ -69,7 +69,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("spec", "finding"), WRONG)
-def test_what_vllm_refuses_is_told_once_and_alone(spec: str, finding: tuple[str, str]) -> None:
+def test_a_flag_that_vllm_refuses_is_one_finding(spec: str, finding: tuple[str, str]) -> None:
     assert reported(spec) == {finding}
 
 

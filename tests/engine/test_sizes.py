@@ -19,7 +19,7 @@ ACCEPTED = [
 
 
 @pytest.mark.parametrize("spec", ACCEPTED)
-def test_what_fits_is_accepted(spec: str) -> None:
+def test_sizes_that_fit_are_accepted(spec: str) -> None:
     assert reported(spec) == set()
 
 
@@ -51,7 +51,7 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("spec", "finding"), WRONG)
-def test_what_does_not_fit_is_told_at_its_place(spec: str, finding: tuple[str, str]) -> None:
+def test_a_size_that_does_not_fit_is_reported_at_its_place(spec: str, finding: tuple[str, str]) -> None:
     assert reported(spec) == {finding}
 
 

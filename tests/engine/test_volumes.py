@@ -23,7 +23,7 @@ TAKEN = [
 
 
 @pytest.mark.parametrize(("spec", "place"), TAKEN)
-def test_what_is_taken_is_told_and_nothing_breaks(spec: str, place: str) -> None:
+def test_a_taken_directory_is_reported_and_breaks_nothing(spec: str, place: str) -> None:
     assert reported(spec) == {("E076", place)}
 
 
@@ -36,5 +36,5 @@ FREE = [
 
 
 @pytest.mark.parametrize("spec", FREE)
-def test_what_is_free_is_accepted(spec: str) -> None:
+def test_a_free_directory_is_accepted(spec: str) -> None:
     assert reported(spec) == set()

@@ -46,7 +46,7 @@ def test_the_newest_line_is_the_last_that_has_more_than_release_candidates() -> 
 
 
 @pytest.mark.parametrize("release", RELEASES)
-def test_facts_of_a_release(release: str) -> None:
+def test_a_release_has_the_flags_that_its_help_prints(release: str) -> None:
     facts = read_engines()[release]
     assert {flag: facts.flags.get(flag) for flag in EVERYWHERE} == EVERYWHERE
     for flag, kind in facts.flags.items():

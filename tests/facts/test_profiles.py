@@ -92,7 +92,7 @@ def test_every_fact_names_its_source(file: Path) -> None:
 
 
 @pytest.mark.parametrize("row", TABLE, ids=lambda row: row[0])
-def test_the_facts_of_the_vendors_tables(row: tuple[str, int, str, str, str, str, bool]) -> None:
+def test_profiles_agree_with_the_vendors_tables(row: tuple[str, int, str, str, str, str, bool]) -> None:
     p = _profile(row[0])
     assert (p.name, p.npus, p.accelerator_type, p.schedule_policy, p.resource, p.mindcluster, p.documented) == row
 
@@ -102,7 +102,7 @@ def test_the_table_has_every_file() -> None:
 
 
 @pytest.mark.parametrize("name", [row[0] for row in TABLE])
-def test_the_facts_that_follow_from_others(name: str) -> None:
+def test_facts_that_follow_from_others_agree_with_them(name: str) -> None:
     p = _profile(name)
     assert p.kv_port == 20000 + 1000 * p.npus
     assert p.super_pod == p.schedule_policy.endswith("-sp")
@@ -121,7 +121,7 @@ def test_the_facts_that_follow_from_others(name: str) -> None:
         ("superPod: false", "superpod: false", "E201 unknown key superpod"),
     ],
 )
-def test_a_mistake_in_a_profile_of_ones_own_is_one_finding(old: str, new: str, told: str) -> None:
+def test_a_mistake_in_a_users_profile_is_one_finding(old: str, new: str, told: str) -> None:
     text = (DIRECTORY / "atlas-800i-a2.yaml").read_text(encoding="utf-8")
     assert old in text
     document, _ = load_document("lab.yaml", text.replace(old, new).encode())

@@ -45,7 +45,7 @@ def test_releases_are_in_order() -> None:
     assert version("v0.7.0") < version("v0.10.0") < version("v1.0.0") and version("7.3") < version("26.0")
 
 
-def test_what_differs() -> None:
+def test_releases_differ_in_what_their_sources_say() -> None:
     assert [mindcluster(r).labels_nodes for r in ("7.3", "26.0", "26.1")] == [True, True, False]
     assert [aibrix(r).sorts_environment for r in ("v0.5.0", "v0.6.0", "v0.7.0", "v0.8.0")] == [True, True, False, False]
     readers = ("chip8-node8-sp", "chip8-node8-ra64-sp")

@@ -60,7 +60,7 @@ BAD: list[tuple[str, bytes, str, int, int, str]] = [
 
 
 @pytest.mark.parametrize(("raw", "rule", "line", "column", "message"), [b[1:] for b in BAD], ids=[b[0] for b in BAD])
-def test_what_is_no_document_is_one_finding(raw: bytes, rule: str, line: int, column: int, message: str) -> None:
+def test_a_text_that_is_no_spec_is_one_finding(raw: bytes, rule: str, line: int, column: int, message: str) -> None:
     document, findings = load_document("specs/x.yaml", raw)
     assert document is None
     (finding,) = findings
@@ -97,7 +97,7 @@ GOOD: list[tuple[bytes, Any]] = [
 
 
 @pytest.mark.parametrize(("raw", "data"), GOOD, ids=[raw.decode()[:30] for raw, _ in GOOD])
-def test_what_is_a_document_is_plain_data(raw: bytes, data: Any) -> None:
+def test_a_document_becomes_plain_data(raw: bytes, data: Any) -> None:
     document, findings = load_document("x", raw)
     assert document is not None and not findings
     assert document.data == data
@@ -127,14 +127,14 @@ FLOW = [
 
 
 @pytest.mark.parametrize(("text", "data"), FLOW)
-def test_colons_in_flow_style(text: str, data: dict[str, Any]) -> None:
+def test_colons_in_flow_style_are_read(text: str, data: dict[str, Any]) -> None:
     document, findings = load_document("x", text.encode())
     assert findings == []
     assert document is not None and document.data == data == YAML(typ="safe", pure=True).load(text)
 
 
 @given(st.binary(max_size=300))
-def test_no_bytes_raise(raw: bytes) -> None:
+def test_no_bytes_make_the_loader_raise(raw: bytes) -> None:
     document, findings = load_document("x", raw)
     assert (document is None) == bool(findings)
 

@@ -39,6 +39,6 @@ def test_a_bomb_is_not_built(tmp_path: Path, bomb: str) -> None:
         assert read_resource_list(BOMBS[bomb].encode())["kind"] == "ResourceList"
 
 
-def test_what_is_short_is_read_as_pyyaml_does() -> None:
+def test_short_values_are_read_as_pyyaml_reads_them() -> None:
     text = "a: &a {x: 1:30, y: 0x10}\nb: {<<: *a, z: -12}\nc: [*a, *a]\n"
     assert yaml.load(text, Loader=ForeignLoader) == yaml.safe_load(text)

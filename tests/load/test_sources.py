@@ -61,7 +61,7 @@ def test_a_link_whose_target_only_begins_like_the_directory_is_outside(tmp_path:
     assert [f.rule for f in read_sources(specs).findings] == ["E109"]
 
 
-def test_what_cannot_be_read_is_a_finding(tmp_path: Path) -> None:
+def test_an_unreadable_file_is_a_finding(tmp_path: Path) -> None:
     specs = make(tmp_path / "specs", "a.yaml")
     os.mkfifo(specs / "pipe.yaml")
     (specs / "gone.yaml").symlink_to("missing.yaml")
@@ -88,7 +88,7 @@ def nobody() -> Iterator[None]:
         os.seteuid(0)
 
 
-def test_what_may_not_be_read_is_a_finding() -> None:
+def test_a_file_without_permission_is_a_finding() -> None:
     with tempfile.TemporaryDirectory() as directory:  # pytest's own may be entered by its owner only
         Path(directory).chmod(0o755)
         specs = make(Path(directory) / "specs", "a.yaml", "b.yaml", "locked/c.yaml")
@@ -104,7 +104,7 @@ def test_what_may_not_be_read_is_a_finding() -> None:
     ]
 
 
-def test_names_of_any_bytes(tmp_path: Path) -> None:
+def test_files_with_any_name_are_read_or_reported(tmp_path: Path) -> None:
     specs = make(tmp_path / "specs", "a b.yaml", "名.yaml", "new\nline.yaml", "tab\t/a.yaml", "notes\n.txt")
     Path(os.fsdecode(os.fsencode(specs) + b"/\xff.yaml")).write_text("x")
     sources = read_sources(specs)

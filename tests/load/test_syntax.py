@@ -44,7 +44,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_the_place_of_the_mistake(case: str) -> None:
+def test_a_finding_stands_at_the_mistake(case: str) -> None:
     text, line, column, message = CASES[case]
     document, (finding,) = load_document("s.yaml", text.encode())
     assert document is None
@@ -53,7 +53,7 @@ def test_the_place_of_the_mistake(case: str) -> None:
     assert finding.hint
 
 
-def test_every_full_width_colon_is_told_at_once() -> None:
+def test_every_full_width_colon_is_reported_in_one_run() -> None:
     _, findings = load_document("s.yaml", "a：1\nb: 1\nc：2\n".encode())
     assert [(f.mark.line, f.mark.column) for f in findings] == [(1, 2), (3, 2)]
 

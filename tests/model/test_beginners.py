@@ -70,7 +70,7 @@ def test_a_comment_on_another_line_is_led_to_the_finding(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_one_finding_and_a_way_out(case: str, tmp_path: Path) -> None:
+def test_a_beginners_mistake_is_one_finding_with_a_way_out(case: str, tmp_path: Path) -> None:
     overlay, platform, expected = CASES[case]
     (tmp_path / "specs").mkdir()
     text = spec_text(overlay or "")

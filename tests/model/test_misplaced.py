@@ -26,7 +26,7 @@ HINTS = [
 
 
 @pytest.mark.parametrize(("overlay", "hint"), HINTS)
-def test_unknown_keys_are_told_their_place(overlay: str, hint: str) -> None:
+def test_an_unknown_key_gets_a_hint_at_its_place(overlay: str, hint: str) -> None:
     (found,) = [f for f in findings(overlay) if f.rule == "E201"]
     assert found.hint == hint
 
@@ -46,5 +46,5 @@ TYPES = [
 
 
 @pytest.mark.parametrize(("overlay", "hint"), TYPES)
-def test_values_of_the_wrong_type_are_told_the_right_one(overlay: str, hint: str) -> None:
+def test_a_value_of_the_wrong_type_gets_a_hint_at_the_right_one(overlay: str, hint: str) -> None:
     assert [f.hint for f in findings(overlay) if f.rule == "E203"] == [hint]

@@ -56,11 +56,11 @@ def test_the_larger_one_exceeds(one: tuple[str, Fraction], other: tuple[str, Fra
         ("0.0001", "1m"), ("1e3", "1e3"), ("100e1", "1e3"), ("0.1Ki", "102400m"), ("1000Ki", "1000Ki"),
     ],
 )  # fmt: skip
-def test_spellings(text: str | int, expected: str) -> None:
+def test_a_quantity_has_one_canonical_spelling(text: str | int, expected: str) -> None:
     assert canonical(text) == expected
 
 
 @pytest.mark.parametrize("text", ["", "x", "1.5.2", "1 Gi", "-1", "1gi"])
-def test_what_is_no_quantity(text: str) -> None:
+def test_anything_but_a_quantity_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a quantity"):
         canonical(text)

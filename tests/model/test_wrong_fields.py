@@ -59,5 +59,5 @@ def test_the_other_role_is_judged_and_nothing_is_made_up(own: str, name: str, mi
         ({"kvTransfer": {"conector": "MooncakeConnectorV1"}, "prefill": {"dataParallel": 3}}, ["E036", "E201"]),
     ],
 )
-def test_what_else_is_said(overlay: Mapping[str, Any], rules: list[str]) -> None:
+def test_the_other_fields_are_still_judged(overlay: Mapping[str, Any], rules: list[str]) -> None:
     assert sorted(f.rule for f in findings(json.dumps(overlay)) if f.rule[0] == "E") == rules

@@ -77,7 +77,7 @@ FLAGS = [
 
 
 @pytest.mark.parametrize(("overlay", "role", "flag", "value"), FLAGS)
-def test_flags(overlay: str, role: str, flag: str, value: str | None) -> None:
+def test_flags_follow_from_the_fields(overlay: str, role: str, flag: str, value: str | None) -> None:
     flags = arguments(overlay, role)
     assert flag in flags
     assert flags[flag] == value
@@ -108,7 +108,7 @@ ABSENT = [
 
 
 @pytest.mark.parametrize(("overlay", "role", "flag"), ABSENT)
-def test_absent_flags(overlay: str, role: str, flag: str) -> None:
+def test_flags_that_nothing_asks_for_are_absent(overlay: str, role: str, flag: str) -> None:
     assert flag not in arguments(overlay, role)
 
 
@@ -175,7 +175,7 @@ def test_a_pool_stands_beside_the_connector_between_the_roles() -> None:
     }  # fmt: skip
 
 
-def test_ranks_of_a_dense_model_are_told_to_be_alone() -> None:
+def test_ranks_of_a_dense_model_start_as_independent_engines() -> None:
     config = json.loads(arguments("model: {moe: false}", "decode")["--kv-transfer-config"] or "")
     sizes = config["kv_connector_extra_config"]
     assert sizes == {"prefill": {"dp_size": 1, "tp_size": 8}, "decode": {"dp_size": 1, "tp_size": 1}}

@@ -31,7 +31,9 @@ VOLUMES = [
 
 @pytest.mark.parametrize(("written", "source", "mount"), VOLUMES)
 @pytest.mark.parametrize("place", ["volumes: [%s]", "decode: {volumes: [%s]}"])
-def test_volumes_of_app_and_role(place: str, written: str, source: dict[str, Any], mount: dict[str, Any]) -> None:
+def test_volumes_of_app_and_role_are_mounted(
+    place: str, written: str, source: dict[str, Any], mount: dict[str, Any]
+) -> None:
     spec = pod(storm(place % written), "decode")["spec"]
     mounted = next(m for m in spec["containers"][0]["volumeMounts"] if m["mountPath"] == mount["mountPath"])
     name = mounted.pop("name")
@@ -64,7 +66,7 @@ REFERENCES = [
 
 @pytest.mark.parametrize(("written", "rendered"), REFERENCES)
 @pytest.mark.parametrize("place", ["engine: {env: {X: %s}}", "decode: {env: {X: %s}}"])
-def test_variables_may_refer(place: str, written: str, rendered: dict[str, Any]) -> None:
+def test_variables_may_be_references(place: str, written: str, rendered: dict[str, Any]) -> None:
     assert environment(place % written, "decode")["X"] == rendered
 
 
@@ -166,7 +168,7 @@ MODEL_VOLUMES = [
 
 
 @pytest.mark.parametrize(("overlay", "source", "mount"), MODEL_VOLUMES)
-def test_model_volume(overlay: str, source: dict[str, Any], mount: str) -> None:
+def test_the_model_comes_from_a_claim_or_a_directory(overlay: str, source: dict[str, Any], mount: str) -> None:
     service = storm(overlay)
     volume = next(v for v in pod(service, "decode")["spec"]["volumes"] if v["name"] == "model")
     assert volume == {"name": "model", **source}
@@ -182,7 +184,7 @@ GATEWAY = [
 
 
 @pytest.mark.parametrize(("overlay", "roles", "port"), GATEWAY)
-def test_gateway_labels(overlay: str, roles: set[str], port: str) -> None:
+def test_gateway_labels_stand_on_the_pods_that_the_spec_names(overlay: str, roles: set[str], port: str) -> None:
     service = storm(overlay)
     for name in ("prefill", "decode", "routing"):
         labels = pod(service, name).get("metadata", {}).get("labels", {})
@@ -217,7 +219,7 @@ def test_the_launcher_travels_in_a_config_map_of_a_constant_name() -> None:
         assert {"name": "launcher", "mountPath": "/opt/stormc/launcher", "readOnly": True} in only["volumeMounts"]
 
 
-def test_a_command_of_ones_own_takes_the_place_of_the_launcher() -> None:
+def test_the_users_command_takes_the_place_of_the_launcher() -> None:
     overlay = "engine: {command: [bash, -c, 'exec my-engine']}"
     engine = container(storm(overlay), "decode")
     assert engine["command"] == ["bash", "-c", "exec my-engine"]

@@ -18,7 +18,9 @@ POLICIES = [
 
 
 @pytest.mark.parametrize(("overlay", "labels", "restart", "grace"), POLICIES)
-def test_policy(overlay: str, labels: dict[str, str], restart: str | None, grace: int | None) -> None:
+def test_fault_labels_follow_from_the_policy(
+    overlay: str, labels: dict[str, str], restart: str | None, grace: int | None
+) -> None:
     template = pod(storm(overlay), "decode")
     present = {k: v for k, v in template["metadata"]["labels"].items() if not k.startswith("model.aibrix.ai/")}
     assert present == labels

@@ -19,7 +19,9 @@ NODES = [
 
 
 @pytest.mark.parametrize(("overlay", "release", "selector", "policy"), NODES)
-def test_node_selection_by_release(overlay: str, release: str, selector: dict[str, str], policy: str | None) -> None:
+def test_nodes_are_selected_as_the_release_labels_them(
+    overlay: str, release: str, selector: dict[str, str], policy: str | None
+) -> None:
     service = storm(overlay, Platform(mindcluster=mindcluster(release)))
     for role in ("prefill", "decode"):
         template = pod(service, role)
@@ -44,7 +46,7 @@ def test_npus_are_equal_strings_and_visible(overlay: str, resource: str, count: 
     assert entry["valueFrom"]["fieldRef"]["fieldPath"] == f"metadata.annotations['{resource}']"
 
 
-def test_device_files_and_shared_memory() -> None:
+def test_device_files_and_shared_memory_are_mounted() -> None:
     service = storm("decode: {shmSize: 1024Mi}")
     volumes = {v["name"]: v for v in pod(service, "decode")["spec"]["volumes"]}
     assert volumes["hccn-conf"]["hostPath"] == {"path": "/etc/hccn.conf", "type": "File"}

@@ -66,7 +66,9 @@ WAYS = [
 
 
 @pytest.mark.parametrize(("source", "target", "port", "expected"), WAYS)
-def test_who_reaches_whom(source: Mapping[str, str], target: str, port: int, expected: bool) -> None:
+def test_a_port_is_open_to_the_pods_that_need_it_alone(
+    source: Mapping[str, str], target: str, port: int, expected: bool
+) -> None:
     assert allowed("networkPolicy: true", source, target, port) is expected
 
 

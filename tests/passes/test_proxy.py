@@ -149,7 +149,7 @@ def test_settings_reach_the_proxy_in_one_order() -> None:
     assert list(forward) == list(backward)
 
 
-def test_routing_pods() -> None:
+def test_a_routing_pod_runs_the_proxy() -> None:
     service = storm("{routing: {replicas: 2, image: 'proxy:1', env: {LOG: debug}}, proxy: {port: 9090}}")
     router = container(service, "routing")
     assert role(service, "routing")["replicas"] == 2

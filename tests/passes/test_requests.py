@@ -39,7 +39,7 @@ def test_what_the_profile_requests_is_no_limit() -> None:
     ("each", "count", "all_of_them"),
     [(4, 16, "64"), ("32Gi", 8, "256Gi"), ("500m", 3, "1500m"), ("0.5", 8, "4"), ("1.5Gi", 2, "3Gi"), ("1Gi", 0, "0")],
 )
-def test_a_quantity_several_times(each: str | int, count: int, all_of_them: str) -> None:
+def test_a_quantity_is_multiplied_exactly(each: str | int, count: int, all_of_them: str) -> None:
     assert times(each, count) == all_of_them
 
 

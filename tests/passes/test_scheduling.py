@@ -18,7 +18,7 @@ GANGS = [
 
 
 @pytest.mark.parametrize(("overlay", "prefill", "decode"), GANGS)
-def test_gang_formula(overlay: str, prefill: str, decode: str) -> None:
+def test_the_gang_is_every_pod_of_the_pod_group(overlay: str, prefill: str, decode: str) -> None:
     service = storm(overlay)
     assert pod(service, "prefill")["metadata"]["annotations"][MIN] == prefill
     assert pod(service, "decode")["metadata"]["annotations"][MIN] == decode

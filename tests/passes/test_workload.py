@@ -53,7 +53,7 @@ POD_FIELDS: list[tuple[str, str, tuple[str, ...], Any]] = [
 
 
 @pytest.mark.parametrize(("overlay", "name", "path", "value"), POD_FIELDS)
-def test_pod_fields(overlay: str, name: str, path: tuple[str, ...], value: Any) -> None:
+def test_pod_fields_of_a_role_are_written(overlay: str, name: str, path: tuple[str, ...], value: Any) -> None:
     node: Any = pod(storm(overlay), name)
     for step in path:
         node = node[step]

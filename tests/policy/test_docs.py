@@ -24,5 +24,5 @@ def test_every_row_names_a_test(path: str) -> None:
     assert (ROOT / path).is_file()
 
 
-def test_every_id_is_one() -> None:
+def test_every_id_of_the_page_is_declared() -> None:
     assert set(re.findall(r"\b[EW]\d{3}\b", TEXT)) <= set(ids())

@@ -208,7 +208,7 @@ SECRET_NAMES = {
 
 
 @pytest.mark.parametrize("name", SECRET_NAMES)
-def test_names_of_secrets(name: str) -> None:
+def test_names_that_hold_secrets_are_known(name: str) -> None:
     assert names_secret(name) is SECRET_NAMES[name]
 
 
@@ -225,5 +225,5 @@ PATHS = {
 
 
 @pytest.mark.parametrize(("pattern", "path"), PATHS)
-def test_patterns_of_paths(pattern: str, path: str) -> None:
+def test_patterns_match_paths_step_by_step(pattern: str, path: str) -> None:
     assert covers(pattern, tuple(path.split("."))) is PATHS[pattern, path]

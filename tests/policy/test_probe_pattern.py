@@ -28,6 +28,6 @@ def test_stormc_s_own_probe_is_known() -> None:
 
 
 @pytest.mark.parametrize("script", FOREIGN)
-def test_a_program_beside_it_is_none(script: str) -> None:
+def test_another_program_is_not_taken_for_it(script: str) -> None:
     assert script != OWN
     assert not re.search(OWN_PROBE[:-1] + r"\Z", script)

@@ -33,7 +33,7 @@ def test_every_field_names_its_file_and_line(specs: Path, app: str, capsys: pyte
     assert len(lines) == 16
 
 
-def test_without_a_policy_that_is_said(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_policy_is_said_to_be_none(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for file in specs.rglob("platform.yaml"):
         file.unlink()
     assert main(["policy", "show", "app"]) == 0

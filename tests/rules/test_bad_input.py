@@ -30,7 +30,7 @@ BYTES: list[tuple[str, bytes, set[str]]] = [
 
 
 @pytest.mark.parametrize(("raw", "expected"), [row[1:] for row in BYTES], ids=[row[0] for row in BYTES])
-def test_files(raw: bytes, expected: set[str]) -> None:
+def test_a_file_that_is_no_spec_is_one_finding(raw: bytes, expected: set[str]) -> None:
     assert {f.rule for f in found(raw)} == expected
 
 
