@@ -84,18 +84,18 @@ def connectors(vllm: Path, ascend: Path) -> list[str]:
 
 def variables(vllm: Path, ascend: Path) -> list[str]:
     """Every VLLM_… variable that the sources read or list, sorted."""
-    found: set[str] = set()
+    names: set[str] = set()
     for file in (vllm / "vllm/envs.py", ascend / "vllm_ascend/envs.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Dict):
-                found |= {
+                names |= {
                     key.value for key in node.keys if isinstance(key, ast.Constant) and isinstance(key.value, str)
                 }
     for file in (ascend / "vllm_ascend").rglob("*.py"):
-        found |= set(
+        names |= set(
             re.findall(r"(?:getenv|environ(?:\.get|\.setdefault)?)[(\[]\s*\"(VLLM_[A-Z0-9_]+)\"", file.read_text())
         )
-    return sorted(name for name in found if name.startswith("VLLM_"))
+    return sorted(name for name in names if name.startswith("VLLM_"))
 
 
 def _calls(tree: ast.AST, name: str) -> Iterator[ast.Call]:
@@ -167,10 +167,10 @@ def main() -> int:
     options = parser.parse_args()
     written = yaml.safe_load(WRITTEN.read_text())
     with tempfile.TemporaryDirectory() as scratch:
-        known = {line: facts_of(line, options.sources or Path(scratch), written) for line in RELEASES}
-    add_removed(known, written)
+        facts_by_line = {line: facts_of(line, options.sources or Path(scratch), written) for line in RELEASES}
+    add_removed(facts_by_line, written)
     TARGET.mkdir(exist_ok=True)
-    for line, facts in known.items():
+    for line, facts in facts_by_line.items():
         (TARGET / f"{line}.json").write_text(laid_out(facts))
         print(f"{line}: {len(facts['flags'])} flags, {len(facts['env'])} variables, vLLM {facts['vllm']}")
     return 0

@@ -51,7 +51,7 @@ def sbom(requirements: str, version: str = __version__) -> dict[str, Any]:
             "purl": f"pkg:pypi/{pin['name'].lower()}@{pin['version']}",
             "bom-ref": f"pkg:pypi/{pin['name'].lower()}@{pin['version']}",
             "properties": [
-                {"name": "stormc:sha256", "value": found} for found in _HASH.findall(requirements[pin.start() : end])
+                {"name": "stormc:sha256", "value": sha256} for sha256 in _HASH.findall(requirements[pin.start() : end])
             ],
         }
         for pin, end in zip(pins, ends, strict=True)

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from tools.schemas.kubernetes import kubernetes_definitions, kubernetes_schema, without_zeros
+from tools.schemas.parts import DNS_1035, DNS_SUBDOMAIN, Schema, metadata
 from tools.schemas.storm_service import KUSTOMIZATION, STORM_SERVICE
 from tools.schemas.wiring import WIRING_OF_ARGOCD, WIRING_OF_FLUX
-from tools.schemas.words import DNS_1035, DNS_SUBDOMAIN, Schema, metadata
 
 HERE = Path(__file__).parents[2] / "compiler" / "stormc" / "emit" / "schemas"
 
@@ -32,14 +32,14 @@ def _referenced(node: Any) -> Iterator[str]:
 def _document(root: str, own: Mapping[str, Schema]) -> Schema:
     """The schema of one kind with every definition that it reaches."""
     carried = kubernetes_definitions()
-    found: dict[str, Schema] = {}
-    waiting = [root]
-    while waiting:
-        name = waiting.pop()
-        if name not in found:
-            found[name] = own[name] if name in own else kubernetes_schema(name, carried)
-            waiting += _referenced(found[name])
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$ref": f"#/$defs/{root}", "$defs": found}
+    definitions: dict[str, Schema] = {}
+    pending = [root]
+    while pending:
+        name = pending.pop()
+        if name not in definitions:
+            definitions[name] = own[name] if name in own else kubernetes_schema(name, carried)
+            pending += _referenced(definitions[name])
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "$ref": f"#/$defs/{root}", "$defs": definitions}
 
 
 def _object(name: str, name_pattern: str, name_max: int) -> dict[str, Schema]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from importlib.resources import files
 from typing import Any
 
-from tools.schemas.words import ANNOTATIONS, DNS_LABEL, END, LABELS, PORT, STRING, TRUE, Schema, closed, list_of, ref
+from tools.schemas.parts import ANNOTATIONS, DNS_LABEL, END, LABELS, PORT, STRING, TRUE, Schema, closed, list_of, ref
 
 KUBERNETES = "1.31.0"
 """AIBrix v0.5.0 embeds the pod of Kubernetes 1.31 (go.mod: k8s.io/api 0.31.8); its CRD prunes later fields."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from stormc.facts import kinds
-from tools.schemas.words import (
+from tools.schemas.parts import (
     ANNOTATIONS,
     BOOLEAN,
     DNS_LABEL,

@@ -91,5 +91,5 @@ def _facts(data: Mapping[str, Any]) -> EngineFacts:
 
 @cache
 def read_engines() -> Engines:
-    """The engine facts that come with stormc."""
+    """The engine facts that come with stormc. Read once: the files are part of the installation, as the code is."""
     return Engines()

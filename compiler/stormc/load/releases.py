@@ -1,4 +1,7 @@
-"""What differs between the releases of MindCluster and of AIBrix, from the files of facts/releases/."""
+"""What differs between the releases of MindCluster and of AIBrix, from the files of facts/releases/.
+
+A file is read once and remembered: it is part of the installation, as the code is.
+"""
 
 from __future__ import annotations
 

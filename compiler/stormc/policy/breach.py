@@ -18,7 +18,7 @@ Manifest = Mapping[str, Any]
 
 
 class Breach(NamedTuple):
-    """One breach at a path of the spec; `layer` is the number of the policy's layer that forbids it, if it is one."""
+    """One breach at a path of the spec; `layer` is the number of the layer that forbids it, if there is one."""
 
     rule: str
     path: Path
@@ -28,7 +28,7 @@ class Breach(NamedTuple):
 
 
 class Case(NamedTuple):
-    """An app with its finished manifests, before a policy, which may have no layer."""
+    """An app with its finished manifests, and the policy that they are held against; it may have no layers."""
 
     app: App
     policy: Policy

@@ -1,4 +1,4 @@
-"""What a policy is about: each concern is an error where a policy covers it, and a warning of the spec without one."""
+"""What a policy can be about. A concern is an error where a policy covers it, and a warning where none does."""
 
 from __future__ import annotations
 

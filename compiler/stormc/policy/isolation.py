@@ -91,9 +91,9 @@ def _taken_back(pod: Pod) -> Iterator[tuple[Path, Phrase]]:
         if context.get("allowPrivilegeEscalation") is not False and not context.get("privileged"):
             yield (*inside, "allowPrivilegeEscalation"), verbatim("allowPrivilegeEscalation: false")
         dropped = (context.get("capabilities") or {}).get("drop") or ()
-        wanted = "ALL" if routing else "NET_RAW"
-        if wanted not in dropped and "ALL" not in dropped:
-            yield (*inside, "capabilities", "drop"), phrase("that capability {name} is dropped", name=wanted)
+        capability = "ALL" if routing else "NET_RAW"
+        if capability not in dropped and "ALL" not in dropped:
+            yield (*inside, "capabilities", "drop"), phrase("that capability {name} is dropped", name=capability)
         if not routing:
             continue
         if not context.get("readOnlyRootFilesystem"):

@@ -66,7 +66,7 @@ def namespace(case: Case) -> Iterator[Breach]:
 
 def services(case: Case) -> Iterator[Breach]:
     """What opens Services, once per override, which may patch those of all pods in several fields."""
-    said: set[tuple[str, Path]] = set()
+    reported: set[tuple[str, Path]] = set()
     if not case.app.overrides and not case.policy.covers("serviceTypes"):
         return  # stormc's own are all of type ClusterIP
     for manifest in case.manifests:
@@ -76,8 +76,8 @@ def services(case: Case) -> Iterator[Breach]:
         for field, breach in _opened(case, manifest):
             by_place.setdefault((breach.rule, breach.path[:2]), []).append((field, breach))
         for place, found in by_place.items():
-            if place not in said:
-                said.add(place)
+            if place not in reported:
+                reported.add(place)
                 yield _of_one_service(manifest["metadata"]["name"], found)
 
 

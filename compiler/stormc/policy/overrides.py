@@ -70,24 +70,24 @@ def _steps(override: Override, path: Path) -> tuple[str, ...]:
 
 def covers(pattern: str, steps: tuple[str, ...]) -> bool:
     """Whether a pattern of a policy stands for a path of a patch, or for one it lies in: `**.securityContext`."""
-    wanted = pattern.split(".")
+    pattern_steps = pattern.split(".")
     for start in (0, 1):
-        reached = _spread(wanted, {0})
+        reached = _spread(pattern_steps, {0})
         for step in steps[start:]:
-            if len(wanted) in reached:
+            if len(pattern_steps) in reached:
                 return True
-            stays = {at for at in reached if wanted[at] == "**"}
-            moves = {at + 1 for at in reached if wanted[at] != "**" and matches(wanted[at], step)}
-            reached = _spread(wanted, stays | moves)
-        if len(wanted) in reached:
+            stays = {at for at in reached if pattern_steps[at] == "**"}
+            moves = {at + 1 for at in reached if pattern_steps[at] != "**" and matches(pattern_steps[at], step)}
+            reached = _spread(pattern_steps, stays | moves)
+        if len(pattern_steps) in reached:
             return True
     return False
 
 
-def _spread(wanted: list[str], reached: set[int]) -> set[int]:
+def _spread(pattern_steps: list[str], reached: set[int]) -> set[int]:
     """The places of a pattern that are reached without a further step: ** may stand for none."""
     spread = set(reached)
-    for at, step in enumerate(wanted):
+    for at, step in enumerate(pattern_steps):
         if at in spread and step == "**":
             spread.add(at + 1)
     return spread

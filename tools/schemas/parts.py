@@ -1,4 +1,4 @@
-"""What the tables of schemas are written with: kinds of values, patterns of names, closed objects, lists."""
+"""The parts of which the schemas are made: kinds of values, patterns of names, closed objects, lists."""
 
 from __future__ import annotations
 
