@@ -139,7 +139,7 @@ async def test_decode_serves_alone_while_no_prefill_is_usable(mode: str, stream:
                 s.server.router.prefill.failed(s.instance(engine))
         reply = await s.ask(question(False, stream))
         assert reply.status == 200 and reply.text() == answer_to("Say it", 8)
-        assert sum(engine.alone for engine in s.decode) == 1 and s.server.router.alone == 1
+        assert sum(engine.alone for engine in s.decode) == 1 and s.server.router.counts.alone == 1
         assert [r["alone"] for r in s.records() if r["event"] == "request"] == [True]
         await s.settled()
 

@@ -101,7 +101,7 @@ async def test_retries_stay_within_their_budget() -> None:
         for _ in range(100):
             assert (await s.ask(question(False, False))).status == 500
         assert sum(len(engine.seen) for engine in s.decode) == 100 + 64
-        assert s.server.router.retries == 64
+        assert s.server.router.counts.retries == 64
 
 
 @pytest.mark.parametrize(("attempts", "tried"), [(0, 1), (1, 1), (2, 2), (9, 4)])
@@ -142,7 +142,7 @@ async def test_a_connection_that_the_engine_closed_is_not_a_failure(mode: str) -
                 wire.drop_next = True
         assert (await s.ask(question(False, True))).done, "a reused connection that dies is tried again"
         assert s.failures("prefill") == s.failures("decode") == [0]
-        assert s.server.router.retries == 0
+        assert s.server.router.counts.retries == 0
         await s.settled()
 
 

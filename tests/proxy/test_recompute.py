@@ -61,7 +61,7 @@ async def test_an_answer_given_up_looks_like_one_that_was_not(mode: str) -> None
 
     async with service(mode) as s:
         await asyncio.gather(*(one(s, number, way) for number, way in enumerate(ways)))
-        assert s.server.router.recomputes > 100
+        assert s.server.router.counts.recomputes > 100
         assert s.failures("prefill") == s.failures("decode") == [0, 0]
         await s.settled()
 

@@ -93,4 +93,4 @@ async def test_a_farewell_is_tried_again_while_every_decode_is_too_busy() -> Non
         for engine in s.decode:
             await engine.behave(Manner())
         await until(lambda: not s.fabric.held and not s.server.router.late, 5.0)
-        assert s.server.router.expired == 0
+        assert s.server.router.counts.expired == 0

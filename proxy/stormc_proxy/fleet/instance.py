@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
 
-from stormc_proxy.outcomes import Outcome
+from stormc_proxy.http.target import RunningExchange
 from stormc_proxy.settings import Address
 from stormc_proxy.transitions import INSTANCE
 
@@ -29,16 +28,6 @@ def decode_load(length: int) -> int:
     return length * SCALE
 
 
-class Abortable(Protocol):
-    """A running exchange with an instance, as far as isolation cares."""
-
-    def stalled_since(self, moment: float) -> bool:
-        """Whether nothing has arrived from the instance since then."""
-
-    def abort(self, outcome: Outcome) -> None:
-        """End the exchange as failed."""
-
-
 class Instance:
     """An engine endpoint with its load, its failures and what it did so far."""
 
@@ -59,7 +48,7 @@ class Instance:
         self.changed_at, self.readmit_at = now, 0.0
         self.watched_since = 0.0
         """Exchanges that have been silent since then end with the next failed probe, once it does not serve."""
-        self.exchanges: set[Abortable] = set()
+        self.exchanges: set[RunningExchange] = set()
         self.last_failure, self.failed_at = "", 0.0
         self.seen = self.mute = False
         """`mute`: its last probe brought no answer at all, not even a bad one."""

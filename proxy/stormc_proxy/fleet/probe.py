@@ -3,41 +3,52 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Protocol
 
 from stormc_proxy.fleet.instance import Instance
 from stormc_proxy.fleet.pool import Pool
-from stormc_proxy.flow.router import Router
 from stormc_proxy.http.deadline import Deadline
-from stormc_proxy.http.endpoint import Endpoint
+from stormc_proxy.http.endpoint import Endpoint, Upstream
 from stormc_proxy.http.failure import UpstreamError
+from stormc_proxy.http.resolver import Resolver
 from stormc_proxy.outcomes import Outcome
-from stormc_proxy.settings import Address
+from stormc_proxy.settings import Address, Settings
 
 SPREAD = 0.2
 """Share of the interval over which the probes of a round begin, so that hundreds do not stop the traffic."""
 
 
+class Fleet(Protocol):
+    """All instances, and how they are reached."""
+
+    loop: asyncio.AbstractEventLoop
+    settings: Settings
+    pools: dict[str, Pool]
+    resolver: Resolver
+    upstream: Upstream
+
+
 class Prober:
     """Asks /health of every instance in parallel, each on a connection of its own."""
 
-    def __init__(self, router: Router) -> None:
+    def __init__(self, fleet: Fleet) -> None:
         """Probes nothing before `run`, `round` or `begin`."""
-        self._router = router
+        self._fleet = fleet
         self._running: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Probe round after round, until cancelled."""
-        loop = self._router.loop
+        loop = self._fleet.loop
         while True:
             began = loop.time()
-            interval = self._router.settings.probe_interval_seconds
+            interval = self._fleet.settings.probe_interval_seconds
             await self.round(interval * SPREAD)
             await self.settle()
             await asyncio.sleep(max(0.0, began + interval - loop.time()))
 
     async def round(self, spread: float = 0.0) -> None:
         """Start one probe of every instance."""
-        instances = [(pool, instance) for pool in self._router.pools.values() for instance in pool]
+        instances = [(pool, instance) for pool in self._fleet.pools.values() for instance in pool]
         pause = spread / len(instances) if len(instances) > 32 else 0.0
         for pool, instance in instances:
             self.begin(pool, instance)
@@ -46,7 +57,7 @@ class Prober:
 
     def begin(self, pool: Pool, instance: Instance) -> None:
         """Start one probe of one instance."""
-        task = self._router.loop.create_task(self._probe(pool, instance))
+        task = self._fleet.loop.create_task(self._probe(pool, instance))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
@@ -72,10 +83,10 @@ class Prober:
 
     async def _health_problem(self, address: Address) -> Outcome | None:
         """Why /health does not answer 200 in time; None if it does."""
-        router = self._router
-        late = router.loop.create_future()
-        asking = router.loop.create_task(self._ask(address))
-        deadline = Deadline(router.loop, router.settings.probe_timeout_seconds, lambda: late.set_result(None))
+        fleet = self._fleet
+        late = fleet.loop.create_future()
+        asking = fleet.loop.create_task(self._ask(address))
+        deadline = Deadline(fleet.loop, fleet.settings.probe_timeout_seconds, lambda: late.set_result(None))
         try:
             await asyncio.wait((asking, late), return_when=asyncio.FIRST_COMPLETED)
             if not asking.done():
@@ -87,8 +98,8 @@ class Prober:
             asking.cancel()
 
     async def _ask(self, address: Address) -> Outcome | None:
-        settings = self._router.settings
-        endpoint = Endpoint(address, self._router.loop, self._router.resolver, 0.0, tls=self._router.upstream.tls)
+        settings = self._fleet.settings
+        endpoint = Endpoint(address, self._fleet.loop, self._fleet.resolver, 0.0, tls=self._fleet.upstream.tls)
         try:
             connection = await endpoint.new_connection()
         except UpstreamError as error:

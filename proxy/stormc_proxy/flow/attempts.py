@@ -80,7 +80,7 @@ async def _once_more(request: ClientRequest, tried: set[Address], number: int) -
     router = request.router
     if not router.decode.other(tried) or not router.budget.allows(router.loop.time()):
         return False
-    router.retries += 1
+    router.counts.retries += 1
     await asyncio.sleep(router.settings.retry_delay * 2 ** (number - 1))
     return True
 

@@ -26,7 +26,7 @@ class DecodeAlone:
         self._request, self._body = request, body
         request.record.alone = True
         request.record.prefill = ""
-        request.router.alone += 1
+        request.router.counts.alone += 1
 
     async def ask(self, avoid: set[Address], tried: set[Address]) -> tuple[Answer | None, Instance]:
         """One attempt. Raises Unanswered, Refusal, Broken."""

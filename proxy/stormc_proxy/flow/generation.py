@@ -82,7 +82,7 @@ class Generation:
                 return
             if stream.cut:
                 self._record.resumes += 1
-                self._router.resumed += 1
+                self._router.counts.resumes += 1
             else:
                 self._recompute()
             body, avoid = following, {instance.address}
@@ -145,7 +145,7 @@ class Generation:
 
     def _recompute(self) -> None:
         self._record.recomputes += 1
-        self._router.recomputes += 1
+        self._router.counts.recomputes += 1
         most = self._router.settings.max_recomputes
         if self._record.recomputes > most:
             message = f"the answer was given up for recomputation more than {most} times"

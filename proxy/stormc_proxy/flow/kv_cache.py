@@ -119,7 +119,7 @@ class KvCache:
 
     async def _farewell(self, avoid: set[Address]) -> None:
         router = self._request.router
-        router.farewells += 1
+        router.counts.farewells += 1
         if await self._have_fetched(avoid):
             self.step("decode fetches it")
         elif self._body.length <= LATE_BYTES and len(router.late) < LATE_FAREWELLS:
@@ -137,7 +137,7 @@ class KvCache:
         self._expire()
 
     def _expire(self) -> None:
-        self._request.router.expired += 1
+        self._request.router.counts.expired += 1
         self.step("no decode answers")
 
     async def _have_fetched(self, avoid: set[Address]) -> bool:

@@ -54,7 +54,7 @@ async def prefill(request: ClientRequest, body: Body, key: str, parameters: str,
                 break
             if not router.prefill.other(tried) or not router.budget.allows(router.loop.time()):
                 break
-            router.retries += 1
+            router.counts.retries += 1
             await asyncio.sleep(settings.retry_delay * 2 ** (number - 1))
         lease = router.affinity.pick(router.prefill, prompt, settings.mode, tried)
         if lease is None:

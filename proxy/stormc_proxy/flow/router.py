@@ -15,6 +15,7 @@ from stormc_proxy.http.endpoint import Upstream
 from stormc_proxy.http.resolver import Resolver
 from stormc_proxy.http.tls import Tls, of_engines
 from stormc_proxy.settings import ROLES, Settings
+from stormc_proxy.telemetry.counts import Counts
 
 if TYPE_CHECKING:
     from stormc_proxy.flow.attempt import Attempt
@@ -44,9 +45,7 @@ class Router:
         self.upstream = Upstream(loop, self.resolver, settings.connect_timeout_seconds, _engine_tls(settings))
         self.rendezvous: dict[str, Attempt] = {}
         self.budget = RetryBudget(settings.retry_budget_percent)
-        self.retries = self.recomputes = self.resumed = self.alone = self.tokens = self.farewells = self.expired = (
-            self.unoffered
-        ) = 0
+        self.counts = Counts()
         self.ends: set[str] = set()
         """Paths whose streams the engines are known to end in the words of their API ([DONE], message_stop, …)."""
         self.callback_url = ""

@@ -127,7 +127,7 @@ class Standard:
         request = self._request
         lease, report = await prefill(request, self._body, key, _OFFER, None)
         if not report.parameters:
-            request.router.unoffered += 1  # decode will compute the prompt once more
+            request.router.counts.unoffered += 1  # decode will compute the prompt once more
         return KvCache(request, self._body, lease, key, report)
 
 

@@ -8,7 +8,6 @@ import math
 from collections.abc import Awaitable
 from typing import cast
 
-from stormc_proxy.fleet.instance import Instance
 from stormc_proxy.http.answer_head import HEAD_BYTES, PROTOCOL, Framing, Head
 from stormc_proxy.http.body_sink import BodySink, CollectedBody
 from stormc_proxy.http.connection_owner import ConnectionOwner
@@ -17,18 +16,19 @@ from stormc_proxy.http.exchange_timeout import ExchangeTimeout
 from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.http.framing import ChunkedFeed, Feed, FramingError, feed_of
 from stormc_proxy.http.request_writer import PIECE_BYTES, Pieces, RequestWriter
+from stormc_proxy.http.target import Target
 from stormc_proxy.http.tcp import watch_peer
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.transitions import EXCHANGE
 
 
 class Connection(RequestWriter):
-    """One connection to one instance; one exchange at a time."""
+    """One connection to one target; one exchange at a time."""
 
     __slots__ = (
         "_awaited", "_began", "_body_done", "_error", "_excused", "_feed", "_framing", "_head", "_held",
-        "_how_it_closed", "_instance", "_last", "_limit", "_owner", "_paused", "_response", "_spoke", "_swept",
-        "_transport", "content", "idle_since", "reused", "sink", "state",
+        "_how_it_closed", "_last", "_limit", "_owner", "_paused", "_response", "_spoke", "_swept",
+        "_target", "_transport", "content", "idle_since", "reused", "sink", "state",
     )  # fmt: skip
 
     def __init__(self, owner: ConnectionOwner) -> None:
@@ -45,7 +45,7 @@ class Connection(RequestWriter):
         """The whole body of an answer that came together with its head and leaves the connection free, as most do."""
         self._feed: Feed | None = None
         self.sink: BodySink | None = None
-        self._instance: Instance | None = None
+        self._target: Target | None = None
         self._held: list[bytes] = []
         self._paused = self._excused = self._swept = self.reused = False
         self._error, self._how_it_closed = cast("Outcome | None", None), Outcome.CLOSED_EARLY
@@ -53,17 +53,17 @@ class Connection(RequestWriter):
 
     # -- one exchange --------------------------------------------------------------------------------------------------
 
-    def send(self, request: bytes, body: Pieces, instance: Instance | None, timeout: float) -> Awaitable[Head]:
+    def send(self, request: bytes, body: Pieces, target: Target | None, timeout: float) -> Awaitable[Head]:
         """Send a request and wait for the answer's head. Raises UpstreamError; the caller then calls `close`.
 
-        `instance` hears of the exchange, so that it can be cut when the instance is found to be gone.
+        `target` lists the exchange, so that it can be cut when the target is found to be gone.
         """
         transport = self._transport
         if transport is None or transport.is_closing():
             raise UpstreamError(Outcome.CONNECTION_CLOSED, sent=False)
-        if instance is not None:
-            self._instance = instance
-            instance.exchanges.add(self)
+        if target is not None:
+            self._target = target
+            target.exchanges.add(self)
         self.state = EXCHANGE[self.state, "send"]
         response: asyncio.Future[Head] = self._loop.create_future()
         self._response = response
@@ -214,9 +214,9 @@ class Connection(RequestWriter):
         if self._paused:
             self.resume()
         self._excused = False
-        if self._instance is not None:
-            self._instance.exchanges.discard(self)
-            self._instance = None
+        if self._target is not None:
+            self._target.exchanges.discard(self)
+            self._target = None
 
     # -- asyncio.Protocol ----------------------------------------------------------------------------------------------
 

@@ -7,13 +7,13 @@ import errno
 import ssl
 from collections.abc import Callable, Iterable
 
-from stormc_proxy.fleet.instance import Instance
 from stormc_proxy.http.answer_head import Head, Heads
 from stormc_proxy.http.connection import Connection
 from stormc_proxy.http.deadline import Deadline, Sweep
 from stormc_proxy.http.failure import UpstreamError
 from stormc_proxy.http.request_writer import Pieces
 from stormc_proxy.http.resolver import NoAddress, Resolver, connect_first
+from stormc_proxy.http.target import Target
 from stormc_proxy.http.tls import Tls
 from stormc_proxy.outcomes import Outcome
 from stormc_proxy.settings import Address
@@ -170,7 +170,7 @@ class Upstream:
             endpoint.timeout = seconds
 
     async def open(
-        self, instance: Instance, line: bytes, fields: bytes, body: Pieces, timeout: float,
+        self, target: Target, line: bytes, fields: bytes, body: Pieces, timeout: float,
         taken: Callable[[Connection], None],
     ) -> tuple[Connection, Head]:  # fmt: skip
         """Send a request, its line and its header fields given, and return the connection with the answer's head.
@@ -179,12 +179,12 @@ class Upstream:
         on a new connection. `taken` gets the connection before anything is sent, so that a cancelled caller can close
         it. Raises UpstreamError.
         """
-        endpoint = self._endpoints.get(instance.address) or self.endpoint(instance.address)
+        endpoint = self._endpoints.get(target.address) or self.endpoint(target.address)
         request = line + endpoint.host_line + fields
         connection = endpoint.idle_connection() or await endpoint.new_connection()
         taken(connection)
         try:
-            return connection, await connection.send(request, body, instance, timeout)
+            return connection, await connection.send(request, body, target, timeout)
         except UpstreamError as error:
             connection.close()
             raced = connection.reused and self._loop.time() - connection.written < RACE_SECONDS
@@ -193,7 +193,7 @@ class Upstream:
         connection = await endpoint.new_connection()
         taken(connection)
         try:
-            return connection, await connection.send(request, body, instance, timeout)
+            return connection, await connection.send(request, body, target, timeout)
         except UpstreamError:
             connection.close()
             raise

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 from bisect import bisect_left
 from collections import Counter, deque
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sized
+from typing import Any, Protocol
 
+from stormc_proxy.fleet.affinity import Affinity
 from stormc_proxy.fleet.instance import EXPECTED, FAULTY, HEALTHY, LEAVING, Instance
-from stormc_proxy.flow.router import Router
+from stormc_proxy.fleet.pool import Pool
+from stormc_proxy.http.resolver import Resolver
 from stormc_proxy.outcomes import Outcome
+from stormc_proxy.telemetry.counts import Counts
 from stormc_proxy.telemetry.journal import Record
 from stormc_proxy.telemetry.latency import Recent
 from stormc_proxy.telemetry.loop_lag import LoopLag
@@ -46,14 +50,28 @@ class Histogram:
         yield f"{name}_count {below}"
 
 
+class Routing(Protocol):
+    """The router, as far as numbers are concerned."""
+
+    loop: asyncio.AbstractEventLoop
+    pools: dict[str, Pool]
+    affinity: Affinity
+    resolver: Resolver
+    counts: Counts
+
+    @property
+    def rendezvous(self) -> Sized:
+        """Requests at decode that may call back."""
+
+
 class Metrics:
     """Everything that is counted, apart from what the instances know of themselves."""
 
-    def __init__(self, router: Router, lag: LoopLag, worker: int | None = None) -> None:
+    def __init__(self, router: Routing, lag: LoopLag, worker: int | None = None) -> None:
         """All zero; `worker` is the number of one process among several."""
         self._router, self._lag, self._worker = router, lag, worker
         self.internal_errors = 0
-        self.active = self.finished = self._failed = 0
+        self.active = self.finished = self.tokens = self._failed = 0
         self.requests: Counter[tuple[str, str, int]] = Counter()
         self.events: Counter[tuple[str, str, str]] = Counter()
         self.prefill, self.first_byte, self.total = Histogram(), Histogram(), Histogram()
@@ -67,7 +85,7 @@ class Metrics:
         self.finished += 1
         self._failed += record.outcome not in (Outcome.COMPLETE, Outcome.CLIENT_GONE)
         self.requests[record.path, record.how, record.status] += 1
-        self._router.tokens += record.tokens
+        self.tokens += record.tokens
         self.total.observe(seconds)
         if record.first_seconds:
             self.first_byte.observe(record.first_seconds)
@@ -90,7 +108,7 @@ class Metrics:
 
     def tick(self) -> None:
         """Once a second: one more point of the history."""
-        now = (self.finished, self._router.tokens, self._failed)
+        now = (self.finished, self.tokens, self._failed)
         requests, tokens, failures = (new - old for new, old in zip(now, self._before, strict=True))
         self._before = now
         self.history.append((requests, tokens, failures, self.active))
@@ -116,28 +134,7 @@ class Metrics:
         yield f"# TYPE {name} counter"
         for (path, end, status), count in sorted(self.requests.items()):
             yield f'{name}{{path="{path}",end="{end}",status="{status}"}} {count}'
-        router = self._router
-        for name, kind, text, value in (
-            ("active_requests", "gauge", "Requests that run.", self.active),
-            ("tokens_total", "counter", "Chunks of streams, and completion tokens of whole answers.", router.tokens),
-            ("retries_total", "counter", "Attempts after the first one.", router.retries),
-            ("recomputes_total", "counter", "Answers that decode gave up and that were resumed.", router.recomputes),
-            ("resumes_total", "counter", "Streams that went on at another decode instance.", router.resumed),
-            ("alone_total", "counter", "Requests that decode served without prefill.", router.alone),
-            ("farewells_total", "counter", "KV caches of prefill that nobody needed any more.", router.farewells),
-            ("kept_kv_caches_expired_total", "counter", "Of those, the ones that no decode fetched.", router.expired),
-            ("unoffered_kv_caches_total", "counter", "Prefills that offered decode no KV cache.", router.unoffered),
-            ("resolver_failures_total", "counter", "Names that could not be resolved anew.", router.resolver.failures),
-            ("loop_stalls_total", "counter", "Times that this process stood still.", self._lag.stalls),
-            ("internal_errors_total", "counter", "Mistakes of the proxy itself.", self.internal_errors),
-            (
-                "loop_lag_seconds",
-                "gauge",
-                "How late this process was at worst since the last look.",
-                f"{self._lag.take_worst():.4f}",
-            ),
-            ("awaited_callbacks", "gauge", "Requests at decode that may call the metaserver.", len(router.rendezvous)),
-        ):
+        for name, kind, text, value in (*self._numbers_of_requests(), *self._numbers_of_the_process()):
             yield f"# HELP stormc_proxy_{name} {text}"
             yield f"# TYPE stormc_proxy_{name} {kind}"
             yield f"stormc_proxy_{name} {value}"
@@ -146,6 +143,26 @@ class Metrics:
         yield from self.first_byte.lines("stormc_proxy_first_byte_seconds", "Time to the answer's first byte.")
         yield from self.total.lines("stormc_proxy_request_seconds", "Time of the whole request.")
         yield from self._instance_lines()
+
+    def _numbers_of_requests(self) -> Iterable[tuple[str, str, str, object]]:
+        counts = self._router.counts
+        yield "active_requests", "gauge", "Requests that run.", self.active
+        yield "tokens_total", "counter", "Chunks of streams, and completion tokens of whole answers.", self.tokens
+        yield "retries_total", "counter", "Attempts after the first one.", counts.retries
+        yield "recomputes_total", "counter", "Answers that decode gave up and that were resumed.", counts.recomputes
+        yield "resumes_total", "counter", "Streams that went on at another decode instance.", counts.resumes
+        yield "alone_total", "counter", "Requests that decode served without prefill.", counts.alone
+        yield "farewells_total", "counter", "KV caches of prefill that nobody needed any more.", counts.farewells
+        yield "kept_kv_caches_expired_total", "counter", "Of those, the ones that no decode fetched.", counts.expired
+        yield "unoffered_kv_caches_total", "counter", "Prefills that offered decode no KV cache.", counts.unoffered
+
+    def _numbers_of_the_process(self) -> Iterable[tuple[str, str, str, object]]:
+        router, delay = self._router, f"{self._lag.take_worst():.4f}"
+        yield "resolver_failures_total", "counter", "Names that could not be resolved anew.", router.resolver.failures
+        yield "loop_stalls_total", "counter", "Times that this process stood still.", self._lag.stalls
+        yield "internal_errors_total", "counter", "Mistakes of the proxy itself.", self.internal_errors
+        yield "loop_lag_seconds", "gauge", "How late this process was at worst since the last look.", delay
+        yield "awaited_callbacks", "gauge", "Requests at decode that may call the metaserver.", len(router.rendezvous)
 
     def _prefix_lines(self) -> Iterable[str]:
         affinity = self._router.affinity
@@ -191,10 +208,10 @@ class Metrics:
 
     def status(self) -> dict[str, Any]:
         """The numbers as JSON, for /status."""
+        counts = self._router.counts
         return {
-            "active": self.active, "requests": self.finished, "tokens": self._router.tokens,
-            "retries": self._router.retries, "recomputes": self._router.recomputes, "resumes": self._router.resumed,
-            "alone": self._router.alone,
+            "active": self.active, "requests": self.finished, "tokens": self.tokens, "retries": counts.retries,
+            "recomputes": counts.recomputes, "resumes": counts.resumes, "alone": counts.alone,
             "awaitedCallbacks": len(self._router.rendezvous),
             "ends": dict(self._ends()), "prefix": self._router.affinity.status(),
             "firstTokenCounts": self.first_token.counts(), "interTokenCounts": self.inter_token.counts(),
