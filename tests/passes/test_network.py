@@ -93,3 +93,11 @@ def test_the_metaserver_has_a_port_of_its_own() -> None:
     assert '"metaserverPort": 9091' in config
     router = container(storm("{networkPolicy: true, proxy: {port: 9090}}"), "routing")
     assert [port["containerPort"] for port in router["ports"]] == [9090, 9091]
+
+
+def test_one_port_is_no_range() -> None:
+    one_rank = "{podGroupSize: 1, dataParallel: 1, tensorParallel: 16}"
+    overlay = f"{{networkPolicy: true, prefill: {one_rank}, decode: {one_rank}}}"
+    made = [manifest for manifest in compiled(overlay).manifests if manifest["kind"] == "NetworkPolicy"]
+    ports = [port for policy in made for rule in policy["spec"]["ingress"] for port in rule.get("ports", ())]
+    assert ports and not [port for port in ports if "endPort" in port]

@@ -1,0 +1,70 @@
+"""The edges of rules that their examples for users leave out, and advice that helps: who follows it is rid of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from itertools import product
+
+import pytest
+
+from stormc.facts import limits
+from stormc.model.profile import Platform
+from stormc.rules import load
+from stormc.rules.rule import Rule, Violation
+from tests.rules.judging import in_role, judge
+from tests.samples import app
+
+TWO_GROUPS = "{hardware: atlas-800i-a3, decode: {podGroupSize: 2, dataParallel: 16, npus: 8, allowPartialNode: true}}"
+FOUND = {
+    "privileged without escalation": (
+        "E081", in_role("routing", "{spec: {containers: [{name: router, securityContext: {privileged: true}}]}}"),
+    ),
+    "text that is no JSON": ("E703", "decode: {engineArgs: {compilation-config: 5x}}"),
+}  # fmt: skip
+LEFT_ALONE = {
+    "each role has a PodGroup of its own": ("W010", TWO_GROUPS),
+    "one context": ("E716", "prefill: {prefillContextParallel: 1}"),
+    "a level of compilation": ("E703", "decode: {engineArgs: {compilation-config: 5}}"),
+    "no JSON at all": ("E703", "decode: {engineArgs: {hf-overrides: ''}}"),
+}
+
+
+@pytest.mark.parametrize(("rule", "spec"), FOUND.values(), ids=FOUND.keys())
+def test_found(rule: str, spec: str) -> None:
+    assert rule in {finding.rule for finding in judge(spec)}
+
+
+@pytest.mark.parametrize(("rule", "spec"), LEFT_ALONE.values(), ids=LEFT_ALONE.keys())
+def test_left_alone(rule: str, spec: str) -> None:
+    assert rule not in {finding.rule for finding in judge(spec)}
+
+
+def of_rule(rule: Rule, overlay: str) -> list[Violation]:
+    return list(rule.check(app(overlay), Platform()))
+
+
+SIZES = [
+    {"podGroupSize": pods, "dataParallel": ranks, "tensorParallel": npus, "pipelineParallel": stages}
+    for pods, ranks, npus, stages in product((1, 2), (1, 2, 3, 4, 6, 48), (1, 4, 8, 16), (1, 2, 4))
+]
+
+
+def test_every_way_out_of_too_many_npus_is_one() -> None:
+    rule = load("parallelism.ranks")
+    ways = 0
+    for sizes in SIZES:
+        for violation in of_rule(rule, f"prefill: {json.dumps(sizes)}"):
+            for field, size in re.findall(r"(\w+): (\d+)", violation.hint):
+                assert of_rule(rule, f"prefill: {json.dumps({**sizes, field: int(size)})}") == [], (sizes, field)
+                ways += 1
+    assert ways > 50
+
+
+@pytest.mark.parametrize("ranks", [2, 16])
+def test_the_highest_port_that_is_advised_is_the_highest(ranks: int) -> None:
+    rule, sizes = load("ports.rank_ports"), f"dataParallel: {ranks}, tensorParallel: {16 // ranks}"
+    (violation,) = of_rule(rule, f"prefill: {{port: {limits.PORT_MAX}, {sizes}}}")
+    highest = int(violation.hint.rpartition(" ")[2])
+    assert of_rule(rule, f"prefill: {{port: {highest}, {sizes}}}") == []
+    assert len(of_rule(rule, f"prefill: {{port: {highest + 1}, {sizes}}}")) == 1
