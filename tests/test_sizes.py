@@ -22,8 +22,8 @@ def test_files_and_functions_fit_on_a_few_screens(path: Path) -> None:
     functions = [
         node for node in ast.walk(ast.parse(text)) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
     ]
-    lengths = {node.name: (node.end_lineno or 0) - node.lineno + 1 for node in functions}
-    assert {function: lines for function, lines in lengths.items() if lines > 40} == {}
+    lengths = [(node.name, (node.end_lineno or 0) - node.lineno + 1) for node in functions]
+    assert [(function, lines) for function, lines in lengths if lines > 40] == []
 
 
 def test_files_of_tests_are_not_much_longer() -> None:

@@ -153,7 +153,7 @@ def test_a_missing_field_with_a_misspelt_one_beside_it() -> None:
 
 
 TEXT_FIELDS = {"message", "hint", "because", "reason", "title"}
-SEARCHES = {"startswith", "endswith", "find", "index", "partition", "removeprefix"}
+SEARCHES = {"startswith", "endswith", "find", "index", "partition", "removeprefix", "rpartition", "split", "count"}
 
 
 def readings(tree: ast.AST) -> Iterator[int]:
@@ -167,13 +167,24 @@ def readings(tree: ast.AST) -> Iterator[int]:
                 parts = [node.func.value]
             elif node.func.attr in ("match", "search", "fullmatch", "findall", "finditer"):
                 parts = list(node.args)
-        if any(isinstance(part, ast.Attribute) and part.attr in TEXT_FIELDS for part in parts):
+        if any(is_text(part) for part in parts):
             yield node.lineno  # type: ignore[attr-defined]
+
+
+def is_text(part: ast.expr) -> bool:
+    """Whether it is an attribute that holds text, or what is made of one: `str(a.hint)`, `a.hint.lower()[0]`."""
+    if isinstance(part, ast.Attribute):
+        return part.attr in TEXT_FIELDS or is_text(part.value)
+    if isinstance(part, ast.Call):
+        is_str = isinstance(part.func, ast.Name) and part.func.id in ("str", "repr", "len")
+        return any(map(is_text, part.args)) if is_str else is_text(part.func)
+    return isinstance(part, ast.Subscript) and is_text(part.value)
 
 
 def test_a_reading_is_seen() -> None:
     code = "if 'a' in f.message: pass\nif f.hint.startswith('b'): pass\nre.match('c', f.hint)\nprint(f.hint)\n"
-    assert list(readings(ast.parse(code))) == [1, 2, 3]
+    code += "if 'a' in str(f.hint): pass\nif f.hint.lower()[0] == 'a': pass\nf.hint.strip().split()\nstr(f.hint)\n"
+    assert list(readings(ast.parse(code))) == [1, 2, 3, 5, 6, 7]
 
 
 @pytest.mark.parametrize("room", sorted(p.name for p in Path(stormc.__file__).parent.iterdir() if p.is_dir()))
