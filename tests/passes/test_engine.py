@@ -124,6 +124,14 @@ def test_kv_transfer_configs_agree(connector: str) -> None:
     }  # fmt: skip
 
 
+def test_extra_settings_of_the_connector_stand_where_vllm_looks_for_them() -> None:
+    overlay = "kvTransfer: {extra: {kv_buffer_size: 5, use_ascend_direct: true, connectors: []}}"
+    config = json.loads(arguments(overlay, "prefill")["--kv-transfer-config"] or "")
+    inner = config.pop("kv_connector_extra_config")
+    assert config["kv_buffer_size"] == 5 and "use_ascend_direct" not in config
+    assert inner["use_ascend_direct"] is True and not {"kv_buffer_size", "connectors"} & inner.keys()
+
+
 def test_kv_port_comes_from_the_profile_unless_given() -> None:
     assert app("hardware: atlas-800i-a2").decode.kv_port == 28000
     assert app("kvTransfer: {port: 30100}").decode.kv_port == 30100

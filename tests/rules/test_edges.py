@@ -23,6 +23,7 @@ FOUND = {
     "text that is no JSON": ("E703", "decode: {engineArgs: {compilation-config: 5x}}"),
 }  # fmt: skip
 LEFT_ALONE = {
+    "the command of another engine": ("E039", "engine: {command: [run, --kv-transfer-config, x]}"),
     "each role has a PodGroup of its own": ("W010", TWO_GROUPS),
     "one context": ("E716", "prefill: {prefillContextParallel: 1}"),
     "a level of compilation": ("E703", "decode: {engineArgs: {compilation-config: 5}}"),
@@ -59,6 +60,25 @@ def test_every_way_out_of_too_many_npus_is_one() -> None:
                 assert of_rule(rule, f"prefill: {json.dumps({**sizes, field: int(size)})}") == [], (sizes, field)
                 ways += 1
     assert ways > 50
+
+
+@pytest.mark.parametrize("ranks", [3, 5, 7])
+def test_either_number_of_ranks_that_is_advised_divides(ranks: int) -> None:
+    rule = load("parallelism.ranks")
+    (violation,) = of_rule(rule, f"decode: {{podGroupSize: 2, dataParallel: {ranks}, tensorParallel: 1}}")
+    advised = [int(number) for number in re.findall(r"\d+", violation.hint)]
+    assert advised == [ranks - 1, ranks + 1]
+
+
+@pytest.mark.parametrize(("prefill", "decode", "advised"), [(8, 6, 4), (8, 3, 2), (4, 3, 2), (16, 12, 8)])
+def test_the_tensor_parallel_size_that_is_advised_is_the_largest(prefill: int, decode: int, advised: int) -> None:
+    spec = "{{prefill: {{tensorParallel: {}, dataParallel: 1}}, decode: {{tensorParallel: {}, dataParallel: 1}}}}"
+
+    def hints(size: int) -> list[str]:
+        return [found.hint for found in judge(spec.format(prefill, size)) if found.rule == "E705"]
+
+    assert [re.findall(r"\d+", hint) for hint in hints(decode)] == [[str(advised)]]
+    assert hints(advised) == []
 
 
 @pytest.mark.parametrize("ranks", [2, 16])
