@@ -152,7 +152,9 @@ class Builder:
                 data = self._collection(root, ())
                 documents.append(Parsed(data, self.keys, self.values))
             elif type(root).__name__ == "SequenceStartEvent" or root.value:
-                raise self._stop(NO_MAPPING, root, phrase("a document of the file is no mapping"), phrase("remove it"))
+                raise self._stop(
+                    NO_MAPPING, root, phrase("a document of the file is not a mapping"), phrase("remove it")
+                )
             self._parser.get_event()
         return documents
 
@@ -217,7 +219,7 @@ class Builder:
             if len(self.keys) > self._most_keys:
                 raise self._stop(TOO_DEEP, event,
                                  phrase("the file has more than {most_keys} keys", most_keys=self._most_keys),
-                                 phrase("remove what is no spec"))  # fmt: skip
+                                 phrase("keep only the spec in it"))  # fmt: skip
         value = self._parser.get_event()
         return key, value, type(value).__name__
 

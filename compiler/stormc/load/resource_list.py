@@ -27,7 +27,7 @@ def read_resource_list(raw: bytes) -> dict[str, Any]:
     if not isinstance(data, dict) or data.get("kind") != KIND:
         raise Failure(phrase("standard input is no {kind}; a KRM function is run by kustomize or kpt", kind=KIND))
     if not isinstance(data.get("items") or [], list):
-        raise Failure(phrase("items of the {kind} are no list", kind=KIND))
+        raise Failure(phrase("items of the {kind} are not a list", kind=KIND))
     return data
 
 

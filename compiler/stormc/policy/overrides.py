@@ -21,7 +21,7 @@ def overrides(case: Case) -> Iterator[Breach]:
         at: Path = ("overrides", index)
         for number, approvers in case.policy.values("overrides", "approvers"):
             if override.owner not in approvers:
-                message = phrase("overrides[{index}].owner is no approver", index=index)
+                message = phrase("overrides[{index}].owner is not an approver", index=index)
                 hint = phrase("approvers: {approvers}", approvers=", ".join(approvers))
                 yield Breach(OVERRIDE.forbidden.id, (*at, "owner"), message, hint, number)
                 break

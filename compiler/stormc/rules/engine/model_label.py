@@ -20,7 +20,7 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
         yield Violation(
             ("model", "name"),
             phrase(
-                "model.name {model} is no label value, as gateway {gateway} needs it",
+                "model.name {model} is not a label value, which gateway {gateway} needs",
                 model=app.model.name,
                 gateway=app.gateway,
             ),

@@ -40,7 +40,7 @@ def check(service: StormService) -> Iterator[Violation]:
                 yield Violation(
                     path,
                     phrase("{role}: {place} is on no volume", role=run.role.name, place=place),
-                    phrase("mount it: volumes, of the app or a role"),
+                    phrase("add it to volumes, of the app or of the role"),
                 )
 
 

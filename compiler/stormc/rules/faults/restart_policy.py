@@ -24,7 +24,7 @@ def check(service: StormService) -> Iterator[Violation]:
                 phrase(
                     "{role} has restartPolicy {policy} and fault-retry-times above 0", role=role.name, policy=policy
                 ),
-                phrase("leave Never, or set faults.retries: 0"),
+                phrase("keep restartPolicy: Never, or set faults.retries: 0"),
             )
 
 

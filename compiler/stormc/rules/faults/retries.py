@@ -22,7 +22,7 @@ def check(service: StormService) -> Iterator[Violation]:
             yield Violation(
                 path,
                 phrase(
-                    "fault-retry-times {value} is no number from 0 to {retries_max}",
+                    "fault-retry-times {value} is not a number from 0 to {retries_max}",
                     value=value,
                     retries_max=limits.RETRIES_MAX,
                 ),

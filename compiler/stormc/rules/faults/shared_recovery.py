@@ -21,7 +21,7 @@ def check(service: StormService) -> Iterator[Violation]:
             yield Violation(
                 path,
                 phrase("{role} has podGroupSize 1 and no {key}: on", role=role.name, key=Label.POD_RESCHEDULING),
-                phrase("do not override it"),
+                phrase("remove it from the override"),
             )
         if template.annotations.get(Annotation.RECOVER_POLICY_PATH) != "pod":
             path = service.wrote_key(role.name, "annotations", Annotation.RECOVER_POLICY_PATH)
@@ -30,7 +30,7 @@ def check(service: StormService) -> Iterator[Violation]:
                 phrase(
                     "{role} has podGroupSize 1 and no {key}: pod", role=role.name, key=Annotation.RECOVER_POLICY_PATH
                 ),
-                phrase("do not override it"),
+                phrase("remove it from the override"),
             )
 
 

@@ -24,7 +24,7 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
                 mindcluster=app.profile.mindcluster,
                 platform_mindcluster=platform.mindcluster,
             ),
-            phrase("set mindcluster in platform.yaml if the cluster was upgraded"),
+            phrase("choose other hardware, or set mindcluster in platform.yaml if the cluster was upgraded"),
         )
 
 

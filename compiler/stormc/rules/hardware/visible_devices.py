@@ -24,7 +24,7 @@ def check(service: StormService) -> Iterator[Violation]:
                     yield Violation(
                         path,
                         phrase("ASCEND_VISIBLE_DEVICES does not read {wanted}", wanted=annotation),
-                        phrase("do not override it"),
+                        phrase("remove it from the override"),
                     )
 
 

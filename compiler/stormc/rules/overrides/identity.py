@@ -22,7 +22,7 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
             yield Violation(
                 ("overrides", index, "patch", *path.split(".")),
                 phrase("overrides[{index}] changes {path}", index=index, path=path),
-                phrase("name and namespace are fields of the spec"),
+                phrase("remove it; name and namespace are fields of the spec"),
             )
 
 

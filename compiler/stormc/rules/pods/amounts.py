@@ -34,7 +34,7 @@ def check(service: StormService) -> Iterator[Violation]:
                         resource=resource,
                         limits=limits[resource],
                     ),
-                    phrase("patch requests and limits"),
+                    phrase("patch requests and limits together"),
                 )
 
 

@@ -36,7 +36,7 @@ def _probe_problem(name: str, probe: Mapping[str, Any] | None) -> tuple[Phrase, 
         return None
     handlers = [handler for handler in HANDLERS if handler in probe]
     if len(handlers) > 1:
-        return phrase("has {handlers}", handlers=both(handlers)), phrase("set the one that is not meant to null")
+        return phrase("has {handlers}", handlers=both(handlers)), phrase("keep one, and set the others to null")
     if not handlers:
         return phrase("asks nothing"), phrase("add one of {handlers}", handlers=", ".join(HANDLERS))
     if name != "readinessProbe" and probe.get("successThreshold", 1) != 1:

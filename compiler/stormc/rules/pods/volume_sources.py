@@ -26,7 +26,7 @@ def check(service: StormService) -> Iterator[Violation]:
                         role=template.role,
                         sources=both(sources),
                     ),
-                    phrase("set the one that is not meant to null"),
+                    phrase("keep one, and set the others to null"),
                 )
 
 

@@ -36,7 +36,7 @@ def check(repository: Repository) -> Iterator[Violation]:
                         most=most,
                         place=place,
                     ),
-                    phrase("free some, or correct the inventory"),
+                    phrase("use fewer NPUs, or correct the inventory"),
                     app=number,
                 )
 

@@ -38,7 +38,9 @@ def check(repository: Repository) -> Iterator[Violation]:
                         taken=after - every + reserve,
                         reserve=reserve,
                     ),
-                    phrase("free some, or set the scheduler's reserve as reserveNodes of the platform file"),
+                    phrase(
+                        "use fewer NPUs, or write the scheduler's own reserve as reserveNodes into the platform file"
+                    ),
                     app=number,
                 )
 

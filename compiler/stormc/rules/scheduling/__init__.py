@@ -9,7 +9,7 @@ from stormc.rules.storm_service import StormService, Template
 
 
 def gang_of(role: Role, template: Template) -> int | None:
-    """The gang size of a finished template, None where it is no number above 0."""
+    """The gang size of a finished template, None where it is not a number above 0."""
     text = template.annotations.get(Annotation.SCHEDULE_MIN_AVAILABLE, "")
     return int(text) if text.isascii() and text.isdigit() and int(text) > 0 else None
 

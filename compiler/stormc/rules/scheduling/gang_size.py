@@ -22,7 +22,7 @@ def check(service: StormService) -> Iterator[Violation]:
         if gang is None:
             value = template.annotations.get(Annotation.SCHEDULE_MIN_AVAILABLE, "")
             message = phrase(
-                "{role}: {schedule_min_available} {value!r} is no number above 0",
+                "{role}: {schedule_min_available} {value!r} is not a number above 0",
                 role=role.name, schedule_min_available=Annotation.SCHEDULE_MIN_AVAILABLE, value=value,
             )  # fmt: skip
             yield Violation(gang_place(service, role), message, phrase("set {pods}", pods=pods))

@@ -24,21 +24,23 @@ def check(service: StormService) -> Iterator[Violation]:
             yield Violation(
                 path,
                 phrase("schedule_policy {policy} is not that of {profile}", policy=policy, profile=profile.name),
-                phrase("choose another hardware"),
+                phrase("remove it, or choose other hardware"),
             )
         elif kind is not None and kind != profile.accelerator_type:
             path = service.wrote_key(role.name, "nodeSelector", NodeLabel.ACCELERATOR_TYPE, ("hardware",))
             yield Violation(
                 path,
                 phrase("accelerator-type {kind} is not that of {profile}", kind=kind, profile=profile.name),
-                phrase("choose another hardware"),
+                phrase("remove it, or choose other hardware"),
             )
         elif policy is None and (kind is None or not platform.labels_nodes or profile.resource == Resource.NPU):
             path = service.wrote_key(role.name, "annotations", Annotation.SCHEDULE_POLICY, ("hardware",))
             if path[0] != "overrides":
                 path = service.wrote_key(role.name, "nodeSelector", NodeLabel.ACCELERATOR_TYPE, ("hardware",))
             yield Violation(
-                path, phrase("{role} names no scheduling handler", role=role.name), phrase("leave what hardware sets")
+                path,
+                phrase("{role} names no scheduling handler", role=role.name),
+                phrase("remove the override: hardware sets the handler"),
             )
 
 

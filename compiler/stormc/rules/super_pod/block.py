@@ -33,7 +33,7 @@ def _block_problem(service: StormService, role: Role, block: int) -> tuple[Phras
     app, platform = service.app, service.platform
     node, total = app.profile.npus, role.npus * app.gang(role)
     if block < 1:
-        return phrase("is no number above 0"), phrase("set a multiple of {node}", node=node)
+        return phrase("is not a number above 0"), phrase("set a multiple of {node}", node=node)
     if app.gang(role) == 1:
         return (
             None

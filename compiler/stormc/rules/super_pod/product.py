@@ -21,7 +21,9 @@ def check(service: StormService) -> Iterator[Violation]:
         yield Violation(
             path,
             phrase(
-                "{role}.spBlock is set, but {profile} is no super pod", role=role.name, profile=service.app.profile.name
+                "{role}.spBlock is set, but {profile} is not a super pod",
+                role=role.name,
+                profile=service.app.profile.name,
             ),
             phrase("remove spBlock"),
         )

@@ -34,7 +34,7 @@ def check(service: StormService) -> Iterator[Violation]:
         elif number not in (1, 2, 4, 8, 16, 32, 64):
             yield Violation(
                 path,
-                phrase("ra-block {value} is no power of two from 1 to 64", value=value),
+                phrase("ra-block {value} is not a power of two from 1 to 64", value=value),
                 phrase("write a power of two from 1 to 64; the default is 8"),
             )
         else:

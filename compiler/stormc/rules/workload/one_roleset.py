@@ -22,7 +22,7 @@ def check(service: StormService) -> Iterator[Violation]:
     for role, template in service.serving:
         if not template.entry.get("stateful"):
             path = service.wrote_role(role.name, ("stateful",), ())
-            yield Violation(path, phrase("role {role} is not stateful", role=role.name), phrase("leave stateful: true"))
+            yield Violation(path, phrase("role {role} is not stateful", role=role.name), phrase("keep stateful: true"))
 
 
 RULE = Rule(

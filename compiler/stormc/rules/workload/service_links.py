@@ -20,7 +20,7 @@ def check(service: StormService) -> Iterator[Violation]:
             yield Violation(
                 path,
                 phrase("{role} gets environment from Services", role=template.role),
-                phrase("leave enableServiceLinks: false"),
+                phrase("keep enableServiceLinks: false"),
             )
 
 

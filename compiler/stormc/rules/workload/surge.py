@@ -28,7 +28,7 @@ def check(service: StormService) -> Iterator[Violation]:
                         field=field,
                         strategy=strategy[field],
                     ),
-                    phrase("leave maxUnavailable: 1"),
+                    phrase("keep maxUnavailable: 1"),
                 )
 
 

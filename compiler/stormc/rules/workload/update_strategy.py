@@ -17,7 +17,7 @@ def check(service: StormService) -> Iterator[Violation]:
     if (service.manifest["spec"].get("updateStrategy") or {}).get("type") != "InPlaceUpdate":
         path = service.wrote(("spec", "updateStrategy", "type"), ("overrides",))
         yield Violation(
-            path, phrase("updateStrategy replaces all pods for any change"), phrase("leave type: InPlaceUpdate")
+            path, phrase("updateStrategy replaces all pods for any change"), phrase("keep type: InPlaceUpdate")
         )
 
 
