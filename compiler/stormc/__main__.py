@@ -13,7 +13,9 @@ from typing import NoReturn
 from stormc import __version__
 from stormc.commands.columns import Formatter
 from stormc.commands.root import enter
+from stormc.commands.speech import translated
 from stormc.failure import Failure
+from stormc.finding import closest, did_you_mean
 from stormc.phrase import phrase, with_hint
 from stormc.report.escape import escaped_streams, one_line
 
@@ -106,8 +108,6 @@ def _caught(arguments: list[str]) -> int:
         print("interrupted", file=sys.stderr)
         return INTERRUPTED
     except Failure as failure:
-        from stormc.commands.speech import translated
-
         print(f"stormc: {one_line(translated(failure.message))}", file=sys.stderr)
         return USAGE
     except OSError as error:
@@ -159,15 +159,11 @@ def _run(arguments: list[str]) -> int:
 
 
 def _unknown(word: str) -> NoReturn:
-    from stormc.finding import did_you_mean
-
     unknown = phrase("no option {word}", word=word) if word.startswith("-") else phrase("no command {word}", word=word)
     raise Failure(with_hint(unknown, did_you_mean(word, VERBS) or phrase("see: stormc --help")))
 
 
 def _unknown_option(verb: str, word: str, chosen: argparse.ArgumentParser) -> NoReturn:
-    from stormc.finding import closest
-
     known = [option for action in chosen._actions for option in action.option_strings]
     meant = closest(word.partition("=")[0], known) if word.startswith("-") else None
     if meant is None:

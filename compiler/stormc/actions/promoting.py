@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from stormc.compile.compilation import Compilation, Stage
 from stormc.failure import Failure
@@ -21,12 +21,10 @@ from stormc.phrase import phrase, with_hint
 from stormc.record import NamedTuple
 from stormc.repository.namesakes import identify_app
 from stormc.repository.repository import Repository, open_repository
+from stormc.review.effect import AppEffect, effect
 from stormc.text.edit import ABSENT, rewritten
 from stormc.text.format import formatted
 from stormc.text.rewrite import rewrite
-
-if TYPE_CHECKING:
-    from stormc.review.effect import AppEffect
 
 
 class Promotion(NamedTuple):
@@ -90,8 +88,6 @@ def promote(
 
 def _effect(repository: Repository, before: Compilation, after: Compilation) -> AppEffect | None:
     """What becomes of the pods of the app; None where it has no manifests."""
-    from stormc.review.effect import effect
-
     if before.compiled is None or after.compiled is None:
         return None
     release = repository.platforms.platform(after.source.directory).aibrix

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import ssl
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -152,9 +154,6 @@ def problem(status: int, answer: Mapping[str, Any], verb: str, kind: Kind, names
 
 
 def _unreachable(error: Exception) -> str:
-    import socket
-    import ssl
-
     from urllib3 import exceptions
 
     meanings: dict[type[BaseException], str] = {

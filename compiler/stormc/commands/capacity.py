@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from stormc.commands.documents import print_json
 from stormc.commands.speech import say
 from stormc.phrase import phrase
 
@@ -26,7 +27,6 @@ def run(options: argparse.Namespace) -> int:
     from stormc.actions import survey
     from stormc.actions.comparing import committed_sources
     from stormc.actions.surveying import rollout_of
-    from stormc.commands.documents import print_json
     from stormc.review import capacity
     from stormc.review.placing import Verdict
 

@@ -7,7 +7,11 @@ import sys
 from importlib import import_module
 from pathlib import Path
 
+from stormc.commands.connect import add_connection, connect
+from stormc.commands.documents import print_documents
+from stormc.commands.findings import print_findings
 from stormc.commands.speech import say
+from stormc.finding import in_order
 from stormc.phrase import phrase
 
 DELETE_SECONDS = "300"
@@ -16,8 +20,6 @@ DELETE_SECONDS = "300"
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Adds the tool's verbs with the tool's arguments (its main.py), and ours for the connection."""
-    from stormc.commands.connect import add_connection
-
     verbs = parser.add_subparsers(dest="tool_verb", metavar="VERB", required=True)
     sub = verbs.add_parser("deploy", help="deploy the app of a config")
     sub.add_argument("-c", "--config", type=Path, required=True, metavar="CONFIG", help="the tool's config file")
@@ -43,10 +45,7 @@ def run(options: argparse.Namespace) -> int:
 def _deploy(options: argparse.Namespace) -> int:
     from stormc.actions.importing import broken, import_file
     from stormc.commands.deploy import deploy
-    from stormc.commands.documents import print_documents
-    from stormc.commands.findings import print_findings
     from stormc.emit.canonical import emit_yaml
-    from stormc.finding import in_order
 
     config = options.config
     apps = import_file(Path("specs"), str(config), config.read_bytes())
@@ -63,7 +62,6 @@ def _deploy(options: argparse.Namespace) -> int:
 
 def _delete(options: argparse.Namespace) -> int:
     from stormc.cluster.owner import of_deploy_tool, owned, unneeded_shared
-    from stormc.commands.connect import connect
     from stormc.commands.delete import delete
 
     cluster = connect(options)

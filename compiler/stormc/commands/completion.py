@@ -7,6 +7,8 @@ import re
 from pathlib import Path
 from shlex import quote
 
+from stormc.commands.root import above
+
 _BASH = """\
 _stormc() {{
   local cur=${{COMP_WORDS[COMP_CWORD]}} verb=${{COMP_WORDS[1]}} prev=${{COMP_WORDS[COMP_CWORD-1]}}
@@ -72,7 +74,6 @@ _APP_NAME = re.compile(rb"^name\s*:\s*[\"']?([a-z0-9][-a-z0-9]*)", re.M)
 
 def apps() -> str:
     """The names of the apps below specs, a line each; specs are not checked, and not read as YAML."""
-    from stormc.commands.root import above
     from stormc.load.sources import read_sources
 
     root = above(Path.cwd())

@@ -7,6 +7,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
+from stormc.commands.connect import add_connection, connect
 from stormc.commands.speech import say, translated
 from stormc.failure import Failure
 from stormc.phrase import phrase
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    from stormc.commands.connect import add_connection
-
     parser.add_argument("app", metavar="APP", help="the name of an app")
     parser.add_argument("-n", "--namespace", default="default", metavar="NS", help="where it is (default)")
     parser.add_argument("--wait", action="store_true", help="wait until its pods are gone")
@@ -31,7 +30,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Deletes; 1 when nothing was found, when the answer was no, or when something still hangs at the timeout."""
     from stormc.cluster.owner import owned, unneeded_shared
-    from stormc.commands.connect import connect
 
     cluster = connect(options)
     objects = owned(cluster, options.namespace, options.app)

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stormc.commands.connect import add_connection, connect
 from stormc.commands.speech import say
 from stormc.failure import Failure
 from stormc.phrase import phrase
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    from stormc.commands.connect import add_connection
-
     parser.add_argument("app", nargs="+", metavar="APP", help="a rendered app: my-test or a3/my-test")
     parser.add_argument("--rendered", type=Path, default=Path("rendered"), metavar="DIR", help="default: rendered")
     parser.add_argument("-n", "--namespace", metavar="NS", help="refuse apps that are rendered for another namespace")
@@ -68,7 +67,6 @@ def deploy(options: argparse.Namespace, manifests: Sequence[Manifest]) -> int:
     from stormc.cluster.owner import owned, stale
     from stormc.cluster.rendered import storm_service
     from stormc.cluster.wait import wait_ready
-    from stormc.commands.connect import connect
 
     cluster = connect(options)
     metadata = storm_service(manifests)["metadata"]

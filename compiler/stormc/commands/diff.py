@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from stormc.commands.documents import print_json
 from stormc.commands.speech import say, translated
 from stormc.failure import Failure
 from stormc.phrase import phrase
@@ -36,7 +37,6 @@ def run(options: argparse.Namespace) -> int:
     """Prints the changes; 0, whatever they are: what is wrong with a spec, validate says."""
     from stormc.actions import diff, diff_of_compilers
     from stormc.actions.surveying import rollout_between
-    from stormc.commands.documents import print_json
     from stormc.history.branching import main_branches
     from stormc.review import diff_report
 

@@ -5,24 +5,20 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
+from stormc.report.escape import escaped, escaped_json, raw
+
 
 def print_documents(texts: Sequence[str]) -> None:
     """Prints YAML documents to standard output; one that holds commands is printed as JSON, which is YAML, too."""
-    from stormc.report.escape import raw
-
     print("---\n".join(map(_safe, texts)), end="", file=raw(sys.stdout))
 
 
 def print_json(text: str) -> None:
     """Prints a JSON document in ASCII to standard output, with another spelling of what a log would obey."""
-    from stormc.report.escape import escaped_json, raw
-
     print(escaped_json(text), end="", file=raw(sys.stdout))
 
 
 def _safe(text: str) -> str:
-    from stormc.report.escape import escaped, escaped_json
-
     if escaped(text) == text:
         return text
     import json

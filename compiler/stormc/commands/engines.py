@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Iterator
 
 from stormc.failure import Failure
+from stormc.finding import did_you_mean
 from stormc.phrase import phrase
 
 
@@ -15,7 +16,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints a table of all releases, or the facts of one. Raises Failure for an unknown release."""
-    from stormc.finding import did_you_mean
     from stormc.load.engines import read_engines
 
     engines = read_engines()

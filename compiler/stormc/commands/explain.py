@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stormc.commands.documents import print_json
 from stormc.commands.speech import translated
 from stormc.failure import Failure
 from stormc.phrase import phrase
@@ -28,7 +29,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints the answer. Raises Failure where there is no such app, value or line."""
     from stormc.actions.explaining import explain_app
-    from stormc.commands.documents import print_json
     from stormc.review import explain_text
     from stormc.review.explain import at_path, decided_by
 

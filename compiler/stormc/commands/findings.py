@@ -12,8 +12,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from stormc import __version__
 from stormc.failure import Failure
+from stormc.languages import language_of
 from stormc.phrase import phrase
+from stormc.report import FORMATS, Report
+from stormc.report.escape import raw
+from stormc.report.text import wants_colour
 
 if TYPE_CHECKING:
     from stormc.finding import Finding
@@ -27,8 +32,6 @@ _BREAK = "\r\n|[\r\n\x85\u2028\u2029]"
 
 def add_format(parser: argparse.ArgumentParser) -> None:
     """Adds the argument that chooses a format."""
-    from stormc.report import FORMATS
-
     parser.add_argument("--format", choices=FORMATS, default="text", help="how findings are printed (text)")
 
 
@@ -61,12 +64,6 @@ def is_failed(findings: Sequence[Finding], strict: bool) -> bool:
 
 def print_findings(findings: Sequence[Finding], apps: int, chosen: str, stream: TextIO) -> None:
     """Prints the findings in the chosen format; without lines of a file that cannot be read any more."""
-    from stormc import __version__
-    from stormc.languages import language_of
-    from stormc.report import Report
-    from stormc.report.escape import raw
-    from stormc.report.text import wants_colour
-
     colour = wants_colour(stream.isatty(), os.environ)
     report = Report(findings, apps, __version__, cache(_lines), colour, language_of(os.environ))
     for line in import_module(f"stormc.report.{chosen}").lines(report):

@@ -6,13 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
+from stormc.commands.findings import add_format, print_findings
 from stormc.commands.speech import say
+from stormc.finding import has_errors, in_order
+from stormc.nouns import files
 from stormc.phrase import phrase
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    from stormc.commands.findings import add_format
-
     parser.add_argument("path", nargs="*", type=Path, metavar="SPEC|DIR", help="format only these (default: all)")
     parser.add_argument("--specs", type=Path, default=Path("specs"), metavar="DIR", help="where the specs are (specs)")
     parser.add_argument("--check", action="store_true", help="write nothing; list what would change and exit 1")
@@ -22,9 +23,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Formats; 1 for a file that is no YAML or, under --check, not in canonical form. Such a file is left alone."""
     from stormc.actions import format_specs
-    from stormc.commands.findings import print_findings
-    from stormc.finding import has_errors, in_order
-    from stormc.nouns import files
     from stormc.text.rewrite import rewrite
 
     result = format_specs(options.specs, options.path)

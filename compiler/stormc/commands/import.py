@@ -8,8 +8,11 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stormc.commands.documents import print_documents
+from stormc.commands.findings import print_findings
 from stormc.commands.speech import say
 from stormc.failure import Failure
+from stormc.finding import in_order
 from stormc.phrase import phrase
 
 if TYPE_CHECKING:
@@ -32,9 +35,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints or writes the specs, findings and differences to stderr; 1 and nothing written with an error in any."""
     from stormc.actions.importing import broken, import_into, target
-    from stormc.commands.documents import print_documents
-    from stormc.commands.findings import print_findings
-    from stormc.finding import in_order
     from stormc.migrate.difference import lines
     from stormc.migrate.proposal import Chosen
 

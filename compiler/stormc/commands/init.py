@@ -7,8 +7,12 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from stormc import __version__
+from stormc.commands.findings import print_findings
 from stormc.commands.speech import say
+from stormc.facts import limits
 from stormc.failure import Failure
+from stormc.finding import has_errors
 from stormc.phrase import phrase
 
 FIRST_APP, FIRST_HARDWARE = "chat", "atlas-900-a3-superpod"
@@ -43,8 +47,6 @@ def run(options: argparse.Namespace) -> int:
 
 def _app(options: argparse.Namespace, specs: Path, name: str, hardware: str) -> int:
     from stormc.actions import start
-    from stormc.commands.findings import print_findings
-    from stormc.finding import has_errors
 
     path, text, findings = start(
         specs, name, hardware, namespace=options.namespace, model_path=options.model_path, image=options.image
@@ -59,8 +61,6 @@ def _app(options: argparse.Namespace, specs: Path, name: str, hardware: str) -> 
 
 
 def _repository(options: argparse.Namespace) -> int:
-    from stormc import __version__
-    from stormc.facts import limits
     from stormc.repository.profiles import builtin_names
     from stormc.text.new_repository import repository_files, requirement
 

@@ -6,6 +6,8 @@ import argparse
 import json
 import sys
 
+from stormc.commands.documents import print_json
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """Nothing: the protocol says everything on standard input."""
@@ -14,7 +16,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints the list, as JSON, which is YAML; 1 when a spec in it has errors. Raises Failure for other input."""
     from stormc.actions import transform
-    from stormc.commands.documents import print_json
 
     answer = transform(sys.stdin.buffer.read())
     print_json(json.dumps(answer.resource_list, indent=2) + "\n")

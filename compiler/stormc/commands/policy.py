@@ -7,6 +7,8 @@ import json
 import sys
 from pathlib import Path
 
+from stormc.commands.documents import print_documents
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
@@ -27,7 +29,6 @@ def run(options: argparse.Namespace) -> int:
 
 def _export(options: argparse.Namespace) -> int:
     from stormc.actions import export_policy
-    from stormc.commands.documents import print_documents
 
     print_documents(export_policy(options.specs, options.directory, options.name))
     return 0

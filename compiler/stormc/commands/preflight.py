@@ -6,13 +6,12 @@ import argparse
 import os
 from pathlib import Path
 
+from stormc.commands.connect import add_connection, connect
 from stormc.failure import Failure
 from stormc.phrase import phrase
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    from stormc.commands.connect import add_connection
-
     parser.add_argument("--write-platform", type=Path, metavar="FILE", help="write a platform file with what was found")
     add_connection(parser)
 
@@ -20,7 +19,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints one line per check; 1 when something is missing. Raises Failure rather than overwrite a file."""
     from stormc.cluster.preflight import checks, observe, platform_file
-    from stormc.commands.connect import connect
     from stormc.repository.profiles import builtin_names, builtin_profile
     from stormc.text.rewrite import rewrite
 

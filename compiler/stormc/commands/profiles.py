@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 
 from stormc.failure import Failure
+from stormc.finding import did_you_mean
 from stormc.phrase import phrase, with_hint
 
 
@@ -16,7 +17,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints a table of all profiles, or the file of one. Raises Failure for an unknown name."""
-    from stormc.finding import did_you_mean
     from stormc.repository.catalogue import profile_files, profile_table
 
     if options.name is None:

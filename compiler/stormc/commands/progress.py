@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import time
 
+from stormc.report.escape import raw
+
 AFTER_SECONDS = 1.0
 EVERY_SECONDS = 0.1
 
@@ -13,8 +15,6 @@ class Progress:
     """Called with (done, total); writes to standard error only when that is a terminal."""
 
     def __init__(self, verb: str) -> None:
-        from stormc.report.escape import raw
-
         self._verb = verb
         self._next = time.monotonic() + AFTER_SECONDS
         self._shown = False

@@ -8,8 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stormc.commands.findings import print_findings
 from stormc.commands.speech import say
+from stormc.finding import has_errors
 from stormc.phrase import phrase
+from stormc.report.text import count
 
 if TYPE_CHECKING:
     from stormc.actions.promoting import Promotion
@@ -38,9 +41,6 @@ def _told(promotion: Promotion) -> Iterator[str]:
 def run(options: argparse.Namespace) -> int:
     """Promotes and prints the diff; 0 when all is well, 1 with errors or, under --dry-run, with a difference."""
     from stormc.actions.promoting import promote, write_promotion
-    from stormc.commands.findings import print_findings
-    from stormc.finding import has_errors
-    from stormc.report.text import count
 
     promotion = promote(options.specs, options.origin, options.destination, options.app, exact=options.exact)
     print_findings(promotion.findings, 1, "text", sys.stderr)

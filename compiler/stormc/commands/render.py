@@ -10,9 +10,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from stormc.commands.findings import add_format, add_stdin, add_strict, from_stdin, print_findings
+from stormc.commands.progress import Progress
 from stormc.commands.speech import say, translated
 from stormc.failure import Failure
+from stormc.finding import has_errors
+from stormc.nouns import apps, files, services
 from stormc.phrase import Phrase, phrase
+from stormc.report.escape import one_line, raw
+from stormc.report.text import count
 
 if TYPE_CHECKING:
     from stormc.actions.effects import Effects
@@ -21,8 +27,6 @@ if TYPE_CHECKING:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    from stormc.commands.findings import add_format, add_stdin, add_strict
-
     parser.add_argument(
         "spec", nargs="*", type=Path, metavar="SPEC",
         help="render only these specs (default: all); - reads one from standard input",
@@ -47,7 +51,6 @@ def _effects(effects: Effects) -> Iterator[str]:
     """What becomes of running pods, told at the end, where people look."""
     if not effects.services:
         return
-    from stormc.nouns import services
     from stormc.review.words import app_lines
 
     for service in effects.services:
@@ -61,7 +64,6 @@ def _effects(effects: Effects) -> Iterator[str]:
 
 def _annotate(effects: Effects) -> None:
     """One annotation per service: a warning where NPU pods restart."""
-    from stormc.report.escape import raw
     from stormc.report.github import PER_LEVEL, annotation
     from stormc.review.words import app_lines
 
@@ -74,8 +76,6 @@ def _annotate(effects: Effects) -> None:
 
 def _print_changes(options: argparse.Namespace, result: Rendered, plan: Plan, stream: TextIO) -> None:
     """What would change under --check, what leaves the tree, and what becomes of running pods."""
-    from stormc.report.escape import one_line
-
     if options.diff:
         from stormc.commands.streaming import changed_lines
 
@@ -96,8 +96,6 @@ def _print_changes(options: argparse.Namespace, result: Rendered, plan: Plan, st
 
 def run(options: argparse.Namespace) -> int:
     """Renders and prints; 0 when all is well, 1 with errors or, under --check, with differences."""
-    from stormc.commands.findings import from_stdin
-
     stdin_spec = from_stdin(options, options.spec)
     options.check |= options.diff
     if options.staged and not options.check:
@@ -124,8 +122,6 @@ def _change(path: str, written: bool) -> Phrase:
 
 def _summary(result: Rendered, plan: Plan, seconds: float, *, check: bool) -> Phrase:
     """How many files there are of each sort."""
-    from stormc.nouns import apps, files
-
     if check:
         return phrase(
             "{apps}: {writes} to write, {unchanged} unchanged, {removals} to remove, {seconds} s",
@@ -141,10 +137,6 @@ def _summary(result: Rendered, plan: Plan, seconds: float, *, check: bool) -> Ph
 
 def _to_directory(options: argparse.Namespace) -> int:
     from stormc.actions import render
-    from stormc.commands.findings import print_findings
-    from stormc.commands.progress import Progress
-    from stormc.finding import has_errors
-    from stormc.report.text import count
 
     start = time.perf_counter()
     with Progress("rendering") as progress:

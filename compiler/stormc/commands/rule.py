@@ -7,6 +7,8 @@ import os
 import re
 
 from stormc.failure import Failure
+from stormc.finding import did_you_mean
+from stormc.languages import language_of
 from stormc.phrase import phrase, with_hint
 
 
@@ -16,8 +18,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints the explanation. Raises Failure for an unknown id."""
-    from stormc.finding import did_you_mean
-    from stormc.languages import language_of
     from stormc.reference.ids import ids
     from stormc.reference.pages import explanation
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import os
 
+from stormc.languages import language_of
+
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """None."""
@@ -12,7 +14,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints a line per id."""
-    from stormc.languages import language_of
     from stormc.reference.pages import table
 
     for line in table(language_of(os.environ)):

@@ -6,13 +6,12 @@ import argparse
 import sys
 from pathlib import Path
 
+from stormc.facts.limits import AIBRIX_RELEASES
 from stormc.failure import Failure
 from stormc.phrase import phrase
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    from stormc.facts.limits import AIBRIX_RELEASES
-
     parser.add_argument("directory", type=Path, metavar="DIR", help="the rendered directory of an app")
     parser.add_argument("--ask", metavar="PROMPT", help="complete one prompt through the routing Service, then end")
     parser.add_argument(
@@ -46,7 +45,6 @@ def run(options: argparse.Namespace) -> int:
     """Runs until Ctrl-C, or until the one prompt is answered; 1 when a Service leads nowhere or nothing answers."""
     if sys.platform != "linux":
         raise Failure(phrase("run-local needs Linux, where every address of 127.0.0.0/8 is local"))
-    from stormc.facts.limits import AIBRIX_RELEASES
     from stormc.load.releases import aibrix
     from stormc.local.session import SessionOptions, run_session
 

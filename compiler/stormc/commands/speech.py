@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 
+from stormc.languages import language_of, translate
+
 
 def translated(sentence: str) -> str:
     """A phrase in the language of the environment; any other text as it is."""
-    from stormc.languages import language_of, translate
-
     return translate(sentence, language_of(os.environ))
 
 

@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stormc.commands.connect import add_connection, connect
 from stormc.commands.speech import say, translated
 from stormc.failure import Failure
 from stormc.phrase import phrase
+from stormc.report.escape import raw
 
 if TYPE_CHECKING:
     from stormc.cluster.connection import Cluster
@@ -20,8 +22,6 @@ POLL_SECONDS = 5.0
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    from stormc.commands.connect import add_connection
-
     parser.add_argument("app", nargs="?", metavar="APP", help="an app: my-test, or its directory and name: a3/my-test")
     parser.add_argument("--all", action="store_true", help="every app that stormc deployed")
     parser.add_argument("-n", "--namespace", metavar="NS", help="where to look (the rendered app's, else default)")
@@ -34,8 +34,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Prints; 0 when every app is ready and as rendered, else 1. Raises Failure for an app that nowhere exists."""
     from stormc.cluster.status_report import as_json, as_text
-    from stormc.commands.connect import connect
-    from stormc.report.escape import raw
 
     if bool(options.app) == options.all:
         raise Failure(phrase("status takes the name of an app, or --all"))

@@ -9,8 +9,11 @@ from difflib import unified_diff
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from stormc.commands.documents import print_documents
+from stormc.commands.findings import is_failed, print_findings
 from stormc.commands.speech import say
 from stormc.phrase import phrase
+from stormc.report.text import count
 
 if TYPE_CHECKING:
     from stormc.tree.plan import Plan
@@ -19,10 +22,7 @@ if TYPE_CHECKING:
 def to_stdout(options: argparse.Namespace, stdin_spec: bytes | None) -> int:
     """Prints the manifests of the specs, and of one from standard input; findings go to standard error."""
     from stormc.actions import stream
-    from stormc.commands.documents import print_documents
-    from stormc.commands.findings import is_failed, print_findings
     from stormc.emit.canonical import emit_yaml
-    from stormc.report.text import count
 
     result = stream(options.specs, options.spec, stdin_spec, options.stdin_filename)
     print_findings(result.findings, result.apps, options.format, sys.stderr)

@@ -9,17 +9,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from stormc.commands.findings import add_format, add_stdin, add_strict, from_stdin, is_failed, print_findings
+from stormc.commands.progress import Progress
 from stormc.commands.speech import say
 from stormc.failure import Failure
+from stormc.nouns import apps
 from stormc.phrase import phrase
+from stormc.report.text import count
 
 if TYPE_CHECKING:
     from stormc.finding import Finding
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    from stormc.commands.findings import add_format, add_stdin, add_strict
-
     parser.add_argument(
         "path",
         nargs="*",
@@ -46,10 +48,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     """Validates and prints; 0 without errors, 1 with some, or under --strict with warnings."""
     from stormc.actions import validate
-    from stormc.commands.findings import from_stdin, is_failed, print_findings
-    from stormc.commands.progress import Progress
-    from stormc.nouns import apps
-    from stormc.report.text import count
 
     stdin_spec = from_stdin(options, options.path)
     if stdin_spec is not None:
@@ -69,9 +67,6 @@ def run(options: argparse.Namespace) -> int:
 def _stdin(options: argparse.Namespace, stdin_spec: bytes) -> int:
     """Checks the spec on standard input, where --stdin-filename says, as editors do with what is not saved yet."""
     from stormc.actions import stream
-    from stormc.commands.findings import is_failed, print_findings
-    from stormc.nouns import apps
-    from stormc.report.text import count
 
     if options.changed or options.path or options.crd:
         raise Failure(phrase("- is the only spec, and goes without --changed and --crd"))

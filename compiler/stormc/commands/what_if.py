@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from stormc.commands.documents import print_json
 from stormc.commands.speech import say, translated
 from stormc.failure import Failure
 from stormc.phrase import phrase
@@ -24,7 +25,6 @@ def run(options: argparse.Namespace) -> int:
     """Prints one line per fault and role, the worst first; 0, however bad it is."""
     from stormc.actions import survey
     from stormc.actions.app_names import is_called, no_app, several_apps
-    from stormc.commands.documents import print_json
     from stormc.review import capacity, what_if
     from stormc.review.fault_report import as_json, table, text
 

@@ -25,6 +25,7 @@ from stormc.rules.mistakes import without_mistakes
 from stormc.rules.rule import Subject
 from stormc.rules.storm_service import StormService, host_ports
 from stormc.targets.storm_service import storm_service
+from stormc.tree.layout import layout
 
 
 def compile_app(spec: Spec, setting: Setting, stop: Stage = Stage.FILES) -> Compilation:
@@ -158,7 +159,5 @@ def _summarize(app: App, spec: Spec, setting: Setting) -> Summary:
 
 
 def _lay_out(compiled: Compiled | None, summary: Summary, spec_file: str) -> Mapping[str, bytes]:
-    from stormc.tree.layout import layout
-
     files = layout(compiled.manifests if compiled else (), spec_file)
     return {f"{summary.directory}/{name}": text.encode() for name, text in files.items()}

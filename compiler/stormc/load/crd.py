@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from yaml import YAMLError, load_all
+
 from stormc.failure import Failure
+from stormc.load.foreign import ForeignLoader
 from stormc.phrase import phrase
 
 
@@ -15,10 +18,6 @@ def load_crd(path: Path) -> Mapping[str, Any]:
 
     Raises Failure for anything else.
     """
-    from yaml import YAMLError, load_all  # costs more than most files
-
-    from stormc.load.foreign import ForeignLoader
-
     try:
         documents = list(load_all(path.read_bytes(), Loader=ForeignLoader))
     except (YAMLError, ValueError) as error:  # ValueError: a date that there is not

@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache, partial
+from importlib.util import find_spec
 from pathlib import Path
 
 from stormc.digest import digest
@@ -83,8 +84,6 @@ def _program(entries: Mapping[str, Sequence[str]], place: Callable[[], Path], ho
 
 def proxy_directory() -> Path:
     """Where the installed proxy lies; it is found by name and not imported. Raises Failure."""
-    from importlib.util import find_spec
-
     spec = find_spec(PROXY)
     places = list(spec.submodule_search_locations or ()) if spec else []
     if not places:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from stormc.digest import digest
 from stormc.finding import Finding, Severity, dotted, severity_of
+from stormc.reference.ids import explanation_of
 from stormc.report import Report, texts
 from stormc.report.escape import escaped_json
 
@@ -40,8 +41,6 @@ def lines(report: Report) -> Iterator[str]:
 
 
 def _rule(id_: str, language: str) -> dict[str, Any]:
-    from stormc.reference.ids import explanation_of
-
     explanation = explanation_of(id_, language)
     return {
         "id": id_,
