@@ -53,7 +53,8 @@ def _mapping(node: Mapping[str, Any], first: str, indent: str, alphabetical: boo
     """Appends the lines of a mapping; `first` starts its first line (a list dash), `indent` all others."""
     lead = first or indent
     known = _scalars.get
-    for key in sorted(node) if alphabetical else _ordered(tuple(node)):
+    keys = tuple(node)
+    for key in sorted(keys) if alphabetical else _orders.get(keys) or _ordered(keys):
         value = node[key]
         name = known(key) or _scalar(key)
         kind = type(value)
@@ -100,11 +101,9 @@ def _sequence(node: list[Any], indent: str, lines: list[str]) -> None:
 
 def _ordered(keys: tuple[str, ...]) -> tuple[str, ...]:
     """The keys in reading order; those that the table does not know follow by name."""
-    order = _orders.get(keys)
-    if order is None:
-        order = tuple(sorted(keys, key=lambda key: (_RANK.get(key, len(_RANK)), key)))
-        if len(_orders) < _CACHED:
-            _orders[keys] = order
+    order = tuple(sorted(keys, key=lambda key: (_RANK.get(key, len(_RANK)), key)))
+    if len(_orders) < _CACHED:
+        _orders[keys] = order
     return order
 
 

@@ -49,6 +49,7 @@ class AIBrix(NamedTuple):
         return self.release
 
 
+@cache
 def version(release: str) -> tuple[int, ...]:
     """A release as numbers that compare: 7.3 < 26.0 < 26.1, and v0.7.0 < v0.10.0."""
     return tuple(int(part) for part in release.lstrip("v").split("."))

@@ -147,7 +147,7 @@ class App(Record):
         """The StormService, which most edits of a compilation are about."""
         return Ref("StormService", self.name)
 
-    @property
+    @cached_property
     def serving_roles(self) -> tuple[Role, Role]:
         """Prefill and decode, in this order."""
         return (self.prefill, self.decode)

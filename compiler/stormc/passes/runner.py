@@ -76,7 +76,10 @@ def run_pipeline(pipeline: Iterable[Pass], app: App, platform: Platform, watch: 
             try:
                 if place != last:  # half of all edits stand beside the one before
                     parent, last = _parent(objects, app, edit, rewrites), place
-                _set(parent, path[-1], edit.value, rewrites)
+                if path[-1] in parent or edit.value is REMOVED:
+                    _rewrite(parent, path[-1], edit.value, rewrites)
+                else:
+                    parent[path[-1]] = edit.value
             except _Taken:
                 raise SecondWriter(edit, step.name, _first_writer(pipeline, app, platform, edit)) from None
             if watch is not None:
@@ -89,7 +92,7 @@ def _scaffold(ref: Ref, app: App) -> _Fields:
     return _Fields(apiVersion=API_VERSIONS[ref.kind], kind=ref.kind, metadata=metadata)
 
 
-def _parent(objects: dict[Ref, _Fields], app: App, edit: Edit, rewrites: bool) -> _Fields | _Items:
+def _parent(objects: dict[Ref, _Fields], app: App, edit: Edit, rewrites: bool) -> dict[Any, Any]:
     """The mapping or list that holds what an edit sets; made where it is not there yet."""
     node: Any = objects.get(edit.object)
     if node is None:
@@ -106,17 +109,18 @@ def _parent(objects: dict[Ref, _Fields], app: App, edit: Edit, rewrites: bool) -
             child = node[part] = _opened(edit, node, part, following, child)
         node = child
         part = following
-    parent: _Fields | _Items = node
+    parent: dict[Any, Any] = node
     return parent
 
 
-def _set(parent: dict[Any, Any], part: Step, value: Any, rewrites: bool) -> None:
+def _rewrite(parent: dict[Any, Any], part: Step, value: Any, rewrites: bool) -> None:
+    """Replaces or removes what is there already."""
     if value is REMOVED:
         parent.pop(part, None)
-    elif part in parent and not rewrites:
-        raise _Taken
-    else:
+    elif rewrites:
         parent[part] = value
+    else:
+        raise _Taken
 
 
 def _new(edit: Edit, node: Any, part: Step, following: Step) -> Any:
@@ -153,9 +157,10 @@ def _first_writer(pipeline: Iterable[Pass], app: App, platform: Platform, second
     raise AssertionError("an edit that is refused is among the edits of the pipeline")
 
 
-def _plain(node: Any) -> Any:
-    if type(node) is _Fields:
-        return {key: _plain(value) for key, value in node.items()}
+_MADE = frozenset([_Fields, _Items])
+
+
+def _plain(node: _Fields | _Items) -> Any:
     if type(node) is _Items:
-        return [_plain(value) for value in node.values()]
-    return node
+        return [_plain(value) if type(value) in _MADE else value for value in node.values()]
+    return {key: _plain(value) if type(value) in _MADE else value for key, value in node.items()}

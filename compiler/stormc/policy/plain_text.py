@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 from stormc.finding import Path, dotted
 from stormc.phrase import phrase
@@ -34,7 +34,7 @@ def _is_named(path: Path, text: str) -> bool:
 
 def texts(node: object, path: Path) -> Iterator[tuple[Path, str]]:
     """Every text below a node, with its path."""
-    items = node.items() if isinstance(node, Mapping) else enumerate(node) if isinstance(node, list) else ()
+    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for step, value in items:
         if isinstance(value, str):
             yield (*path, step), value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from stormc.facts.keys import DEVICE_FILES, Directory
@@ -60,6 +61,7 @@ def _host_path(pod: Pod, path: Path, host: str, message: Phrase, unusual: bool, 
         yield Breach(HOST_PATH.warned.id, path, message, phrase("mount a PersistentVolumeClaim"))
 
 
+@lru_cache(1024)
 def _is_system(host: str) -> bool:
     return host == "/" or (
         host not in DEVICE_FILES and host != Directory.SHM and any(below(each, host) for each in SYSTEM)
