@@ -1,4 +1,4 @@
-"""What every check reports: one frozen value per problem, at the place the user typed it."""
+"""What every check reports: one frozen value per problem, at the place where the user typed it."""
 
 from __future__ import annotations
 
@@ -53,17 +53,17 @@ class Finding(NamedTuple):
 
     @property
     def severity(self) -> Severity:
-        """The severity that the rule's letter tells: E, W or I."""
+        """The severity of the rule."""
         return severity_of(self.rule)
 
 
 def severity_of(rule: str) -> Severity:
-    """The severity that a rule id tells by its letter: E, W or I."""
+    """The severity of a rule by the first letter of its id: E, W or I."""
     return {"E": Severity.ERROR, "W": Severity.WARNING}.get(rule[0], Severity.INFO)
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
-    """The findings without repetitions, by file, line, column and rule."""
+    """The findings without repetitions, ordered by file, line, column and rule."""
     return sorted(set(findings), key=lambda f: (f.file, f.mark, f.rule, f.message))
 
 
@@ -112,7 +112,7 @@ def closest(word: str, known: Iterable[str]) -> str | None:
 
 
 MOST_GUESSES = 20
-"""Unknown words of one sort whose meaning is guessed: each takes milliseconds, and a file may hold thousands."""
+"""Unknown words of one sort that are compared with known ones: each takes milliseconds, a file may hold thousands."""
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> Phrase:

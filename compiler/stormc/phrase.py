@@ -40,7 +40,7 @@ def with_hint(sentence: str, hint: str) -> Phrase:
 
 
 def with_other(sentence: Phrase, **values: object) -> Phrase:
-    """The same sentence, and those inside it, with other values for some of their placeholders."""
+    """The same sentence with other values for some placeholders, also of the phrases inside it."""
     fillings = {
         name: with_other(old, **values) if isinstance(old, Phrase) else old for name, old in sentence.values.items()
     }
@@ -49,7 +49,7 @@ def with_other(sentence: Phrase, **values: object) -> Phrase:
 
 
 def without(sentence: Phrase, placeholder: str) -> tuple[tuple[object, ...], Value | None]:
-    """All that makes a sentence but for the value of a placeholder, in it or inside; and that value, if it has one."""
+    """What a sentence is made of except the value of one placeholder, at any depth; and that value, if it has one."""
     rest: list[object] = [sentence.template]
     held = sentence.values.get(placeholder)
     for name, value in sentence.values.items():
@@ -65,11 +65,11 @@ def without(sentence: Phrase, placeholder: str) -> tuple[tuple[object, ...], Val
 
 
 NONE = phrase("")
-"""No words: the hint of a finding that has none."""
+"""The empty phrase: the hint of a finding without one."""
 
 
 def verbatim(words: object) -> Phrase:
-    """Words that stay as they are in every language: names, or what another program says."""
+    """Words that are the same in every language: names, or what another program says."""
     return phrase("{words}", words=words)
 
 
@@ -105,7 +105,7 @@ def alternatives(words: Iterable[str]) -> Phrase:
 
 
 def chained(words: Iterable[str], template: str) -> Phrase:
-    """The words put together by a template that has `{words}`, those before, and `{last}`."""
+    """The words joined one by one by a template with `{words}`, for those so far, and `{last}`."""
     first, *rest = words
     sentence = verbatim(first)
     for word in rest:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 else:
 
     class _Maker(type):
-        """Makes a tuple of a class statement: annotated names are fields, everything else stays beside them."""
+        """Makes a tuple class: annotated names become fields, everything else stays an attribute."""
 
         def __new__(cls, name, bases, body):
             if not bases:
@@ -29,8 +29,8 @@ else:
             getters = {field: _tuplegetter(number, "") for number, field in enumerate(fields)}
             new = FunctionType(_NEW[len(fields)].replace(co_varnames=("cls", *fields)), {"new": tuple.__new__})
             new.__defaults__ = tuple(defaults.values())
-            made = {"__slots__": (), "__new__": new, "__match_args__": fields, "_fields": fields}
-            return type(name, (_Named,), {**made, **body, **getters})
+            own = {"__slots__": (), "__new__": new, "__match_args__": fields, "_fields": fields}
+            return type(name, (_Named,), {**own, **body, **getters})
 
     class _Constructors(dict):
         """The code of a constructor by the number of its fields; their names are put in later, which costs a tenth."""
@@ -76,13 +76,13 @@ class _Default:
 
 
 def field(*, default: Any = None, default_factory: Callable[[], Any] | None = None, kw_only: bool = False) -> Any:
-    """A field with a default that is made for each record, or one that is given by name only."""
+    """A field whose default is made for each record, or that is passed by name only."""
     return _Default(default_factory or (lambda: default), kw_only)
 
 
 @dataclass_transform(frozen_default=True, field_specifiers=(field,))
 class Record:
-    """The base of records: annotated names are fields, values beside them defaults; those of a subclass come after."""
+    """The base of records: annotated names are fields, their values are defaults; fields of a subclass come after."""
 
     _fields: ClassVar[tuple[str, ...]] = ()
     _names: ClassVar[frozenset[str]] = frozenset()

@@ -1,6 +1,6 @@
-"""What is left of an app when its wrong fields are put right or taken out, so that the rules judge it in the same run.
+"""Corrects or removes the wrong fields of an app, so that the rules can judge the rest of it in the same run.
 
-A misspelt key counts under the name that was meant. A field that nothing else depends on is taken out. Where the size
+A misspelt key counts under the name that was meant. A field that nothing else depends on is removed. Where the size
 of a role is unknown, the app is judged twice, with two sizes; only findings that both have, on other parts, are kept.
 """
 
@@ -16,38 +16,40 @@ from stormc.model.layers import Layered
 from stormc.model.misplaced import is_kubernetes, is_of_roles
 from stormc.record import NamedTuple
 
-MAPS = ("annotations", "engineArgs", "env", "labels", "nodeSelector")
-PODS = ("image", "imagePullPolicy", "imagePullSecrets", "priorityClassName", "resources", "securityContext", "shmSize",
-        "tolerations")  # fmt: skip
-OF_APP = ("gateway", "hostNetwork", "imagePullPolicy", "imagePullSecrets", "interface", "networkPolicy", "port",
-          "priorityClassName", "queue", "securityContext", "shmSize", "tolerations", "volumes")  # fmt: skip
-RESTING_ON_REPLICAS = ("minAvailable", "podGroupSize", "replicas", "spBlock")
-"""Fields of any role about which nothing is said where a role's replicas are unknown: all share one PodGroup."""
+MAPPINGS_OF_ROLES = ("annotations", "engineArgs", "env", "labels", "nodeSelector")
+"""Mappings of a role whose keys do not depend on each other: a wrong key is removed alone."""
+FIELDS_OF_ROLES = ("image", "imagePullPolicy", "imagePullSecrets", "priorityClassName", "resources", "securityContext",
+                   "shmSize", "tolerations")  # fmt: skip
+"""Fields of a role that no other field depends on."""
+FIELDS_OF_APP = ("gateway", "hostNetwork", "imagePullPolicy", "imagePullSecrets", "interface", "networkPolicy", "port",
+                 "priorityClassName", "queue", "securityContext", "shmSize", "tolerations", "volumes")  # fmt: skip
+"""Fields at the top level that no other field depends on."""
+DEPENDENT_ON_REPLICAS = ("minAvailable", "podGroupSize", "replicas", "spBlock")
+"""Fields of both roles that are not judged where the replicas of one are unknown: the roles may share a PodGroup."""
 SECTIONS = ("faults", "proxy", "routing")
 """Sections on whose fields no field of another section depends."""
 SIZES = ("dataParallel", "decodeContextParallel", "minAvailable", "npus", "pipelineParallel", "podGroupSize",
          "prefillContextParallel", "replicas", "spBlock", "tensorParallel")  # fmt: skip
+"""The fields that make the size of a role."""
 STAND_IN: dict[Path, str] = {
     ("name",): "app", ("hardware",): "atlas", ("image",): "vllm-ascend:v0.12.0",
     ("model", "name"): "model", ("model", "path"): "/mnt/models/model",
 }  # fmt: skip
 """What takes the place of a required field that is wrong."""
-
-
-MOST = 50
-"""Findings up to which the rest of an app is judged; each takes a field out, and with more the file is no spec yet."""
+MOST_FINDINGS = 50
+"""With more findings than that the file is not a spec yet, and the rest of it is not judged."""
 
 
 class Rest(NamedTuple):
     """What is left of an app: its fields, with another size of the roles in `unknown_roles` in a second variant."""
 
     variants: tuple[Layered, ...]
-    taken_out: frozenset[Path]
+    removed: frozenset[Path]
     renamed: frozenset[Path]
     unknown_roles: frozenset[str]
 
     def independent(self, of_variants: Sequence[Sequence[Finding]]) -> list[Finding]:
-        """The findings that are the same on all variants, and follow from nothing that was changed."""
+        """The findings that all variants have, and that do not follow from what was changed."""
         first, *others = of_variants
         shared = [{(f.rule, f.path, f.message) for f in findings} for findings in others]
         return [
@@ -57,48 +59,48 @@ class Rest(NamedTuple):
         ]
 
     def _follows(self, path: Path) -> bool:
-        """Whether a violation at the path may follow from what was changed, or has no line of its own any more."""
-        if self.unknown_roles and (not path or path[0] in self.unknown_roles or path[-1] in RESTING_ON_REPLICAS):
+        """Whether a violation at the path may follow from what was changed, or lies in a field that has moved."""
+        if self.unknown_roles and (not path or path[0] in self.unknown_roles or path[-1] in DEPENDENT_ON_REPLICAS):
             return True
-        taken_out = [taken for taken in self.taken_out if taken[0] not in self.unknown_roles]
-        return any(path[: len(field)] == field for field in self.renamed) or _rests_on(path, taken_out)
+        removed = [taken for taken in self.removed if taken[0] not in self.unknown_roles]
+        return any(path[: len(field)] == field for field in self.renamed) or _depends_on(path, removed)
 
 
 def without_wrong_fields(layered: Layered, findings: Sequence[Finding]) -> Rest | None:
-    """What is left of the app without the fields that the findings of its check are about.
+    """The app without the fields that the findings of its check are about.
 
-    None when one of them is such that nothing can be said of the others.
+    None where so much depends on one of them that the rest cannot be judged.
     """
-    if len(findings) > MOST:
+    if len(findings) > MOST_FINDINGS:
         return None
     data: Any = dict(layered.data)
     renamed: set[Path] = set()
-    taken_out: set[Path] = set()
+    removed: set[Path] = set()
     unknown_roles: set[str] = set()
     for finding in findings:
         meant = (*finding.path[:-1], finding.meant) if finding.meant else finding.path
-        if finding.rule == UNKNOWN_KEY and finding.meant and _field(meant) is None and meant not in renamed:
+        if finding.rule == UNKNOWN_KEY and finding.meant and _removable_field(meant) is None and meant not in renamed:
             data = _with(data, meant, _at(data, finding.path))
             renamed.add(meant)
-            taken_out.add(finding.path)
+            removed.add(finding.path)
             continue
-        changed = _taken_out(meant, finding.rule == UNKNOWN_KEY and not finding.meant)
+        changed = _what_to_remove(meant, finding.rule == UNKNOWN_KEY and not finding.meant)
         if changed is None:
             return None
-        taken_out |= {*changed[0], finding.path} if finding.meant else changed[0]
+        removed |= {*changed[0], finding.path} if finding.meant else changed[0]
         unknown_roles |= changed[1]
-    for path in taken_out:
+    for path in removed:
         data = _without(data, path)
-    for path in taken_out & STAND_IN.keys():
+    for path in removed & STAND_IN.keys():
         data = _with(data, path, STAND_IN[path])
     variants = [data, *([_resized(data, unknown_roles)] if unknown_roles else [])]
     layers = tuple(Layered(layered.layers, variant) for variant in variants)
-    return Rest(layers, frozenset(taken_out), frozenset(renamed), frozenset(unknown_roles))
+    return Rest(layers, frozenset(removed), frozenset(renamed), frozenset(unknown_roles))
 
 
-def _taken_out(path: Path, unknown: bool) -> tuple[set[Path], set[str]] | None:
-    """The field to take out for what is wrong at a path, and the roles of which nothing is known without it."""
-    field = _field(path)
+def _what_to_remove(path: Path, unknown: bool) -> tuple[set[Path], set[str]] | None:
+    """The fields to remove for what is wrong at a path, and roles whose size is then unknown; None where none can."""
+    field = _removable_field(path)
     if field is not None and not (unknown and path[0] not in SECTIONS):
         return {field}, set()
     if not path or path[0] not in SERVING_ROLES:
@@ -107,11 +109,11 @@ def _taken_out(path: Path, unknown: bool) -> tuple[set[Path], set[str]] | None:
     return {path[:2]}, set() if unknown and is_kubernetes(str(path[-1])) else {str(path[0])}
 
 
-def _rests_on(path: Path, taken_out: Collection[Path]) -> bool:
+def _depends_on(path: Path, removed: Collection[Path]) -> bool:
     """Whether a violation at the path lies in a field that was taken out or in its section, or in one of its name."""
-    if any(t[-1] == "replicas" and (path[0] == t[0] or path[-1] in RESTING_ON_REPLICAS) for t in taken_out):
+    if any(t[-1] == "replicas" and (path[0] == t[0] or path[-1] in DEPENDENT_ON_REPLICAS) for t in removed):
         return True
-    return any(path[: len(t)] == t or path[-1:] == t[-1:] or path[0] == t[0] in SECTIONS for t in taken_out)
+    return any(path[: len(t)] == t or path[-1:] == t[-1:] or path[0] == t[0] in SECTIONS for t in removed)
 
 
 def _resized(data: Any, roles: Collection[str]) -> Any:
@@ -125,18 +127,18 @@ def _resized(data: Any, roles: Collection[str]) -> Any:
     return data
 
 
-def _field(path: Path) -> Path | None:
-    """The field to take out for what is wrong at a path; None where others rest on it."""
+def _removable_field(path: Path) -> Path | None:
+    """The field that can be removed for what is wrong at a path; None where other fields depend on it."""
     if not path:
         return None
-    if path[:1] == ("overrides",) or path[:1] in STAND_IN or path[0] in OF_APP:
+    if path[:1] == ("overrides",) or path[:1] in STAND_IN or path[0] in FIELDS_OF_APP:
         return path[:1]
     if path[:2] in STAND_IN or (path[0] in SECTIONS and len(path) > 1):
         return path[:2]
     if path[0] in SERVING_ROLES and len(path) > 1:
-        if path[1] in PODS or path[1] == "replicas":
+        if path[1] in FIELDS_OF_ROLES or path[1] == "replicas":
             return path[:2]
-        if path[1] in MAPS:
+        if path[1] in MAPPINGS_OF_ROLES:
             return path[:3]
     return None
 
