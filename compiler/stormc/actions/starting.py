@@ -11,8 +11,7 @@ from stormc.load.sources import Source, Sources, read_sources
 from stormc.payload.read import Payload, read_payload
 from stormc.phrase import phrase
 from stormc.record import NamedTuple
-from stormc.repository.catalogue import profile_files
-from stormc.repository.profiles import load_profile
+from stormc.repository.profiles import load_profile, profile_files
 from stormc.repository.repository import open_repository
 from stormc.text.starter import starter
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from enum import StrEnum
 from typing import Any
 
 from stormc.cluster.connection import Cluster
@@ -39,11 +40,19 @@ KUSTOMIZE_CONTROLLER = "kustomize-controller"
 CANCELS, CANCELS_FROM = "CancelHealthCheckOnNewRevision", "1.7"
 
 
+class State(StrEnum):
+    """How a prerequisite is met; a note is nothing that must be done."""
+
+    OK = "ok"
+    MISSING = "missing"
+    NOTE = "note"
+
+
 class Check(NamedTuple):
-    """One prerequisite: state is ok, missing or note, and what to do about it."""
+    """One prerequisite, and what to do about it."""
 
     name: str
-    state: str
+    state: State
     text: str
 
 
@@ -150,7 +159,7 @@ def _definitions(observed: Observed) -> Iterable[Check]:
     for kind in (STORM_SERVICE, ROLE_SET, POD_SET, POD_GROUP):
         there, source = kind.resource in observed.definitions, "Volcano" if kind is POD_GROUP else "AIBrix"
         yield Check(
-            kind.resource, "ok" if there else "missing",
+            kind.resource, State.OK if there else State.MISSING,
             "installed" if there else f"install {source}; its definitions with kubectl apply --server-side",
         )  # fmt: skip
 
@@ -170,13 +179,13 @@ def _workloads(observed: Observed) -> Iterable[Check]:
     ):
         workload = _workload(observed, part)
         if workload is None:
-            yield Check(part, "note" if part == "noded" else "missing", without)
+            yield Check(part, State.NOTE if part == "noded" else State.MISSING, without)
             continue
         status, version = workload.get("status") or {}, _version(workload) or "of unknown version"
         ready = status.get("readyReplicas", status.get("numberReady", 0))
         place = f"{workload['metadata']['namespace']}/{workload['metadata']['name']} {version}"
         text = place if ready else f"{place} has no ready pod; look at its logs"
-        yield Check(part, "ok" if ready else "missing", text)
+        yield Check(part, State.OK if ready else State.MISSING, text)
 
 
 def _npu_plugin(observed: Observed) -> Iterable[Check]:
@@ -186,15 +195,16 @@ def _npu_plugin(observed: Observed) -> Iterable[Check]:
     words = (word.strip("'\"") for text in observed.scheduler_configs for word in text.split())
     plugins = [word for word in words if word.startswith(NPU_PLUGIN)]
     if plugins:
-        yield Check("ascend-for-volcano", "ok", f"{plugins[0]} is among the plugins of {SCHEDULER}")
+        yield Check("ascend-for-volcano", State.OK, f"{plugins[0]} is among the plugins of {SCHEDULER}")
     elif observed.scheduler_configs:
-        yield Check(
-            "ascend-for-volcano", "missing", "this is plain Volcano: it binds parts of a gang, knows no topology of "
-            "NPUs and replaces no failed pod of an instance of several pods; install MindCluster's ascend-for-volcano",
-        )  # fmt: skip
+        text = (
+            "this is plain Volcano: it binds parts of a gang, knows no topology of NPUs and replaces no failed pod of "
+            "an instance of several pods; install MindCluster's ascend-for-volcano"
+        )
+        yield Check("ascend-for-volcano", State.MISSING, text)
     else:
         yield Check(
-            "ascend-for-volcano", "note", f"no ConfigMap with {SCHEDULER_CONFIG}: look at the scheduler's plugins"
+            "ascend-for-volcano", State.NOTE, f"no ConfigMap with {SCHEDULER_CONFIG}: look at the scheduler's plugins"
         )
 
 
@@ -202,22 +212,24 @@ def _nodes(observed: Observed) -> Iterable[Check]:
     nodes = _npu_nodes(observed)
     total = sum(_npus(node) for node in nodes)
     text = f"{total} on {len(nodes)} nodes"
-    yield Check("NPUs", "ok" if total else "missing", text if total else "no node offers any; see the device plugin")
+    yield Check(
+        "NPUs", State.OK if total else State.MISSING, text if total else "no node offers any; see the device plugin"
+    )
     if not nodes:
         return
     release = _nearest(_version(_workload(observed, "clusterd")), MINDCLUSTER_RELEASES) or MINDCLUSTER_RELEASES[0]
     needed = {NodeLabel.ACCELERATOR_TYPE, NodeLabel.HOST_ARCH}
     bare = [n["metadata"]["name"] for n in nodes if not needed <= _labels(n).keys()]
     if not mindcluster(release).labels_nodes:
-        yield Check("node labels", "ok", f"MindCluster {release} places by schedule_policy; none are needed")
+        yield Check("node labels", State.OK, f"MindCluster {release} places by schedule_policy; none are needed")
     elif bare:
         command = f"kubectl label node {bare[0]} accelerator-type=… host-arch=…"
-        yield Check("node labels", "missing", f"{command} ({len(bare)} nodes)")
+        yield Check("node labels", State.MISSING, f"{command} ({len(bare)} nodes)")
     else:
-        yield Check("node labels", "ok", "accelerator-type and host-arch on every NPU node")
+        yield Check("node labels", State.OK, "accelerator-type and host-arch on every NPU node")
     pods = super_pods(observed)
     text = f"{len(pods)} nodes in {len(set(pods.values()))} super pods" if pods else "no node reports one; fine for A2"
-    yield Check("super pods", "ok" if pods else "note", text)
+    yield Check("super pods", State.OK if pods else State.NOTE, text)
 
 
 def _webhook(observed: Observed) -> Iterable[Check]:
@@ -227,7 +239,7 @@ def _webhook(observed: Observed) -> Iterable[Check]:
     )  # fmt: skip
     there = any(STORM_SERVICE.plural in (rule.get("resources") or ()) for rule in rules)
     text = "present; rendered files are in the form it gives" if there else "absent, as in AIBrix's chart"
-    yield Check("AIBrix webhook", "ok" if there else "note", text)
+    yield Check("AIBrix webhook", State.OK if there else State.NOTE, text)
 
 
 def _rights(observed: Observed) -> Iterable[Check]:
@@ -236,7 +248,7 @@ def _rights(observed: Observed) -> Iterable[Check]:
         for role in observed.roles if "aibrix" in role["metadata"]["name"] for rule in role.get("rules") or ()
     )  # fmt: skip
     text = "granted" if allowed else "absent, as in AIBrix's chart; only schedulingStrategy needs it"
-    yield Check("AIBrix's right to podgroups", "ok" if allowed else "note", text)
+    yield Check("AIBrix's right to podgroups", State.OK if allowed else State.NOTE, text)
 
 
 def _flux(observed: Observed) -> Iterable[Check]:
@@ -253,11 +265,11 @@ def _flux(observed: Observed) -> Iterable[Check]:
     gates = ",".join(word.partition("=")[2] for word in words if word.startswith("--feature-gates=")).split(",")
     if old:
         text = f"{running} waits for pods for up to hours and applies no commit meanwhile; update it to {CANCELS_FROM}"
-        yield Check(KUSTOMIZE_CONTROLLER, "missing", text)
+        yield Check(KUSTOMIZE_CONTROLLER, State.MISSING, text)
     elif f"{CANCELS}=true" not in gates:
-        yield Check(KUSTOMIZE_CONTROLLER, "missing", f"add --feature-gates={CANCELS}=true; see docs/gitops.md")
+        yield Check(KUSTOMIZE_CONTROLLER, State.MISSING, f"add --feature-gates={CANCELS}=true; see docs/gitops.md")
     else:
-        yield Check(KUSTOMIZE_CONTROLLER, "ok", f"{running or 'of unknown version'}, {CANCELS}")
+        yield Check(KUSTOMIZE_CONTROLLER, State.OK, f"{running or 'of unknown version'}, {CANCELS}")
 
 
 def _containers(workload: Manifest | None) -> list[Mapping[str, Any]]:

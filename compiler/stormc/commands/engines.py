@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from stormc.failure import Failure
 from stormc.finding import did_you_mean
-from stormc.phrase import phrase
+from stormc.phrase import aligned, phrase
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,6 +43,4 @@ def engine_table() -> Iterator[str]:
         ours = sorted(c for c in carrying if c != facts.recommended and c.startswith("Mooncake"))
         shown = ", ".join([facts.recommended, *ours])
         rows.append((name, facts.vllm_ascend, facts.vllm, str(len(facts.flags)), shown))
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+    yield from aligned(rows)

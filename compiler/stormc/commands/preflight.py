@@ -18,7 +18,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Prints one line per check; 1 when something is missing. Raises Failure rather than overwrite a file."""
-    from stormc.cluster.preflight import checks, observe, platform_file
+    from stormc.cluster.preflight import State, checks, observe, platform_file
     from stormc.repository.profiles import builtin_names, builtin_profile
     from stormc.text.rewrite import rewrite
 
@@ -35,4 +35,4 @@ def run(options: argparse.Namespace) -> int:
     if options.write_platform:
         profiles = filter(None, map(builtin_profile, builtin_names()))
         rewrite(options.write_platform, platform_file(observed, profiles))
-    return 1 if any(check.state == "missing" for check in results) else 0
+    return 1 if any(check.state is State.MISSING for check in results) else 0

@@ -25,16 +25,7 @@ from stormc.load.releases import AIBrix
 from stormc.local import names, vllm
 from stormc.local.mounts import mount, outside
 from stormc.local.network import Network
-from stormc.local.pods import (
-    OLDEST,
-    Pod,
-    Replacer,
-    environment,
-    expand,
-    pods_of,
-    selected,
-    selector_problems,
-)  # fmt: skip
+from stormc.local.pods import OLDEST, Pod, Replacer, State, environment, expand, pods_of, selected, selector_problems
 from stormc.local.probes import instances_of, passes
 from stormc.local.processes import end_with_parent, kill_session
 from stormc.local.services import Forwarder, names_of, ports_of
@@ -57,6 +48,7 @@ class Row(NamedTuple):
     role: str
     address: str
     state: str
+    ready: bool
     starts: int
 
 
@@ -67,11 +59,15 @@ class RunningPod:
         self.pod, self.address, self.root = pod, address, root
         self.process: asyncio.subprocess.Process | None = None
         self.starting = asyncio.Lock()
-        self.ready = False
-        self.state = "Pending"
+        self.state, self.failure = State.PENDING, ""
         self.starts = 0
         self.deleted = False
         self.tasks: list[asyncio.Task[None]] = []
+
+    @property
+    def ready(self) -> bool:
+        """Whether Services send connections to it."""
+        return self.state is State.READY
 
 
 class LocalCluster:
@@ -158,8 +154,8 @@ class LocalCluster:
     def rows(self) -> list[Row]:
         """The table of pods."""
         return [
-            Row(short, running.pod.role, running.address, running.state, running.starts)
-            for short, running in self.pods.items()
+            Row(short, each.pod.role, each.address, each.failure or each.state.value, each.ready, each.starts)
+            for short, each in self.pods.items()
         ]
 
     async def instances(self) -> dict[str, str]:
@@ -210,7 +206,7 @@ class LocalCluster:
         running.deleted = True
         if seconds is None:
             seconds = running.pod.spec.get("terminationGracePeriodSeconds", 30)
-        await self._set(running, "Terminating", ready=False)
+        await self._set(running, State.TERMINATING)
         async with running.starting:
             process = running.process
         if process is not None and process.returncode is None:
@@ -235,7 +231,7 @@ class LocalCluster:
             code = await self._start(running)
             if running.deleted:
                 return
-            await self._set(running, f"Failed ({code}): {replacer.value}", ready=False)
+            await self._set(running, State.FAILED, f"{State.FAILED.value} ({code}): {replacer.value}")
             if replacer is Replacer.NOBODY:
                 return
             await asyncio.sleep(self.reschedule_seconds)
@@ -258,7 +254,7 @@ class LocalCluster:
             code = 0 if running.deleted else await self._spawn_process(running)
         if running.process is None or code is not None:
             return code or 0
-        await self._set(running, "Running", ready=False)
+        await self._set(running, State.RUNNING)
         code = await running.process.wait()
         kill_session(running.process.pid)
         return code if code >= 0 else 128 - code
@@ -302,20 +298,20 @@ class LocalCluster:
         failures = 0
         while not running.deleted:
             await asyncio.sleep(PROBE_SECONDS)
-            if running.state not in ("Running", "Ready"):
+            if running.state not in (State.RUNNING, State.READY):
                 continue
             failures = 0 if await self._passes(running, check) else failures + 1
             well = failures == 0 or (running.ready and failures < check.get("failureThreshold", 3))
-            if well != running.ready and not running.deleted and running.state in ("Running", "Ready"):
-                await self._set(running, "Ready" if well else "Running", ready=well)
+            if well != running.ready and not running.deleted and running.state in (State.RUNNING, State.READY):
+                await self._set(running, State.READY if well else State.RUNNING)
 
     async def _passes(self, running: RunningPod, check: Manifest) -> bool:
         return await passes(
             check, running.address, {**environment(running.pod, running.address), **self._system(running)}
         )
 
-    async def _set(self, running: RunningPod, state: str, *, ready: bool) -> None:
-        running.state, running.ready = state, ready
+    async def _set(self, running: RunningPod, state: State, failure: str = "") -> None:
+        running.state, running.failure = state, failure
         await self._update_services()
 
     async def _update_services(self) -> None:

@@ -36,6 +36,16 @@ class Replacer(Enum):
     NOBODY = "nobody replaces it"
 
 
+class State(Enum):
+    """What a pod is doing; the value is what people read."""
+
+    PENDING = "Pending"
+    RUNNING = "Running"
+    READY = "Ready"
+    FAILED = "Failed"
+    TERMINATING = "Terminating"
+
+
 class Pod(NamedTuple):
     """A pod as the controller creates it; its address comes with the start.
 

@@ -138,7 +138,7 @@ async def _ready(cluster: LocalCluster, stop: asyncio.Event) -> bool:
 
 def _not_ready(cluster: LocalCluster, state: Path) -> int:
     for row in cluster.rows():
-        if row.state != "Ready":
+        if not row.ready:
             log = state / "logs" / f"{row.pod}.log"
             last = log.read_text(errors="replace").splitlines()[-3:] if log.exists() else []
             print(f"{row.pod} is {row.state}: {' | '.join(last) or 'no output'}", file=sys.stderr)

@@ -9,7 +9,7 @@ from pathlib import Path
 from stormc.digest import digest
 from stormc.finding import START, Finding
 from stormc.load.document import load_document
-from stormc.load.sources import Source
+from stormc.load.sources import PROFILES, Source
 from stormc.model.layers import Layer, Layered
 from stormc.model.profile import Profile, build_profile
 from stormc.phrase import phrase
@@ -66,6 +66,15 @@ def own_profiles(files: Iterable[Source]) -> Profiles:
             findings.append(Finding(DEFINED_TWICE, source.file, START, message, phrase("choose another name")))
         own[profile.name] = profile
     return Profiles(own, digest(*(source.raw for source in sources)), frozenset(broken), tuple(findings))
+
+
+def profile_files(specs: Path) -> dict[str, Path]:
+    """The profile files by name: those that come with stormc and those in specs/profiles."""
+    files = {path.stem: path for path in sorted(BUILTIN.glob("*.yaml"))}
+    own = specs / PROFILES
+    for path in sorted(own.glob("*.y*ml")) if own.is_dir() else ():
+        files[path.stem] = path
+    return dict(sorted(files.items()))
 
 
 def builtin_names() -> list[str]:

@@ -8,7 +8,7 @@ from html import escape
 from typing import Any
 
 from stormc.nouns import nodes, npus
-from stormc.phrase import Phrase, indented, phrase
+from stormc.phrase import Phrase, aligned, indented, phrase
 from stormc.record import NamedTuple
 from stormc.review.gangs import Gang
 from stormc.review.placing import Placement, Pool, Verdict, place
@@ -101,7 +101,7 @@ def text(report: Capacity, change: Rollout | None = None) -> Iterator[str]:
         numbers = (one.pool.nodes, one.total, one.used, one.total - one.used, one.stranded)
         rows.append((one.pool.directory or ".", one.pool.hardware, *map(str, numbers)))
     if report.placements:
-        yield from _table(rows)
+        yield from aligned(rows)
     for one in report.placements:
         place = f"{one.pool.directory or '.'} {one.pool.hardware}"
         yield phrase("{place}: {verdict}", place=place, verdict=VERDICTS[one.verdict])
@@ -118,7 +118,7 @@ def text(report: Capacity, change: Rollout | None = None) -> Iterator[str]:
     for demand in report.demands:
         for gang in demand.gangs:
             lines.append((demand.app, demand.hardware, gang.label, str(len(gang.pods)), str(gang.npus)))
-    yield from _table(lines)
+    yield from aligned(lines)
     for demand in report.uncounted:
         yield phrase("{app}: no inventory counts nodes of {hardware}", app=demand.app, hardware=demand.hardware)
 
@@ -137,12 +137,6 @@ def _since(change: Rollout) -> Iterator[Phrase]:
             yield phrase("{pool}, during the rollout: {verdict}", pool=pool, verdict=verdict)
     for app in change.staying:
         yield indented(phrase("{app}: its old pods hold their NPUs until they are pruned", app=app))
-
-
-def _table(rows: Sequence[tuple[str, ...]]) -> Iterator[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def as_json(report: Capacity, change: Rollout | None = None) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from stormc.facts.limits import ROUTING
 from stormc.nouns import npus, pods
-from stormc.phrase import Phrase, either, indented, phrase, terminal_width, verbatim
+from stormc.phrase import Phrase, aligned, either, indented, phrase, verbatim
 from stormc.review.what_if import Consequence, Fault, Handling
 
 
@@ -21,16 +21,12 @@ def table(label: str, consequences: Sequence[Consequence], translated: Callable[
         serves = phrase("decode alone") if one.alone else phrase("yes") if one.serves else phrase("no")
         rows.append((one.fault.value, one.role, str(one.pods), shares, translated(serves), retries,
                      translated(one.handling.value)))  # fmt: skip
-    widths = [max(terminal_width(row[column]) for row in rows) for column in range(len(rows[0]))]
     yield label
     fatal = [one.role for one in consequences if one.fault is Fault.CHIP and not one.serves]
     if fatal:
         yield phrase("one chip fault takes down the whole service: at {roles}; more replicas there go on serving",
                      roles=either(fatal))  # fmt: skip
-    for row in rows:
-        yield "  ".join(
-            cell + " " * (most - terminal_width(cell)) for cell, most in zip(row, widths, strict=True)
-        ).rstrip()
+    yield from aligned(rows)
 
 
 def text(label: str, consequences: Sequence[Consequence], free: int | None, place: str = "") -> Iterator[str]:
