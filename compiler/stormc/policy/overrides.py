@@ -45,7 +45,7 @@ def _denied(policy: Policy, index: int, override: Override) -> Iterator[Breach]:
 
 
 def _not_allowed(policy: Policy, index: int, override: Override) -> Iterator[Breach]:
-    """The first path that each layer does not allow. What only leads to an allowed path is no change of its own."""
+    """The first path that each layer does not allow. A collection on the way to an allowed path is no change."""
     for number, patterns in policy.values("overrides", "allow"):
         for path in _leaves(override.patch, ()):
             if not any(covers(each, _steps(override, path)) for each in patterns):

@@ -1,6 +1,6 @@
 """The release registers the KV connector, and the pool's is that of a pool.
 
-A connector that the release does not know ends the engine at its start. Another module can register one: then the
+A connector that the release does not know ends the engine at its start. Where another module registers it, the
 warning can be suppressed. One that carries KV cache between the roles stores nothing for later requests.
 """
 

@@ -1,6 +1,6 @@
 """vLLM has every flag that is passed.
 
-vLLM refuses a flag that it does not know and the pod restarts until somebody looks. A plugin may add flags: then the
+vLLM refuses a flag that it does not know, and the pod restarts again and again. Where a plugin adds the flag, the
 warning can be suppressed.
 """
 

@@ -1,4 +1,4 @@
-"""With a gateway, model.name is a label value.
+"""With a gateway, model.name is a valid label value.
 
 AIBrix's gateway finds pods by the label model.aibrix.ai/name, and the API server refuses pods whose label has a
 slash or more than 63 characters.

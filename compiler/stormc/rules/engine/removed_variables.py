@@ -1,7 +1,7 @@
 """The engine's release reads every VLLM_ variable that is set.
 
-vLLM ignores a variable that it does not know. One that an older release read has no effect any more, which nobody
-says.
+vLLM ignores a variable that it does not know. One that only an older release read has no effect, and no message says
+so.
 """
 
 from __future__ import annotations

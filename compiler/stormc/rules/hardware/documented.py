@@ -1,7 +1,7 @@
 """MindCluster documents StormService on the product.
 
 Its guide for StormService names 800I A2 and 800I A3; for the 850 and 950 series it documents InferServiceSet. The
-scheduler takes the pods all the same; nobody has promised it.
+scheduler accepts the pods, but MindCluster does not promise it.
 """
 
 from __future__ import annotations

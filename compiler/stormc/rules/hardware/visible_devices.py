@@ -1,6 +1,6 @@
 """ASCEND_VISIBLE_DEVICES reads the annotation of the product's resource.
 
-Volcano writes the chosen NPUs there; from another annotation, or a literal, the runtime mounts no or other chips.
+Volcano writes the chosen NPUs there. From another annotation, or a literal, the runtime mounts other chips or none.
 """
 
 from __future__ import annotations

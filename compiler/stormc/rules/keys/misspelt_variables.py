@@ -1,7 +1,7 @@
 """A variable that is almost a known one is that one, misspelt.
 
-HCCL, CANN and PyTorch ignore variables that they do not know: the default holds, and nobody says so. Variables of the
-house with a name like a known one are no mistake: then the warning can be suppressed.
+HCCL, CANN and PyTorch ignore variables that they do not know: the default holds, without any message. Where a variable
+of your own has a name like a known one, the warning can be suppressed.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A privileged container does not forbid to gain privileges.
+"""A privileged container does not forbid privilege escalation.
 
 stormc forbids it in routing pods, and in engine pods unless an override makes one privileged. The StormService is
 accepted with `privileged: true` or capability SYS_ADMIN beside it; its pods are not, and AIBrix tries again for ever.

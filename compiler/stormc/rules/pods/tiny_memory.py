@@ -1,4 +1,4 @@
-"""An amount of memory has its unit.
+"""An amount of memory has a unit.
 
 Kubernetes reads a number without one as bytes. With `shmSize: 64` the ranks of a pod find 64 bytes of shared memory,
 and the container runtime refuses a limit that small.

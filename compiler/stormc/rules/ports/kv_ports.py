@@ -1,4 +1,4 @@
-"""The KV ports of a role exist and are not those of its ranks.
+"""The KV ports of a role are valid and differ from the ports of its ranks.
 
 A role uses its KV port and as many more as its instance has NPUs; the ranks of the same pod listen on port and above.
 The second process on a port does not start.

@@ -1,4 +1,4 @@
-"""The ports of all local ranks and of the metaserver exist.
+"""The ports of all local ranks and of the metaserver are valid.
 
 Rank k of a pod listens on port + k, and with a network policy the metaserver on proxy.port + 1; a port above 65535
 is refused by the API server when the Service or the pod is made.

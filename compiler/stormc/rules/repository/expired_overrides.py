@@ -1,4 +1,4 @@
-"""An override is renewed or removed when its day has come.
+"""An override is renewed or removed when it expires.
 
 It was meant to be temporary. Whoever answers for it decides whether what it works around still exists.
 """

@@ -1,4 +1,4 @@
-"""No app is called like a Service of another.
+"""No app has the name of a Service of another app.
 
 AIBrix makes a headless Service of each StormService's name and overwrites one that exists; it cannot turn a
 ClusterIP Service headless, and then creates no pods and writes no status at all.

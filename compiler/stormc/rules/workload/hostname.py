@@ -1,4 +1,4 @@
-"""hostname and subdomain of a pod are AIBrix's.
+"""An override sets neither hostname nor subdomain of a pod.
 
 The controller sets both for every pod, whatever the template says.
 """

@@ -1,4 +1,4 @@
-"""replicas and podGroupSize of prefill and decode are the spec's.
+"""An override does not change replicas or podGroupSize of prefill and decode.
 
 Services, gang size, ranks and the proxy's topology are made from the spec: pods that an override adds get no
 traffic, those that it takes away are missing from their gang, which then never starts.

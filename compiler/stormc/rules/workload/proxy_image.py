@@ -1,4 +1,4 @@
-"""An image brings the proxy where proxy.source says so.
+"""With proxy.source: image, the routing image contains the proxy.
 
 Without routing.image the routing pods run the engine's image, in which no stormc_proxy is installed: they crash at
 the start, and no client reaches the service.

@@ -1,4 +1,4 @@
-"""Services add no environment.
+"""Services add no environment variables to pods.
 
 With enableServiceLinks a Service named vllm-… becomes variables VLLM_…, some of which vLLM takes for settings, and
 every new Service of the namespace changes what the next pod sees.

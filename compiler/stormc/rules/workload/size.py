@@ -1,7 +1,7 @@
 """An app has at most 4,096 pods and 65,536 ranks.
 
-Every engine pod gets a Service, every rank a port and a place in the proxy's topology; more of them than a cluster has
-nodes are a slip of a digit, and their manifests no API server stores.
+Every engine pod gets a Service, every rank a port and a place in the proxy's topology. More of them than a cluster has
+nodes are a typing error, and no API server stores their manifests.
 """
 
 from __future__ import annotations
