@@ -151,7 +151,9 @@ def _manifests(compilation: Compilation) -> Iterator[Mapping[str, Any]]:
 
 
 def _findings(file: str, original: Original, notes: Sequence[Note]) -> tuple[Finding, ...]:
-    return tuple(Finding(n.rule, file, original.locate(n.path, n.at_key), n.message, n.hint, n.path) for n in notes)
+    return tuple(
+        Finding(n.rule, file, n.mark or original.locate(n.path, n.at_key), n.message, n.hint, n.path) for n in notes
+    )
 
 
 def _profiles(repository: Repository, chosen: Chosen) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stormc.finding import Check, Path
+from stormc.finding import Check, Mark, Path
 from stormc.phrase import NONE, Phrase
 from stormc.record import NamedTuple
 
@@ -51,10 +51,11 @@ FOREIGN, LACKING, MISSPELT, REPEATED, LEFT_OUT, ASSUMED, ALONE, SCALED = (check.
 
 
 class Note(NamedTuple):
-    """One sentence about a path of a document; the position is looked up by the caller."""
+    """One sentence about a path of a StormService. `mark` is its place in the file, where that is known already."""
 
     rule: str
     path: Path
     message: Phrase
     hint: Phrase = NONE
     at_key: bool = False
+    mark: Mark | None = None

@@ -104,21 +104,17 @@ def _located(document: Document, prefix: Path) -> Callable[[Path, bool], Mark]:
 
 
 def _config(document: Document) -> Original:
+    """The StormService that the deploy tool makes of a config, or the notes that say why it makes none."""
     objects, notes = deploy_tool.objects(document.data)
-    own = _located(document, ())
+    in_config = _located(document, ())
+    notes = [note._replace(mark=in_config(note.path, note.at_key)) for note in notes]
     if not objects:
-        return Original({"metadata": {"name": document.data.get("app_name")}}, (), own, notes)
-    of_config = {id(note) for note in notes}
+        return Original({"metadata": {"name": document.data.get("app_name")}}, (), in_config, notes)
 
     def locate(path: Path, at_key: bool) -> Mark:
-        return own(deploy_tool.place(path, objects[0]), at_key)
+        return in_config(deploy_tool.place(path, objects[0]), at_key)
 
-    marked = [n._replace(path=("\0config", *n.path)) for n in notes if id(n) in of_config]
-
-    def either(path: Path, at_key: bool) -> Mark:
-        return own(path[1:], at_key) if path[:1] == ("\0config",) else locate(path, at_key)
-
-    return Original(objects[0], objects[1:], either, marked)
+    return Original(objects[0], objects[1:], locate, notes)
 
 
 def newer_style(storm: Mapping[str, Any]) -> Iterator[Note]:
