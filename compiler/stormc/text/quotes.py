@@ -49,8 +49,9 @@ def set_quotes(node: Any, data: Any, root: Mapping[str, Any], path: Path, *, in_
                 if comments:
                     node.ca.items[quoted_key] = comments
         if node.fa.flow_style():
-            for key in sorted_keys(root, path):
-                node.move_to_end(key)
+            keys = dict(zip(data, list(node), strict=True))  # what ruamel reads as a number or a truth value, too
+            for name in sorted_keys(root, path):
+                node.move_to_end(keys[name])
 
 
 def quoted(value: str, *, in_flow: bool = False) -> Any:
