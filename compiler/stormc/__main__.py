@@ -111,7 +111,8 @@ def _caught(arguments: list[str]) -> int:
         print(f"stormc: {one_line(translated(failure.message))}", file=sys.stderr)
         return USAGE
     except OSError as error:
-        where = f"{error.filename}: " if error.filename else ""  # a full disk names no file
+        file = error.filename2 or error.filename  # of two, the first is our own copy of what is put in place
+        where = f"{file}: " if file else ""  # a full disk names no file
         print(f"stormc: {one_line(where)}{error.strerror}", file=sys.stderr)
         return USAGE
     except Exception as error:

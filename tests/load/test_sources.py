@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from stormc.failure import Failure
 from stormc.load.sources import read_sources
+from tests.rights import nobody
 
 
 def make(root: Path, *paths: str) -> Path:
@@ -73,19 +72,6 @@ def test_an_unreadable_file_is_a_finding(tmp_path: Path) -> None:
     assert findings["pipe.yaml"] == ("E101", "not a regular file")
     assert findings["gone.yaml"] == ("E101", "cannot be read: No such file or directory")
     assert findings["round.yaml"][0] == "E101"
-
-
-@contextmanager
-def nobody() -> Iterator[None]:
-    """Runs as a user without rights, because root reads everything."""
-    if os.geteuid():
-        yield
-        return
-    os.seteuid(65534)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
 
 
 def test_a_file_without_permission_is_a_finding() -> None:

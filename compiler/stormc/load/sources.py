@@ -146,7 +146,7 @@ def _walk(root: str, below: str, findings: list[Finding], shown: str) -> Iterato
         findings.append(
             Finding(
                 UNREADABLE,
-                f"{shown}/{below}",
+                f"{shown}/{below}".rstrip("/"),
                 START,
                 phrase("directory cannot be read: {strerror}", strerror=error.strerror),
                 phrase("make it readable"),

@@ -12,7 +12,8 @@ from stormc.phrase import phrase
 def rewrite(file: Path, text: str) -> None:
     """Replaces the file's content by rename, so that a reader sees the old or the new one; its mode stays.
 
-    Raises Failure for a path through a symbolic link.
+    Raises Failure for a path through a symbolic link, and OSError, with the name of the file, where it cannot be
+    written.
     """
     refuse_links(file)
     temporary = file.with_name(f".{file.name}.{os.urandom(8).hex()}")
@@ -22,6 +23,9 @@ def rewrite(file: Path, text: str) -> None:
         if file.exists():
             temporary.chmod(file.stat().st_mode & 0o7777)
         temporary.replace(file)
+    except OSError as error:
+        error.filename = error.filename2 = str(file)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 

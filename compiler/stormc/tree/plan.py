@@ -98,6 +98,8 @@ def _obstacle(out: Path, path: str) -> Iterator[Finding]:
     if stat.S_ISLNK(mode) or stat.S_ISDIR(mode):
         message = phrase("stormc writes a file here, but this is a link or a directory")
         yield Finding(FOREIGN_FILE, str(out / path), START, message, phrase("remove it"))
+    elif stat.S_ISREG(mode) and not os.access(out / path, os.R_OK, effective_ids=True):
+        yield Finding(FOREIGN_FILE, str(out / path), START, phrase("cannot be read"), phrase("make it readable"))
     elif not is_ours(out, path):
         message = phrase("stormc writes this file, but another one without its header is here")
         yield Finding(FOREIGN_FILE, str(out / path), START, message, phrase("move it away"))
