@@ -280,6 +280,14 @@ def answer(scene: Scene, cached: int | None) -> CachedTokens:
     return scene.affinity.compared(prompt, lease, report.prompt, report.cached)
 
 
+@pytest.mark.parametrize("usage", [
+    {"prompt_tokens": 9, "prompt_tokens_details": {"cached_tokens": 7}},
+    {"input_tokens": 9, "input_tokens_details": {"cached_tokens": 7}},
+])  # fmt: skip
+def test_usage_is_read_in_the_words_of_every_api(usage: dict[str, object]) -> None:
+    assert report_of({"usage": usage})[1:] == (7, 9)
+
+
 @pytest.mark.parametrize("content", [{}, {"usage": 1}, {"usage": {"prompt_tokens_details": None}}])
 def test_an_answer_without_usage_is_not_counted(content: dict[str, object]) -> None:
     scene = Scene(1)
