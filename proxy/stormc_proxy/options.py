@@ -17,15 +17,15 @@ class Option(NamedTuple):
     default: bool | int | float | str
     help: str
     flag: str = ""
-    """On the command line; empty where only the config file has it. Prefixes of it are accepted."""
+    """Its name on the command line, prefixes included; empty where only the config file has it."""
     key: str = ""
-    """In the config file; empty where only the command line has it."""
+    """Its name in the config file; empty where only the command line has it."""
     unit: Literal["", "SECONDS", "N", "HOST", "PORT", "FILE", "ORIGIN", "LEVEL", "URL"] = ""
     choices: tuple[str, ...] = ()
     fixed: bool = False
-    """Holds until the next start; a reload that changes it is logged."""
+    """Whether it holds until the next start; a reload that changes it is logged."""
     off: bool = False
-    """Its flag switches it off."""
+    """Whether its flag switches it off."""
 
 
 TABLE: tuple[Option, ...] = (

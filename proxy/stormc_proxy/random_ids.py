@@ -27,7 +27,7 @@ class Randomness:
 
 
 new_secret = Randomness(".{32}", "%s").draw
-"""What only one decode instance is told, for one attempt: 128 random bits."""
+"""A secret for one attempt at one decode instance, which alone gets to know it: 128 random bits."""
 
 new_id = Randomness("(.{8})(.{4}).(.{3}).(.{3})(.{12})", "%s-%s-4%s-a%s-%s").draw
 """A random UUID from the system's randomness: who knows one id, or a thousand, knows nothing of the next."""

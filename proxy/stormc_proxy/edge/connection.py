@@ -19,7 +19,7 @@ from stormc_proxy.outcomes import Outcome
 LINGER_SECONDS = 2.0
 HEAD_SECONDS = 30.0
 HELD_BYTES = 64 * 1024
-"""Of requests that a client sends before the answer to the one before; then it is not read any more."""
+"""Most bytes of further requests that are read while one is answered; beyond, the client is not read for now."""
 HIGH_WATER, LOW_WATER = 256 * 1024, 64 * 1024
 
 
@@ -58,11 +58,11 @@ class ClientConnection(asyncio.Protocol):
         self.listener = listener
         self.transport: asyncio.Transport | None = None
         self.deadline = 0.0
-        """When it waited long enough for the client; 0 while the client waits for us."""
+        """When waiting for the client ends; 0 while the client waits for an answer."""
         self.is_slow = False
         """More is written than the client reads."""
         self.on_slow: Callable[[bool], None] | None = None
-        """Hears that the client does not keep up with what is written, and that it does again."""
+        """Called with True when the client does not keep up with what is written, with False when it does again."""
         self._buffer = b""
         self._held = b""
         self._head: RequestHead | None = None

@@ -14,7 +14,7 @@ from stormc_proxy.http.tls import Tls
 
 BACKLOG = 4096
 ACCEPTS = 64
-"""Connections that are taken at once; asyncio tries as often when there are no descriptors, and says so each time."""
+"""Connections that are accepted in one turn of the loop. Without descriptors asyncio logs a line for each of them."""
 HANDSHAKE_SECONDS = 10.0
 PER_REQUEST = 3
 """Descriptors of a running request: the client, prefill, decode."""

@@ -51,9 +51,9 @@ class Affinity:
         self.weight = weight
         self.chain: Chain = chained_here
         self.outbox: list[tuple[Instance, Prompt]] | None = None
-        """Choices for other pods, where there are any."""
+        """Choices that are still to be sent to other pods; None where there are none."""
         self.peers = 0
-        """Other routing pods that speak."""
+        """How many other routing pods have been heard lately."""
         self._sessions: OrderedDict[int, tuple[Instance, int]] = OrderedDict()
         self._doubted: set[Instance] = set()
         self.prompt_tokens = self.estimated_tokens = self.reported_tokens = 0

@@ -13,20 +13,20 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 CELLS = 1 << 16
-"""Of 8 bytes, for each worker: some two thousand prompts of 48 KB."""
+"""Size of a ring, in cells of 8 bytes: enough for some two thousand prompts of 48 KB."""
 
 _HEAD = 4
 """Cells of an entry before its keys: position, number << 32 | how many keys, session, size."""
 
 _PADDING = -1
-"""Instead of the number: nothing more in this lap."""
+"""In the place of an instance's number where nothing more follows in this lap of the ring."""
 
 
 class Choice(NamedTuple):
     """A prompt that went to an instance; without keys and session: the instance has nothing any more."""
 
     number: int
-    """Of the instance, the same in all workers."""
+    """The instance's number, the same in all workers."""
     session: int
     size: int
     keys: list[int]

@@ -122,7 +122,7 @@ class Pool:
         return instance.load + instance.foreign + instance.handicap if instance.state == HEALTHY else math.inf
 
     shares_choices = False
-    """Whether other workers tell of their choices."""
+    """Whether there are other workers, with which choices are shared."""
 
     def share_choice(self, instance: Instance, prompt: Prompt) -> None:
         """Other workers, if there are any, remember too who has a prompt; one without keys: the cache is empty."""

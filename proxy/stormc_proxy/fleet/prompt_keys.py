@@ -29,14 +29,14 @@ TEXT = ("documents", "tools", "system", "instructions", "messages", "prompt", "p
 IDENTITY = ("model", "cache_salt", "chat_template", "chat_template_kwargs", "mm_processor_kwargs")
 """Members that decide whether a cached block may be used at all; a LoRA adapter is named as the model."""
 
-_WANTED = frozenset((*TEXT, *IDENTITY))
+_KEYED_MEMBERS = frozenset((*TEXT, *IDENTITY))
 _NOTHING = repeat("")
 
 SESSION = re.compile(rb"(?:^|\n)(?:x-session-id|x-aibrix-session-key):[ \t]*([^\r\n]+)", re.IGNORECASE)
 """Headers by which clients name a conversation; the second is AIBrix's."""
 
 Chain = Callable[[int, str], int]
-"""The key of what was there before, and the text since then, to the next key."""
+"""Makes the next key: of the key of all text before, and the text since then."""
 
 
 class Members(Protocol):
@@ -75,7 +75,7 @@ def chained_everywhere(before: int, text: str) -> int:
 
 def prompt_of(body: Members, session: str = "", chain: Chain = chained_here) -> Prompt:
     """The keys of a request; `session` is what a header says about the conversation it belongs to."""
-    members = body.members(_WANTED)
+    members = body.members(_KEYED_MEMBERS)
     identity = chain(0, "\0".join(map(members.get, IDENTITY, _NOTHING)))
     text = "".join(map(members.get, TEXT, _NOTHING))
     keys = chain_of(identity, pieces(text), chain)

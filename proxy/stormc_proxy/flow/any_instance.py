@@ -16,7 +16,7 @@ from stormc_proxy.settings import Address
 from stormc_proxy.telemetry.journal import Record
 
 GET_SECONDS = 5.0
-"""What an engine knows without computing has to come in this time."""
+"""Time limit for what an engine knows without computing."""
 
 
 async def ask_any_instance(

@@ -15,7 +15,7 @@ class Api(NamedTuple):
 
     path: str
     prompt: str
-    """The member without which there is no request."""
+    """The member that holds the prompt; a body without it is refused."""
     limits: tuple[str, ...]
     """Members that bound the answer; prefill gets 1 for those the client gave, and for the first in any case."""
     chat: bool = False

@@ -14,15 +14,14 @@ from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-
 from typing import Any
 
 from stormc_proxy.flow.large_json import SMALL_BYTES, TooMany, Unread, members_of
+from stormc_proxy.http.request_writer import Pieces
 
 LARGE_BYTES = 1024 * 1024
-"""Beyond, members are not read as values, unless they are small."""
-KEPT_BYTES = 32 * 1024
-"""Lists and objects beyond are read, which judges them, but their values are not kept."""
+"""Of a body beyond this size only small members are read as values."""
+MOST_VALUE_BYTES = 32 * 1024
+"""Lists and objects beyond this size are read, to know that they are JSON, but only their text is kept."""
 COMPARED_BYTES = 4 * 1024 * 1024
-"""So much of a member's text is compared with other prompts."""
-Pieces = bytes | list[bytes | memoryview]
-"""A body to be sent: whole, or in parts that are never put together."""
+"""Part of a member's text, from its beginning, that is compared with other prompts."""
 
 _COMPACT = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False)
 _CHUNKS = c_make_encoder(None, _COMPACT.default, encode_basestring, None, ":", ",", False, False, True)
@@ -113,7 +112,7 @@ class Body:
                 start = at
                 key, begin = _escaped_key(text, at)
             value, at = _SCAN(text, begin)
-            if at - begin > KEPT_BYTES and not isinstance(value, str):
+            if at - begin > MOST_VALUE_BYTES and not isinstance(value, str):
                 inner = text[begin:at].encode()
                 value = Unread(inner, 0, len(inner))
             values[key] = value

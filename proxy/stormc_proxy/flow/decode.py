@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from stormc_proxy.fleet.instance import Instance, decode_load
 from stormc_proxy.fleet.lease import Lease
 from stormc_proxy.flow.attempt import Attempt
-from stormc_proxy.flow.body import Body, Pieces
+from stormc_proxy.flow.body import Body
 from stormc_proxy.flow.exchange import Answer, error_status, tail
 from stormc_proxy.flow.refusal import Broken, Refusal, Unanswered, unavailable
 from stormc_proxy.flow.request import ClientRequest
@@ -15,6 +15,7 @@ from stormc_proxy.flow.stream import NoFirstEvent, Stream
 from stormc_proxy.http.answer_head import Head
 from stormc_proxy.http.connection import Connection
 from stormc_proxy.http.failure import UpstreamError
+from stormc_proxy.http.request_writer import Pieces
 from stormc_proxy.outcomes import Outcome, of_status
 from stormc_proxy.settings import Address
 from stormc_proxy.telemetry.tracing import Span

@@ -6,15 +6,16 @@ import json
 from typing import NamedTuple
 
 from stormc_proxy.fleet.instance import Instance
-from stormc_proxy.flow.body import Pieces, size_of
+from stormc_proxy.flow.body import size_of
 from stormc_proxy.http.answer_head import Head
 from stormc_proxy.http.connection import Connection
 from stormc_proxy.http.endpoint import Upstream
+from stormc_proxy.http.request_writer import Pieces
 from stormc_proxy.outcomes import error_in, of_error
 from stormc_proxy.settings import Settings
 
 ERROR_BYTES = 64
-"""An error object says so at its beginning."""
+"""Part of an answer, from its beginning, in which an error object names its error."""
 
 
 class Answer(NamedTuple):

@@ -39,7 +39,7 @@ class Child(NamedTuple):
     place: int
     """The choice's place in the whole answer."""
     prompt: int
-    """That of its prompt in the batch."""
+    """The prompt's place in the batch."""
 
 
 class Plan(NamedTuple):
@@ -50,7 +50,7 @@ class Plan(NamedTuple):
     """What holds the prompts of a batch; empty when there is one prompt."""
     prompts: Sequence[str | Unread]
     answers: int
-    """For each prompt."""
+    """Answers for each prompt."""
 
     @property
     def size(self) -> int:

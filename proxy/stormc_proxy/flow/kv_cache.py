@@ -22,12 +22,12 @@ from stormc_proxy.transitions import KV_CACHE
 
 FAREWELL_SECONDS = 30.0
 FAREWELLS = 3
-"""Decode instances that are asked."""
+"""Decode instances that are asked, one after the other, to fetch a KV cache."""
 LATE_SECONDS = (1.0, 5.0, 20.0)
 """Pauses after which they are asked again, when none of them took it."""
 LATE_FAREWELLS, LATE_BYTES = 256, 1024 * 1024
-"""So many wait for that, with prompts up to this size."""
-_PROMPT = (
+"""KV caches that may wait for these pauses at a time, and the size of their prompts."""
+_ABOUT_THE_PROMPT = (
     "model",
     "prompt",
     "prompt_embeds",
@@ -42,7 +42,7 @@ _PROMPT = (
     "priority",
 )
 """Members that say what the prompt is; a farewell needs no others."""
-_WISHES = (
+_ABOUT_THE_ANSWER = (
     "stream_options",
     "max_tokens",
     "max_completion_tokens",
@@ -67,7 +67,7 @@ _WISHES = (
     "echo",
     "use_beam_search",
 )
-"""Members about the answer, which nobody reads."""
+"""Members about the answer, which a farewell leaves out."""
 
 
 class KvCache:
@@ -110,7 +110,7 @@ class KvCache:
         A member that decode refused may be any, and one that an engine needs too.
         """
         api, values = self._request.api, self._body.values
-        removed = [key for key in values if (key not in _PROMPT if bare else key in _WISHES)]
+        removed = [key for key in values if (key not in _ABOUT_THE_PROMPT if bare else key in _ABOUT_THE_ANSWER)]
         changes: dict[str, str | None] = dict.fromkeys(removed)
         changes.update({"kv_transfer_params": self.parameters, "stream": "false", api.limits[0]: "1"})
         if api.floor:

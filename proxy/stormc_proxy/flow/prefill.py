@@ -12,11 +12,12 @@ from stormc_proxy.fleet.lease import Lease
 from stormc_proxy.fleet.prompt_keys import Prompt
 from stormc_proxy.flow.api import prefill_changes
 from stormc_proxy.flow.attempt import Attempt
-from stormc_proxy.flow.body import Body, Pieces, dumped, loaded
+from stormc_proxy.flow.body import Body, dumped, loaded
 from stormc_proxy.flow.exchange import exchange
 from stormc_proxy.flow.refusal import Refusal, Unanswered, blame, unavailable
 from stormc_proxy.flow.request import ClientRequest
 from stormc_proxy.http.failure import UpstreamError
+from stormc_proxy.http.request_writer import Pieces
 from stormc_proxy.outcomes import Outcome, error_in, of_status
 from stormc_proxy.settings import Address
 from stormc_proxy.telemetry.tracing import Span

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 WINDOW_SECONDS = 10
 FREE = 64
-"""Retries within a window that nobody counts."""
+"""Retries within a window that are always allowed."""
 
 
 class RetryBudget:

@@ -32,7 +32,7 @@ from stormc_proxy.random_ids import new_id
 from stormc_proxy.settings import Address
 
 ABANDON_SECONDS = 0.25
-"""So long a client's leaving waits for an engine that is about to be done."""
+"""When a client leaves, an engine that is about to be done gets this time to end."""
 _OFFER = json.dumps(
     {"do_remote_decode": True, "do_remote_prefill": False, "remote_engine_id": None, "remote_block_ids": None,
      "remote_host": None, "remote_port": None}

@@ -34,7 +34,7 @@ class NoFirstEvent(NamedTuple):
     """A stream that began with an error, or ended without an event."""
 
     status: int
-    """0 of a stream that says nothing."""
+    """The error's status; 0 where the stream ended without an event."""
     body: bytes
 
 
@@ -60,7 +60,7 @@ class Stream:
         self._resumed = self._adds_cached = self.used = False
         self.events = 0
         self.held: bytes | None = None
-        """The body so far of an attempt that is no events; None of one that is."""
+        """The body so far of an attempt whose answer is not a stream of events; None for one whose answer is."""
         self.cached: int | None = None
         self.prompt: int | None = None
         self.no_first_event: NoFirstEvent | None = None

@@ -64,7 +64,7 @@ class Framing(NamedTuple):
     events: bool
     """The body is server-sent events, as they are."""
     coding: str = ""
-    """How the body is compressed; nobody asked for it, so it is undone."""
+    """How the body is compressed; that was not asked for, so it is undone."""
 
 
 def read_head(raw: bytes) -> tuple[Head, Framing, int]:

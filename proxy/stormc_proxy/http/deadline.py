@@ -12,11 +12,11 @@ from collections.abc import Callable
 from typing import Protocol
 
 LATE_SECONDS = 0.25
-"""From here on a timer is late."""
+"""A timer that fires so much after its time is late."""
 TURN_SECONDS = 1.0
-"""What is given once more, at most."""
+"""Most time that a late timer adds for one more turn."""
 MOST_TURNS = 3
-"""So often."""
+"""Most turns that a late timer adds."""
 LONG_SECONDS = 10.0
 """Limits from here on are looked at once a second, all together; a timer for each would cost more than it is worth."""
 

@@ -21,7 +21,7 @@ from stormc_proxy.settings import Address
 KEEP_ALIVE_SECONDS = 4.0
 IDLE_CONNECTIONS = 256
 OWN_LIMITS = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL)
-"""Of this process and this machine; no engine is to blame for them."""
+"""Errors that say what this process or machine lacks; no engine is to blame for them."""
 RACE_SECONDS = 1.0
 """A peer that closed an idle connection just before a request came says so within this time; later it worked on it."""
 _RACE = (Outcome.RESET, Outcome.CLOSED_EARLY, Outcome.CONNECTION_CLOSED)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 PIECE_BYTES = 256 * 1024
-"""So much of a request is written at a time."""
+"""Part of a large request that is written at a time."""
 
 Pieces = bytes | Sequence[bytes | memoryview]
 """A request's body: whole, or in parts that are never put together."""

@@ -13,9 +13,9 @@ import ssl
 from collections.abc import Callable
 
 FRESH_SECONDS = 1.0
-"""So long an answer is taken without asking again."""
+"""Time for which an answer is used without asking again."""
 PATIENCE_SECONDS = 0.3
-"""So long a known name waits for a new answer, before its last one is used."""
+"""Time that a known name waits for a new answer, before its last one is used."""
 STAGGER_SECONDS = 0.25
 """Between the beginnings of connects to the addresses of one name (RFC 8305)."""
 

@@ -23,4 +23,4 @@ class Target(Protocol):
 
     address: Address
     exchanges: set[RunningExchange]
-    """Those that run with it."""
+    """Exchanges with it that run now."""

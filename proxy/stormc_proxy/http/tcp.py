@@ -8,7 +8,7 @@ import socket
 
 USER_TIMEOUT_MS = 30_000
 CLIENT_TIMEOUT_MS = 120_000
-"""So long a client may leave bytes unread, or be gone without a word, before its engines are freed."""
+"""Time in which a client may leave bytes unread, or be gone without a word, before its engines are freed."""
 
 
 def watch_peer(transport: asyncio.Transport) -> None:

@@ -12,7 +12,7 @@ from typing import TextIO
 PIPE_BYTES = 4096
 """What Linux writes into a pipe whole or not at all (PIPE_BUF), so that lines of several workers stay whole."""
 MOST_LINES = 20_000
-"""That wait for the reader; newer ones are lost."""
+"""Lines that wait for the reader; beyond, new ones are lost."""
 
 
 class LogOutput:

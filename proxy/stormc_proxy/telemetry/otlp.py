@@ -20,7 +20,7 @@ from stormc_proxy.telemetry.tracing import Span
 INTERVAL_SECONDS = 2.0
 POST_SECONDS = 10.0
 LAST_SECONDS = 2.0
-HELD = 4096
+MOST_WAITING = 4096
 """Spans that wait for a collector; beyond, new ones are dropped."""
 BATCH = 512
 FAILED = 2
@@ -40,7 +40,7 @@ class Exporter:
 
     def ended(self, span: Span) -> None:
         """Take a span that ended, to be sent with the next batch."""
-        if len(self._waiting) < HELD:
+        if len(self._waiting) < MOST_WAITING:
             self._waiting.append(span)
         else:
             self.dropped += 1
