@@ -90,14 +90,3 @@ INSTANCE = Machine("instance", "an engine as the proxy sees it", "expected", {
 })  # fmt: skip
 
 MACHINES = (EXCHANGE, ATTEMPT, KV_CACHE, INSTANCE)
-
-
-def drawing(machine: Machine) -> str:
-    """The machine as a state diagram in Mermaid."""
-    names = {state: state.replace(" ", "_") for pair in machine.items() for state in (pair[0][0], pair[1])}
-    edges: dict[tuple[str, str], list[str]] = {}
-    for (state, event), following in machine.items():
-        edges.setdefault((names[state], names[following]), []).append(event)
-    lines = ["stateDiagram-v2", f"    [*] --> {names[machine.start]}"]
-    lines += [f"    {a} --> {b}: {', '.join(events)}" for (a, b), events in edges.items()]
-    return "\n".join(lines)

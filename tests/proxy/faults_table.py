@@ -13,7 +13,7 @@ from typing import Any
 
 from stormc_proxy.options import TABLE
 from stormc_proxy.outcomes import Outcome
-from stormc_proxy.transitions import MACHINES, drawing
+from stormc_proxy.transitions import MACHINES, Machine
 
 DOCS = Path(__file__).parents[2] / "docs" / "proxy.md"
 MODES = ("layerwise", "standard")
@@ -207,6 +207,17 @@ def settings_table() -> str:
         key = f"`{option.key}`" if option.key else ""
         lines.append(f"| {key} | `{option.flag}` | {f'`{value}`' if value else ''} | {option.help.replace('|', '/')} |")
     return "\n".join(lines) + "\n"
+
+
+def drawing(machine: Machine) -> str:
+    """The machine as a state diagram in Mermaid."""
+    names = {state: state.replace(" ", "_") for pair in machine.items() for state in (pair[0][0], pair[1])}
+    edges: dict[tuple[str, str], list[str]] = {}
+    for (state, event), following in machine.items():
+        edges.setdefault((names[state], names[following]), []).append(event)
+    lines = ["stateDiagram-v2", f"    [*] --> {names[machine.start]}"]
+    lines += [f"    {a} --> {b}: {', '.join(events)}" for (a, b), events in edges.items()]
+    return "\n".join(lines)
 
 
 def machines() -> str:

@@ -16,8 +16,9 @@ from stormc_proxy.edge.admission import FREE_BYTES, Admission
 from stormc_proxy.edge.sockets import bound, raise_descriptors
 from stormc_proxy.http.deadline import LATE_SECONDS, Deadline
 from stormc_proxy.http.resolver import NoAddress, Resolver
-from stormc_proxy.transitions import MACHINES, Impossible, drawing
+from stormc_proxy.transitions import MACHINES, Impossible
 from tests.proxy.client import CHAT, COMPLETIONS, Client, ask, question, request
+from tests.proxy.faults_table import drawing
 from tests.proxy.manner import Manner
 from tests.proxy.service import service, until
 from tests.proxy.wire import MODELS
