@@ -144,7 +144,7 @@ def test_an_untouched_copy_is_as_good(copied: Path) -> None:
 
 
 def test_without_a_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("stormc.payload.read.find_spec", lambda name: None)
     with pytest.raises(Failure, match="stormc_proxy, the routing proxy, is not installed"):
         read_payload().proxy.read()
 
