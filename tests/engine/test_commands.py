@@ -45,8 +45,8 @@ JUDGED = [
     (launched({**GOOD, "kv_role": "kv_producer"}), {REPLACED, ("E039", ARGS)}),
     (launched(**{"max-num-seq": 4}), {REPLACED, ("W702", ARGS)}),
     (launched(**{"max-num-seqs": "few"}), {REPLACED, ("E703", ARGS)}),
-    (with_args(["bash", "-c", " ".join(f"'{word}'" for word in serve(port=9999))], "command"),
-     {("W813", COMMAND), ("E717", COMMAND)}),
+    *((with_args([shell, "-c", " ".join(f"'{word}'" for word in serve(port=9999))], "command"),
+       {("W813", COMMAND), ("E717", COMMAND)}) for shell in ("bash", "/bin/ash")),
 ]  # fmt: skip
 
 

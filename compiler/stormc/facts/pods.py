@@ -15,3 +15,5 @@ GRACE_SECONDS = 30
 """terminationGracePeriodSeconds."""
 INTERFACE = "eth0"
 """The network interface of a pod that has a network of its own, as all common CNI plugins name it."""
+SHELLS = ("sh", "bash", "dash", "ash", "zsh")
+"""Programs of images that run the script behind their option -c."""

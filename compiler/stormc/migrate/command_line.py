@@ -8,7 +8,7 @@ import shlex
 from collections.abc import Sequence
 from typing import Any
 
-from stormc.migrate.script import SHELLS
+from stormc.facts.pods import SHELLS
 from stormc.targets.programs import LAUNCHER_COMMAND
 
 LAUNCHER = list(LAUNCHER_COMMAND)

@@ -9,9 +9,9 @@ import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 
+from stormc.facts.pods import SHELLS
 from stormc.record import NamedTuple
 
-SHELLS = ("sh", "bash", "dash", "ash", "zsh")
 _ASSIGNMENT = re.compile(r"([A-Za-z_][A-Za-z0-9_]*)=(.*)", re.DOTALL)
 _VARIABLE = re.compile(r"\$(?:\{([A-Za-z_][A-Za-z0-9_]*)\}|([A-Za-z_][A-Za-z0-9_]*))")
 _SEPARATORS = {"\n", ";", "&&"}

@@ -6,13 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stormc.facts.keys import Directory
+from stormc.facts.pods import SHELLS
 from stormc.finding import Path
 from stormc.model.flags import FIELDS_OF_FLAGS, read_command
 from stormc.model.role import Role
 from stormc.record import NamedTuple
 from stormc.rules.storm_service import StormService, Template
-
-SHELLS = ("sh", "bash", "dash", "zsh")
 
 
 class Run(NamedTuple):
