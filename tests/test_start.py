@@ -26,12 +26,12 @@ def package(tmp_path: Path) -> Package:
     return copy
 
 
-def started(package: Package, *options: str, **environment: str) -> tuple[str, str]:
-    """What `stormc --help` writes: standard output, standard error."""
+def started(package: Package, *options: str, word: str = "--help", **environment: str) -> tuple[str, str]:
+    """What `stormc --help`, or a verb, writes: standard output, standard error."""
     kept = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     program = "from stormc.start import script; script()"
     run = subprocess.run(
-        [sys.executable, *options, "-c", program, "--help"],
+        [sys.executable, *options, "-c", program, word],
         env={**kept, "PYTHONPATH": str(package.parent), **environment},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
@@ -85,6 +85,15 @@ def test_where_python_looks_elsewhere_it_finds_other_packages_by_itself(package:
     output, log = started(package, "-v", PYTHONPATH=f"{another}:{package.parent}")
     assert output.startswith("use: ") and not read_from_pyc(log)
     assert bundle_of(package).read_bytes() == written
+
+
+def test_what_is_known_is_not_written_again(package: Package) -> None:
+    for word in ("profiles", "--help", "profiles"):  # profiles are YAML, whose package is loaded in its own way
+        started(package, word=word)
+    written = bundle_of(package).stat()
+    for word in ("profiles", "--help"):
+        started(package, word=word)
+    assert os.path.samestat(bundle_of(package).stat(), written)
 
 
 @pytest.mark.parametrize("damage", [b"", b"\0", b"\xff" * 4, b"x" * 100_000, b"i\x01\0\0\0\x05\0\0\0", None])
