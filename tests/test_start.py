@@ -76,11 +76,13 @@ def test_modules_of_other_packages_come_from_it_too(package: Package) -> None:
     assert TEXT in output and not read_from_pyc(log, "/argparse.py")
 
 
-def test_where_python_looks_elsewhere_it_finds_other_packages_by_itself(package: Package) -> None:
+def test_a_module_that_lies_before_is_the_one_that_counts(package: Package) -> None:
     started(package)
     written = bundle_of(package).read_bytes()
     another = package.parent / "another"
     another.mkdir()
+    output, log = started(package, "-v", PYTHONPATH=f"{another}:{package.parent}")
+    assert TEXT in output and not read_from_pyc(log, "/argparse.py")
     (another / "argparse.py").write_text((Path(argparse.__file__)).read_text().replace("usage: ", "use: "))
     output, log = started(package, "-v", PYTHONPATH=f"{another}:{package.parent}")
     assert output.startswith("use: ") and not read_from_pyc(log)

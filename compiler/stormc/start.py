@@ -3,8 +3,8 @@
 A verb imports 250 modules and more. Finding and reading them one by one was a fifth of `stormc validate`
 (`python -m tests.bench_start`), so what Python has compiled is kept together in one more file of `__pycache__`, those
 of the standard library and of GitPython too. Every entry has the place, time and size of its source: one that does not
-fit the source is not used, nor one of another package where Python would look in other directories than then. Without
-the file, or where it cannot be written, Python imports as ever. `python -m stormc.start` writes it with all modules of
+fit the source is not used, nor one that Python would find somewhere else. Without the file, or where it cannot be
+written, Python imports as ever. `python -m stormc.start` writes it with all modules of
 stormc, for installations that are read-only when they run: images, and what an administrator installs for others.
 
 What this file imports is found by Python itself, so it is little.
@@ -56,21 +56,20 @@ class Bundle:
 
     def __init__(self, file: str) -> None:
         self.file = file
-        directories = sys.path[1:]  # the first is that of the script
-        self.descriptor, written, self.places = _opened(file)
-        self.directories = directories if written is None else written
-        self.takes_others = self.directories == directories
+        self.descriptor, self.places = _opened(file)
+        self._listings: dict[str, frozenset[str] | None] = {}
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The module, where its compiled code fits the source of today."""
-        if not (self.takes_others or fullname.startswith("stormc.")):
-            return None
+        """The module, where its compiled code fits the source of today, and Python would find that source."""
         found = self._found(fullname)
         if found is None:
             return None
         source, package, code = found
+        directory = os.path.dirname(os.path.dirname(source) if package else source)
+        if not (self._is_first(fullname, directory) if path is None else directory in path):
+            return None
         loader = _Loader(fullname, source, code)
         spec = ModuleSpec(fullname, loader, origin=source, is_package=package)
         spec.has_location = True
@@ -78,6 +77,18 @@ class Bundle:
         if package:
             spec.submodule_search_locations = [os.path.dirname(source)]
         return spec
+
+    def _is_first(self, name: str, directory: str) -> bool:
+        """Whether this is the first directory of `sys.path` that may hold a module or package of the name."""
+        for place in sys.path:
+            if place == directory:
+                return True
+            if place not in self._listings:
+                self._listings[place] = _modules_in(place or os.curdir)
+            listing = self._listings[place]
+            if listing is None or name in listing:
+                return False
+        return False
 
     def _found(self, name: str) -> tuple[str, bool, CodeType] | None:
         """The source of a module, whether it is a package, and its code; None where it is damaged or moved."""
@@ -107,20 +118,28 @@ class Bundle:
         new = {
             name: entry
             for name, source, package in modules
-            if (self.takes_others or name.startswith("stormc."))
-            and self._found(name) is None
-            and (entry := _compiled(name, source, package)) is not None
+            if self._found(name) is None and (entry := _compiled(name, source, package)) is not None
         }
         if not new:
             return
         known = {name: entry for name in self.places if (entry := self._entry(name)) is not None}
         beside = f"{self.file}.{os.getpid()}"
         with open(beside, "xb") as file:
-            file.write(_joined(known | new, self.directories))
+            file.write(_joined(known | new))
         os.replace(beside, self.file)
 
 
-def _joined(modules: dict[str, Entry], directories: list[str]) -> bytes:
+def _modules_in(directory: str) -> frozenset[str] | None:
+    """What may be modules or packages of a directory; None for an archive, which may hold any."""
+    try:
+        return frozenset(entry.partition(".")[0] for entry in os.listdir(directory))
+    except FileNotFoundError:
+        return frozenset()
+    except OSError:
+        return None
+
+
+def _joined(modules: dict[str, Entry]) -> bytes:
     """The file: an entry for every module, a table of where they are, and the table's length."""
     entries = [marshal.dumps(entry) for entry in modules.values()]
     table: dict[str, Place] = {}
@@ -128,22 +147,22 @@ def _joined(modules: dict[str, Entry], directories: list[str]) -> bytes:
     for name, entry in zip(modules, entries, strict=True):
         table[name] = (offset, len(entry))
         offset += len(entry)
-    end = marshal.dumps((sys.version, directories, table))
+    end = marshal.dumps((sys.version, table))
     return b"".join([*entries, end, len(end).to_bytes(4, "little")])
 
 
-def _opened(file: str) -> tuple[int, list[str] | None, dict[str, Place]]:
-    """The open file, where Python looked when it was written, and its table; an empty one without such a file."""
+def _opened(file: str) -> tuple[int, dict[str, Place]]:
+    """The open file and its table; an empty table where there is no such file, or that of another interpreter."""
     try:
         descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
         end = os.fstat(descriptor).st_size - 4
         length = int.from_bytes(os.pread(descriptor, 4, end), "little")
-        version, directories, table = marshal.loads(os.pread(descriptor, length, end - length))
+        version, table = marshal.loads(os.pread(descriptor, length, end - length))
         if version == sys.version and isinstance(table, dict):
-            return descriptor, directories, table
+            return descriptor, table
     except (OSError, ValueError, EOFError, TypeError):
         pass
-    return -1, None, {}
+    return -1, {}
 
 
 def _compiled(name: str, source: str, package: bool) -> Entry | None:
