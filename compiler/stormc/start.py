@@ -4,8 +4,9 @@ A verb imports 250 modules and more. Finding and reading them one by one was a f
 (`python -m tests.bench_start`), so what Python has compiled is kept together in one more file of `__pycache__`, those
 of the standard library and of GitPython too. Every entry has the place, time and size of its source: one that does not
 fit the source is not used, nor one that Python would find somewhere else. Without the file, or where it cannot be
-written, Python imports as ever. `python -m stormc.start` writes it with all modules of
-stormc, for installations that are read-only when they run: images, and what an administrator installs for others.
+written, Python imports as ever. `python -m stormc.start` writes it with all modules of stormc and with what short
+commands load besides, for installations that are read-only when they run: images, and what an administrator installs
+for others.
 
 What this file imports is found by Python itself, so it is little.
 """
@@ -29,6 +30,12 @@ _CACHE = os.path.join(_PACKAGE, "__pycache__")
 FILE = os.path.join(_CACHE, f"all.{sys.implementation.cache_tag}.bundle")
 _OTHERS = frozenset(["git", "gitdb", "jsonschema_rs", "smmap", "yaml"]) | sys.stdlib_module_names
 """Packages besides stormc that short commands load."""
+_SHORT = (
+    "argparse",
+    "stormc.compile.stages",
+    *(f"stormc.actions.{n}" for n in ("rendering", "explaining", "comparing")),
+)
+"""Modules that load them."""
 _URLS = "urllib.parse"
 
 Place = tuple[int, int]
@@ -270,6 +277,19 @@ def script() -> NoReturn:
     os._exit(code)
 
 
-if __name__ == "__main__":
+def _write_everything() -> None:
+    """Writes the file with all modules of stormc, and with those of other packages that short commands load."""
+    from importlib import import_module
+
+    before = frozenset(sys.modules)
+    for name in _SHORT:
+        try:
+            import_module(name)
+        except ImportError:  # GitPython, where there is no Git
+            continue
     os.makedirs(_CACHE, exist_ok=True)
-    Bundle(FILE).add(_all_modules())
+    Bundle(FILE).add([*_found_by_python(before), *_all_modules()])
+
+
+if __name__ == "__main__":
+    _write_everything()
