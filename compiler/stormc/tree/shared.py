@@ -41,16 +41,23 @@ def shared_files(
 ) -> dict[str, bytes]:
     """The files of all places. `specs` is the name of the specs directory, for their first lines.
 
-    `earlier` are the names of files that stay: other versions, which other apps may still mount. Raises Failure for a
-    damaged installation.
+    `earlier` are the names of files that stay: other versions, which other apps may still mount. The programs are the
+    last field of their ConfigMaps, and are laid out once for all places. Raises Failure for a damaged installation.
     """
-    files = {}
+    from stormc.emit.canonical import emit_yaml
+
+    files: dict[str, bytes] = {}
+    programs: dict[str, bytes] = {}
     for place, names in sorted(needs.items()):
-        manifests = list(shared_objects(payload, place.namespace, names))
+        manifests = {file_name(manifest): manifest for manifest in shared_objects(payload, place.namespace, names)}
+        for name, manifest in manifests.items():
+            program = {"data": manifest.pop("data")}
+            if name not in programs:
+                programs[name] = emit_yaml(program).encode()
         named = f"{specs}/{place.scope}".rstrip("/")
-        staying = set((earlier or {}).get(place, ())) - {file_name(manifest) for manifest in manifests}
-        for name, text in layout(manifests, named, staying).items():
-            files[f"{place.directory}/{name}"] = text.encode()
+        staying = set((earlier or {}).get(place, ())) - manifests.keys()
+        for name, text in layout(tuple(manifests.values()), named, staying).items():
+            files[f"{place.directory}/{name}"] = text.encode() + programs.get(name, b"")
     return files
 
 
