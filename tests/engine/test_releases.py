@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from stormc.facts.known_keys import TABLES
-from stormc.facts.limits import MINDCLUSTER_RELEASES, POLICY_SINCE
+from stormc.facts.limits import MINDCLUSTER_RELEASES
+from stormc.facts.scheduling import POLICY_SINCE
 from stormc.load.document import load_document
 from stormc.load.releases import version
 from stormc.model.profile import build_profile

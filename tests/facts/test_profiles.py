@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from stormc.facts import scheduling
 from stormc.finding import Finding
 from stormc.load.document import load_document
 from stormc.model.check import check_profile
@@ -128,3 +129,9 @@ def test_a_mistake_in_a_users_profile_is_one_finding(old: str, new: str, told: s
     assert document is not None
     _, (finding,) = check_profile(merge_layers([Layer(document)]))
     assert f"{finding.rule} {finding.message}".startswith(told)
+
+
+def test_tables_about_policies_and_node_labels_name_known_ones() -> None:
+    assert {*scheduling.SUPER_POD_POLICIES, *scheduling.MODULE_POLICIES} <= set(scheduling.SCHEDULE_POLICIES)
+    assert scheduling.IMAGE_SUFFIXES.keys() | {"card", "half", "module"} == set(scheduling.ACCELERATOR_TYPES)
+    assert len(set(scheduling.ACCELERATOR_TYPES)) == len(scheduling.ACCELERATOR_TYPES)

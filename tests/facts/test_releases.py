@@ -11,6 +11,7 @@ from stormc.cluster.preflight import _nearest
 from stormc.compile.compilation import Stage
 from stormc.facts import limits
 from stormc.facts.known_keys import TABLES
+from stormc.facts.scheduling import SCHEDULE_POLICIES
 from stormc.finding import Mark, Path
 from stormc.load.releases import FOLDER, aibrix, mindcluster, version
 from stormc.model.profile import Platform
@@ -56,7 +57,7 @@ def test_releases_differ_in_what_their_sources_say() -> None:
 
 def test_every_policy_of_a_release_is_one_of_the_schedulers() -> None:
     for release in limits.MINDCLUSTER_RELEASES:
-        assert set(mindcluster(release).infer_service_policies) <= set(limits.SCHEDULE_POLICIES)
+        assert set(mindcluster(release).infer_service_policies) <= set(SCHEDULE_POLICIES)
 
 
 def test_an_imaginary_release_is_newer_than_those_before_it() -> None:

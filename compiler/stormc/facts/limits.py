@@ -40,21 +40,6 @@ AIBRIX_RELEASES = ("v0.5.0", "v0.6.0", "v0.7.0", "v0.8.0")
 NEWEST_STABLE_ENGINE = "0.23"
 """The newest release line of vllm-ascend that is stable; the lines after it have release candidates only."""
 
-SCHEDULE_POLICIES = (
-    "chip8-node8", "chip8-node16", "chip2-node16", "chip2-node16-sp", "chip2-node8", "chip2-node8-sp", "chip4-node8",
-    "chip4-node16", "chip1-node8", "chip1-node16", "chip8-node8-sp", "chip8-node8-ra64-sp", "chip1-node2",
-    "chip4-node4", "multilevel", "module-a3-16",
-)  # fmt: skip
-"""Values of huawei.com/schedule_policy that have a handler (ascend-for-volcano internal/npu/factory.go:49-67)."""
-POLICY_SINCE = {"multilevel": "26.2"}
-"""The first MindCluster release of policies that came later than the oldest supported (ascend-for-volcano 8ca5f928)."""
-ACCELERATOR_TYPES = (
-    "module-910b-8", "module-910b-16", "module-a3-16", "module-a3-16-super-pod", "module-a3-8-super-pod", "card",
-    "half", "module", "card-910b-2", "card-910b-infer", "350-Atlas-8", "350-Atlas-16", "350-Atlas-4p-8",
-    "350-Atlas-4p-16", "850-Atlas-8p-8", "850-SuperPod-Atlas-8", "950-SuperPod-Atlas-8",
-)  # fmt: skip
-"""Node labels accelerator-type that have a handler (ascend-for-volcano internal/npu/factory.go:220-252)."""
-
 EXTERNAL_RPC_PORT = 13389
 """Port of data-parallel coordination, where every rank is a process with a port (k8s-deploy-tool start_server.sh)."""
 INTERNAL_RPC_PORTS = {"prefill": 13389, "decode": 5964}

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
+from stormc.facts.scheduling import SUPER_POD_POLICIES
 from stormc.finding import Finding, Path, dotted, shown
 from stormc.model import schema
 from stormc.model.accept import Accept, NotAccepted, acceptor
@@ -135,8 +136,9 @@ def check_profile(layered: Layered) -> tuple[Fields | None, list[Finding]]:
 
 def _profile_contradictions(layered: Layered, profile: Mapping[str, Any]) -> Iterator[Finding]:
     policy: str = profile["schedulePolicy"]
-    if profile["superPod"] != policy.endswith("-sp"):
-        hint = phrase("set superPod: {lower}, or choose another policy", lower=str(policy.endswith("-sp")).lower())
+    has_super_pods = policy in SUPER_POD_POLICIES
+    if profile["superPod"] != has_super_pods:
+        hint = phrase("set superPod: {lower}, or choose another policy", lower=str(has_super_pods).lower())
         yield finding_at(
             layered,
             CONTRADICTION,

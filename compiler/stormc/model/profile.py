@@ -8,6 +8,7 @@ from typing import Any
 from stormc.facts import limits
 from stormc.facts.keys import Directory
 from stormc.facts.kinds import IN_CLUSTER
+from stormc.facts.scheduling import POLICY_SINCE
 from stormc.load.releases import AIBrix, MindCluster, aibrix, mindcluster, version
 from stormc.model.quantity import canonical
 from stormc.record import NamedTuple, Record, field
@@ -95,7 +96,7 @@ def build_profile(data: Mapping[str, Any]) -> Profile:
     optional: dict[str, Any] = {}
     if "deviceMounts" in data:
         optional["device_mounts"] = tuple((mount["path"], mount["type"]) for mount in data["deviceMounts"])
-    needed = (data["mindcluster"], limits.POLICY_SINCE.get(data["schedulePolicy"], "0"))
+    needed = (data["mindcluster"], POLICY_SINCE.get(data["schedulePolicy"], "0"))
     return Profile(
         name=data["name"], product=data["product"], npus=data["npus"], pod_npus=tuple(data["podNpus"]),
         host_arch=data.get("hostArch"), resource=data["resource"], accelerator_type=data["acceleratorType"],

@@ -6,7 +6,7 @@ one validator per section, built once, is ten times faster. `meta` entries docum
 
 from __future__ import annotations
 
-from stormc.facts import keys, limits
+from stormc.facts import keys, limits, scheduling
 from stormc.facts.keys import Resource
 from stormc.model.forms import (
     ABSOLUTE_PATH,
@@ -245,10 +245,10 @@ PROFILE: Schema = {
     ),
     "acceleratorType": field(
         "string", "Node label accelerator-type, up to MindCluster 26.0.", required=True,
-        allowed=list(limits.ACCELERATOR_TYPES),
+        allowed=list(scheduling.ACCELERATOR_TYPES),
     ),
     "schedulePolicy": field(
-        "string", "Value of huawei.com/schedule_policy.", required=True, allowed=list(limits.SCHEDULE_POLICIES)
+        "string", "Value of huawei.com/schedule_policy.", required=True, allowed=list(scheduling.SCHEDULE_POLICIES)
     ),
     "superPod": field("boolean", "Whether sp-block applies.", required=True),
     "mindcluster": field(

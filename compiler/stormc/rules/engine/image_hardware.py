@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.facts.scheduling import IMAGE_SUFFIXES
 from stormc.model.app import App
 from stormc.model.profile import Platform
 from stormc.phrase import phrase
@@ -18,12 +19,10 @@ PUBLISHED = ("main", "latest", "nightly", "releases")
 """How tags that vllm-ascend publishes begin, if not with a version; one of another form may be built for any hardware.
 """
 SUFFIXES = ("a3", "a5", "310p")
-GENERATIONS = {"910b": "", "a3": "a3", "850": "a5", "950": "a5", "350": "a5", "310": "310p"}
 
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
-    kind = app.profile.accelerator_type.lower()
-    expected = next((suffix for part, suffix in GENERATIONS.items() if part in kind), None)
+    expected = IMAGE_SUFFIXES.get(app.profile.accelerator_type)
     roles = {role.image: role for role in reversed(app.serving_roles)}
     for role in roles.values():
         tag = role.image.partition("@")[0].rpartition(":")[2]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.facts.scheduling import ATLAS_A5
 from stormc.model.app import App
 from stormc.model.profile import Platform
 from stormc.phrase import phrase
@@ -16,7 +17,7 @@ from stormc.rules.rule import Example, Rule, Violation
 
 def check(app: App, platform: Platform) -> Iterator[Violation]:
     profile = app.profile
-    if not profile.documented and any(series in profile.accelerator_type for series in ("850", "950", "350")):
+    if not profile.documented and profile.accelerator_type in ATLAS_A5:
         yield Violation(
             ("hardware",),
             phrase("MindCluster does not document StormService on {product}", product=profile.product),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from stormc.facts.scheduling import MODULE_POLICIES
 from stormc.model.app import App, Role
 from stormc.model.profile import Platform
 from stormc.phrase import phrase
@@ -28,7 +29,7 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
                 ),
                 phrase("a pod may ask for {legal}", legal=legal),
             )
-        elif role.npus % 2 and app.profile.schedule_policy.startswith(MODULES) and _crowded(app, role):
+        elif role.npus % 2 and app.profile.schedule_policy in MODULE_POLICIES and _crowded(app, role):
             yield Violation(
                 (role.name, "npus"),
                 phrase(
@@ -39,10 +40,6 @@ def check(app: App, platform: Platform) -> Iterator[Violation]:
                 ),
                 phrase("ask for an even number"),
             )
-
-
-MODULES = ("chip2-", "module-a3-")
-"""Policies of modules of two dies: half a module goes to a lone pod only (module910a3x16/frame.go:63-108)."""
 
 
 def _crowded(app: App, role: Role) -> bool:

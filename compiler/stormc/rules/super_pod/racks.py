@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from stormc.facts.keys import Annotation
+from stormc.facts.scheduling import RACK_POLICY
 from stormc.phrase import phrase
 from stormc.rules.rule import Example, Rule, Subject, Violation
 from stormc.rules.storm_service import StormService
-
-RACK_POLICY = "chip8-node8-ra64-sp"
 
 
 def check(service: StormService) -> Iterator[Violation]:
