@@ -157,7 +157,20 @@ SEARCHES = {"startswith", "endswith", "find", "index", "partition", "removeprefi
 
 
 def readings(tree: ast.AST) -> Iterator[int]:
-    """Lines that compare, search or parse an attribute that holds text."""
+    """Lines that compare, search or parse an attribute that holds text, or a variable that was given one."""
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    yield from sorted({line for each in (tree, *functions) for line in _readings(each, names_of_texts(each))})
+
+
+def names_of_texts(function: ast.AST) -> set[str]:
+    """The variables of a function to which a text is assigned; none of a module, where names have other meanings."""
+    if not isinstance(function, ast.FunctionDef):
+        return set()
+    assigned = [node for node in ast.walk(function) if isinstance(node, ast.Assign) and is_text(node.value)]
+    return {target.id for node in assigned for target in node.targets if isinstance(target, ast.Name)}
+
+
+def _readings(tree: ast.AST, variables: set[str]) -> Iterator[int]:
     for node in ast.walk(tree):
         parts: list[ast.expr] = []
         if isinstance(node, ast.Compare):
@@ -167,7 +180,7 @@ def readings(tree: ast.AST) -> Iterator[int]:
                 parts = [node.func.value]
             elif node.func.attr in ("match", "search", "fullmatch", "findall", "finditer"):
                 parts = list(node.args)
-        if any(is_text(part) for part in parts):
+        if any(is_text(part) or (isinstance(part, ast.Name) and part.id in variables) for part in parts):
             yield node.lineno  # type: ignore[attr-defined]
 
 
@@ -184,7 +197,8 @@ def is_text(part: ast.expr) -> bool:
 def test_a_reading_is_seen() -> None:
     code = "if 'a' in f.message: pass\nif f.hint.startswith('b'): pass\nre.match('c', f.hint)\nprint(f.hint)\n"
     code += "if 'a' in str(f.hint): pass\nif f.hint.lower()[0] == 'a': pass\nf.hint.strip().split()\nstr(f.hint)\n"
-    assert list(readings(ast.parse(code))) == [1, 2, 3, 5, 6, 7]
+    code += "def a(f):\n    text = str(f.message)\n    return 'b' in text\n"
+    assert list(readings(ast.parse(code))) == [1, 2, 3, 5, 6, 7, 11]
 
 
 @pytest.mark.parametrize("room", sorted(p.name for p in Path(stormc.__file__).parent.iterdir() if p.is_dir()))

@@ -141,3 +141,8 @@ def test_one_name_has_one_owner_wherever_the_files_lie() -> None:
     assert (only.rule, only.file, only.mark[:2]) == ("E301", "specs/b/y.yaml", (3, 7))
     assert "specs/a/x.yaml:3" in only.message
     assert findings({"a/x.yaml": app(), "b/y.yaml": app(("namespace: inference", "namespace: other"))}) == []
+
+
+def test_a_key_that_holds_its_value_is_told_what_is_missing() -> None:
+    (finding,) = findings({"app.yaml": app(("decode:\n", "decode:\n  env: {A:1}\n"))})
+    assert (finding.rule, finding.hint) == ("E206", "write a space after the colon: A: 1")
