@@ -22,6 +22,7 @@ from stormc.repository.namesakes import identify_app
 from stormc.repository.repository import Repository, open_repository
 from stormc.repository.selection import affected
 from stormc.review.diff import AppChange, Kind, Side, compare
+from stormc.targets.storm_service import storm_service
 from stormc.tree.layout import identity
 
 
@@ -103,8 +104,8 @@ def _rendered(directory: str, files: Mapping[str, bytes], after: Side) -> Side:
     inside = {path: raw for path, raw in files.items() if path.rpartition("/")[0] == directory}
     documents = [load_document(path, raw)[0] for path, raw in inside.items()]
     manifests = [document.data for document in documents if document is not None and "metadata" in document.data]
-    storm_service = next(m for m in manifests if m["kind"] == "StormService")["metadata"]
-    label = f"{storm_service['namespace']}/{storm_service['name']}"
+    metadata = storm_service(manifests)["metadata"]
+    label = f"{metadata['namespace']}/{metadata['name']}"
     return Side(label, after.file, after.fields, manifests, inside, after.aibrix, load_minutes=after.load_minutes)
 
 

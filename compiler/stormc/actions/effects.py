@@ -12,14 +12,14 @@ from stormc.model.layers import load_minutes
 from stormc.record import NamedTuple
 from stormc.repository.repository import Repository
 from stormc.targets.programs import proxy_config_name
-from stormc.tree.layout import Identity, identity
+from stormc.tree.layout import Identity, file_start, identity
 from stormc.tree.plan import Plan
 from stormc.tree.read import on_disk
 
 if TYPE_CHECKING:
     from stormc.review.effect import AppEffect
 
-STORM_SERVICE, PROXY_CONFIG = "/stormservice-", f"{proxy_config_name('')}.yaml"
+STORM_SERVICE, PROXY_CONFIG = f"/{file_start('StormService')}", f"{proxy_config_name('')}.yaml"
 """Parts of the paths of rendered files (tree/layout.py)."""
 MOST = 50
 """Services whose effects are worked out in one render; a new stormc may change thousands."""
@@ -122,7 +122,7 @@ def _load_minutes(repository: Repository, text: bytes | None) -> int | None:
 def _manifests(storm_service: str, read: Callable[[str], bytes | None]) -> Sequence[Mapping[str, Any]]:
     """The StormService of a file and the configuration of its proxy, beside it."""
     directory, _, name = storm_service.removesuffix(".yaml").rpartition(STORM_SERVICE)
-    paths = (storm_service, f"{directory}/configmap-{name}{PROXY_CONFIG}")
+    paths = (storm_service, f"{directory}/{file_start('ConfigMap')}{name}{PROXY_CONFIG}")
     texts = [(path, text) for path in paths if (text := read(path)) is not None]
     documents = [load_document(path, text)[0] for path, text in texts]
     return [document.data for document in documents if document is not None]

@@ -27,6 +27,7 @@ from stormc.repository.repository import Repository, open_repository
 from stormc.repository.selection import select
 from stormc.repository.wiring import Wired, shared_needs, wire, wiring_requests
 from stormc.tree.checks import MADE_BY_ANOTHER, UNSTAGED
+from stormc.tree.layout import file_start
 from stormc.tree.memory import Memory, memory_directory, recall, remember
 from stormc.tree.plan import Plan, make_plan
 from stormc.tree.read import on_disk
@@ -37,7 +38,7 @@ from stormc.tree.version import FILE as VERSION_FILE
 from stormc.tree.version import other_versions, spec_directory, versions_after
 from stormc.tree.write import carry_out, write_versions
 
-STORM_SERVICE_FILE = "stormservice-"
+STORM_SERVICE_FILE = f"/{file_start('StormService')}"
 
 
 class Rendered(NamedTuple):
@@ -265,7 +266,7 @@ def _wiring_files(out: Path, wired: Wired) -> tuple[Mapping[str, bytes], Sequenc
 def _departures(repository: Repository, out: Path, plan: Plan) -> tuple[str, ...]:
     """Warnings about services that leave the tree: Argo CD or Flux may then delete them."""
     changed = [*plan.removals, *plan.writes]
-    if not any(f"/{STORM_SERVICE_FILE}" in path and os.path.exists(f"{out}/{path}") for path in changed):
+    if not any(STORM_SERVICE_FILE in path and os.path.exists(f"{out}/{path}") for path in changed):
         return ()
     from stormc.gitops.prune import departures, warnings
 

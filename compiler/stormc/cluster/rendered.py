@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from stormc.cluster.kinds import STORM_SERVICE, Manifest
 from stormc.failure import Failure
 from stormc.phrase import phrase
+from stormc.targets.storm_service import storm_service
+from stormc.tree.layout import file_start
 from stormc.tree.rendered_app import read_manifests
 
 RenderedApps = dict[tuple[str, str], dict[str, list[Manifest]]]
@@ -17,9 +19,7 @@ RenderedApps = dict[tuple[str, str], dict[str, list[Manifest]]]
 def read_app(rendered: Path, app: str) -> list[Manifest]:
     """The manifests of an app by its name, or by directory and name as in a3/my-test. Raises Failure."""
     directories = [
-        path.parent
-        for path in sorted(rendered.rglob("stormservice-*.yaml"))
-        if path.parent.relative_to(rendered).as_posix() == app or path.parent.name == app
+        path for path in _app_directories(rendered) if app in (path.relative_to(rendered).as_posix(), path.name)
     ]
     if not directories:
         raise Failure(phrase("{rendered} has no app {app}; run: stormc render", rendered=rendered, app=app))
@@ -35,8 +35,8 @@ def rendered_apps(rendered: Path) -> RenderedApps:
     Empty without such a directory. Raises Failure for a damaged one.
     """
     apps: RenderedApps = {}
-    for path in sorted(rendered.rglob("stormservice-*.yaml")):
-        manifests, directory = read_manifests(path.parent), path.parent.relative_to(rendered).as_posix()
+    for path in _app_directories(rendered):
+        manifests, directory = read_manifests(path), path.relative_to(rendered).as_posix()
         metadata = storm_service(manifests)["metadata"]
         apps.setdefault((metadata["namespace"], metadata["name"]), {})[directory] = manifests
     return apps
@@ -72,6 +72,6 @@ def only_app(rendered: Path, apps: Mapping[str, list[Manifest]]) -> list[Manifes
     return next(iter(apps.values()), [])
 
 
-def storm_service(manifests: Iterable[Manifest]) -> Manifest:
-    """The StormService among an app's manifests."""
-    return next(manifest for manifest in manifests if manifest["kind"] == STORM_SERVICE.name)
+def _app_directories(rendered: Path) -> list[Path]:
+    """The directories of rendered apps, in order of path."""
+    return [path.parent for path in sorted(rendered.rglob(f"{file_start(STORM_SERVICE.name)}*.yaml"))]

@@ -37,7 +37,8 @@ def run(options: argparse.Namespace) -> int:
     """Applies app after app; 1 when --wait ended before all were ready. Raises Failure at the first refusal."""
     from stormc.cluster.apply import in_order
     from stormc.cluster.kinds import title
-    from stormc.cluster.rendered import read_app, storm_service
+    from stormc.cluster.rendered import read_app
+    from stormc.targets.storm_service import storm_service
 
     apps = [read_app(options.rendered, name) for name in options.app]
     for manifests in apps:
@@ -65,8 +66,8 @@ def deploy(options: argparse.Namespace, manifests: Sequence[Manifest]) -> int:
     from stormc.cluster.apply import apply, ensure_namespace
     from stormc.cluster.kinds import title
     from stormc.cluster.owner import owned, stale
-    from stormc.cluster.rendered import storm_service
     from stormc.cluster.wait import wait_ready
+    from stormc.targets.storm_service import storm_service
 
     cluster = connect(options)
     metadata = storm_service(manifests)["metadata"]

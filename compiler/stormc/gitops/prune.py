@@ -9,7 +9,7 @@ from stormc.facts.keys import Annotation, Label
 from stormc.gitops.wiring import Request, nearest, unit_name
 from stormc.phrase import Phrase, indented, phrase, verbatim
 from stormc.record import NamedTuple
-from stormc.tree.layout import Identity, identity
+from stormc.tree.layout import KUSTOMIZATION, Identity, identity
 
 CONFIRMS = b"Prune=confirm"
 NEVER = f"{Annotation.FLUX_PRUNE}: disabled".encode()
@@ -49,7 +49,7 @@ def departures(
             who,
             tuple(other for at, other in leaving.items() if at != path and _directory(at) == _directory(path)),
             _directory(path),
-            f"{_directory(path)}/kustomization.yaml" in before.keys() - after.keys(),
+            f"{_directory(path)}/{KUSTOMIZATION}" in before.keys() - after.keys(),
             successors.get(who.spec_file),
             frozenset(guard for guard in (CONFIRMS, NEVER) if guard in before[path]),
         )

@@ -14,7 +14,7 @@ from stormc.facts.keys import Label
 from stormc.facts.kinds import merge_key
 from stormc.model.quantity import canonical
 from stormc.record import NamedTuple
-from stormc.targets.storm_service import ROLES, Step
+from stormc.targets.storm_service import KIND, ROLES, Step
 from stormc.tree.compare import differing, leaves
 
 TablePath = tuple[Step, ...]
@@ -79,13 +79,13 @@ def table(storm: Mapping[str, Any], engines: Mapping[str, str]) -> Table:
         own = {k: v for k, v in (metadata.get(field) or {}).items() if not k.startswith(_MARKS)}
         metadata[field] = {k: v for k, v in own.items() if not k.startswith(keys.APP_PREFIX)}
     spec = dict(storm.get("spec") or {})
-    meanings = dict(_flat("StormService", ("metadata",), {"namespace": "default", **metadata}))
+    meanings = dict(_flat(("metadata",), {"namespace": "default", **metadata}))
     template = spec.pop("template", None) or {}
     inner = dict(template.get("spec") or {})
     roles = inner.pop("roles", None) or []
-    meanings |= _flat("StormService", ("spec",), spec)
-    meanings |= _flat("StormService", ("spec", "template", "metadata"), template.get("metadata") or {})
-    meanings |= _flat("StormService", ("spec", "template", "spec"), inner)
+    meanings |= _flat(("spec",), spec)
+    meanings |= _flat(("spec", "template", "metadata"), template.get("metadata") or {})
+    meanings |= _flat(("spec", "template", "spec"), inner)
     for role in roles:
         meanings |= _role(role, engines.get(role.get("name", "")))
     return meanings
@@ -97,18 +97,18 @@ def _role(role: Mapping[str, Any], engine: str | None) -> Iterator[tuple[TablePa
     fields = {**role, "podGroupSize": role.get("podGroupSize") or 1}
     fields.pop("name", None)
     template = fields.pop("template", None) or {}
-    yield from _flat("StormService", at, fields)
+    yield from _flat(at, fields)
     metadata = dict(template.get("metadata") or {})
     labels = metadata.get("labels") or {}
     metadata["labels"] = {k: v for k, v in labels.items() if _LABEL_DEFAULTS.get(k) != v}
     metadata.pop("creationTimestamp", None)
-    yield from _flat("StormService", (*at, "template", "metadata"), metadata)
+    yield from _flat((*at, "template", "metadata"), metadata)
     pod = dict(template.get("spec") or {})
     volumes = {v.get("name"): {k: w for k, w in v.items() if k != "name"} for v in pod.pop("volumes", None) or ()}
     for field in ("containers", "initContainers"):
         containers = [_container(c, volumes) for c in pod.get(field) or ()]
         pod[field] = [{**c, "name": name} if c.get("name") == engine else c for c in containers]
-    yield from _flat("StormService", (*at, *POD), pod)
+    yield from _flat((*at, *POD), pod)
 
 
 def _container(container: Mapping[str, Any], volumes: Mapping[Any, Any]) -> dict[str, Any]:
@@ -150,9 +150,9 @@ def _amount(value: Any) -> Any:
         return value
 
 
-def _flat(kind: str, path: TablePath, node: Mapping[str, Any]) -> Iterator[tuple[TablePath, Value]]:
+def _flat(path: TablePath, node: Mapping[str, Any]) -> Iterator[tuple[TablePath, Value]]:
     """The leaves without defaults, and without the empty values that Go leaves out."""
-    for where, value in leaves(kind, node, WHOLE, path):
+    for where, value in leaves(KIND, node, WHOLE, path):
         key = where[-1]
         if not isinstance(key, str):  # an item; one that is taken apart means nothing without fields
             if where[-2] in WHOLE:
@@ -199,7 +199,7 @@ def _replacing(ours: Value, theirs: Value) -> Value:
 def _nested(path: TablePath, value: Value) -> dict[str, Any]:
     for step, before in zip(reversed(path), (*reversed(path[:-1]), ""), strict=True):
         if isinstance(step, tuple):
-            keys = merge_key("StormService", str(before)) or ("name",)
+            keys = merge_key(KIND, str(before)) or ("name",)
             value = [{**dict(zip(keys, step, strict=True)), **(value if isinstance(value, dict) else {})}]
         else:
             value = {step: value}
@@ -211,7 +211,7 @@ def merged(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
     """Two patches as one; items of lists come together by their merge keys."""
     result = dict(one)
     for key, value in other.items():
-        keys = merge_key("StormService", key) if isinstance(value, list) else None
+        keys = merge_key(KIND, key) if isinstance(value, list) else None
         if isinstance(value, dict) and isinstance(result.get(key), dict):
             result[key] = merged(result[key], value)
         elif keys and isinstance(result.get(key), list):

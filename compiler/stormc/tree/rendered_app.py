@@ -16,6 +16,7 @@ from stormc.failure import Failure
 from stormc.finding import dotted, shown
 from stormc.load.document import load_document
 from stormc.phrase import phrase
+from stormc.tree.layout import KUSTOMIZATION
 from stormc.tree.read import on_disk
 from stormc.tree.shared import shared_paths
 
@@ -28,14 +29,14 @@ def read_manifests(directory: Path) -> list[Manifest]:
     Raises Failure for a directory without an app, for a file that stormc cannot have rendered, and where a shared file
     is missing.
     """
-    if not (directory / "kustomization.yaml").exists():
+    if not (directory / KUSTOMIZATION).exists():
         raise Failure(
             phrase(
                 "{directory}/kustomization.yaml: no such file; give the rendered directory of an app",
                 directory=directory,
             )
         )
-    index = _read(directory / "kustomization.yaml")
+    index = _read(directory / KUSTOMIZATION)
     if index.get("apiVersion") != KUSTOMIZE:
         raise Failure(
             phrase(
@@ -52,7 +53,7 @@ def read_manifests(directory: Path) -> list[Manifest]:
 
 
 def _object(directory: Path, name: str) -> Manifest:
-    if "/" in name or name in ("", ".", "..", "kustomization.yaml"):
+    if "/" in name or name in ("", ".", "..", KUSTOMIZATION):
         raise Failure(
             phrase(
                 "{directory}/kustomization.yaml lists {shown}, which is no file of its directory",

@@ -14,7 +14,7 @@ from stormc.payload.objects import OURS, shared_objects
 from stormc.payload.read import Payload
 from stormc.phrase import phrase
 from stormc.record import NamedTuple
-from stormc.tree.layout import file_name, layout
+from stormc.tree.layout import file_name, file_start, layout
 from stormc.tree.read import is_ours, listing
 
 DIRECTORY = "_shared"
@@ -64,7 +64,7 @@ def shared_files(
 def present(out: Path, place: Place) -> list[str]:
     """The names of the ConfigMaps' files that stormc has written to a place earlier."""
     names = (path.rpartition("/")[2] for path in listing(out, place.directory) if is_ours(out, path))
-    return sorted(name for name in names if name.startswith("configmap-"))
+    return sorted(name for name in names if name.startswith(file_start("ConfigMap")))
 
 
 def mounted(manifests: Iterable[Mapping[str, Any]]) -> list[tuple[str, str]]:
@@ -89,7 +89,7 @@ def shared_paths(app: Path, manifests: Iterable[Mapping[str, Any]]) -> Iterator[
     Failure where a ConfigMap of stormc has no file.
     """
     for namespace, name in mounted(manifests):
-        path = _nearest_file(app.resolve(), f"{DIRECTORY}/{namespace}/configmap-{name}.yaml")
+        path = _nearest_file(app.resolve(), f"{DIRECTORY}/{namespace}/{file_start('ConfigMap')}{name}.yaml")
         if path is not None:
             yield path
         elif name.startswith(OURS):
