@@ -20,6 +20,7 @@ from typing import Any
 
 from stormc.facts.keys import Label
 from stormc.facts.limits import ROUTING
+from stormc.facts.pods import GRACE_SECONDS, PROBE_FAILURES
 from stormc.failure import Failure
 from stormc.load.releases import AIBrix
 from stormc.local import names, vllm
@@ -205,7 +206,7 @@ class LocalCluster:
         """
         running.deleted = True
         if seconds is None:
-            seconds = running.pod.spec.get("terminationGracePeriodSeconds", 30)
+            seconds = running.pod.spec.get("terminationGracePeriodSeconds", GRACE_SECONDS)
         await self._set(running, State.TERMINATING)
         async with running.starting:
             process = running.process
@@ -301,7 +302,7 @@ class LocalCluster:
             if running.state not in (State.RUNNING, State.READY):
                 continue
             failures = 0 if await self._passes(running, check) else failures + 1
-            well = failures == 0 or (running.ready and failures < check.get("failureThreshold", 3))
+            well = failures == 0 or (running.ready and failures < check.get("failureThreshold", PROBE_FAILURES))
             if well != running.ready and not running.deleted and running.state in (State.RUNNING, State.READY):
                 await self._set(running, State.READY if well else State.RUNNING)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from stormc.facts.keys import Directory
+from stormc.facts.pods import PROBES
 from stormc.failure import Failure
 from stormc.finding import shown
 from stormc.payload.objects import OURS, shared_names, shared_objects
@@ -87,7 +88,7 @@ def _of_pod(pod: Manifest) -> Iterator[str]:
             name = str(entry.get("name"))
             if name.startswith(_LOADERS) and name not in _HARMLESS:
                 yield f"what variable {name} loads"
-        for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+        for probe in PROBES:
             words = ((container.get(probe) or {}).get("exec") or {}).get("command")
             own = words and list(words[:2]) == ["/bin/bash", "-c"] and re.fullmatch(_HEAD, str(words[-1]))
             if words and not own:

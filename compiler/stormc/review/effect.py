@@ -15,6 +15,7 @@ from typing import Any
 
 from stormc.facts.keys import HUAWEI_PREFIX
 from stormc.facts.limits import ROUTING
+from stormc.facts.pods import seconds_until_failure
 from stormc.load.releases import AIBrix
 from stormc.model.profile import Platform
 from stormc.phrase import phrase
@@ -278,10 +279,7 @@ def _minutes(role: Manifest, rounds: int, load_minutes: int | None) -> int | Non
     for container in role["template"].get("spec", {}).get("containers") or ():
         probe = container.get("startupProbe")
         if probe:
-            seconds = probe.get("initialDelaySeconds", 0) + probe.get("failureThreshold", 3) * probe.get(
-                "periodSeconds", 10
-            )
-            return ceil(rounds * int(seconds) / 60)
+            return ceil(rounds * seconds_until_failure(probe) / 60)
     return None
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from stormc.facts.keys import RECOVERING, Annotation, Label
 from stormc.facts.limits import ROUTING, SERVING_ROLES
+from stormc.facts.pods import seconds_until_failure
 from stormc.failure import Failure
 from stormc.finding import did_you_mean
 from stormc.phrase import phrase, with_hint
@@ -198,5 +199,5 @@ def _retries(role: Mapping[str, Any]) -> int:
 def _minutes(role: Mapping[str, Any]) -> int | None:
     for container in role["template"]["spec"].get("containers") or ():
         if probe := container.get("startupProbe"):
-            return ceil(int(probe.get("failureThreshold", 3)) * int(probe.get("periodSeconds", 10)) / 60)
+            return ceil(seconds_until_failure(probe) / 60)
     return None

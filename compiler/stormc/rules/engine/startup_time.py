@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.facts.pods import PROBE_FAILURES, PROBE_PERIOD_SECONDS
+from stormc.facts.pods import seconds_until_failure
 from stormc.phrase import phrase
 from stormc.rules.engine_run import runs
 from stormc.rules.rule import Example, Rule, Subject, Violation
@@ -20,9 +20,7 @@ NAME = "VLLM_ENGINE_READY_TIMEOUT_S"
 def check(service: StormService) -> Iterator[Violation]:
     for run in runs(service):
         probe, text = run.container.get("startupProbe") or {}, run.env.get(NAME, "")
-        allowed = int(probe.get("periodSeconds", PROBE_PERIOD_SECONDS)) * int(
-            probe.get("failureThreshold", PROBE_FAILURES)
-        )
+        allowed = seconds_until_failure(probe)
         if probe and text.isdigit() and int(text) > allowed:
             message = phrase(
                 "{role}: {name} is {text} s, the startup probe gives up after {allowed} s",

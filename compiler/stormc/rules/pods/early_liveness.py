@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from stormc.facts.pods import PROBE_FAILURES, PROBE_PERIOD_SECONDS
+from stormc.facts.pods import seconds_until_failure
 from stormc.phrase import phrase
 from stormc.rules.pods import wrote
 from stormc.rules.rule import Example, Rule, Subject, Violation
@@ -22,10 +22,7 @@ def check(service: StormService) -> Iterator[Violation]:
             probe = container.get("livenessProbe")
             if container.get("name") != role.name or not probe or container.get("startupProbe"):
                 continue
-            patience = int(probe.get("periodSeconds", PROBE_PERIOD_SECONDS)) * int(
-                probe.get("failureThreshold", PROBE_FAILURES)
-            )
-            seconds = int(probe.get("initialDelaySeconds", 0)) + patience
+            seconds = seconds_until_failure(probe)
             if seconds < needed:
                 message = phrase(
                     "{role}: without a startup probe the liveness probe kills the engine after {seconds} s, "
