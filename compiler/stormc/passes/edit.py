@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from stormc.model.app import App, Ref
+from stormc.model.app import ROUTER, ROUTING, App, Ref
 from stormc.model.role import Reference
 from stormc.passes.because import Reason
 from stormc.record import NamedTuple
 from stormc.targets.programs import PREPEND
-from stormc.targets.storm_service import Item, Step
+from stormc.targets.storm_service import Item, Step, container_path
 
 
 class Edit(NamedTuple):
@@ -38,6 +38,11 @@ ARGUMENTS = "args"
 def storm(app: App) -> Ref:
     """The StormService of an app."""
     return app.storm_service
+
+
+def router_path(*steps: Step) -> tuple[Step, ...]:
+    """A path inside the container of the routing pods."""
+    return container_path(ROUTING, ROUTER, *steps)
 
 
 def argument_keys(words: Sequence[str]) -> list[Item]:

@@ -8,11 +8,11 @@ from stormc.facts.keys import Env
 from stormc.facts.limits import SERVING_ROLES
 from stormc.facts.pods import INTERFACE
 from stormc.finding import Path
-from stormc.model.app import ROUTER, ROUTING, App, Role
+from stormc.model.app import ROUTING, App, Role
 from stormc.model.profile import Platform
 from stormc.model.role import Prepended, Reference
 from stormc.passes.because import KEY, ROLE, Because, Reason
-from stormc.passes.edit import REMOVED, Edit, env_entry, storm
+from stormc.passes.edit import REMOVED, Edit, env_entry, router_path, storm
 from stormc.targets.storm_service import container_path
 
 INTERFACES = (Env.GLOO_INTERFACE, Env.HCCL_INTERFACE, Env.TP_INTERFACE)
@@ -74,7 +74,7 @@ def _script_in_router(app: App) -> Iterator[Edit]:
     values["DISTRIBUTED_DP"] = _truth(any(role.distributed_dp for role in app.serving_roles))
     for name, value in sorted({**script_environment(app), **values}.items()):
         if name not in app.routing.env:
-            path = container_path(ROUTING, ROUTER, "env", (name,))
+            path = router_path("env", (name,))
             yield Edit(storm(app), path, env_entry(name, value), IN_ROUTER[name])
 
 

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from stormc.facts.keys import Label, NodeLabel
-from stormc.model.app import ROUTER, ROUTING, App
+from stormc.model.app import ROUTING, App
 from stormc.model.profile import Platform
 from stormc.passes.because import Reason, fact, of
-from stormc.passes.edit import Edit, storm
+from stormc.passes.edit import Edit, router_path, storm
 from stormc.targets.programs import SCRATCH_DIRECTORY, Volume
-from stormc.targets.storm_service import container_path, pod_path
+from stormc.targets.storm_service import pod_path
 
 POD_SECURITY: dict[str, Any] = {
     "runAsNonRoot": True,
@@ -40,12 +40,12 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
     service, because = storm(app), RESTRICTED
     yield Edit(service, pod_path(ROUTING, "automountServiceAccountToken"), False, because)
     yield Edit(service, pod_path(ROUTING, "securityContext"), POD_SECURITY, because)
-    yield Edit(service, container_path(ROUTING, ROUTER, "securityContext"), CONTAINER_SECURITY, because)
+    yield Edit(service, router_path("securityContext"), CONTAINER_SECURITY, because)
     yield Edit(
         service, pod_path(ROUTING, "volumes", (Volume.SCRATCH,)), {"name": Volume.SCRATCH, "emptyDir": {}}, because
     )
     mount = {"name": Volume.SCRATCH, "mountPath": SCRATCH_DIRECTORY}
-    yield Edit(service, container_path(ROUTING, ROUTER, "volumeMounts", (SCRATCH_DIRECTORY,)), mount, because)
+    yield Edit(service, router_path("volumeMounts", (SCRATCH_DIRECTORY,)), mount, because)
     spread = {
         "maxSkew": 1,
         "topologyKey": NodeLabel.HOSTNAME,

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from stormc.facts.keys import Env
 from stormc.facts.limits import SERVING_ROLES
 from stormc.model import kv
-from stormc.model.app import ROUTER, ROUTING, App
+from stormc.model.app import ROUTING, App
 from stormc.model.profile import Platform
 from stormc.model.role import Reference
 from stormc.passes.because import KEY, ROLE, Reason, fact, of
-from stormc.passes.edit import Edit, env_entry, storm
+from stormc.passes.edit import Edit, env_entry, router_path, storm
 from stormc.targets.programs import PROXY_COMMAND, PROXY_CONFIG_DIRECTORY
-from stormc.targets.storm_service import container_path, pod_path
+from stormc.targets.storm_service import pod_path
 
 CONFIG_KEY = "config.json"
 MODES = {"decode-first": "layerwise", "prefill-first": "standard"}
@@ -46,30 +45,25 @@ LEAVE = fact("kubernetes", "Pod termination: endpoints are withdrawn while the c
 DRAIN = of(("proxy", "drainSeconds"))
 
 
-def at(*steps: str | tuple[str | int, ...]) -> tuple[Any, ...]:
-    """A path inside the routing container."""
-    return container_path(ROUTING, ROUTER, *steps)
-
-
 def apply(app: App, platform: Platform) -> Iterator[Edit]:
     """The routing container, except for what it reads."""
     service, role = storm(app), app.routing
-    yield Edit(service, at("image"), role.image, IMAGE)
+    yield Edit(service, router_path("image"), role.image, IMAGE)
     if role.image_pull_policy:
-        yield Edit(service, at("imagePullPolicy"), role.image_pull_policy, PULL_POLICY)
-    yield Edit(service, at("command"), list(PROXY_COMMAND), PROXY)
+        yield Edit(service, router_path("imagePullPolicy"), role.image_pull_policy, PULL_POLICY)
+    yield Edit(service, router_path("command"), list(PROXY_COMMAND), PROXY)
     for argument in _arguments(app):
         flag = argument.partition("=")[0]
-        yield Edit(service, at("args", (flag,)), argument, MODE if flag == "--mode" else PROXY)
+        yield Edit(service, router_path("args", (flag,)), argument, MODE if flag == "--mode" else PROXY)
     entry = {"name": Env.POD_IP, "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "status.podIP"}}}
-    yield Edit(service, at("env", (Env.POD_IP,)), entry, POD_ADDRESS)
+    yield Edit(service, router_path("env", (Env.POD_IP,)), entry, POD_ADDRESS)
     for name, value in sorted(role.env.items()):
         if isinstance(value, (str, Reference)):
-            yield Edit(service, at("env", (name,)), env_entry(name, value), USER_ENV)
+            yield Edit(service, router_path("env", (name,)), env_entry(name, value), USER_ENV)
     for resource, amount in (("cpu", role.cpu), ("memory", role.memory)):
         if amount is not None:
             for kind in ("limits", "requests"):
-                yield Edit(service, at("resources", kind, resource), amount, RESOURCES[resource])
+                yield Edit(service, router_path("resources", kind, resource), amount, RESOURCES[resource])
     yield from _ports(app)
     yield from _stop(app)
 
@@ -86,19 +80,19 @@ def _ports(app: App) -> Iterator[Edit]:
     """The ports that the proxy listens on, and the probes of the first."""
     service, port = storm(app), app.proxy["port"]
     entry = {"name": "http", "containerPort": port, "protocol": "TCP"}
-    yield Edit(service, at("ports", (port, "TCP")), entry, PORT)
+    yield Edit(service, router_path("ports", (port, "TCP")), entry, PORT)
     for probe, path in (("readinessProbe", "/readyz"), ("livenessProbe", "/livez")):
         scheme = {"scheme": "HTTPS"} if app.proxy.get("tlsCertFile") else {}
         check = {"httpGet": {"path": path, "port": port, **scheme}, **PROBE}
-        yield Edit(service, at(probe), check, HEALTH)
+        yield Edit(service, router_path(probe), check, HEALTH)
     if app.metaserver_port is not None:
         entry = {"name": "metaserver", "containerPort": app.metaserver_port, "protocol": "TCP"}
-        yield Edit(service, at("ports", (app.metaserver_port, "TCP")), entry, METASERVER)
+        yield Edit(service, router_path("ports", (app.metaserver_port, "TCP")), entry, METASERVER)
 
 
 def _stop(app: App) -> Iterator[Edit]:
     """Time to leave the Services' endpoints before SIGTERM, to drain after it, and to say why it could not."""
     hook = {"exec": {"command": ["sleep", str(LEAVE_SECONDS)]}}
-    yield Edit(storm(app), at("lifecycle", "preStop"), hook, LEAVE)
+    yield Edit(storm(app), router_path("lifecycle", "preStop"), hook, LEAVE)
     grace = LEAVE_SECONDS + app.proxy["drainSeconds"] + 10
     yield Edit(storm(app), pod_path(ROUTING, "terminationGracePeriodSeconds"), grace, DRAIN)

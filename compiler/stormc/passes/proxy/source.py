@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from stormc.facts.keys import Directory
-from stormc.model.app import ROUTER, ROUTING, App
+from stormc.model.app import ROUTING, App
 from stormc.model.profile import Platform
 from stormc.passes.because import fact
-from stormc.passes.edit import Edit, storm
+from stormc.passes.edit import Edit, router_path, storm
 from stormc.payload.objects import proxy_config_map
 from stormc.targets.programs import PROXY_DIRECTORY, Volume
-from stormc.targets.storm_service import container_path, pod_path
+from stormc.targets.storm_service import pod_path
 
 VERSION = "PROXY_VERSION"
 """The variable from which the proxy's status page knows what it runs; it changes with the mounted ConfigMap only."""
@@ -29,7 +29,7 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
     volume: dict[str, Any] = {"name": Volume.PROXY_SOURCE, "configMap": {"name": name}}
     yield Edit(service, pod_path(ROUTING, "volumes", (Volume.PROXY_SOURCE,)), volume, MOUNTED)
     mount: dict[str, Any] = {"name": Volume.PROXY_SOURCE, "mountPath": PROXY_DIRECTORY, "readOnly": True}
-    yield Edit(service, container_path(ROUTING, ROUTER, "volumeMounts", (PROXY_DIRECTORY,)), mount, MOUNTED)
+    yield Edit(service, router_path("volumeMounts", (PROXY_DIRECTORY,)), mount, MOUNTED)
     variable = {"name": VERSION, "value": app.payload.proxy.version}
-    yield Edit(service, container_path(ROUTING, ROUTER, "env", (VERSION,)), variable, MOUNTED)
-    yield Edit(service, container_path(ROUTING, ROUTER, "workingDir"), Directory.STORMC, MOUNTED)
+    yield Edit(service, router_path("env", (VERSION,)), variable, MOUNTED)
+    yield Edit(service, router_path("workingDir"), Directory.STORMC, MOUNTED)

@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from typing import Any
 
 from stormc.facts.limits import SERVING_ROLES
-from stormc.model.app import ROUTER, ROUTING, App, Ref
+from stormc.model.app import ROUTING, App, Ref
 from stormc.model.profile import Platform
 from stormc.model.proxy_fields import PROXY
 from stormc.passes.because import LOCAL_RANKS, Reason, fact, of
-from stormc.passes.edit import Edit, storm
+from stormc.passes.edit import Edit, router_path, storm
 from stormc.passes.proxy.pods import CONFIG_KEY
 from stormc.targets.programs import PROXY_CONFIG_DIRECTORY, Volume
-from stormc.targets.storm_service import container_path, pod_path
+from stormc.targets.storm_service import pod_path
 
 MOUNTED = fact("proxy", "docs/proxy.md: the config file")
 VOLUME: Reason = {(): MOUNTED, ("configMap", "name"): of(("name",))}
@@ -34,7 +34,7 @@ def apply(app: App, platform: Platform) -> Iterator[Edit]:
     volume = {"name": Volume.PROXY_CONFIG, "configMap": {"name": app.proxy_config}}
     yield Edit(service, pod_path(ROUTING, "volumes", (Volume.PROXY_CONFIG,)), volume, VOLUME)
     mount = {"name": Volume.PROXY_CONFIG, "mountPath": PROXY_CONFIG_DIRECTORY, "readOnly": True}
-    yield Edit(service, container_path(ROUTING, ROUTER, "volumeMounts", (PROXY_CONFIG_DIRECTORY,)), mount, MOUNTED)
+    yield Edit(service, router_path("volumeMounts", (PROXY_CONFIG_DIRECTORY,)), mount, MOUNTED)
     config = Ref("ConfigMap", app.proxy_config)
     yield Edit(config, ("data", CONFIG_KEY), config_text(app), CONFIG)
 
