@@ -31,14 +31,13 @@ OF_OVERRIDDEN_APPS = (
 )  # fmt: skip
 OF_MANIFESTS = (
     "scheduling.gang_size", "scheduling.shared_settings", "scheduling.whole_gang", "super_pod.affinity",
-    "super_pod.block",
-    "super_pod.product", "super_pod.racks", "keys.foreign", "keys.mindie", "keys.misspelt", "keys.misspelt_variables",
-    "keys.reserved", "keys.service_affinity", "keys.tor_affinity", "keys.tor_affinity_use", "keys.without_effect",
+    "super_pod.block", "super_pod.product", "super_pod.racks", "keys.foreign", "keys.mindie", "keys.misspelt",
+    "keys.misspelt_variables", "keys.reserved", "keys.service_affinity", "keys.tor_affinity", "keys.tor_affinity_use", "keys.without_effect",
     "engine.batch_sizes", "engine.expected", "engine.flag_values", "engine.gateway_labels", "engine.host_interface",
     "engine.keys_of_one_role", "engine.known_flags", "engine.kv_config", "engine.own_address", "engine.paths",
     "engine.recomputes", "engine.references", "engine.refused_keys", "engine.removed_variables",
     "engine.role_agreement", "engine.shell_variables", "engine.startup_time", "engine.tensor_sizes",
-    "engine.visible_devices", "pods.pinned_images", "pods.requests", "pods.tolerations",
+    "engine.visible_devices", "engine.whole_numbers", "pods.pinned_images", "pods.requests", "pods.tolerations",
 )  # fmt: skip
 OF_OVERRIDDEN_MANIFESTS = (
     "scheduling.handler", "scheduling.node_labels", "scheduling.other_roles", "scheduling.scheduler",
