@@ -32,7 +32,8 @@ OF_OVERRIDDEN_APPS = (
 OF_MANIFESTS = (
     "scheduling.gang_size", "scheduling.shared_settings", "scheduling.whole_gang", "super_pod.affinity",
     "super_pod.block", "super_pod.product", "super_pod.racks", "keys.foreign", "keys.mindie", "keys.misspelt",
-    "keys.misspelt_variables", "keys.reserved", "keys.service_affinity", "keys.tor_affinity", "keys.tor_affinity_use", "keys.without_effect",
+    "keys.misspelt_variables", "keys.reserved", "keys.service_affinity", "keys.tor_affinity", "keys.tor_affinity_use",
+    "keys.without_effect",
     "engine.batch_sizes", "engine.expected", "engine.flag_values", "engine.gateway_labels", "engine.host_interface",
     "engine.keys_of_one_role", "engine.known_flags", "engine.kv_config", "engine.own_address", "engine.paths",
     "engine.recomputes", "engine.references", "engine.refused_keys", "engine.removed_variables",

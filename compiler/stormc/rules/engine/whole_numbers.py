@@ -16,8 +16,8 @@ from stormc.rules.storm_service import StormService
 
 SMALLEST: dict[str, int] = {
     Env.HCCL_BUFFER_SIZE: 1,
-    "HCCL_CONNECT_TIMEOUT": 1,
-    "HCCL_EXEC_TIMEOUT": 0,
+    Env.HCCL_CONNECT_SECONDS: 1,
+    Env.HCCL_EXEC_SECONDS: 0,
     "VLLM_EXECUTE_MODEL_TIMEOUT_SECONDS": 1,
     "VLLM_MOONCAKE_ABORT_REQUEST_TIMEOUT": 0,
     "VLLM_RPC_TIMEOUT": 1,
