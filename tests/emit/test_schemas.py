@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import jsonschema_rs
@@ -29,6 +30,8 @@ from tests.emit.manifests import (
 )
 from tools import schemas as generate
 from tools.schemas import kubernetes
+
+generated = cache(generate.generated)
 
 WRONG: list[tuple[Callable[[], Manifest], str, Any, str]] = [
     # unknown and missing fields
@@ -191,12 +194,12 @@ def test_items_with_different_keys_are_different_items(port: Manifest) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_the_committed_schema_is_what_the_generator_writes(name: str) -> None:
     committed = (generate.HERE / name).read_text(encoding="utf-8")
-    assert committed == generate.generated()[name], "run: python -m tools.schemas"
+    assert committed == generated()[name], "run: python -m tools.schemas"
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_schema_is_a_schema_and_closed_everywhere(name: str) -> None:
-    document = json.loads(generate.generated()[name])
+    document = json.loads(generated()[name])
     Draft202012Validator.check_schema(document)
     waiting: list[Any] = [document]
     while waiting:
@@ -211,7 +214,7 @@ def test_the_schema_is_a_schema_and_closed_everywhere(name: str) -> None:
 
 
 def test_the_generator_writes_every_schema_that_the_check_reads() -> None:
-    assert sorted(generate.generated()) == NAMES
+    assert sorted(generated()) == NAMES
 
 
 def test_every_row_of_the_tables_applies() -> None:
@@ -219,16 +222,14 @@ def test_every_row_of_the_tables_applies() -> None:
     rows = [*kubernetes.ADDED, *kubernetes.REMOVED]
     assert [row for row in rows if row.split(".")[1] not in carried[row.split(".")[0]]["properties"]] == []
     rows += kubernetes.DROPPED_IF_ZERO
-    reached = {name for text in generate.generated().values() for name in json.loads(text)["$defs"]}
+    reached = {name for text in generated().values() for name in json.loads(text)["$defs"]}
     assert {row.split(".")[0] for row in rows} | kubernetes.REQUIRED.keys() <= reached
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_patterns_are_those_of_every_engine(name: str) -> None:
     """RE2, as Go has it, knows no lookahead; the crate regex knows the same language."""
-    jsonschema_rs.Draft202012Validator(
-        json.loads(generate.generated()[name]), pattern_options=jsonschema_rs.RegexOptions()
-    )
+    jsonschema_rs.Draft202012Validator(json.loads(generated()[name]), pattern_options=jsonschema_rs.RegexOptions())
 
 
 @pytest.mark.parametrize("twin", [True, 1.0])
