@@ -180,3 +180,11 @@ def test_a_damaged_memory_is_none_and_a_strange_one_has_the_right_shape(reposito
         assert all(is_well_formed(memory) for memory in memories.values())
         refused += not memories
     assert refused > 1000
+
+
+def test_a_link_to_a_sound_memory_is_not_followed(repository: Path) -> None:
+    place = remembered(repository)
+    assert recall(place.parent).apps
+    elsewhere = place.rename(repository / "memory-of-a-stranger")
+    place.symlink_to(elsewhere)
+    assert recall(place.parent).apps == {}
