@@ -177,7 +177,7 @@ def judge_all(root: Path) -> tuple[int, float, dict[str, float]]:
     from stormc.repository.findings import check_repository
     from stormc.repository.repository import open_repository
     from stormc.rules.rule import Rule
-    from stormc.tree import layout
+    from stormc.tree.layout import layout
     from tests.rules.judging import changed_rules
 
     gc.disable()  # as a render does
@@ -201,7 +201,7 @@ def judge_all(root: Path) -> tuple[int, float, dict[str, float]]:
     with (
         changed_rules(clocked),
         mock.patch.object(stages, "run_pipeline", timed("passes", runner.run_pipeline)),
-        mock.patch.object(layout, "layout", timed("emit", layout.layout)),
+        mock.patch.object(stages, "layout", timed("emit", layout)),
     ):
         compiled = [repository.compile(source, read_payload()).result() for source in repository.apps]
         list(check_repository(repository, [made.summary for made in compiled if made.summary], "2026-01-01"))
