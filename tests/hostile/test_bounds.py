@@ -74,6 +74,7 @@ SPECS = {
     "a tab": HEAD + ROLES + "\tx: 1\n" * 150_000,
     "flow style": HEAD + ROLES + "x: {" + many("k#: [1]", 4000) + "}\n",
     "open brackets": HEAD + ROLES + "x: " + "[" * 900_000,
+    "colons in a brace": HEAD + ROLES + "x: {" + ":a" * 450_000,
     "keys out of order": HEAD + "decode: {tensorParallel: 8}\nprefill:\n  tensorParallel: 8\n  volumes:\n"
     + many("  - hostPath: /x\n    mountPath: /m#\n    name: v#", 1400, "\n") + "\n",
     "words": HEAD + ROLES + "x: " + "a " * 500_000 + "\n",

@@ -17,6 +17,8 @@ from stormc.record import NamedTuple
 
 _FULL_WIDTH = re.compile(r"""^\s*(?:-\s+)?["'“”]?(?P<key>[\w./-]+)["'“”]?\s*(?P<colon>：)""")
 _CONFLICT = re.compile(r"^(?:<{7}|>{7}|\|{7})(?: .*)?$|^={7}$", re.MULTILINE)
+_LONGEST = 1_000
+"""Longer lines are no person's, and the next three patterns can take time by the square of a line's length."""
 _FULL_WIDTH_COMMA = re.compile(r"""^[^"'#]*[\[{][^"'#]*?(?P<comma>[，、])""")
 _NO_START = re.compile(r"(?:[:,\[{]|-)\s+(?P<value>(?P<character>[@`%])[^\s,\]}]*)|[\[{](?P<first>[@`%])")
 _IN_BRACES = re.compile(r"[:,\[{]\s*(?P<value>[^\s\"'\[\]{},#][^\s\"'\[\]{},]*[\[{])")
@@ -113,7 +115,9 @@ def odd_indentation(file: str, text: str) -> Iterator[Finding]:
 
 def _unquoted(file: str, lines: Sequence[str], line: int) -> Finding | None:
     """A value that begins with a character that YAML keeps for itself, or one in braces that holds brackets itself."""
-    here = _without_comment(lines[line - 1]) if line <= len(lines) else ""
+    if line > len(lines) or len(lines[line - 1]) > _LONGEST:
+        return None
+    here = _without_comment(lines[line - 1])
     if match := _FULL_WIDTH_COMMA.match(here):
         message = phrase("full-width comma '{comma}' (U+{code:04X})", comma=match["comma"], code=ord(match["comma"]))
         return _at(file, line, match.start("comma") + 1, message, phrase("write an ASCII comma and a space"))
