@@ -107,7 +107,8 @@ async def service(
     mode: str, prefill: int = 2, decode: int = 2, config: Path | None = None, family: socket.AddressFamily =
     socket.AF_INET, manner: Manner | None = None, **settings: Any,
 ) -> AsyncIterator[Service]:  # fmt: skip
-    """A proxy with so many engines. Probes are rare unless the settings say otherwise."""
+    """A proxy with so many engines. Unless the settings say otherwise, probes are rare, and a machine that stands still
+    for seconds is no failure of an engine."""
     loop = asyncio.get_running_loop()
     fabric = Fabric()
     engines = {role: [Engine(role, mode, fabric, family) for _ in range(count)]
@@ -120,7 +121,7 @@ async def service(
     addresses = {role: tuple(Address(e.host, e.port) for e in found) for role, found in engines.items()}
     known: dict[str, Any] = {
         "mode": mode, "host": "::1" if family == socket.AF_INET6 else "127.0.0.1", "port": 0,
-        "probe_interval_seconds": 60.0, **addresses, **settings,
+        "probe_interval_seconds": 60.0, "connect_timeout_seconds": 3.0 * PATIENCE, **addresses, **settings,
     }  # fmt: skip
     log = io.StringIO()
     server = Server(checked(Settings(**known)), config, loop, journal=Journal(loop, log))
