@@ -66,8 +66,8 @@ def print_findings(findings: Sequence[Finding], apps: int, chosen: str, stream: 
     """Prints the findings in the chosen format; without lines of a file that cannot be read any more."""
     colour = wants_colour(stream.isatty(), os.environ)
     report = Report(findings, apps, __version__, cache(_lines), colour, language_of(os.environ))
-    for line in import_module(f"stormc.report.{chosen}").lines(report):
-        print(line, file=raw(stream))
+    lines = import_module(f"stormc.report.{chosen}").lines(report)
+    print("".join(f"{line}\n" for line in lines), end="", file=raw(stream))  # each by itself is a system call
 
 
 def _lines(file: str) -> tuple[str, ...]:

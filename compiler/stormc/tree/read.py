@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from operator import attrgetter
 from pathlib import Path
 
 from stormc.digest import digest
 from stormc.tree.layout import is_generated
 
+_NAME = attrgetter("name")
 _NEVER = float("inf")
 MAX_BYTES = 8 << 20
 """The size of a rendered file that is still read: the API server takes 1.5 MB in etcd (etcd's --max-request-bytes)."""
@@ -77,20 +79,25 @@ def stamp(out: Path, paths: Iterable[str], before: float = _NEVER) -> str:
     return digest("\n".join(states).encode())
 
 
-def listing(out: Path, below: str = "") -> Iterator[str]:
+def listing(out: Path, below: str = "") -> list[str]:
     """The paths of all files below the output directory, directories that hold none included with a slash."""
+    paths: list[str] = []
+    _list(os.fspath(out), below, paths)
+    return paths
+
+
+def _list(out: str, below: str, paths: list[str]) -> None:
+    """Adds the paths below a directory, if it is one."""
     try:
-        entries = sorted(os.scandir(out / below), key=lambda entry: entry.name)
+        entries = sorted(os.scandir(f"{out}/{below}"), key=_NAME)
     except (FileNotFoundError, NotADirectoryError):
         return
     for entry in entries:
         path = f"{below}/{entry.name}" if below else entry.name
-        if entry.is_dir(follow_symlinks=False):
-            empty = True
-            for inner in listing(out, path):
-                empty = False
-                yield inner
-            if empty:
-                yield f"{path}/"
-        else:
-            yield path
+        if not entry.is_dir(follow_symlinks=False):
+            paths.append(path)
+            continue
+        before = len(paths)
+        _list(out, path, paths)
+        if len(paths) == before:
+            paths.append(f"{path}/")
