@@ -187,7 +187,7 @@ def _memory(entry: list[Any]) -> Memory:
     """One entry, every value of it of its type; raises ValueError or TypeError for anything else."""
     input_digest, summary, findings, hashes, stamp = _items(entry)
     remembered = _summary(summary)
-    files = {_file(path, remembered.directory): _text(known) for path, known in hashes.items()}
+    files = _files(hashes, remembered.directory)
     return Memory(_text(input_digest), remembered, tuple(map(_finding, _items(findings))), files, _text(stamp))
 
 
@@ -234,12 +234,17 @@ def _mark(entry: list[Any]) -> Mark:
     return Mark(line, column, end_line, end_column)
 
 
-def _file(path: str, directory: str) -> str:
-    """The path of a rendered file as the layout makes it: directly in the app's directory."""
-    above, _, name = _text(path).rpartition("/")
-    if above != directory or not name.endswith(".yaml") or "\0" in path or ".." in path.split("/"):
-        raise ValueError(path)
-    return path
+def _files(digests: Any, directory: str) -> dict[str, str]:
+    """Digests by path. Every file is one that the layout makes: directly in the app's directory."""
+    if not isinstance(digests, dict) or not {str}.issuperset(map(type, digests.values())):
+        raise TypeError(digests)
+    if ".." in directory.split("/"):
+        raise ValueError(directory)
+    for path in digests:
+        is_inside = path.rfind("/") == len(directory) and path.startswith(directory)
+        if not is_inside or not path.endswith(".yaml") or "\0" in path:
+            raise ValueError(path)
+    return digests
 
 
 def _items(value: Any) -> list[Any]:

@@ -38,15 +38,14 @@ Needs = Mapping[Place, frozenset[str]]
 
 def shared_files(
     needs: Needs, payload: Payload, specs: str, earlier: Mapping[Place, Iterable[str]] | None = None
-) -> dict[str, bytes]:
-    """The files of all places. `specs` is the name of the specs directory, for their first lines.
+) -> Iterator[tuple[str, bytes]]:
+    """The files of all places: path, content. `specs` is the name of the specs directory, for their first lines.
 
     `earlier` are the names of files that stay: other versions, which other apps may still mount. The programs are the
     last field of their ConfigMaps, and are laid out once for all places. Raises Failure for a damaged installation.
     """
     from stormc.emit.canonical import emit_yaml
 
-    files: dict[str, bytes] = {}
     programs: dict[str, bytes] = {}
     for place, names in sorted(needs.items()):
         manifests = {file_name(manifest): manifest for manifest in shared_objects(payload, place.namespace, names)}
@@ -57,8 +56,7 @@ def shared_files(
         named = f"{specs}/{place.scope}".rstrip("/")
         staying = set((earlier or {}).get(place, ())) - manifests.keys()
         for name, text in layout(tuple(manifests.values()), named, staying).items():
-            files[f"{place.directory}/{name}"] = text.encode() + programs.get(name, b"")
-    return files
+            yield f"{place.directory}/{name}", text.encode() + programs.get(name, b"")
 
 
 def present(out: Path, place: Place) -> list[str]:
